@@ -1,0 +1,44 @@
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+ATLAS ?= demo-atlas
+
+.PHONY: help demo test lint types unit chaos bench format clean
+
+help: ## Show what there is
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/'
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/installed ## Set up, then run the whole job on the bundled sample
+	$(BIN)/vidatlas demo $(ATLAS)
+
+test: lint types unit ## Set up, then lint, types and tests
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed
+	$(BIN)/mypy
+
+unit: $(VENV)/installed
+	$(BIN)/pytest
+
+chaos: $(VENV)/installed ## Kill, damage and starve the job, again and again (about 10 minutes)
+	$(BIN)/pytest -m chaos --override-ini addopts=-q tests/chaos
+
+bench: $(VENV)/installed ## Measure; needs DATA=folder with real videos (see benchmarks/README.md)
+	$(BIN)/python -m benchmarks.parity --data $(DATA)
+	$(BIN)/python -m benchmarks.real_file --data $(DATA)
+
+format: $(VENV)/installed ## Let ruff format and mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## Remove the environment and what the demo made
+	rm -rf $(VENV) $(ATLAS)

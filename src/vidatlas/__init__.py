@@ -1,0 +1,57 @@
+"""Turn a mountain of video metadata into an atlas of named subcategories.
+
+Everything below is loaded on first use: importing vidatlas takes neither torch nor Ray with it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vidatlas.pipeline.assigning import assign
+    from vidatlas.pipeline.atlas import Atlas, open_atlas
+    from vidatlas.pipeline.inspection import status, verify
+    from vidatlas.recipe import Recipe, load_recipe
+    from vidatlas.runners.verbs import Options, embed, plan, publish, reduce, run
+    from vidatlas.sample import sample_path
+    from vidatlas.types import VidatlasError
+
+__all__ = [
+    "Atlas",
+    "Options",
+    "Recipe",
+    "VidatlasError",
+    "assign",
+    "embed",
+    "load_recipe",
+    "open_atlas",
+    "plan",
+    "publish",
+    "reduce",
+    "run",
+    "sample_path",
+    "status",
+    "verify",
+]
+
+_HOMES = {
+    "vidatlas.pipeline.assigning": ("assign",),
+    "vidatlas.pipeline.atlas": ("Atlas", "open_atlas"),
+    "vidatlas.pipeline.inspection": ("status", "verify"),
+    "vidatlas.recipe": ("Recipe", "load_recipe"),
+    "vidatlas.runners.verbs": ("Options", "embed", "plan", "publish", "reduce", "run"),
+    "vidatlas.sample": ("sample_path",),
+    "vidatlas.types": ("VidatlasError",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'vidatlas' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

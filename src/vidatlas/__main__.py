@@ -1,0 +1,5 @@
+"""Run vidatlas with ``python -m vidatlas``."""
+
+from vidatlas.cli import script
+
+script()

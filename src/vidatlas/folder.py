@@ -1,0 +1,294 @@
+"""One directory, local or on an object store: read, list, and put files whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Protocol, cast
+
+from vidatlas.types import UnavailableError, UsageError
+
+TEMPORARY = ".tmp-"
+
+
+class Folder(Protocol):
+    """Hold files under relative names; a file is complete or absent, never half."""
+
+    url: str
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes; raise FileNotFoundError where it is absent."""
+        ...
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open a file for reading, seekable."""
+        ...
+
+    def put(self, name: str, data: bytes) -> None:
+        """Create or replace a file, whole or not at all."""
+        ...
+
+    def put_new(self, name: str, data: bytes) -> bool:
+        """Create a file unless it exists; return whether this call created it."""
+        ...
+
+    def size(self, name: str) -> int | None:
+        """Return a file's size in bytes, or None where it is absent."""
+        ...
+
+    def list(self, directory: str) -> list[str]:
+        """Return the sorted names of the finished files directly in a directory, relative to the folder."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Remove a file; an absent one is fine."""
+        ...
+
+    def free_bytes(self) -> int | None:
+        """Return the free space in bytes, or None where the storage has no such limit."""
+        ...
+
+
+@contextmanager
+def _storage(url: str, name: str) -> Iterator[None]:
+    """Turn what an operating system says of storage into one line with a remedy."""
+    try:
+        yield
+    except (FileNotFoundError, FileExistsError):
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error) or type(error).__name__
+        raise UnavailableError(
+            f"cannot use {url.rstrip('/')}/{name}: {reason}. Free or mend the storage, then run the same command again."
+        ) from error
+
+
+class LocalFolder:
+    """Keep files in a local directory: temporary file, fsync, rename, fsync of the directory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.url = str(path)
+
+    def _at(self, name: str) -> Path:
+        return self.path / name
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes."""
+        with _storage(self.url, name):
+            return self._at(name).read_bytes()
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open a file for reading, seekable."""
+        with _storage(self.url, name):
+            return self._at(name).open("rb")
+
+    def _write_temporary(self, name: str, data: bytes) -> Path:
+        target = self._at(name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f"{TEMPORARY}{os.getpid()}-{uuid.uuid4().hex[:8]}-{target.name}")
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        return temporary
+
+    def put(self, name: str, data: bytes) -> None:
+        """Create or replace a file, whole or not at all, durable when this returns."""
+        with _storage(self.url, name):
+            temporary = self._write_temporary(name, data)
+            temporary.replace(self._at(name))
+            self._sync_directory(name)
+
+    def put_new(self, name: str, data: bytes) -> bool:
+        """Create a file unless it exists; return whether this call created it."""
+        with _storage(self.url, name):
+            temporary = self._write_temporary(name, data)
+            try:
+                # A hard link, unlike a rename, refuses to replace: the atomic "only if absent" of POSIX.
+                os.link(temporary, self._at(name))
+            except FileExistsError:
+                return False
+            finally:
+                temporary.unlink(missing_ok=True)
+            self._sync_directory(name)
+            return True
+
+    def _sync_directory(self, name: str) -> None:
+        descriptor = os.open(self._at(name).parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def size(self, name: str) -> int | None:
+        """Return a file's size in bytes, or None where it is absent."""
+        try:
+            with _storage(self.url, name):
+                return self._at(name).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def list(self, directory: str) -> list[str]:
+        """Return the sorted names of the finished files directly in a directory."""
+        at = self._at(directory)
+        with _storage(self.url, directory):
+            if not at.is_dir():
+                return []
+            names = [entry.name for entry in os.scandir(at) if entry.is_file() and not entry.name.startswith(TEMPORARY)]
+        return [f"{directory}/{name}" for name in sorted(names)]
+
+    def delete(self, name: str) -> None:
+        """Remove a file; an absent one is fine."""
+        with _storage(self.url, name):
+            self._at(name).unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove the temporary files that killed runs left behind; call it only while holding the lock."""
+        with _storage(self.url, ""):
+            for leftover in self.path.rglob(f"{TEMPORARY}*"):
+                leftover.unlink(missing_ok=True)
+
+    def free_bytes(self) -> int | None:
+        """Return the free space of the file system that holds (or will hold) the folder."""
+        at = self.path
+        while not at.exists():
+            at = at.parent
+        usage = os.statvfs(at)
+        return usage.f_bavail * usage.f_frsize
+
+
+class RemoteFolder:
+    """Keep files on any fsspec file system: one PUT a file, no rename."""
+
+    def __init__(self, url: str) -> None:
+        import fsspec
+
+        self.url = url.rstrip("/")
+        try:
+            self._fs, root = fsspec.core.url_to_fs(self.url)
+        except (ImportError, ValueError) as error:
+            raise UsageError(f"cannot open {url}: {error}. Install the fsspec package for that protocol.") from error
+        self._root = root.rstrip("/")
+
+    def _at(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes."""
+        with _storage(self.url, name):
+            return cast(bytes, self._fs.cat_file(self._at(name)))
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open a file for reading, seekable; only what is read is fetched."""
+        with _storage(self.url, name):
+            return cast(IO[bytes], self._fs.open(self._at(name), "rb"))
+
+    def put(self, name: str, data: bytes) -> None:
+        """Create or replace a file in one request."""
+        with _storage(self.url, name):
+            self._fs.pipe_file(self._at(name), data)
+
+    def put_new(self, name: str, data: bytes) -> bool:
+        """Create a file unless it exists; return whether this call created it."""
+        with _storage(self.url, name):
+            try:
+                self._fs.pipe_file(self._at(name), data, mode="create")
+            except FileExistsError:
+                return False
+            return True
+
+    def size(self, name: str) -> int | None:
+        """Return a file's size in bytes, or None where it is absent."""
+        try:
+            with _storage(self.url, name):
+                return int(self._fs.info(self._at(name))["size"])
+        except FileNotFoundError:
+            return None
+
+    def list(self, directory: str) -> list[str]:
+        """Return the sorted names of the files directly in a directory."""
+        with _storage(self.url, directory):
+            try:
+                entries: list[dict[str, Any]] = self._fs.ls(self._at(directory), detail=True, refresh=True)
+            except FileNotFoundError:
+                return []
+        names = [str(entry["name"]).rsplit("/", 1)[-1] for entry in entries if entry["type"] == "file"]
+        return [f"{directory}/{name}" for name in sorted(names)]
+
+    def delete(self, name: str) -> None:
+        """Remove a file; an absent one is fine."""
+        with _storage(self.url, name):
+            try:
+                self._fs.rm_file(self._at(name))
+            except FileNotFoundError:
+                return
+
+    def sweep(self) -> None:
+        """Do nothing: an object store shows no half-written files."""
+
+    def free_bytes(self) -> int | None:
+        """Return None: an object store has no such limit."""
+        return None
+
+
+def is_remote(url: str) -> bool:
+    """Tell whether a location names a protocol other than the local file system."""
+    return "://" in url and not url.startswith("file://")
+
+
+def local_path(url: str) -> Path:
+    """Return the absolute local path of a location that is not remote."""
+    return Path(url.removeprefix("file://")).expanduser().absolute()
+
+
+def input_state(url: str) -> tuple[int, str]:
+    """Return an input's size and its storage's mark of the last change; raise FileNotFoundError where absent."""
+    if not is_remote(url):
+        state = local_path(url).stat()
+        return state.st_size, str(state.st_mtime_ns)
+    import fsspec
+
+    filesystem, path = fsspec.core.url_to_fs(url)
+    info = filesystem.info(path)
+    changed = next(
+        (str(info[key]) for key in ("ETag", "etag", "LastModified", "mtime", "updated") if info.get(key)), ""
+    )
+    return int(info["size"] or 0), changed
+
+
+def expand(pattern: str) -> list[str]:
+    """Return the sorted locations that a pattern (``*``, ``?``, ``[…]``) matches, or the one location, absolute."""
+    if not any(sign in pattern for sign in "*?["):
+        return [pattern if is_remote(pattern) else str(local_path(pattern))]
+    if not is_remote(pattern):
+        path = local_path(pattern)
+        return sorted(str(match) for match in path.parent.glob(path.name)) if path.parent.is_dir() else []
+    import fsspec
+
+    filesystem, path = fsspec.core.url_to_fs(pattern)
+    return sorted(filesystem.unstrip_protocol(match) for match in filesystem.glob(path))
+
+
+def open_folder(url: str) -> LocalFolder | RemoteFolder:
+    """Return the folder at a local path or fsspec URL; nothing is created until the first put."""
+    return RemoteFolder(url) if is_remote(url) else LocalFolder(local_path(url))
+
+
+def open_input(url: str) -> IO[bytes]:
+    """Open an input file for reading, seekable, local or remote; raise FileNotFoundError where it is absent."""
+    if not is_remote(url):
+        return local_path(url).open("rb")
+    import fsspec
+
+    try:
+        return cast(IO[bytes], fsspec.open(url, "rb").open())
+    except (ImportError, ValueError) as error:
+        raise UsageError(f"cannot open {url}: {error}. Install the fsspec package for that protocol.") from error

@@ -1,0 +1,113 @@
+"""One writer at a time: a lock file with a heartbeat."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from vidatlas.store import Store, to_json
+from vidatlas.types import ConflictError, VidatlasError
+
+LOCK = "lock"
+BEAT_SECONDS = 30.0
+STALE_SECONDS = 600.0
+
+
+class Lock:
+    """Hold an atlas for one run; a lock of a dead process, or one without a heartbeat for ten minutes, is taken over.
+
+    Raises (on entering, and from ``confirm``):
+        ConflictError: another run holds the atlas.
+    """
+
+    def __init__(self, store: Store, take_over: bool = False) -> None:
+        self._store = store
+        self._take_over = take_over
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._own = {
+            "run": uuid.uuid4().hex,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "process": _process_start(os.getpid()),
+            "since": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        }
+
+    def __enter__(self) -> Lock:
+        if not self._store.folder.put_new(LOCK, self._data()):
+            holder = self._holder()
+            if holder and not self._take_over and not _is_dead(holder):
+                raise ConflictError(
+                    f"{self._store.url} is held by another run (process {holder['pid']} "
+                    f"on {holder['host']} since {holder['since']}). "
+                    "Wait for it, or pass --take-over if you are sure that it is gone."
+                )
+            self._store.folder.put(LOCK, self._data())
+        self._store.folder.sweep()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        if self._thread:
+            self._thread.join()
+        if self._mine():
+            self._store.folder.delete(LOCK)
+
+    def confirm(self) -> None:
+        """Raise ConflictError where another run has taken the atlas over; call it before sealing."""
+        if not self._mine():
+            raise ConflictError(f"{self._store.url} was taken over by another run. Nothing of this one was sealed.")
+
+    def _data(self) -> bytes:
+        return to_json({**self._own, "beat": time.time()})
+
+    def _holder(self) -> dict[str, Any] | None:
+        try:
+            holder = json.loads(self._store.folder.read(LOCK))
+        except (FileNotFoundError, ValueError):
+            return None
+        return holder if isinstance(holder, dict) and "run" in holder else None
+
+    def _mine(self) -> bool:
+        holder = self._holder()
+        return holder is not None and holder["run"] == self._own["run"]
+
+    def _beat(self) -> None:
+        while not self._stop.wait(BEAT_SECONDS):
+            try:
+                if self._mine():
+                    self._store.folder.put(LOCK, self._data())
+            except VidatlasError:
+                # Storage that cannot be reached now stops the run where it writes data; a missed beat alone must not.
+                continue
+
+
+def _process_start(pid: int) -> str:
+    """Return when a process started, in the kernel's count: it tells a reused process id apart. Empty if unknown."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def _is_dead(holder: dict[str, Any]) -> bool:
+    if holder["host"] == socket.gethostname():
+        try:
+            os.kill(int(holder["pid"]), 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+        return bool(_process_start(int(holder["pid"])) != holder["process"])
+    return bool(time.time() - float(holder["beat"]) > STALE_SECONDS)

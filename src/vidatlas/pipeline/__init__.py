@@ -1,0 +1,1 @@
+"""Plan, embed, reduce, publish: the only place where stages meet."""

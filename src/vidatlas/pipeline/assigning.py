@@ -1,0 +1,125 @@
+"""Assign: place new videos in an existing atlas, by the rule that its own were embedded by."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from threadpoolctl import threadpool_limits
+
+from vidatlas import store as layout
+from vidatlas.folder import expand, is_remote, local_path
+from vidatlas.parts import PlanSpec, duplicate_rows, plan_part
+from vidatlas.pipeline.embedding import vectors_of
+from vidatlas.pipeline.model import load_centroids, load_pca
+from vidatlas.pipeline.planning import descriptors
+from vidatlas.pipeline.records import kept, read_shard, rejected
+from vidatlas.recipe import Recipe
+from vidatlas.reducers.kmeans import assign as nearest
+from vidatlas.store import Store
+from vidatlas.types import ConflictError, EncodeStats, Floats, Json
+
+SHARD_ROWS = 10_000
+
+
+def assign(atlas: str, new: str, out: str, limit: int | None = None) -> Json:
+    """Write one row per usable record of ``new`` to the Parquet file ``out``; return the counts.
+
+    Columns: id, group (as given), in_group (where it was placed), subcategory, name, distance, margin. A record of a
+    group that the atlas does not know is placed in the nearest subcategory of all. Rejected rows go to ``out`` with
+    ``.rejects.jsonl.gz`` in place of its ending.
+
+    Raises:
+        InputError: ``new`` is absent or damaged.
+        ConflictError: the encoder on this machine is not the one the atlas was made with.
+    """
+    store = Store(atlas)
+    store.stage("reduce")
+    recipe = Recipe.model_validate(store.manifest()["recipe"])
+    encoder = _same_encoder(store, recipe)
+    model = _Model(store)
+    url = expand(new)[0]
+    part = plan_part(url, PlanSpec(recipe.record, SHARD_ROWS, limit), lambda rows, at: None)
+    tables, lost, reasons = [], [], Counter[str]()
+    for shard in descriptors(part.facts, part.shards, url, duplicate_rows([part.ids])[0]):
+        rows = read_shard(shard, recipe.record)
+        records = kept(rows)
+        tables.append(model.place(records, vectors_of(records, recipe, encoder, EncodeStats())))
+        data, counts = rejected(rows)
+        lost.append(gzip.decompress(data) if data else b"")
+        reasons.update(counts)
+    placed = pa.concat_tables(tables) if tables else model.place(None, np.empty((0, encoder.dim), np.float32))
+    _write(out, placed, b"".join(lost))
+    return {"read": part.facts["rows"], "placed": placed.num_rows, "rejects": dict(sorted(reasons.items()))}
+
+
+def _same_encoder(store: Store, recipe: Recipe) -> Any:
+    there = store.read_json(layout.ENCODER)
+    encoder: Any = recipe.encoder.load(int(there.get("threads", 1)))
+    for key in ("model", "revision", "weights_sha256", "dim"):
+        if there.get(key) != encoder.identity.get(key):
+            raise ConflictError(
+                f"{store.url} was made with {key} {there.get(key)}, but here it is {encoder.identity.get(key)}: "
+                "new vectors would lie in another space. Use the same model."
+            )
+    return encoder
+
+
+class _Model:
+    """Project and place vectors as the atlas's own were."""
+
+    def __init__(self, store: Store) -> None:
+        self._pca = load_pca(store)
+        self._centroids = load_centroids(store)
+        named = pq.read_table(io.BytesIO(store.read(layout.SUBCATEGORIES)), columns=["group", "subcategory", "name"])
+        self._names = {(row["group"], row["subcategory"]): row["name"] for row in named.to_pylist()}
+        self._everywhere = np.concatenate(list(self._centroids.values()))
+        self._homes = [(group, label) for group, found in self._centroids.items() for label in range(len(found))]
+
+    def place(self, records: pa.Table | None, vectors: Floats) -> pa.Table:
+        """Return id, group, in_group, subcategory, name, distance and margin of each record."""
+        ids = records["id"].to_pylist() if records else []
+        groups = records["group"].to_pylist() if records else []
+        homes: list[tuple[str, int]] = [("", 0)] * len(ids)
+        distances, margins = np.empty(len(ids), np.float32), np.empty(len(ids), np.float32)
+        with threadpool_limits(limits=1):
+            components = self._pca.transform(vectors)
+            for group in dict.fromkeys(groups):
+                where = np.flatnonzero(np.array(groups, dtype=object) == group)
+                known = self._homes_of(group)
+                found = nearest(components[where], self._centroids.get(group, self._everywhere))
+                distances[where], margins[where] = found.distances, found.margins
+                for row, label in zip(where, found.labels, strict=True):
+                    homes[row] = known[label]
+        return pa.table(
+            {
+                "id": pa.array(ids, pa.string()),
+                "group": pa.array(groups, pa.string()),
+                "in_group": pa.array([home[0] for home in homes], pa.string()),
+                "subcategory": pa.array([home[1] for home in homes], pa.int32()),
+                "name": pa.array([self._names[home] for home in homes], pa.string()),
+                "distance": pa.array(distances),
+                "margin": pa.array(margins, from_pandas=True),
+            }
+        )
+
+    def _homes_of(self, group: str) -> list[tuple[str, int]]:
+        if group not in self._centroids:
+            return self._homes
+        return [(group, label) for label in range(len(self._centroids[group]))]
+
+
+def _write(out: str, placed: pa.Table, lost: bytes) -> None:
+    place = out if is_remote(out) else str(local_path(out))
+    folder, name = place.rsplit("/", 1)
+    target = Store(folder)
+    data = io.BytesIO()
+    pq.write_table(placed, data, compression="zstd", write_page_checksum=True)
+    target.put(name, data.getvalue())
+    if lost:
+        target.put(name.removesuffix(".parquet") + ".rejects.jsonl.gz", gzip.compress(lost, mtime=0))

@@ -1,0 +1,77 @@
+"""A finished atlas as its users hold it: tables of subcategories and assignments, counts, metrics."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vidatlas import store as layout
+from vidatlas.pipeline.embedding import matrix, sealed_shards
+from vidatlas.store import Store
+from vidatlas.types import Json, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Atlas:
+    """Read what an atlas has sealed; a file whose bytes were altered is refused."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._store = Store(url)
+
+    def __repr__(self) -> str:
+        return f"Atlas({self.url!r})"
+
+    @property
+    def counts(self) -> Json:
+        """Return rows read, kept, rejected and duplicate."""
+        return dict(self._store.stage("plan")["counts"])
+
+    @property
+    def metrics(self) -> Json:
+        """Return the quality figures."""
+        return dict(self._store.read_json(layout.METRICS))
+
+    @property
+    def report(self) -> str:
+        """Return where the report is."""
+        return f"{self._store.folder.url}/{layout.REPORT}"
+
+    def subcategories(self) -> pd.DataFrame:
+        """Return one row per subcategory, largest first, as ``subcategories.parquet`` has it."""
+        table = self._read(layout.SUBCATEGORIES, self._store.stage("reduce")["files"])
+        frame: pd.DataFrame = table.to_pandas()
+        return frame.sort_values(["size", "group", "name"], ascending=[False, True, True], ignore_index=True)
+
+    def assignments(self) -> pd.DataFrame:
+        """Return one row per video: id, group, subcategory, distance, margin."""
+        files = self._store.stage("reduce")["files"]
+        names = [layout.assignments(shard) for shard, _ in sealed_shards(self._store.stage("embed"))]
+        frame: pd.DataFrame = pa.concat_tables([self._read(name, files) for name in names]).to_pandas()
+        return frame
+
+    def embeddings(self) -> tuple[list[str], Any]:
+        """Return all ids and float16 [videos, dim], in the order of ``assignments``; they must fit into memory."""
+        files = self._store.stage("embed")["files"]
+        names = [layout.embeddings(shard) for shard, _ in sealed_shards(self._store.stage("embed"))]
+        table = pa.concat_tables([self._read(name, files).select(["id", "embedding"]) for name in names])
+        return table["id"].to_pylist(), matrix(table["embedding"])
+
+    def _read(self, name: str, files: Json) -> pa.Table:
+        return pq.read_table(io.BytesIO(self._store.check(name, files[name])))
+
+
+def open_atlas(url: str) -> Atlas:
+    """Return an existing atlas.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if not Store(url).manifest()["stages"]:
+        raise UsageError(f"{url} is no atlas. Make one with: vidatlas run RECIPE INPUT… {url}")
+    return Atlas(url)

@@ -1,0 +1,51 @@
+"""Reduced vectors on disk: sorted by group, one row group each, so that a group is read without the others."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vidatlas import store as layout
+from vidatlas.pipeline.embedding import matrix
+from vidatlas.store import Store
+from vidatlas.types import Floats
+
+
+def grouped_parquet(table: pa.Table, components: Floats) -> bytes:
+    """Return ids, groups and components as Parquet; ``row`` is each one's place in the embeddings file."""
+    groups = table["group"].to_numpy(zero_copy_only=False).astype(str)
+    order = np.argsort(groups, kind="stable")
+    present = sorted(set(groups.tolist()))
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(components[order].reshape(-1)), components.shape[1])
+    columns = {
+        "id": table["id"].take(order),
+        "group": table["group"].take(order),
+        "row": pa.array(order.astype(np.int32)),
+    }
+    data = pa.table({**columns, "components": lists}).replace_schema_metadata({"groups": orjson.dumps(present)})
+    out = io.BytesIO()
+    options: Any = {
+        "compression": "zstd",
+        "use_dictionary": ["group"],
+        "use_byte_stream_split": ["components.list.element"],
+    }
+    with pq.ParquetWriter(out, data.schema, write_page_checksum=True, **options) as writer:
+        for group in present:
+            at = np.searchsorted(groups[order], [group], side="left")[0]
+            writer.write_table(data.slice(at, int((groups == group).sum())))
+    return out.getvalue()
+
+
+def group_rows(store: Store, shard: str, group: str) -> Floats:
+    """Return the reduced vectors of one group in one shard, reading nothing else."""
+    with store.folder.open(layout.reduced(shard)) as file:
+        parquet = pq.ParquetFile(file, page_checksum_verification=True)
+        groups = orjson.loads(parquet.schema_arrow.metadata[b"groups"])
+        if group not in groups:
+            return np.empty((0, 0), np.float32)
+        return matrix(parquet.read_row_group(groups.index(group), columns=["components"])["components"])

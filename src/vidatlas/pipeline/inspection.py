@@ -1,0 +1,114 @@
+"""Ask an atlas how far it is, and prove that it is whole."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from vidatlas import store as layout
+from vidatlas.lock import LOCK
+from vidatlas.pipeline.embedding import summary
+from vidatlas.pipeline.publishing import TIMINGS, content_sha256
+from vidatlas.recipe import STAGES
+from vidatlas.store import Store
+from vidatlas.types import InputError, Json, UsageError
+
+
+def status(atlas: str) -> Json:
+    """Return what is done and what is left, from the atlas's files alone; asks no cluster.
+
+    Returns:
+        ``recipe``, ``stages`` (sealed or not), ``shards`` (done, total), ``counts``, ``embedded`` (sums of the
+        receipts), ``progress`` (what the last run wrote), ``timings`` (seconds), ``held`` (by which run).
+    """
+    store = Store(atlas)
+    manifest = store.manifest()
+    if not manifest.get("recipe"):
+        raise UsageError(f"{atlas} is no atlas. Make one with: vidatlas run RECIPE INPUT… {atlas}")
+    stages = manifest["stages"]
+    planned = stages.get("plan", {})
+    embedded = stages.get("embed")
+    receipts = store.receipts() if planned and not embedded else {}
+    done = planned.get("shards", 0) if embedded else len(receipts)
+    return {
+        "atlas": store.folder.url,
+        "recipe": manifest["recipe"]["name"],
+        "stages": {stage: stage in stages for stage in STAGES},
+        "shards": {"done": done, "total": planned.get("shards", 0)},
+        "counts": planned.get("counts", {}),
+        "embedded": embedded["counts"] if embedded else summary(receipts.values()),
+        "reduced": stages.get("reduce", {}).get("counts", {}),
+        "progress": _optional(store, layout.PROGRESS),
+        "timings": _optional(store, TIMINGS),
+        "held": _optional(store, LOCK),
+        "content_sha256": content_sha256(manifest) if "reduce" in stages else None,
+    }
+
+
+def _optional(store: Store, name: str) -> Json:
+    if store.folder.size(name) is None:
+        return {}
+    data: Json = store.read_json(name)
+    if name == layout.PROGRESS:
+        data["age_seconds"] = max(0.0, round(time.time() - data.get("updated", 0.0), 1))
+    return data
+
+
+def verify(atlas: str) -> Json:
+    """Check every sealed file's hash and that the rows add up; return what was checked.
+
+    Raises:
+        InputError: a file is missing or altered, or a sum is off; the message names the first and how many there are.
+    """
+    store = Store(atlas)
+    stages = store.manifest()["stages"]
+    if not stages:
+        raise UsageError(f"{atlas} has nothing sealed yet. See: vidatlas status {atlas}")
+    checked, broken = 0, []
+    for entry in stages.values():
+        for name, facts in entry["files"].items():
+            checked += 1
+            try:
+                store.check(name, facts)
+            except InputError:
+                broken.append(name)
+    if broken:
+        raise InputError(
+            f"{store.folder.url}/{broken[0]} is missing or altered ({len(broken)} of {checked} files). "
+            "Delete such files and run the command that made this atlas again; it rebuilds just those."
+        )
+    sums = _sums(store, stages)
+    return {"files": checked, **sums}
+
+
+def _sums(store: Store, stages: Json) -> Json:
+    """Count rows in the files themselves and hold them against the manifest."""
+    counts = stages["plan"]["counts"]
+    expected = {"read": counts["kept"] + counts["rejected"] + counts["duplicates"]}
+    found = {"read": counts["read"]}
+    for stage, directory in (("embed", "embeddings/"), ("reduce", "assignments/")):
+        if stage in stages:
+            expected[directory], found[directory] = counts["kept"], _rows(store, stages[stage]["files"], directory)
+    if "reduce" in stages:
+        table = pq.read_table(store.folder.open(layout.SUBCATEGORIES), columns=["size"])
+        expected["subcategory sizes"], found["subcategory sizes"] = counts["kept"], sum(table["size"].to_pylist())
+    wrong = [what for what in expected if expected[what] != found[what]]
+    if wrong:
+        raise InputError(
+            f"{store.folder.url}: {wrong[0]} should be {expected[wrong[0]]:,} "
+            f"rows and is {found[wrong[0]]:,}. Make the atlas again."
+        )
+    return {key: counts[key] for key in ("read", "kept", "rejected", "duplicates")}
+
+
+def _rows(store: Store, files: Json, directory: str) -> int:
+    rows: Counter[str] = Counter()
+    for name in files:
+        if name.startswith(directory):
+            with store.folder.open(name) as file:
+                metadata: Any = pq.ParquetFile(file).metadata
+                rows[directory] += metadata.num_rows
+    return rows[directory]

@@ -1,0 +1,56 @@
+"""What the reduction learned, on disk: principal components and centroids as safetensors, never a pickle."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from vidatlas.reducers.pca import Pca
+from vidatlas.store import Files, Store, to_json
+from vidatlas.types import Floats
+
+PCA = "model/pca.safetensors"
+CENTROIDS = "model/centroids.safetensors"
+GROUPS = "model/groups.json"
+
+
+def save_pca(store: Store, pca: Pca) -> Files:
+    """Write the principal components of an atlas."""
+    arrays = {
+        "mean": pca.mean,
+        "components": np.ascontiguousarray(pca.components),
+        "explained_variance": pca.explained_variance,
+    }
+    return store.put(PCA, bytes(save_tensors({**arrays, "total_variance": np.array([pca.total_variance])})))
+
+
+@lru_cache(maxsize=2)
+def _load_pca(atlas: str, data: bytes) -> Pca:
+    arrays = load_tensors(data)
+    return Pca(arrays["mean"], arrays["components"], arrays["explained_variance"], float(arrays["total_variance"][0]))
+
+
+def load_pca(store: Store) -> Pca:
+    """Return the fitted principal components of an atlas."""
+    return _load_pca(store.url, store.read(PCA))
+
+
+def save_centroids(store: Store, fits: list[tuple[str, int, Floats]]) -> Files:
+    """Write the centroids of every (group, rows, centroids)."""
+    stacked = np.concatenate([centroids for _, _, centroids in fits])
+    files = store.put(CENTROIDS, bytes(save_tensors({"centroids": stacked})))
+    groups = [{"group": group, "subcategories": len(found), "rows": rows} for group, rows, found in fits]
+    return files | store.put(GROUPS, to_json(groups))
+
+
+def load_centroids(store: Store) -> dict[str, Floats]:
+    """Return the centroids float32 [k, components] of every group, by name."""
+    stacked = load_tensors(store.read(CENTROIDS))["centroids"]
+    found, at = {}, 0
+    for group in store.read_json(GROUPS):
+        found[group["group"]] = stacked[at : at + group["subcategories"]]
+        at += group["subcategories"]
+    return found

@@ -1,0 +1,298 @@
+"""Plan: read every part once, decide what is kept, and write down where each shard starts."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from vidatlas import store as layout
+from vidatlas.folder import expand, input_state
+from vidatlas.lock import Lock
+from vidatlas.parts import PartPlan, PlanSpec, duplicate_rows, plan_part, to_parquet
+from vidatlas.recipe import Recipe, Stage, differences
+from vidatlas.store import Store, to_json
+from vidatlas.types import (
+    ConflictError,
+    Event,
+    InputError,
+    Json,
+    Listener,
+    Reason,
+    Runner,
+    SeekPoint,
+    Shard,
+    UsageError,
+)
+
+INPUTS = "inputs.json"
+MAX_REJECTS = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Say how a run goes about its work; none of it changes what the atlas contains."""
+
+    max_rejects: float = MAX_REJECTS
+    take_over: bool = False
+
+
+def refuse_other_recipe(store: Store, recipe: Recipe, stages: Iterable[Stage] = ("plan", "embed")) -> None:
+    """Raise ConflictError, naming the differences, where an atlas was begun with other settings of these stages."""
+    manifest = store.manifest()
+    if not manifest["stages"]:
+        return
+    before = Recipe.model_validate(manifest["recipe"])
+    changes = [change for stage in stages for change in differences(before.settings(stage), recipe.settings(stage))]
+    if changes:
+        raise ConflictError(
+            f"{store.url} was made by another recipe ({'; '.join(changes[:5])}). "
+            "Choose another output folder, or go back to the old settings."
+        )
+
+
+def plan(
+    recipe: Recipe, inputs: Iterable[str], atlas: str, runner: Runner, options: RunOptions, listener: Listener
+) -> Json:
+    """Plan an atlas; return the sealed plan's entry. A plan that is already there and still fits is not made again.
+
+    Raises:
+        InputError: a part is absent or damaged, or too many rows cannot be used.
+        ConflictError: the atlas was begun with another recipe or other input, or is held by another run.
+    """
+    store = Store(atlas)
+    urls = _expand_all(inputs)
+    refuse_other_recipe(store, recipe)
+    known = _known_inputs(store)
+    sealed = store.manifest()["stages"].get("plan")
+    if sealed and _same_input(sealed, urls, known) and store.intact(sealed["files"]):
+        _refuse_rejects(sealed["counts"], options.max_rejects)
+        return dict(sealed)
+    if sealed and sealed["inputs"] != urls:
+        raise ConflictError(
+            f"{atlas} was planned from {', '.join(sealed['inputs'])}, not "
+            f"from {', '.join(urls)}. Choose another output folder."
+        )
+    with Lock(store, options.take_over) as lock:
+        store.write_manifest({**store.manifest(), "recipe": recipe.model_dump(mode="json")})
+        parts = _plan_parts(store, recipe, urls, runner, listener)
+        entry = _finish(store, recipe, urls, parts, options)
+        lock.confirm()
+        store.unseal(["embed", "reduce", "publish"] if sealed and sealed["digest"] != entry["digest"] else [])
+        store.seal("plan", entry, recipe.model_dump(mode="json"))
+    return entry
+
+
+def _expand_all(inputs: Iterable[str]) -> list[str]:
+    urls = []
+    for pattern in inputs:
+        found = expand(pattern)
+        if not found:
+            raise UsageError(f"no file matches {pattern}. Check the pattern; it is matched against file names.")
+        urls += found
+    repeated = [url for url, count in Counter(urls).items() if count > 1]
+    if not urls or repeated:
+        raise UsageError(
+            f"{repeated[0]} is named twice. Name each part once."
+            if repeated
+            else "no input. Name at least one JSONL file."
+        )
+    return urls
+
+
+def _known_inputs(store: Store) -> Json:
+    return dict(store.read_json(INPUTS)) if store.folder.size(INPUTS) is not None else {}
+
+
+def _unchanged(url: str, known: Json) -> bool:
+    try:
+        return url in known and [known[url]["bytes"], known[url]["modified"]] == list(input_state(url))
+    except FileNotFoundError:
+        return False
+
+
+def _same_input(sealed: Json, urls: list[str], known: Json) -> bool:
+    return bool(sealed["inputs"] == urls) and all(_unchanged(url, known) for url in urls)
+
+
+def _plan_parts(store: Store, recipe: Recipe, urls: list[str], runner: Runner, listener: Listener) -> list[str]:
+    """Plan the parts that are not planned yet; return all part keys in the order of the inputs."""
+    known = _known_inputs(store)
+    limit = recipe.source.limit
+    todo = [
+        url
+        for url in urls
+        if limit is not None or not (_unchanged(url, known) and _is_planned(store, known[url]["part"]))
+    ]
+    meter = _Meter(listener, sum(_size(url) for url in todo))
+    for url, part in _planned(todo, recipe, runner, meter):
+        facts, shards, ids = layout.plan_files(part.part)
+        # The facts come last: where they are, the tables are too.
+        store.put(shards, to_parquet(part.shards))
+        store.put(ids, to_parquet(part.ids))
+        store.put(facts, to_json(part.facts))
+        size, modified = input_state(url)
+        known[url] = {"part": part.part, "bytes": size, "modified": modified}
+        store.folder.put(INPUTS, to_json(known))
+        meter.finish(size, part.facts["rows"])
+    chosen = {url: known[url]["part"] for url in urls if url in known}
+    same = [url for url, part in chosen.items() if list(chosen.values()).count(part) > 1]
+    if same:
+        raise UsageError(f"{same[0]} and {same[1]} hold the same rows. Name each part once.")
+    return list(chosen.values())
+
+
+@dataclass(slots=True)
+class _Meter:
+    """Tell a listener how many bytes of all parts have been read."""
+
+    listener: Listener
+    total: int
+    done: int = 0
+    rows: int = 0
+
+    def __call__(self, rows: int, at: int) -> None:
+        self.listener(Event("plan", self.done + at, self.total, {"rows": self.rows + rows}))
+
+    def finish(self, size: int, rows: int) -> None:
+        self.done += size
+        self.rows += rows
+        self(0, 0)
+
+
+def _is_planned(store: Store, part: str) -> bool:
+    return all(store.folder.size(name) is not None for name in layout.plan_files(part))
+
+
+def _size(url: str) -> int:
+    try:
+        return input_state(url)[0]
+    except FileNotFoundError as error:
+        raise InputError(f"no such file: {url}. Check the path; quote patterns such as 'data/*.jsonl.gz'.") from error
+
+
+def _planned(
+    urls: list[str], recipe: Recipe, runner: Runner, progress: Callable[[int, int], None]
+) -> Iterable[tuple[str, PartPlan]]:
+    spec = PlanSpec(recipe.record, recipe.source.shard_rows)
+    limit = recipe.source.limit
+    if limit is None and len(urls) > 1:
+        yield from zip(urls, runner.map(partial(_plan_silently, spec=spec), urls), strict=True)
+        return
+    left = limit
+    for url in urls:
+        if left == 0:
+            return
+        part = plan_part(url, PlanSpec(spec.record, spec.shard_rows, left), progress)
+        left = None if left is None else left - int(part.facts["rows"])
+        yield url, part
+
+
+def _plan_silently(url: str, spec: PlanSpec) -> PartPlan:
+    return plan_part(url, spec, lambda rows, at: None)
+
+
+def _finish(store: Store, recipe: Recipe, urls: list[str], parts: list[str], options: RunOptions) -> Json:
+    """Find the duplicates among all parts, add everything up, and refuse input that is mostly unusable."""
+    facts = [store.read_json(layout.plan_files(part)[0]) for part in parts]
+    repeated = duplicate_rows([_table(store, layout.plan_files(part)[2]) for part in parts])
+    table = pa.table(
+        {
+            "part": pa.array([part for part, rows in zip(parts, repeated, strict=True) for _ in rows], pa.string()),
+            "row": pa.array(np.concatenate(repeated) if repeated else [], pa.int64()),
+        }
+    )
+    files = store.put(layout.DUPLICATES, to_parquet(table))
+    for part in parts:
+        for name in layout.plan_files(part):
+            files |= store.entry(name)
+    rejected: Counter[str] = Counter()
+    for fact in facts:
+        rejected.update(fact["rejects"])
+    read, duplicates = sum(fact["rows"] for fact in facts), table.num_rows
+    counts = {
+        "read": read,
+        "kept": read - rejected.total() - duplicates,
+        "rejected": rejected.total(),
+        "duplicates": duplicates,
+        "rejects": dict(sorted(rejected.items())),
+    }
+    _refuse_rejects(counts, options.max_rejects)
+    return {
+        "fingerprint": recipe.fingerprint("plan"),
+        "inputs": urls,
+        "parts": parts,
+        "shards": sum(fact["shards"] for fact in facts),
+        "complete": all(fact["complete"] for fact in facts) and len(parts) == len(urls),
+        "counts": counts,
+        "digest": layout.digest_of(files),
+        "files": files,
+    }
+
+
+def _refuse_rejects(counts: Json, most: float) -> None:
+    rejected, read = counts["rejected"], counts["read"]
+    if rejected <= most * read:
+        return
+    by_count = sorted(counts["rejects"].items(), key=lambda item: -item[1])
+    reasons = "; ".join(f"{count:,} {reason} ({Reason(reason).meaning})" for reason, count in by_count)
+    raise InputError(
+        f"{rejected:,} of {read:,} rows cannot be used ({rejected / read:.1%}, allowed {most:.1%}): {reasons}. "
+        "Check the recipe's columns, or allow more with --max-rejects."
+    )
+
+
+def _table(store: Store, name: str) -> pa.Table:
+    return pq.read_table(io.BytesIO(store.read(name)))
+
+
+def load_shards(store: Store) -> list[Shard]:
+    """Return the descriptors of every shard of a sealed plan, in order."""
+    entry = store.stage("plan")
+    where = {facts["part"]: url for url, facts in _known_inputs(store).items() if url in entry["inputs"]}
+    duplicates = _table(store, layout.DUPLICATES)
+    shards = []
+    for part in entry["parts"]:
+        facts, table = layout.plan_files(part)[:2]
+        rows = duplicates.filter(pc.equal(duplicates["part"], part))["row"].to_numpy()
+        shards += descriptors(store.read_json(facts), _table(store, table), where[part], rows)
+    return shards
+
+
+def descriptors(facts: Json, table: pa.Table, url: str, duplicates: np.ndarray[Any, np.dtype[np.int64]]) -> list[Shard]:
+    """Return one descriptor per row of a part's shard table.
+
+    Args:
+        facts: the part's facts.
+        table: its shard table.
+        url: where the part lies now.
+        duplicates: its rows, ascending, whose id came earlier.
+    """
+    shards = []
+    for row in table.to_pylist():
+        first, rows = row["first_row"], row["rows"]
+        low, high = np.searchsorted(duplicates, [first, first + rows])
+        shards.append(
+            Shard(
+                part=facts["part"],
+                number=row["number"],
+                first_row=first,
+                rows=rows,
+                offset=row["offset"],
+                length=row["length"],
+                crc32=row["crc32"],
+                seek=SeekPoint(row["seek_compressed"], row["seek_uncompressed"], row["seek_bits"], row["seek_window"]),
+                url=url,
+                compression=facts["compression"],
+                duplicates=tuple(int(index) for index in duplicates[low:high] - first),
+            )
+        )
+    return shards

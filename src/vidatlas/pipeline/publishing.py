@@ -1,0 +1,200 @@
+"""Publish: the report and the data card, from sealed data only."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import defaultdict
+from importlib.metadata import version
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from vidatlas import store as layout
+from vidatlas.lock import Lock
+from vidatlas.pipeline.planning import RunOptions
+from vidatlas.recipe import Recipe
+from vidatlas.store import Store
+from vidatlas.types import Event, Json, Listener, Reason
+from vidatlas.views.card import Card, render_card
+from vidatlas.views.report import Category, Counts, Reject, Report, Stage, Subcategory, render
+
+TIMINGS = "timings.json"
+LIBRARIES = ("vidatlas", "torch", "transformers", "tokenizers", "scikit-learn", "numpy", "pyarrow", "ray")
+
+
+def publish(recipe: Recipe, atlas: str, options: RunOptions, listener: Listener) -> Json:
+    """Write report.html and README.md of a reduced atlas; return the sealed stage's entry."""
+    store = Store(atlas)
+    reduced = store.stage("reduce")
+    manifest = store.manifest()
+    sealed = manifest["stages"].get("publish")
+    fingerprint = recipe.fingerprint("publish")
+    if (
+        sealed
+        and sealed["upstream"] == reduced["digest"]
+        and sealed["fingerprint"] == fingerprint
+        and store.intact(sealed["files"])
+    ):
+        return dict(sealed)
+    with Lock(store, options.take_over) as lock:
+        listener(Event("publish", 0, 2))
+        table = _subcategories(store, reduced)
+        metrics = store.read_json(layout.METRICS)
+        facts = _facts(recipe, manifest)
+        files = store.put(layout.REPORT, render(_report(recipe, store, table, metrics, facts)).encode())
+        listener(Event("publish", 1, 2))
+        files |= store.put(layout.README, render_card(_card(recipe, manifest, facts)).encode())
+        lock.confirm()
+        entry = {
+            "fingerprint": fingerprint,
+            "upstream": reduced["digest"],
+            "versions": {name: version(name) for name in LIBRARIES},
+            "content_sha256": content_sha256(manifest),
+            "digest": layout.digest_of(files),
+            "files": files,
+        }
+        store.seal("publish", entry, recipe.model_dump(mode="json"))
+        listener(Event("publish", 2, 2))
+    return entry
+
+
+def content_sha256(manifest: Json) -> str:
+    """Return one hash over all that plan, embed and reduce wrote: two atlases with the same one hold the same bytes."""
+    digests = [manifest["stages"][stage]["digest"] for stage in ("plan", "embed", "reduce")]
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest()
+
+
+def _subcategories(store: Store, reduced: Json) -> list[Json]:
+    data = store.check(layout.SUBCATEGORIES, reduced["files"][layout.SUBCATEGORIES])
+    rows: list[Json] = pq.read_table(io.BytesIO(data)).to_pylist()
+    return rows
+
+
+def _categories(table: list[Json], metrics: Json) -> tuple[Category, ...]:
+    groups: dict[str, list[Subcategory]] = defaultdict(list)
+    for row in table:
+        groups[row["group"]].append(
+            Subcategory(
+                number=row["subcategory"],
+                name=row["name"],
+                size=row["size"],
+                terms=tuple(zip(row["terms"], row["scores"], strict=True)),
+                exemplars=tuple(row["exemplar_titles"]),
+                silhouette=row["silhouette"],
+                mean_distance=row["mean_distance"],
+            )
+        )
+    return tuple(
+        Category(name, sum(found.size for found in inside), metrics["groups"][name]["silhouette"], tuple(inside))
+        for name, inside in groups.items()
+    )
+
+
+def _report(recipe: Recipe, store: Store, table: list[Json], metrics: Json, facts: dict[str, str]) -> Report:
+    manifest = store.manifest()
+    planned, reduced = manifest["stages"]["plan"], manifest["stages"]["reduce"]
+    counts = planned["counts"]
+    reasons = dict(counts["rejects"])
+    return Report(
+        recipe_name=recipe.name,
+        inputs=tuple(url.rsplit("/", 1)[-1] for url in planned["inputs"]),
+        counts=Counts(counts["read"], counts["kept"], counts["rejected"], counts["duplicates"]),
+        categories=_categories(table, metrics),
+        rejects=tuple(Reject(reason, count, Reason(reason).meaning) for reason, count in reasons.items()),
+        explained_variance=tuple(metrics["explained_variance"]["ratio"]),
+        encoder=_encoder(manifest),
+        stages=_stages(store, manifest),
+        facts=tuple(facts.items()),
+        recipe_yaml=recipe.to_yaml(),
+        content_sha256=content_sha256(manifest),
+        notes=(*_limits(manifest), *reduced["notes"]),
+    )
+
+
+def _encoder(manifest: Json) -> str:
+    encoder = manifest["stages"]["embed"]["encoder"]
+    revision = f" at revision {encoder['revision']}" if encoder.get("revision") else ""
+    return f"{encoder['model']}{revision}, {encoder['dim']} dimensions"
+
+
+def _stages(store: Store, manifest: Json) -> tuple[Stage, ...]:
+    timings = store.read_json(TIMINGS) if store.folder.size(TIMINGS) is not None else {}
+    embedded = manifest["stages"]["embed"]["counts"]
+    rows = {"plan": embedded["rows"], "embed": embedded["kept"], "reduce": embedded["kept"]}
+    return tuple(
+        Stage(stage, seconds, f"{rows[stage] / seconds:,.0f} videos/s" if seconds else "")
+        for stage, seconds in timings.items()
+        if stage in rows
+    )
+
+
+def _normalisation(recipe: Recipe) -> str:
+    if recipe.mix.normalize:
+        return "every record's vector is scaled to unit length"
+    return "none after the mean (the notebook's rule: the encoder's raw features)"
+
+
+def _weights(recipe: Recipe) -> str:
+    parts = []
+    for name, field in recipe.record.fields.items():
+        cut = f", cut at {field.max_chars} characters" if field.max_chars else ""
+        many = f", split at {field.separator!r} and averaged" if field.separator else ""
+        parts.append(f"{field.weight:g} × {name}{many}{cut}")
+    return " + ".join(parts)
+
+
+def _facts(recipe: Recipe, manifest: Json) -> dict[str, str]:
+    embedded, reduced = manifest["stages"]["embed"], manifest["stages"]["reduce"]
+    encoder, counts = embedded["encoder"], embedded["counts"]
+    facts = {
+        "Weights (sha256)": str(encoder.get("weights_sha256", "no weights")),
+        "Precision": f"{encoder.get('dtype', 'float32')} on {', '.join(embedded['hardware'])}, stored as float16",
+        "Field weights": _weights(recipe),
+        "Normalisation": _normalisation(recipe),
+        "Texts": f"{counts['texts']:,} in all, {counts['distinct']:,} encoded "
+        f"(each once per shard), {counts['tokens']:,} tokens",
+        "Reduction": f"{reduced['counts']['components']} principal components, MiniBatchKMeans inside each category",
+        "Versions": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
+    }
+    return facts
+
+
+def _limits(manifest: Json) -> tuple[str, ...]:
+    planned = manifest["stages"]["plan"]
+    limits = [
+        "Names are statistics of words, not judgements; a video stands in the category its uploader chose.",
+        "Distances mean little across categories: each category was clustered on its own.",
+    ]
+    if not planned["complete"]:
+        limits.append("Only the first rows of the input were read (source.limit); the rest was not checked for damage.")
+    return tuple(limits)
+
+
+def _card(recipe: Recipe, manifest: Json, facts: dict[str, str]) -> Card:
+    stages = manifest["stages"]
+    counts, reduced = stages["plan"]["counts"], stages["reduce"]["counts"]
+    rejects: Any = [(f"rejected: {reason}", f"{count:,}") for reason, count in counts["rejects"].items()]
+    rows = [
+        ("read", f"{counts['read']:,}"),
+        ("kept", f"{counts['kept']:,}"),
+        ("duplicates", f"{counts['duplicates']:,}"),
+        ("rejected", f"{counts['rejected']:,}"),
+        *rejects,
+        ("categories", f"{reduced['groups']:,}"),
+        ("subcategories", f"{reduced['subcategories']:,}"),
+    ]
+    return Card(
+        title=recipe.publish.title,
+        version=version("vidatlas"),
+        recipe_name=recipe.name,
+        about=recipe.about,
+        counts=tuple(rows),
+        facts=(("Encoder", _encoder(manifest)), *facts.items()),
+        weights=_weights(recipe),
+        normalisation=_normalisation(recipe),
+        components=reduced["components"],
+        dim=stages["embed"]["encoder"]["dim"],
+        limits=(*_limits(manifest), *stages["reduce"]["notes"]),
+        content_sha256=content_sha256(manifest),
+    )

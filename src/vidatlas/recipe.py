@@ -1,0 +1,179 @@
+"""The recipe: everything that decides what an atlas contains, in one frozen model, from YAML, Python or --set."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vidatlas.encode.clip import ClipSpec
+from vidatlas.encode.hashing import HashingSpec
+from vidatlas.encode.mix import MixSpec
+from vidatlas.encode.sentence import SentenceSpec
+from vidatlas.fields import RecordSpec
+from vidatlas.naming import NamingSpec
+from vidatlas.quality import QualitySpec
+from vidatlas.reducers.kmeans import ClusterSpec
+from vidatlas.reducers.pca import PcaSpec
+from vidatlas.types import Json, UsageError
+
+Stage = Literal["plan", "embed", "reduce", "publish"]
+STAGES: tuple[Stage, ...] = ("plan", "embed", "reduce", "publish")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourceSpec(_Strict):
+    """Say how the input is cut."""
+
+    shard_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    """Rows of a shard: the unit of work, of commit and of resume."""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Read only the first so many rows (over all parts)."""
+
+
+class ReduceSpec(_Strict):
+    """Say how vectors become subcategories."""
+
+    pca: PcaSpec = PcaSpec()
+    clusters: ClusterSpec = ClusterSpec()
+    naming: NamingSpec = NamingSpec()
+    quality: QualitySpec = QualitySpec()
+
+
+class PublishSpec(_Strict):
+    """Say what the report shows."""
+
+    title: str = "Video atlas"
+
+
+class Recipe(_Strict):
+    """Name and configure every stage; two equal recipes make equal atlases of equal input."""
+
+    name: str
+    about: str = ""
+    source: SourceSpec = SourceSpec()
+    record: RecordSpec
+    encoder: Annotated[ClipSpec | SentenceSpec | HashingSpec, Field(discriminator="kind")]
+    mix: MixSpec = MixSpec()
+    reduce: ReduceSpec = ReduceSpec()
+    publish: PublishSpec = PublishSpec()
+
+    def settings(self, stage: Stage) -> Json:
+        """Return the part of the recipe that a stage's output depends on, as JSON."""
+        whole = self.model_dump(mode="json")
+        keys = {
+            "plan": ("source", "record"),
+            "embed": ("encoder", "mix"),
+            "reduce": ("reduce",),
+            "publish": ("publish",),
+        }
+        return {key: whole[key] for key in keys[stage]}
+
+    def fingerprint(self, stage: Stage) -> str:
+        """Return the SHA-256 of a stage's settings."""
+        return hashlib.sha256(canonical(self.settings(stage))).hexdigest()
+
+    def to_yaml(self) -> str:
+        """Return the resolved recipe as YAML that ``load_recipe`` reads back."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def canonical(data: Any) -> bytes:
+    """Return JSON with sorted keys and no spaces: equal data, equal bytes."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def builtin_recipes() -> list[str]:
+    """Return the names of the recipes that come with vidatlas."""
+    return sorted(
+        entry.name.removesuffix(".yaml")
+        for entry in files("vidatlas.recipes").iterdir()
+        if entry.name.endswith(".yaml")
+    )
+
+
+def load_recipe(source: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """Return a recipe by built-in name, YAML file or mapping, with dotted overrides such as ``{"encoder.model": "…"}``.
+
+    Raises:
+        UsageError: no such recipe, or a key or value that it cannot have; the message names the key.
+    """
+    label, data = _read(source)
+    for key, value in (overrides or {}).items():
+        _override(data, key, value)
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(step) for step in first["loc"] if step not in ("clip", "sentence", "hashing")) or "recipe"
+        raise UsageError(
+            f"recipe {label}: {where}: {first['msg']}. See the keys with: vidatlas recipes {_shown(data, label)}"
+        ) from error
+
+
+def _shown(data: Json, label: str) -> str:
+    name = str(data.get("name", label))
+    return name if name in builtin_recipes() else "demo"
+
+
+def _read(source: str | Path | Mapping[str, Any]) -> tuple[str, Json]:
+    if isinstance(source, Mapping):
+        return str(source.get("name", "(mapping)")), json.loads(json.dumps(dict(source)))
+    name = str(source)
+    if name in builtin_recipes():
+        text = files("vidatlas.recipes").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    elif Path(name).is_file():
+        text = Path(name).read_text(encoding="utf-8")
+    else:
+        raise UsageError(f"no recipe {name!r}: neither built in ({', '.join(builtin_recipes())}) nor a YAML file.")
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"recipe {name} is not valid YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(data, dict):
+        raise UsageError(f"recipe {name} holds no keys. Start from: vidatlas recipes demo")
+    return name, data
+
+
+def parse_set(text: str) -> tuple[str, Any]:
+    """Return key and value of one ``--set key=value``; the value is read as YAML.
+
+    Raises:
+        UsageError: there is no "=" in it, or the value is not valid YAML.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise UsageError(f"--set {text}: write it as key=value, for example --set encoder.model=/path/to/model")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set {text}: the value is not valid YAML ({' '.join(str(error).split())}).") from error
+
+
+def _override(data: Json, key: str, value: Any) -> None:
+    *path, last = key.split(".")
+    at = data
+    for step in path:
+        at = at.setdefault(step, {})
+        if not isinstance(at, dict):
+            raise UsageError(f"--set {key}: {step} is a value, not a section.")
+    at[last] = value
+
+
+def differences(old: Json, new: Json, prefix: str = "") -> Iterator[str]:
+    """Yield ``key: old → new`` for every setting in which two recipes differ."""
+    for key in dict.fromkeys([*old, *new]):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from differences(before, after, f"{prefix}{key}.")
+        elif before != after:
+            yield f"{prefix}{key}: {json.dumps(before, ensure_ascii=False)} → {json.dumps(after, ensure_ascii=False)}"

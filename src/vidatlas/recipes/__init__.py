@@ -1,0 +1,1 @@
+"""The recipes that come with vidatlas, one YAML file each."""

@@ -1,0 +1,1 @@
+"""Vectors become fewer dimensions, and those become clusters within each group."""

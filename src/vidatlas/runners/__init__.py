@@ -1,0 +1,1 @@
+"""Runners carry out what the pipeline declares: a plain loop, or Ray."""

@@ -1,0 +1,180 @@
+"""Run on Ray: a local one that is started and stopped here, or a cluster that is there."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+import orjson
+import pyarrow as pa
+import ray
+from ray.data import ActorPoolStrategy, DataContext
+
+from vidatlas.runners.datasource import ShardSource, unpack
+from vidatlas.types import Json, Shard, UnavailableError, VidatlasError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Say which Ray to use and how many actors encode there.
+
+    Attributes:
+        address: a cluster's address; None starts a Ray on this machine (inside a Ray job, the job's cluster).
+        actors: fewest and most encoder actors; None chooses by the CPUs or GPUs present.
+        threads: CPU threads of one actor.
+        gpus: GPUs of one actor, fractions allowed; None takes one where the cluster has any.
+    """
+
+    address: str | None = None
+    actors: tuple[int, int] | None = None
+    threads: int = 1
+    gpus: float | None = None
+
+
+class RayRunner:
+    """Map over Ray tasks and stream shards through a Ray Data pipeline; Ray starts with the first use."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._own = False
+
+    def __enter__(self) -> RayRunner:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._own:
+            ray.shutdown()
+            self._own = False
+
+    def _start(self) -> None:
+        if ray.is_initialized():
+            return
+        address = self._cluster.address or os.environ.get("RAY_ADDRESS") or "local"
+        options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+        if address == "local":
+            # One CPU more than there are: reading must find a place beside actors that fill the machine.
+            options |= {"num_cpus": cpus() + 1, "include_dashboard": False}
+        try:
+            ray.init(address=address, **options)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise UnavailableError(
+                f"cannot use Ray at {address}: {str(error).splitlines()[0]}. Check the "
+                "address, or leave --address out to run on this machine."
+            ) from error
+        self._own = True
+
+    def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        """Yield ``function(item)`` for every item in the order of the items, a bounded number of them in flight."""
+        self._start()
+        task = ray.remote(num_cpus=1, max_retries=3)(function_call)
+        shared = ray.put(function)
+        ahead = 4 * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        flying: deque[Any] = deque()
+        with _plain_errors():
+            for item in items:
+                flying.append(task.remote(shared, item))
+                if len(flying) >= ahead:
+                    yield ray.get(flying.popleft())
+            while flying:
+                yield ray.get(flying.popleft())
+
+    def embed(
+        self, read: Callable[[Shard], Any], open_worker: Callable[[], Any], shards: list[Shard]
+    ) -> Iterator[Json]:
+        """Stream shards through reading tasks and a pool of encoder actors; yield each receipt as it is committed."""
+        self._start()
+        _configure()
+        fewest, most = self._bounds(len(shards))
+        gpus = self._gpus()
+        dataset = ray.data.read_datasource(ShardSource(read, shards), override_num_blocks=len(shards))
+        receipts = dataset.map_batches(
+            EncodeActor,
+            fn_constructor_args=(open_worker,),
+            batch_size=1,
+            batch_format="pyarrow",
+            num_cpus=self._cluster.threads,
+            num_gpus=gpus or None,
+            compute=ActorPoolStrategy(min_size=fewest, max_size=most, initial_size=most),
+        )
+        with _plain_errors():
+            for batch in receipts.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+                for text in batch["receipt"].to_pylist():
+                    yield orjson.loads(text)
+
+    def _gpus(self) -> float:
+        if self._cluster.gpus is not None:
+            return self._cluster.gpus
+        return 1.0 if ray.cluster_resources().get("GPU") else 0.0
+
+    def _bounds(self, shards: int) -> tuple[int, int]:
+        """Return fewest and most actors; never more than there are shards."""
+        resources = ray.cluster_resources()
+        gpus = self._gpus()
+        fitting = resources.get("GPU", 0) / gpus if gpus else (resources.get("CPU", 2) - 1) / self._cluster.threads
+        fewest, most = self._cluster.actors or (1, max(1, int(fitting)))
+        most = max(1, min(most, shards))
+        return min(fewest, most), most
+
+
+def function_call(function: Callable[[T], R], item: T) -> R:
+    """Call a function that was put into the object store once."""
+    return function(item)
+
+
+class EncodeActor:
+    """Hold one worker, and with it the model, for as long as the actor lives."""
+
+    def __init__(self, open_worker: Callable[[], Callable[[pa.Table], Json]]) -> None:
+        self._worker = open_worker()
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Encode and commit one shard; return its receipt as JSON."""
+        return pa.table({"receipt": [orjson.dumps(self._worker(unpack(batch))).decode()]})
+
+
+def cpus() -> int:
+    """Return the CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _configure() -> None:
+    context = DataContext.get_current()
+    context.target_max_block_size = None
+    context.enable_progress_bars = False
+    context.max_errored_blocks = 0
+    # Waiting for spot capacity is no failure, and a model that cannot be fetched at once may be fetched later.
+    context.execution_options.verbose_progress = False
+    context.execution_no_progress_timeout_s = -1
+    context.max_consecutive_actor_init_deaths = 10
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Raise what a worker raised, instead of Ray's account of it."""
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        cause = _root(error)
+        if isinstance(cause, VidatlasError):
+            raise cause from error
+        if isinstance(error, ray.exceptions.RayTaskError):
+            raise
+        raise UnavailableError(
+            f"Ray stopped working: {str(error).strip().splitlines()[0]}. Run "
+            "the same command again; it goes on where it stopped."
+        ) from error
+
+
+def _root(error: BaseException) -> BaseException:
+    cause: BaseException | None = getattr(error, "cause", None) or error.__cause__
+    return error if cause is None or cause is error else _root(cause)

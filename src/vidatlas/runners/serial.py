@@ -1,0 +1,33 @@
+"""Run everything in this process, one item after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+from vidatlas.types import Json, Shard
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class SerialRunner:
+    """Map with a plain loop; the reference that every other runner must equal byte for byte."""
+
+    def __enter__(self) -> SerialRunner:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        """Yield ``function(item)`` for every item, in the order of the items."""
+        return map(function, items)
+
+    def embed(
+        self, read: Callable[[Shard], Any], open_worker: Callable[[], Any], shards: list[Shard]
+    ) -> Iterator[Json]:
+        """Yield the receipt of each shard as it is committed."""
+        worker = open_worker()
+        for shard in shards:
+            yield worker(read(shard))

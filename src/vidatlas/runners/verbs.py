@@ -1,0 +1,182 @@
+"""The verbs of vidatlas as plain functions: Ray on this machine unless told otherwise."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from vidatlas.pipeline import embedding, planning, publishing, reduction
+from vidatlas.pipeline.atlas import Atlas
+from vidatlas.pipeline.planning import MAX_REJECTS, RunOptions
+from vidatlas.recipe import Recipe, load_recipe
+from vidatlas.runners.serial import SerialRunner
+from vidatlas.store import Store, to_json
+from vidatlas.types import Event, Json, Listener, Runner, UsageError, ignore
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Say how and where a run works; none of it changes what the atlas contains, but ``threads`` its last bits.
+
+    Attributes:
+        runner: "ray", or "serial" for a plain loop in this process.
+        address: a Ray cluster's address; None starts Ray on this machine.
+        actors: fewest and most encoder actors; None fits them to the machine or cluster.
+        threads: CPU threads of each actor.
+        gpus: GPUs of each actor; None takes one where there are any.
+        max_rejects: largest share of rows that may be unusable.
+        take_over: take the atlas from a run that is gone for certain.
+    """
+
+    runner: Literal["ray", "serial"] = "ray"
+    address: str | None = None
+    actors: tuple[int, int] | None = None
+    threads: int = 1
+    gpus: float | None = None
+    max_rejects: float = MAX_REJECTS
+    take_over: bool = False
+
+
+DEFAULTS = Options()
+Inputs = str | Iterable[str]
+
+
+def plan(
+    recipe: Recipe | str, inputs: Inputs, atlas: str, options: Options = DEFAULTS, listener: Listener = ignore
+) -> Json:
+    """Read every part once and write down where each shard starts; return the plan's entry of the manifest."""
+    with _runner(options) as runner:
+        return _plan(_recipe(recipe), _list(inputs), atlas, (runner, options, listener))
+
+
+def embed(
+    recipe: Recipe | str, inputs: Inputs, atlas: str, options: Options = DEFAULTS, listener: Listener = ignore
+) -> Json:
+    """Plan where needed, then embed every shard that is not done; return the stage's entry of the manifest."""
+    parsed = _recipe(recipe)
+    with _runner(options) as runner:
+        _plan(parsed, _list(inputs), atlas, (runner, options, listener))
+        return _embed(parsed, atlas, (runner, options, listener))
+
+
+def reduce(
+    atlas: str, settings: Mapping[str, Any] | None = None, options: Options = DEFAULTS, listener: Listener = ignore
+) -> Json:
+    """Find subcategories in an embedded atlas; return the stage's entry of the manifest.
+
+    Args:
+        atlas: the atlas folder or URL.
+        settings: dotted keys below ``reduce`` that are to differ from the recipe, such as ``{"reduce.clusters.k": 8}``.
+        options: how to run.
+        listener: told how far it has come.
+    """
+    recipe = _made_with(atlas, settings, "reduce")
+    with _runner(options) as runner:
+        return _reduce(recipe, atlas, (runner, options, listener))
+
+
+def publish(
+    atlas: str, settings: Mapping[str, Any] | None = None, options: Options = DEFAULTS, listener: Listener = ignore
+) -> Json:
+    """Write report and data card of a reduced atlas; return the stage's entry of the manifest."""
+    return _publish(_made_with(atlas, settings, "publish"), atlas, (SerialRunner(), options, listener))
+
+
+def run(
+    recipe: Recipe | str, inputs: Inputs, atlas: str, options: Options = DEFAULTS, listener: Listener = ignore
+) -> Atlas:
+    """Plan, embed, reduce and publish; whatever an earlier run finished is not done again."""
+    parsed = _recipe(recipe)
+    with _runner(options) as runner:
+        how = (runner, options, listener)
+        _plan(parsed, _list(inputs), atlas, how)
+        _embed(parsed, atlas, how)
+        _reduce(parsed, atlas, how)
+    _publish(parsed, atlas, how)
+    return Atlas(atlas)
+
+
+_How = tuple[Runner, Options, Listener]
+
+
+def _plan(recipe: Recipe, inputs: list[str], atlas: str, how: _How) -> Json:
+    runner, options, listener = how
+    with _timed(atlas, "plan", listener) as counted:
+        return planning.plan(recipe, inputs, atlas, runner, _safety(options), counted)
+
+
+def _embed(recipe: Recipe, atlas: str, how: _How) -> Json:
+    runner, options, listener = how
+    with _timed(atlas, "embed", listener) as counted:
+        return embedding.embed(recipe, atlas, options.threads, runner, _safety(options), counted)
+
+
+def _reduce(recipe: Recipe, atlas: str, how: _How) -> Json:
+    runner, options, listener = how
+    with _timed(atlas, "reduce", listener) as counted:
+        return reduction.reduce(recipe, atlas, runner, _safety(options), counted)
+
+
+def _publish(recipe: Recipe, atlas: str, how: _How) -> Json:
+    _, options, listener = how
+    with _timed(atlas, "publish", listener) as counted:
+        return publishing.publish(recipe, atlas, _safety(options), counted)
+
+
+def _safety(options: Options) -> RunOptions:
+    return RunOptions(options.max_rejects, options.take_over)
+
+
+def _recipe(recipe: Recipe | str) -> Recipe:
+    return recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+
+
+def _list(inputs: Inputs) -> list[str]:
+    return [inputs] if isinstance(inputs, str) else [str(url) for url in inputs]
+
+
+def _made_with(atlas: str, settings: Mapping[str, Any] | None, section: str) -> Recipe:
+    """Return the recipe of an atlas, with other settings in one section."""
+    made = Store(atlas).manifest().get("recipe")
+    if made is None:
+        raise UsageError(f"{atlas} is no atlas yet. Start with: vidatlas run RECIPE INPUT… {atlas}")
+    foreign = [key for key in settings or {} if key.split(".")[0] != section]
+    if foreign:
+        raise UsageError(
+            f"{foreign[0]} cannot be changed here: only keys below {section} can. Make a new atlas for it."
+        )
+    return load_recipe(made, settings)
+
+
+@contextmanager
+def _runner(options: Options) -> Iterator[Runner]:
+    if options.runner == "serial":
+        yield SerialRunner()
+        return
+    from vidatlas.runners.on_ray import Cluster, RayRunner
+
+    with RayRunner(Cluster(options.address, options.actors, options.threads, options.gpus)) as runner:
+        yield runner
+
+
+@contextmanager
+def _timed(atlas: str, stage: str, listener: Listener) -> Iterator[Listener]:
+    """Add the seconds of a stage that had something to do to those of earlier runs."""
+    started, worked = time.perf_counter(), False
+
+    def counted(event: Event) -> None:
+        nonlocal worked
+        worked = True
+        listener(event)
+
+    try:
+        yield counted
+    finally:
+        if worked:
+            store = Store(atlas)
+            timings = store.read_json(publishing.TIMINGS) if store.folder.size(publishing.TIMINGS) is not None else {}
+            timings[stage] = round(timings.get(stage, 0.0) + time.perf_counter() - started, 2)
+            store.folder.put(publishing.TIMINGS, to_json(timings))

@@ -1,0 +1,31 @@
+"""Define what the generator hands out: a line of the sample and what is true about it."""
+
+from dataclasses import dataclass
+
+Record = dict[str, str | int | None]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Hold one line of the sample with its truth.
+
+    Attributes:
+        raw: The bytes of the line, without the newline.
+        subject: What the video is about; None when a reader must reject the line.
+        language: ISO code of the title's language.
+        defect: Why a reader must reject the line; None when the line is acceptable.
+    """
+
+    raw: bytes
+    subject: str | None
+    language: str = "en"
+    defect: str | None = None
+
+
+@dataclass
+class Video:
+    """Hold a record while it is being made, before it becomes a line."""
+
+    record: Record
+    subject: str
+    language: str

@@ -1,0 +1,1 @@
+"""Parts and the rows in them: decompression from any seek point, lines of bounded length."""

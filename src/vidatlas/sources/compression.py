@@ -1,0 +1,106 @@
+"""Decompress a part from its start or from any seek point; the format is told by magic bytes, never by name."""
+
+from __future__ import annotations
+
+import bz2
+import zlib
+from collections.abc import Callable, Iterator
+from typing import IO, Any
+
+import zstandard
+
+from vidatlas.sources.deflate import inflater
+from vidatlas.types import SeekPoint
+
+CHUNK = 1 << 20
+_MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "bzip2": b"BZh"}
+_GZIP_TRAILER = 8
+
+
+class DamagedError(Exception):
+    """Say that compressed bytes are not what their format demands."""
+
+
+def detect(file: IO[bytes]) -> str:
+    """Return "gzip", "zstd", "bzip2" or "plain" for a file, and go back to its start."""
+    head = file.read(4)
+    file.seek(0)
+    return next((name for name, magic in _MAGIC.items() if head.startswith(magic)), "plain")
+
+
+def _new_member(compression: str) -> Any:
+    if compression == "gzip":
+        return zlib.decompressobj(wbits=31)
+    if compression == "zstd":
+        return zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
+    return bz2.BZ2Decompressor()
+
+
+def decompress(
+    file: IO[bytes],
+    compression: str,
+    seek: SeekPoint | None = None,
+    on_member: Callable[[int, int], None] | None = None,
+) -> Iterator[bytes]:
+    """Yield a part's uncompressed bytes from a seek point (default: its start) to its end.
+
+    Args:
+        file: the compressed file, seekable.
+        compression: what ``detect`` said.
+        seek: where to start.
+        on_member: called with (compressed, uncompressed) offset at the start of every member (gzip), frame (zstd) or
+            stream (bzip2) after the first.
+
+    Raises:
+        DamagedError: the bytes end too early, or fail their format's own checks.
+    """
+    start = seek or SeekPoint(0, 0)
+    if compression == "plain":
+        file.seek(start.compressed)
+        yield from iter(lambda: file.read(CHUNK), b"")
+        return
+    try:
+        yield from _members(file, compression, start, on_member)
+    except (zlib.error, zstandard.ZstdError, OSError, EOFError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise DamagedError(f"invalid {compression} data: {error}") from error
+
+
+def _members(
+    file: IO[bytes], compression: str, start: SeekPoint, on_member: Callable[[int, int], None] | None
+) -> Iterator[bytes]:
+    raw = compression == "gzip" and start.window is not None
+    if compression == "gzip":
+        member, data = inflater(start, file)
+    else:
+        file.seek(start.compressed)
+        member, data = _new_member(compression), b""
+    total = start.uncompressed
+    while True:
+        data = data or file.read(CHUNK)
+        if not data:
+            raise DamagedError(f"the {compression} data ends too early")
+        out = member.decompress(data)
+        data = b""
+        total += len(out)
+        if out:
+            yield out
+        if not member.eof:
+            continue
+        data = _after_trailer(member.unused_data, file) if raw else member.unused_data or file.read(CHUNK)
+        if not data:
+            return
+        if on_member:
+            on_member(file.tell() - len(data), total)
+        member, raw = _new_member(compression), False
+
+
+def _after_trailer(data: bytes, file: IO[bytes]) -> bytes:
+    """Skip the CRC and length behind a raw deflate stream; return what follows, empty at the end of the file."""
+    while len(data) < _GZIP_TRAILER:
+        more = file.read(CHUNK)
+        if not more:
+            raise DamagedError("the gzip data ends within its trailer")
+        data += more
+    return data[_GZIP_TRAILER:] or file.read(CHUNK)

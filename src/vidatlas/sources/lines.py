@@ -1,0 +1,34 @@
+"""Cut a stream of bytes into lines of bounded length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+MAX_LINE = 16 << 20
+
+
+def split_lines(
+    chunks: Iterable[bytes], observe: Callable[[bytes], object], limit: int = MAX_LINE
+) -> Iterator[bytes | None]:
+    r"""Yield each line without its ``\n``; None for a line longer than ``limit`` bytes, whose memory is never held.
+
+    Args:
+        chunks: the bytes, in any cut.
+        observe: called with every byte of a line (newline included) just before that line is yielded or, where the line
+            is too long, as its pieces come by.
+        limit: longest line in bytes.
+    """
+    rest, overlong = b"", False
+    for chunk in chunks:
+        lines = (rest + chunk).split(b"\n")
+        rest = lines.pop()
+        for line in lines:
+            observe(line + b"\n")
+            yield None if overlong or len(line) > limit else line
+            overlong = False
+        if len(rest) > limit:
+            observe(rest)
+            rest, overlong = b"", True
+    if rest or overlong:
+        observe(rest)
+        yield None if overlong else rest

@@ -1,0 +1,152 @@
+"""Read a part once from start to end: its bytes, their hash, and places where a later reader can start."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zlib
+from collections.abc import Generator
+from typing import IO
+
+import rapidgzip
+
+from vidatlas.sources.compression import CHUNK, DamagedError, decompress, detect
+from vidatlas.sources.deflate import WINDOW, parse_index
+from vidatlas.types import SeekPoint
+
+_THREADS = 2
+"""Decompression threads of a scan: one hides behind the parsing, more would only wait for it."""
+
+
+class _Hashing(io.RawIOBase):
+    """Pass reads through to a file and hash every byte once, in order, although readers jump ahead and back."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._sha256 = hashlib.sha256()
+        self._hashed = 0
+        self._ahead: dict[int, bytes] = {}
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def read(self, size: int = -1) -> bytes:
+        at = self._file.tell()
+        data = self._file.read(size)
+        self._take(at, data)
+        return data
+
+    def _take(self, at: int, data: bytes) -> None:
+        if at > self._hashed:
+            if len(data) > len(self._ahead.get(at, b"")):
+                self._ahead[at] = data
+            return
+        self._advance(at, data)
+        while ready := [start for start in self._ahead if start <= self._hashed]:
+            for start in ready:
+                self._advance(start, self._ahead.pop(start))
+
+    def _advance(self, at: int, data: bytes) -> None:
+        new = data[self._hashed - at :]
+        self._sha256.update(new)
+        self._hashed += len(new)
+
+    def finish(self) -> tuple[int, str]:
+        """Hash what no one has read yet; return the file's size and SHA-256."""
+        self._ahead.clear()
+        self._file.seek(self._hashed)
+        while data := self._file.read(CHUNK):
+            self._advance(self._hashed, data)
+        return self._hashed, self._sha256.hexdigest()
+
+
+class Scan:
+    """Stream a part's uncompressed bytes; afterwards know its size, hash and seek points.
+
+    Attributes:
+        compression: "plain", "gzip", "zstd" or "bzip2", by magic bytes.
+        bytes: size of the file (set by ``finish``).
+        sha256: hash of the file (set by ``finish`` unless the scan stopped early).
+        points: seek points in ascending order (set by ``finish``).
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = _Hashing(file)
+        self.compression = detect(file)
+        self.bytes = 0
+        self.sha256: str | None = None
+        self.points: list[SeekPoint] = []
+
+    def tell(self) -> int:
+        """Return how many compressed bytes have been consumed, about."""
+        return self._file.tell()
+
+    def chunks(self) -> Generator[bytes]:
+        """Yield the uncompressed bytes; a part read to its end is proved undamaged, an earlier stop proves nothing.
+
+        Raises:
+            DamagedError: as ``decompress``.
+        """
+        if self.compression == "gzip":
+            yield from self._gzip()
+        else:
+            yield from decompress(self._file, self.compression, None, self._remember)  # type: ignore[arg-type]
+
+    def _remember(self, compressed: int, uncompressed: int) -> None:
+        self.points.append(SeekPoint(compressed, uncompressed))
+
+    def _gzip(self) -> Generator[bytes]:
+        try:
+            with rapidgzip.open(self._file, parallelization=_THREADS) as reader:
+                try:
+                    yield from iter(lambda: reader.read(CHUNK), b"")
+                except GeneratorExit:
+                    self.points = _points_so_far(reader)
+                    raise
+                self.points = _all_points(reader)
+        except (ValueError, RuntimeError) as error:
+            raise DamagedError(_wording(error)) from error
+        # rapidgzip checks every CRC but takes a file that was cut short for a complete one; zlib does not.
+        for _ in decompress(self._file, "gzip", self.points[-1]):  # type: ignore[arg-type]
+            pass
+
+    def finish(self, whole: bool) -> None:
+        """Learn size and (of a part read to its end) hash; call it after the last chunk that is wanted."""
+        if whole:
+            self.bytes, self.sha256 = self._file.finish()
+        else:
+            self.bytes = self._file.seek(0, io.SEEK_END)
+
+
+def _wording(error: Exception) -> str:
+    """Return what rapidgzip says as people would."""
+    text = str(error).rstrip("!. ")
+    return "the gzip data ends too early" if text == "std::exception" else f"invalid gzip data: {text}"
+
+
+def _all_points(reader: rapidgzip.RapidgzipFile) -> list[SeekPoint]:
+    out = io.BytesIO()
+    reader.export_index(out, rapidgzip.IndexFormat.GZTOOL)
+    return parse_index(out.getvalue())
+
+
+def _points_so_far(reader: rapidgzip.RapidgzipFile) -> list[SeekPoint]:
+    """Return the seek points of what was read; exporting an index would read the rest of the file first."""
+    end = reader.tell()
+    points = []
+    for bit, uncompressed in sorted(reader.available_block_offsets().items()):
+        if uncompressed > end:
+            break
+        reader.seek(max(0, uncompressed - WINDOW))
+        window = reader.read(min(uncompressed, WINDOW))
+        points.append(SeekPoint(-(-bit // 8), uncompressed, -bit % 8, zlib.compress(window) if window else b""))
+    return points

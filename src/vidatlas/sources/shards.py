@@ -1,0 +1,63 @@
+"""Read the rows of one shard, wherever it lies in its part, and notice a part that changed."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from contextlib import closing
+
+from vidatlas.folder import open_input
+from vidatlas.sources.compression import DamagedError, decompress
+from vidatlas.sources.lines import split_lines
+from vidatlas.types import InputError, Shard
+
+
+def shard_lines(shard: Shard) -> Iterator[bytes | None]:
+    """Yield the shard's lines in order, None for one that is too long.
+
+    Raises:
+        InputError: the part is gone or its bytes are not those that were planned.
+    """
+    checksum = 0
+
+    def observe(piece: bytes) -> None:
+        nonlocal checksum
+        checksum = zlib.crc32(piece, checksum)
+
+    count = 0
+    try:
+        with closing(open_input(shard.url)) as file:
+            chunks = decompress(file, shard.compression, shard.seek)
+            for line in split_lines(_cut(chunks, shard), observe):
+                count += 1
+                yield line
+    except FileNotFoundError as error:
+        raise InputError(f"{shard.url} is gone since it was planned. Put it back, or plan into a new atlas.") from error
+    except DamagedError as error:
+        raise _changed(shard) from error
+    if count != shard.rows or checksum != shard.crc32:
+        raise _changed(shard)
+
+
+def _changed(shard: Shard) -> InputError:
+    last = shard.first_row + shard.rows
+    return InputError(
+        f"{shard.url} changed since it was planned (lines {shard.first_row + 1:,} to {last:,} differ). "
+        "Put the old file back, or plan the new one into a new atlas."
+    )
+
+
+def _cut(chunks: Iterator[bytes], shard: Shard) -> Iterator[bytes]:
+    """Yield exactly the shard's bytes out of a stream that starts at its seek point."""
+    skip = shard.offset - (shard.seek.uncompressed if shard.seek else 0)
+    left = shard.length
+    for chunk in chunks:
+        if skip >= len(chunk):
+            skip -= len(chunk)
+            continue
+        piece = chunk[skip : skip + left]
+        skip = 0
+        left -= len(piece)
+        yield piece
+        if not left:
+            return

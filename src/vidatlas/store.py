@@ -1,0 +1,182 @@
+"""The layout of an atlas: what each file is called, what is sealed, and who may write."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from vidatlas.folder import LocalFolder, RemoteFolder, open_folder
+from vidatlas.types import ConflictError, InputError, Json, Receipt, UsageError
+
+SCHEMA = 1
+MANIFEST = "atlas.json"
+PROGRESS = "progress.json"
+ENCODER = "encoder.json"
+README = "README.md"
+REPORT = "report.html"
+METRICS = "metrics.json"
+SUBCATEGORIES = "subcategories.parquet"
+DUPLICATES = "plan/duplicates.parquet"
+
+Files = dict[str, dict[str, Any]]
+
+
+def plan_files(part: str) -> tuple[str, str, str]:
+    """Return the names of a part's facts, shard table and id digests."""
+    return f"plan/{part}.json", f"plan/{part}.shards.parquet", f"plan/{part}.ids.parquet"
+
+
+def embeddings(shard: str) -> str:
+    """Return the name of a shard's embeddings."""
+    return f"embeddings/{shard}.parquet"
+
+
+def rejects(shard: str) -> str:
+    """Return the name of a shard's rejected rows; the file exists where there are any."""
+    return f"rejects/{shard}.jsonl.gz"
+
+
+def receipt(shard: str) -> str:
+    """Return the name of a shard's receipt."""
+    return f"receipts/{shard}.json"
+
+
+def attempt(shard: str) -> str:
+    """Return the name of the mark that a shard is being worked on."""
+    return f"attempts/{shard}.json"
+
+
+def reduced(shard: str) -> str:
+    """Return the name of a shard's reduced vectors."""
+    return f"reduced/{shard}.parquet"
+
+
+def assignments(shard: str) -> str:
+    """Return the name of a shard's assignments."""
+    return f"assignments/{shard}.parquet"
+
+
+def to_json(data: Any) -> bytes:
+    """Return indented JSON for people, keys in the order given."""
+    return (json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def digest_of(files: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return one SHA-256 over the names and hashes of some files."""
+    lines = "".join(f"{name} {files[name]['sha256']}\n" for name in sorted(files))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _entry(name: str, data: bytes) -> Files:
+    return {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}}
+
+
+class Store:
+    """Read and write the files of one atlas; the only place where files are written."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.folder: LocalFolder | RemoteFolder = open_folder(url)
+
+    def put(self, name: str, data: bytes) -> Files:
+        """Write a file, whole or not at all; return its entry for a manifest."""
+        self.folder.put(name, data)
+        return _entry(name, data)
+
+    def entry(self, name: str) -> Files:
+        """Return the manifest entry of a file that is there."""
+        return _entry(name, self.read(name))
+
+    def read(self, name: str) -> bytes:
+        """Return a file that must be there.
+
+        Raises:
+            InputError: it is not.
+        """
+        try:
+            return self.folder.read(name)
+        except FileNotFoundError as error:
+            raise InputError(
+                f"{self.url}/{name} is missing. Run the command that made this atlas again; it redoes what is gone."
+            ) from error
+
+    def read_json(self, name: str) -> Any:
+        """Return a JSON file that must be there."""
+        try:
+            return json.loads(self.read(name))
+        except ValueError as error:
+            raise InputError(
+                f"{self.url}/{name} is not valid JSON ({error}). Delete it and run the same command again."
+            ) from error
+
+    def manifest(self) -> Json:
+        """Return the manifest, or an empty one where the atlas does not exist yet."""
+        if self.folder.size(MANIFEST) is None:
+            return {"schema": SCHEMA, "stages": {}}
+        manifest: Json = self.read_json(MANIFEST)
+        if manifest.get("schema") != SCHEMA:
+            raise ConflictError(
+                f"{self.url} was made by another version of vidatlas (schema "
+                f"{manifest.get('schema')}). Use that version or another folder."
+            )
+        return manifest
+
+    def stage(self, name: str) -> Json:
+        """Return a sealed stage's entry.
+
+        Raises:
+            UsageError: the stage is not done.
+        """
+        entry = self.manifest()["stages"].get(name)
+        if entry is None:
+            raise UsageError(
+                f"{self.url}: {name} is not done yet. Run: vidatlas "
+                f"{name if name != 'embed' else 'embed RECIPE INPUT…'} {self.url}"
+            )
+        return dict(entry)
+
+    def write_manifest(self, manifest: Json) -> None:
+        """Put the manifest in place: from here on readers see what it lists."""
+        self.folder.put(MANIFEST, to_json(manifest))
+
+    def seal(self, stage: str, entry: Json, recipe: Json) -> None:
+        """List a finished stage in the manifest."""
+        manifest = self.manifest()
+        manifest["recipe"] = recipe
+        manifest["stages"][stage] = entry
+        self.write_manifest(manifest)
+
+    def unseal(self, stages: Iterable[str]) -> None:
+        """Take stages off the manifest before their files are replaced."""
+        manifest = self.manifest()
+        if any([manifest["stages"].pop(stage, None) for stage in stages]):
+            self.write_manifest(manifest)
+
+    def receipts(self) -> dict[str, Receipt]:
+        """Return the receipts of all committed shards by shard name."""
+        found = {}
+        for name in self.folder.list("receipts"):
+            data = self.read_json(name)
+            found[data["shard"]] = Receipt(**data)
+        return found
+
+    def intact(self, files: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Tell whether files are there with the size they should have (``verify`` reads every byte)."""
+        return all(self.folder.size(name) == facts["bytes"] for name, facts in files.items())
+
+    def check(self, name: str, facts: Mapping[str, Any]) -> bytes:
+        """Return a file's bytes after proving its hash.
+
+        Raises:
+            InputError: the file is missing or its bytes differ from those that were sealed.
+        """
+        data = self.read(name)
+        if hashlib.sha256(data).hexdigest() != facts["sha256"]:
+            raise InputError(
+                f"{self.url}/{name} was altered after it was written. Delete it "
+                "and run the command that made this atlas again; "
+                "it rebuilds just that file."
+            )
+        return data

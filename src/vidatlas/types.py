@@ -1,0 +1,208 @@
+"""The words of the project as plain types, and its family of errors."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Json = dict[str, Any]
+
+UNGROUPED = "(none)"
+"""The group of a record whose group column is null or empty."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class VidatlasError(Exception):
+    """Say in one line what went wrong, where, and what to do about it."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(VidatlasError):
+    """Report a wrong command, option, recipe or model (exit 2)."""
+
+    exit_code = 2
+
+
+class InputError(VidatlasError):
+    """Report damaged, changed or mostly unusable input (exit 3)."""
+
+    exit_code = 3
+
+
+class ConflictError(VidatlasError):
+    """Report an atlas held by another run or made by another recipe (exit 4)."""
+
+    exit_code = 4
+
+
+class UnavailableError(VidatlasError):
+    """Report storage or a cluster that cannot serve now; trying again may help (exit 5)."""
+
+    exit_code = 5
+
+
+class Reason(enum.StrEnum):
+    """Every reason for which a row is not kept; the list is closed."""
+
+    BLANK_LINE = "blank_line"
+    LINE_TOO_LONG = "line_too_long"
+    INVALID_UTF8 = "invalid_utf8"
+    INVALID_JSON = "invalid_json"
+    NOT_AN_OBJECT = "not_an_object"
+    MISSING_ID = "missing_id"
+    INVALID_ID = "invalid_id"
+    INVALID_FIELD = "invalid_field"
+    NO_TEXT = "no_text"
+    DUPLICATE_ID = "duplicate_id"
+
+    @property
+    def meaning(self) -> str:
+        """Explain the reason to a person in one clause."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    Reason.BLANK_LINE: "the line holds nothing but white space",
+    Reason.LINE_TOO_LONG: "the line is longer than 16 MiB",
+    Reason.INVALID_UTF8: "the line is not valid UTF-8",
+    Reason.INVALID_JSON: "the line is not valid JSON (cut off, NaN, a lone surrogate, nested too deeply)",
+    Reason.NOT_AN_OBJECT: "the line is JSON but not an object",
+    Reason.MISSING_ID: "the id is absent, null or empty",
+    Reason.INVALID_ID: "the id is no text or whole number, is over 512 characters, or holds control characters",
+    Reason.INVALID_FIELD: "a text field holds something that is no text (an object, say)",
+    Reason.NO_TEXT: "every text field is absent or empty: there is nothing to embed",
+    Reason.DUPLICATE_ID: "an earlier row has the same id; the first one is kept",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Hold one usable row: its id, group, display title and the texts of each field."""
+
+    id: str
+    group: str
+    title: str
+    texts: tuple[tuple[str, ...], ...]
+    """One tuple of texts per field, in the order of the recipe; empty where the field is absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeekPoint:
+    """Name a place in a compressed part where decompression can start.
+
+    ``bits`` and ``window`` serve gzip only: how many bits of the byte before ``compressed`` belong to
+    this point, and the (zlib-compressed) up to 32 KiB of output that precede it. ``None`` as window means that a
+    new member of the file starts here.
+    """
+
+    compressed: int
+    uncompressed: int
+    bits: int = 0
+    window: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Describe a run of consecutive rows of one part: the unit of work, of commit and of resume."""
+
+    part: str
+    number: int
+    first_row: int
+    rows: int
+    offset: int
+    """Uncompressed byte offset of the first row."""
+    length: int
+    """Uncompressed bytes of all rows."""
+    crc32: int
+    """CRC-32 of those bytes: a part that changed after it was planned is noticed."""
+    seek: SeekPoint | None
+    url: str
+    compression: str
+    duplicates: tuple[int, ...] = ()
+    """Positions within the shard whose id stands in an earlier row."""
+
+    @property
+    def name(self) -> str:
+        """Return the shard's name, which depends on the input alone."""
+        return f"{self.part}-{self.number:05d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """State what one committed shard holds; the shard counts as done when its receipt exists."""
+
+    shard: str
+    rows: int
+    kept: int
+    rejects: Mapping[str, int]
+    files: Mapping[str, Mapping[str, Any]]
+    """File name within the atlas -> {"sha256": hex, "bytes": int}."""
+    texts: int
+    distinct: int
+    tokens: int
+    seconds: float
+    worker: str = ""
+
+    @property
+    def duplicates(self) -> int:
+        """Return how many rows were left out because their id came earlier."""
+        return self.rejects.get(Reason.DUPLICATE_ID, 0)
+
+
+@dataclass(slots=True)
+class EncodeStats:
+    """Count what an encoder was given and what it computed."""
+
+    texts: int = 0
+    distinct: int = 0
+    tokens: int = 0
+
+
+class Encoder(Protocol):
+    """Turn texts into vectors; knows nothing of records, files or Ray."""
+
+    dim: int
+
+    def encode(self, texts: list[str], stats: EncodeStats) -> Floats:
+        """Return float32 [len(texts), dim]; equal texts give equal rows whatever stands beside them."""
+        ...
+
+
+class Runner(Protocol):
+    """Run pure functions over many items, here or on a cluster."""
+
+    def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        """Yield ``function(item)`` for every item, in the order of the items."""
+        ...
+
+    def embed(
+        self, read: Callable[[Shard], Any], open_worker: Callable[[], Any], shards: list[Shard]
+    ) -> Iterator[Json]:
+        """Stream shards through ``read`` and a pool of workers; yield one receipt (as JSON) per shard as it is done."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Tell a listener how far a stage has come."""
+
+    stage: str
+    done: int
+    total: int
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+Listener = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """Take an event and do nothing: the listener of those who do not listen."""

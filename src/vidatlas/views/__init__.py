@@ -1,0 +1,1 @@
+"""Turn finished results into pages people read."""

@@ -1,0 +1,298 @@
+"""Render the atlas report: plain data in, one self-contained HTML page out."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
+from pathlib import Path
+from typing import TypeGuard
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Hold what became of every record read: read = kept + rejected + duplicates."""
+
+    read: int
+    kept: int
+    rejected: int
+    duplicates: int
+
+
+@dataclass(frozen=True)
+class Reject:
+    """Name one reason for leaving records out, its count, and its meaning in plain words."""
+
+    reason: str
+    count: int
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Hold how long one stage of the run took; `rate_text` may be empty."""
+
+    name: str
+    seconds: float
+    rate_text: str
+
+
+@dataclass(frozen=True)
+class Subcategory:
+    """Describe one k-means group: its terms best first, its exemplars nearest to the centre first."""
+
+    number: int
+    name: str
+    size: int
+    terms: tuple[tuple[str, float], ...]
+    exemplars: tuple[str, ...]
+    silhouette: float | None = None
+    mean_distance: float | None = None
+
+
+@dataclass(frozen=True)
+class Category:
+    """Describe one category and the subcategories it was split into, in any order."""
+
+    name: str
+    size: int
+    silhouette: float | None
+    subcategories: tuple[Subcategory, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Hold everything the page shows; every string may be hostile."""
+
+    recipe_name: str
+    inputs: tuple[str, ...]
+    counts: Counts
+    categories: tuple[Category, ...]
+    rejects: tuple[Reject, ...]
+    explained_variance: tuple[float, ...]
+    encoder: str
+    stages: tuple[Stage, ...]
+    facts: tuple[tuple[str, str], ...]
+    recipe_yaml: str
+    content_sha256: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Box:
+    """Place a rectangle on the map."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Place one category on the map, in percent; one SVG path per colour draws its subcategories."""
+
+    rank: int
+    category: Category
+    box: Box
+    paths: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True)
+class Map:
+    """Hold one treemap of the categories for one shape of screen."""
+
+    shape: str
+    width: int
+    height: int
+    tiles: tuple[Tile, ...]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Hold the running total of explained variance, from no component (0) to all of them."""
+
+    totals: tuple[float, ...]
+    half_at: int
+
+
+SILHOUETTE_BANDS = (  # from this value on, shade of the map, plain words
+    (0.5, 5, "very clear groups"),
+    (0.25, 4, "clear groups"),
+    (0.1, 3, "loose groups"),
+    (0.0, 2, "groups overlap"),
+    (-math.inf, 1, "groups are mixed"),
+)
+UNKNOWN = "\N{EN DASH}"
+NOT_MEASURED = (0, "not measured")
+LONGEST_TEXT = 240
+_NOISE = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # ANSI colours and cursor moves
+    r"|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
+)
+_BREAKS = re.compile("[\x0b-\x0d\x85\u2028\u2029]+")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def render(report: Report) -> str:
+    """Return the page as one HTML document that needs nothing but itself."""
+    template = _environment().get_template("report.html.jinja")
+    script = "".join(template.blocks["script"](template.new_context()))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    categories = sorted(report.categories, key=lambda category: -category.size)
+    return template.render(
+        report=report,
+        categories=categories,
+        subcategory_count=sum(len(category.subcategories) for category in categories),
+        maps=[_map(categories, "wide", 1600, 760), _map(categories, "tall", 800, 1000)],
+        curve=_curve(report.explained_variance),
+        script_hash=f"sha256-{digest}",
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent, encoding="utf-8"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        count="{:,}".format, counted=_counted, share=_share, width=_width, decimal=_decimal,
+        band=_band, duration=_duration, known=_known, shown=_shown,
+    )  # fmt: skip
+    return environment
+
+
+def _finalize(value: object) -> object:
+    """Clean every text on its way to the page and refuse anything nobody formatted."""
+    if isinstance(value, Undefined) or hasattr(value, "__html__"):
+        return value
+    if isinstance(value, str):
+        return _clean(value)
+    if isinstance(value, int):
+        return value
+    raise TypeError(f"the report template prints an unformatted {type(value).__name__}")
+
+
+def _clean(text: str) -> str:
+    """Drop control characters, terminal escapes and direction overrides; keep newlines and tabs."""
+    return _SURROGATES.sub("\ufffd", _BREAKS.sub(" ", _NOISE.sub("", text)))
+
+
+def _shown(text: str) -> str:
+    """Return a text fit for one line of the page: never blank, never endless."""
+    line = " ".join(_clean(text).split())
+    if len(line) > LONGEST_TEXT:
+        line = line[: LONGEST_TEXT - 1] + "…"
+    return line or "(untitled)"
+
+
+def _counted(value: int, singular: str, plural: str) -> str:
+    return f"{value:,} {singular if value == 1 else plural}"
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole > 0 and math.isfinite(part) else 0.0
+
+
+def _share(part: float, whole: float) -> str:
+    """Return a percentage that never rounds something to nothing or a part to the whole."""
+    ratio = _ratio(part, whole)
+    if 0 < ratio < 0.001:
+        return "<0.1%"
+    return f"{min(ratio, 0.999) if ratio < 1 else ratio:.1%}"
+
+
+def _width(part: float, whole: float) -> str:
+    return f"{min(max(_ratio(part, whole), 0.0), 1.0) * 100:.1f}%"
+
+
+def _known(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)
+
+
+def _decimal(value: float | None, digits: int = 2) -> str:
+    if not _known(value):
+        return UNKNOWN
+    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _band(silhouette: float | None) -> tuple[int, str]:
+    """Return the map's shade and the plain words for a silhouette."""
+    if not _known(silhouette):
+        return NOT_MEASURED
+    return next((level, words) for floor, level, words in SILHOUETTE_BANDS if silhouette >= floor)
+
+
+def _duration(seconds: float) -> str:
+    """Return a time span the way people say it."""
+    if not math.isfinite(seconds):
+        return UNKNOWN
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:,} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def _map(categories: Sequence[Category], shape: str, width: int, height: int) -> Map:
+    ranked = [(rank, category) for rank, category in enumerate(categories, 1) if category.size > 0]
+    boxes = _treemap([category.size for _, category in ranked], Box(0, 0, width, height))
+    tiles = []
+    for (rank, category), box in zip(ranked, boxes, strict=True):
+        percent = Box(box.x / width * 100, box.y / height * 100, box.w / width * 100, box.h / height * 100)
+        tiles.append(Tile(rank, category, percent, _cells(category, box)))
+    return Map(shape, width, height, tuple(tiles))
+
+
+def _cells(category: Category, box: Box) -> tuple[tuple[int, str], ...]:
+    """Return the category's subcategories as one path per clarity level, largest at the top left."""
+    subs = sorted((sub for sub in category.subcategories if sub.size > 0), key=lambda sub: -sub.size)
+    levels = [_band(sub.silhouette if _known(sub.silhouette) else category.silhouette)[0] for sub in subs]
+    paths: dict[int, str] = {}
+    cells = _treemap([sub.size for sub in subs] or [1], box)
+    for level, cell in zip(levels or [_band(category.silhouette)[0]], cells, strict=True):
+        paths[level] = paths.get(level, "") + _outline(cell)
+    return tuple(sorted(paths.items()))
+
+
+def _treemap(sizes: Sequence[int], box: Box) -> Iterator[Box]:
+    """Yield one box per size, area in proportion, by halving the total along the longer side."""
+    if len(sizes) <= 1:
+        yield from [box] * len(sizes)
+        return
+    total, head, cut = sum(sizes), sizes[0], 1
+    while cut < len(sizes) - 1 and head + sizes[cut] / 2 <= total / 2:
+        head, cut = head + sizes[cut], cut + 1
+    part = head / total
+    if box.w >= box.h:
+        first = Box(box.x, box.y, box.w * part, box.h)
+        second = Box(box.x + first.w, box.y, box.w - first.w, box.h)
+    else:
+        first = Box(box.x, box.y, box.w, box.h * part)
+        second = Box(box.x, box.y + first.h, box.w, box.h - first.h)
+    yield from _treemap(sizes[:cut], first)
+    yield from _treemap(sizes[cut:], second)
+
+
+def _outline(box: Box) -> str:
+    left, top, right, bottom = round(box.x), round(box.y), round(box.x + box.w), round(box.y + box.h)
+    return f"M{left} {top}H{right}V{bottom}H{left}z"
+
+
+def _curve(shares: Sequence[float]) -> Curve:
+    usable = (max(share, 0.0) if math.isfinite(share) else 0.0 for share in shares)
+    totals = tuple(min(total, 1.0) for total in accumulate(usable, initial=0.0))
+    half_at = next(index for index, total in enumerate(totals) if total >= totals[-1] / 2)
+    return Curve(totals, half_at)
