@@ -61,7 +61,7 @@ def assign(atlas: str, new: str, out: str, limit: int | None = None) -> Json:
 def _same_encoder(store: Store, recipe: Recipe) -> Any:
     there = store.read_json(layout.ENCODER)
     encoder: Any = recipe.encoder.load(int(there.get("threads", 1)))
-    for key in ("model", "revision", "weights_sha256", "dim"):
+    for key in ("weights_sha256", "dim"):
         if there.get(key) != encoder.identity.get(key):
             raise ConflictError(
                 f"{store.url} was made with {key} {there.get(key)}, but here it is {encoder.identity.get(key)}: "

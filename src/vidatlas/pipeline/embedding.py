@@ -159,7 +159,7 @@ def open_worker(atlas: str, recipe: Json, threads: int) -> EmbedWorker:
         changes = [
             f"{key}: {there.get(key)} → {identity.get(key)}"
             for key in {**there, **identity}
-            if there.get(key) != identity.get(key)
+            if key not in ("model", "revision") and there.get(key) != identity.get(key)
         ]
         if changes:
             raise ConflictError(

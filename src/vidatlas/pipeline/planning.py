@@ -18,7 +18,7 @@ from vidatlas import store as layout
 from vidatlas.folder import expand, input_state
 from vidatlas.lock import Lock
 from vidatlas.parts import PartPlan, PlanSpec, duplicate_rows, plan_part, to_parquet
-from vidatlas.recipe import Recipe, Stage, differences
+from vidatlas.recipe import Recipe, differences
 from vidatlas.store import Store, to_json
 from vidatlas.types import (
     ConflictError,
@@ -35,6 +35,7 @@ from vidatlas.types import (
 
 INPUTS = "inputs.json"
 MAX_REJECTS = 0.01
+_LOCATION = ("encoder.model:", "encoder.revision:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +46,30 @@ class RunOptions:
     take_over: bool = False
 
 
-def refuse_other_recipe(store: Store, recipe: Recipe, stages: Iterable[Stage] = ("plan", "embed")) -> None:
-    """Raise ConflictError, naming the differences, where an atlas was begun with other settings of these stages."""
-    manifest = store.manifest()
-    if not manifest["stages"]:
+def refuse_other_recipe(store: Store, recipe: Recipe) -> None:
+    """Raise ConflictError, naming the differences, where vectors are there that another recipe made.
+
+    Where the model lies does not count: its weights are compared when it is loaded. A plan without vectors may be replaced.
+    """
+    if not has_vectors(store):
         return
-    before = Recipe.model_validate(manifest["recipe"])
-    changes = [change for stage in stages for change in differences(before.settings(stage), recipe.settings(stage))]
+    before = Recipe.model_validate(store.manifest()["recipe"])
+    changes = [
+        change
+        for stage in ("plan", "embed")
+        for change in differences(before.settings(stage), recipe.settings(stage))  # type: ignore[arg-type]
+        if not change.startswith(_LOCATION)
+    ]
     if changes:
         raise ConflictError(
             f"{store.url} was made by another recipe ({'; '.join(changes[:5])}). "
             "Choose another output folder, or go back to the old settings."
         )
+
+
+def has_vectors(store: Store) -> bool:
+    """Tell whether any shard of an atlas may have been embedded."""
+    return store.folder.size(layout.ENCODER) is not None
 
 
 def plan(
@@ -73,10 +86,11 @@ def plan(
     refuse_other_recipe(store, recipe)
     known = _known_inputs(store)
     sealed = store.manifest()["stages"].get("plan")
-    if sealed and _same_input(sealed, urls, known) and store.intact(sealed["files"]):
+    current = sealed and sealed["fingerprint"] == recipe.fingerprint("plan") and _same_input(sealed, urls, known)
+    if current and store.intact(sealed["files"]):
         _refuse_rejects(sealed["counts"], options.max_rejects)
         return dict(sealed)
-    if sealed and sealed["inputs"] != urls:
+    if sealed and sealed["inputs"] != urls and has_vectors(store):
         raise ConflictError(
             f"{atlas} was planned from {', '.join(sealed['inputs'])}, not "
             f"from {', '.join(urls)}. Choose another output folder."
@@ -130,7 +144,7 @@ def _plan_parts(store: Store, recipe: Recipe, urls: list[str], runner: Runner, l
     todo = [
         url
         for url in urls
-        if limit is not None or not (_unchanged(url, known) and _is_planned(store, known[url]["part"]))
+        if limit is not None or not (_unchanged(url, known) and _is_planned(store, known[url], recipe))
     ]
     meter = _Meter(listener, sum(_size(url) for url in todo))
     for url, part in _planned(todo, recipe, runner, meter):
@@ -140,7 +154,7 @@ def _plan_parts(store: Store, recipe: Recipe, urls: list[str], runner: Runner, l
         store.put(ids, to_parquet(part.ids))
         store.put(facts, to_json(part.facts))
         size, modified = input_state(url)
-        known[url] = {"part": part.part, "bytes": size, "modified": modified}
+        known[url] = {"part": part.part, "plan": recipe.fingerprint("plan"), "bytes": size, "modified": modified}
         store.folder.put(INPUTS, to_json(known))
         meter.finish(size, part.facts["rows"])
     chosen = {url: known[url]["part"] for url in urls if url in known}
@@ -168,8 +182,9 @@ class _Meter:
         self(0, 0)
 
 
-def _is_planned(store: Store, part: str) -> bool:
-    return all(store.folder.size(name) is not None for name in layout.plan_files(part))
+def _is_planned(store: Store, known: Json, recipe: Recipe) -> bool:
+    there = all(store.folder.size(name) is not None for name in layout.plan_files(known["part"]))
+    return there and bool(known["plan"] == recipe.fingerprint("plan"))
 
 
 def _size(url: str) -> int:
