@@ -49,7 +49,8 @@ class RunOptions:
 def refuse_other_recipe(store: Store, recipe: Recipe) -> None:
     """Raise ConflictError, naming the differences, where vectors are there that another recipe made.
 
-    Where the model lies does not count: its weights are compared when it is loaded. A plan without vectors may be replaced.
+    Where the model lies does not count: its weights are compared when it is loaded. A plan without vectors may be
+    replaced.
     """
     if not has_vectors(store):
         return
@@ -57,7 +58,7 @@ def refuse_other_recipe(store: Store, recipe: Recipe) -> None:
     changes = [
         change
         for stage in ("plan", "embed")
-        for change in differences(before.settings(stage), recipe.settings(stage))  # type: ignore[arg-type]
+        for change in differences(before.settings(stage), recipe.settings(stage))
         if not change.startswith(_LOCATION)
     ]
     if changes:
