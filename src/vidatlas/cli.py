@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated, Any, NoReturn
 
@@ -11,11 +10,6 @@ from rich.console import Console
 
 from vidatlas.shell import QuietLibraries, guard
 from vidatlas.types import UsageError
-
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-os.environ.setdefault("DO_NOT_TRACK", "1")
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 app = typer.Typer(
     no_args_is_help=True,

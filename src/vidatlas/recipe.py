@@ -108,7 +108,12 @@ def load_recipe(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
         UsageError: no such recipe, or a key or value that it cannot have; the message names the key.
     """
     label, data = _read(source)
-    for key, value in (overrides or {}).items():
+    changes = dict(overrides or {})
+    kind = changes.get("encoder.kind")
+    if kind is not None and kind != data.get("encoder", {}).get("kind"):
+        # Another kind of encoder shares no setting with this one.
+        data["encoder"] = {"kind": kind}
+    for key, value in changes.items():
         _override(data, key, value)
     try:
         return Recipe.model_validate(data)

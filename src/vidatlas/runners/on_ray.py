@@ -64,6 +64,9 @@ class RayRunner:
         if address == "local":
             # One CPU more than there are: reading must find a place beside actors that fill the machine.
             options |= {"num_cpus": cpus() + 1, "include_dashboard": False}
+            # A warning of Ray's core about every actor, on standard error, that no user can act on.
+            os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+        _hush()
         try:
             ray.init(address=address, **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
@@ -93,7 +96,12 @@ class RayRunner:
     ) -> Iterator[Json]:
         """Stream shards through reading tasks and a pool of encoder actors; yield each receipt as it is committed."""
         self._start()
-        _configure()
+        with _data_settings(), _plain_errors():
+            yield from self._stream(read, open_worker, shards)
+
+    def _stream(
+        self, read: Callable[[Shard], Any], open_worker: Callable[[], Any], shards: list[Shard]
+    ) -> Iterator[Json]:
         fewest, most = self._bounds(len(shards))
         gpus = self._gpus()
         dataset = ray.data.read_datasource(ShardSource(read, shards), override_num_blocks=len(shards))
@@ -106,10 +114,9 @@ class RayRunner:
             num_gpus=gpus or None,
             compute=ActorPoolStrategy(min_size=fewest, max_size=most, initial_size=most),
         )
-        with _plain_errors():
-            for batch in receipts.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-                for text in batch["receipt"].to_pylist():
-                    yield orjson.loads(text)
+        for batch in receipts.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            for text in batch["receipt"].to_pylist():
+                yield orjson.loads(text)
 
     def _gpus(self) -> float:
         if self._cluster.gpus is not None:
@@ -147,15 +154,32 @@ def cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _configure() -> None:
+@contextmanager
+def _data_settings() -> Iterator[None]:
+    """Set what Ray Data must do differently for this job, and leave the process's settings as they were."""
     context = DataContext.get_current()
-    context.target_max_block_size = None
-    context.enable_progress_bars = False
-    context.max_errored_blocks = 0
-    # Waiting for spot capacity is no failure, and a model that cannot be fetched at once may be fetched later.
-    context.execution_options.verbose_progress = False
-    context.execution_no_progress_timeout_s = -1
-    context.max_consecutive_actor_init_deaths = 10
+    wanted: dict[str, Any] = {
+        "target_max_block_size": None,  # one block per shard, never cut
+        "enable_progress_bars": False,
+        "max_errored_blocks": 0,
+        "execution_no_progress_timeout_s": -1,  # waiting for spot capacity is no failure
+        "max_consecutive_actor_init_deaths": 10,  # nor is a worker that dies while it fetches the model
+    }
+    before = {name: getattr(context, name) for name in wanted}
+    for name, value in wanted.items():
+        setattr(context, name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(context, name, value)
+
+
+def _hush() -> None:
+    """Keep Ray Data's account of its operators out of the terminal; its log file has it."""
+    for handler in logging.getLogger("ray.data").handlers:
+        if not isinstance(handler, logging.FileHandler):
+            handler.setLevel(logging.ERROR)
 
 
 @contextmanager
