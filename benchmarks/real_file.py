@@ -1,6 +1,6 @@
-"""The whole job on real videos: how long, how fast, what came out. python -m benchmarks.real_file --data FOLDER
+"""The whole job on real videos: how long, how fast, what came out.
 
-FOLDER holds youtube/videos.jsonl.gz. The demo recipe runs on its first videos; ten subcategories drawn by seed are
+python -m benchmarks.real_file --data FOLDER; FOLDER holds youtube/videos.jsonl.gz. The demo recipe runs on its first videos; ten subcategories drawn by seed are
 printed as they are, good or bad.
 """
 

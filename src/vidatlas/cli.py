@@ -8,7 +8,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from vidatlas.shell import QuietLibraries, guard
+from vidatlas.shell import guard, quiet_libraries
 from vidatlas.types import UsageError
 
 app = typer.Typer(
@@ -130,7 +130,7 @@ def reduce(
     from vidatlas.runners import verbs
 
     options = _options(runner, address, None, 1, None, 0.01, take_over)
-    with QuietLibraries(atlas), Reporter(atlas, console) as reporter:
+    with quiet_libraries(atlas), Reporter(atlas, console) as reporter:
         verbs.reduce(atlas, _settings(set_), options, reporter)
     _next(f"vidatlas publish {atlas}")
 
@@ -144,7 +144,7 @@ def publish(atlas: Atlas_, set_: Set_ = None, take_over: TakeOver_ = False) -> N
     from vidatlas.progress import Reporter
     from vidatlas.runners import verbs
 
-    with QuietLibraries(atlas), Reporter(atlas, console) as reporter:
+    with quiet_libraries(atlas), Reporter(atlas, console) as reporter:
         verbs.publish(atlas, _settings(set_), _options("serial", None, None, 1, None, 0.01, take_over), reporter)
     _show_result(atlas)
 
@@ -208,7 +208,7 @@ def assign(
     """
     from vidatlas.pipeline.assigning import assign as place
 
-    with QuietLibraries(atlas):
+    with quiet_libraries(atlas):
         counts = place(atlas, new, out, limit)
     lost = ", ".join(f"{count:,} {reason}" for reason, count in counts["rejects"].items())
     console.print(
@@ -267,7 +267,7 @@ def _job(recipe: Any, inputs: list[str], atlas: str, options: Any, last: str, re
     from vidatlas.runners import verbs
     from vidatlas.screens import show_preview, where
 
-    with QuietLibraries(atlas):
+    with quiet_libraries(atlas):
         with Reporter(atlas, console) as reporter:
             verbs.plan(recipe, inputs, atlas, options, reporter)
         place = where(options.address, options.actors, options.threads, options.gpus)

@@ -5,53 +5,45 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from vidatlas.folder import is_remote, local_path
+from vidatlas.stderr import stderr_to
 from vidatlas.types import UsageError, VidatlasError
 
 _STOPPED = "stopped. Nothing that was finished is lost; give the same command again to go on."
 
 
-class QuietLibraries:
-    """Send what libraries write to standard error into a log file while a command works."""
+@contextmanager
+def quiet_libraries(atlas: str) -> Iterator[None]:
+    """Send what libraries write to standard error into the atlas's log while a command works.
 
-    def __init__(self, atlas: str) -> None:
-        self._atlas = atlas
-
-    def __enter__(self) -> None:
-        import tempfile
-
-        from vidatlas.folder import is_remote, local_path
-
-        folder = Path(tempfile.gettempdir()) if is_remote(self._atlas) else local_path(self._atlas) / "logs"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            log = os.open(folder / "libraries.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        except OSError as error:
-            raise UsageError(
-                f"cannot write to {self._atlas}: {error.strerror}. Choose another output folder."
-            ) from error
-        self._log = folder / "libraries.log"
-        sys.stderr.flush()
-        self._saved = os.dup(2)
-        os.dup2(log, 2)
-        os.close(log)
-
-    def __exit__(self, *error: object) -> None:
-        sys.stderr.flush()
-        os.dup2(self._saved, 2)
-        os.close(self._saved)
+    Raises:
+        UsageError: the atlas's folder cannot be written.
+    """
+    folder = Path(tempfile.gettempdir()) if is_remote(atlas) else local_path(atlas) / "logs"
+    log = folder / "libraries.log"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        log.touch(mode=0o600)
+    except OSError as error:
+        raise UsageError(f"cannot write to {atlas}: {error.strerror}. Choose another output folder.") from error
+    try:
+        with stderr_to(log):
+            yield
+    finally:
         # A command that failed before it had anything to log leaves no folder behind.
-        if self._log.stat().st_size == 0:
-            self._log.unlink()
+        if log.exists() and log.stat().st_size == 0:
+            log.unlink()
             with suppress(OSError):
-                self._log.parent.rmdir()
-                self._log.parent.parent.rmdir()
+                folder.rmdir()
+                folder.parent.rmdir()
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:

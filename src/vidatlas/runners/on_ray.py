@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -18,6 +19,7 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext
 
 from vidatlas.runners.datasource import ShardSource, unpack
+from vidatlas.stderr import stderr_to
 from vidatlas.types import Json, Shard, UnavailableError, VidatlasError
 
 T = TypeVar("T")
@@ -68,7 +70,8 @@ class RayRunner:
             os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         _hush()
         try:
-            ray.init(address=address, **options)
+            with stderr_to(Path(os.devnull)):
+                ray.init(address=address, **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise UnavailableError(
                 f"cannot use Ray at {address}: {str(error).splitlines()[0]}. Check the "
