@@ -1,4 +1,4 @@
-"""The loop of the notebook that vidatlas follows: one video at a time, title alone, tags 15 at a time, padded, float32."""
+"""The loop of the notebook that vidatlas follows: a video at a time, title alone, 15 tags at a time, padded, float32."""
 
 from __future__ import annotations
 

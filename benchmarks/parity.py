@@ -1,8 +1,8 @@
 """Does the job compute what the notebook computed, and how much faster?
 
-python -m benchmarks.parity --data FOLDER; FOLDER holds youtube/videos.jsonl.gz (YouNiverse's layout) and clip-tokenizer/ (CLIP's vocab.json and merges.txt).
-The vectors compared are those that the job wrote (float16 in Parquet); the rates are measured alternately, slice by
-slice.
+Run python -m benchmarks.parity --data FOLDER, where FOLDER holds youtube/videos.jsonl.gz (YouNiverse's layout) and
+clip-tokenizer/ (CLIP's vocab.json and merges.txt). The vectors compared are those that the job wrote (float16 in
+Parquet); the rates are measured alternately, slice by slice.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The whole job on real videos: how long, how fast, what came out.
 
-python -m benchmarks.real_file --data FOLDER; FOLDER holds youtube/videos.jsonl.gz. The demo recipe runs on its first videos; ten subcategories drawn by seed are
-printed as they are, good or bad.
+Run python -m benchmarks.real_file --data FOLDER, where FOLDER holds youtube/videos.jsonl.gz. The demo recipe runs on
+its first videos; ten subcategories drawn by seed are printed as they are, good or bad.
 """
 
 from __future__ import annotations
@@ -48,10 +48,8 @@ def report(atlas: vidatlas.Atlas, status: dict[str, object], seconds: float, see
         end="",
     )
     print(f"+ {counts['duplicates']:,} duplicates")
-    print(
-        f"embed: {counts['kept'] / timings['embed']:.0f} videos/s, {embedded['texts'] / timings['embed']:,.0f} texts/s; ",
-        end="",
-    )
+    rate = timings["embed"]
+    print(f"embed: {counts['kept'] / rate:.0f} videos/s, {embedded['texts'] / rate:,.0f} texts/s; ", end="")
     print(f"{embedded['texts']:,} texts, {embedded['distinct']:,} encoded, {embedded['tokens']:,} tokens")
     frame = atlas.subcategories()
     groups = frame["group"].nunique()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def stderr_to(path: Path) -> Iterator[None]:
-    """Append standard error to a file, C++ code and child processes included; raise OSError where that cannot be opened."""
+    """Append standard error to a file, C++ code and child processes included, or raise OSError."""
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     sys.stderr.flush()
     saved = os.dup(2)
