@@ -1,4 +1,4 @@
-"""The loop of the notebook that vidatlas follows: a video at a time, title alone, 15 tags at a time, padded, float32."""
+"""The loop of the notebook that vidatlas follows: a video at a time, its title, 15 tags at a time, padded, float32."""
 
 from __future__ import annotations
 

@@ -180,6 +180,7 @@ def verify(atlas: Atlas_) -> None:
         f"{found['files']:,} files have the bytes they should. {found['read']:,} rows read = {found['kept']:,} kept + "
         f"{found['rejected']:,} rejected + {found['duplicates']:,} duplicates.",
         highlight=False,
+        soft_wrap=True,
     )
 
 
@@ -192,7 +193,9 @@ def recipes(name: Annotated[str | None, typer.Argument(help="Show this one in fu
         console.out(load_recipe(name).to_yaml(), highlight=False, end="")
         return
     for builtin in builtin_recipes():
-        console.print(f"[bold]{builtin}[/]  {load_recipe(builtin).about}", highlight=False)
+        console.print(
+            f"[bold]{builtin}[/]  {load_recipe(builtin).about}", highlight=False, soft_wrap=not console.is_terminal
+        )
 
 
 @app.command(rich_help_panel="Look and check")
@@ -268,6 +271,8 @@ def _job(recipe: Any, inputs: list[str], atlas: str, options: Any, last: str, re
     from vidatlas.screens import show_preview, where
 
     with quiet_libraries(atlas):
+        if last != "plan":
+            recipe.encoder.inspect()  # a model that is not there should not cost the reading of the whole input
         with Reporter(atlas, console) as reporter:
             verbs.plan(recipe, inputs, atlas, options, reporter)
         place = where(options.address, options.actors, options.threads, options.gpus)

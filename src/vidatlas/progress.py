@@ -156,6 +156,8 @@ def describe(event: Event, rates: Mapping[str, Any]) -> str:
 
 def duration(seconds: float) -> str:
     """Return a duration for people: 8 s, 3 min 20 s, 5 h 12 min, 3 d 4 h."""
+    if 0 < seconds < 0.5:
+        return "under 1 s"
     whole = round(seconds)
     for size, unit, below, small in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s")):
         if whole >= size:

@@ -123,7 +123,8 @@ def where(
         return f"{cards} GPU{'s' if cards > 1 else ''} of this machine", None
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = min(actors[1] if actors else cores, cores)
-    return f"{_processor()}, {workers} actors × {threads} thread{'s' if threads > 1 else ''}", workers * threads
+    pool = f"{workers} actor{'s' if workers > 1 else ''} × {threads} thread{'s' if threads > 1 else ''}"
+    return f"{_processor()}, {pool}", workers * threads
 
 
 def _processor() -> str:

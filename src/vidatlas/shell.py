@@ -60,7 +60,8 @@ def guard(command: Callable[[], object]) -> int:
     except KeyboardInterrupt:
         return _fail(_STOPPED, 128 + signal.SIGINT)
     except SystemExit as stop:
-        return _fail(_STOPPED, stop.code) if stop.code == 128 + signal.SIGTERM else int(stop.code or 0)
+        code = int(stop.code or 0)
+        return _fail(_STOPPED, code) if code in (128 + signal.SIGINT, 128 + signal.SIGTERM) else code
     except BrokenPipeError:
         # Whoever read our output has seen enough (``| head``); Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

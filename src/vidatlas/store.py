@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from os import fspath
 from typing import Any
 
 from vidatlas.folder import LocalFolder, RemoteFolder, open_folder
-from vidatlas.types import ConflictError, InputError, Json, Receipt, UsageError
+from vidatlas.types import ConflictError, InputError, Json, Place, Receipt, UsageError
 
 SCHEMA = 1
 MANIFEST = "atlas.json"
@@ -76,9 +77,9 @@ def _entry(name: str, data: bytes) -> Files:
 class Store:
     """Read and write the files of one atlas; the only place where files are written."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.folder: LocalFolder | RemoteFolder = open_folder(url)
+    def __init__(self, url: Place) -> None:
+        self.url = fspath(url)
+        self.folder: LocalFolder | RemoteFolder = open_folder(self.url)
 
     def put(self, name: str, data: bytes) -> Files:
         """Write a file, whole or not at all; return its entry for a manifest."""

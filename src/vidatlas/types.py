@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from os import PathLike
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Json = dict[str, Any]
+Place = str | PathLike[str]
+"""A local path or an fsspec URL."""
 
 UNGROUPED = "(none)"
 """The group of a record whose group column is null or empty."""

@@ -35,6 +35,8 @@ def open_checkpoint(model: str, revision: str | None) -> Checkpoint:
         UsageError: the model is absent, has only pickled weights, or asks for code of its own.
     """
     path = _locate(model, revision)
+    if Path(model).expanduser().is_dir():
+        revision = None  # a revision is the hub's; nobody checked that a local folder holds it
     weights = sorted(path.glob("*.safetensors"))
     if not weights:
         pickled = [file.name for file in path.iterdir() if file.suffix in _PICKLED]

@@ -38,7 +38,7 @@ def inspect_checkpoint(model: str, revision: str | None, dim: str, skip: tuple[s
     checkpoint = open_checkpoint(model, revision)
     config = checkpoint.config
     width = config.get(dim) or config.get("text_config", {}).get(dim)
-    name = f"{model} at {revision[:12]}" if revision else model
+    name = f"{model} at {checkpoint.revision[:12]}" if checkpoint.revision else model
     return Inspection(name, int(width), 2.0 * _parameters(checkpoint, skip), lambda texts: _count(checkpoint, texts))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 from collections import Counter
+from os import fspath
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,12 @@ from vidatlas.pipeline.records import kept, read_shard, rejected
 from vidatlas.recipe import Recipe
 from vidatlas.reducers.kmeans import assign as nearest
 from vidatlas.store import Store
-from vidatlas.types import ConflictError, EncodeStats, Floats, Json
+from vidatlas.types import ConflictError, EncodeStats, Floats, Json, Place
 
 SHARD_ROWS = 10_000
 
 
-def assign(atlas: str, new: str, out: str, limit: int | None = None) -> Json:
+def assign(atlas: Place, new: Place, out: Place, limit: int | None = None) -> Json:
     """Write one row per usable record of ``new`` to the Parquet file ``out``; return the counts.
 
     Columns: id, group (as given), in_group (where it was placed), subcategory, name, distance, margin. A record of a
@@ -43,7 +44,7 @@ def assign(atlas: str, new: str, out: str, limit: int | None = None) -> Json:
     recipe = Recipe.model_validate(store.manifest()["recipe"])
     encoder = _same_encoder(store, recipe)
     model = _Model(store)
-    url = expand(new)[0]
+    url = expand(fspath(new))[0]
     part = plan_part(url, PlanSpec(recipe.record, SHARD_ROWS, limit), lambda rows, at: None)
     tables, lost, reasons = [], [], Counter[str]()
     for shard in descriptors(part.facts, part.shards, url, duplicate_rows([part.ids])[0]):
@@ -54,7 +55,7 @@ def assign(atlas: str, new: str, out: str, limit: int | None = None) -> Json:
         lost.append(gzip.decompress(data) if data else b"")
         reasons.update(counts)
     placed = pa.concat_tables(tables) if tables else model.place(None, np.empty((0, encoder.dim), np.float32))
-    _write(out, placed, b"".join(lost))
+    _write(fspath(out), placed, b"".join(lost))
     return {"read": part.facts["rows"], "placed": placed.num_rows, "rejects": dict(sorted(reasons.items()))}
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from vidatlas import store as layout
 from vidatlas.pipeline.embedding import matrix, sealed_shards
 from vidatlas.store import Store
-from vidatlas.types import Json, UsageError
+from vidatlas.types import Json, Place, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 class Atlas:
     """Read what an atlas has sealed; a file whose bytes were altered is refused."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: Place) -> None:
         self._store = Store(url)
+        self.url = self._store.url
 
     def __repr__(self) -> str:
         return f"Atlas({self.url!r})"
@@ -66,7 +66,7 @@ class Atlas:
         return pq.read_table(io.BytesIO(self._store.check(name, files[name])))
 
 
-def open_atlas(url: str) -> Atlas:
+def open_atlas(url: Place) -> Atlas:
     """Return an existing atlas.
 
     Raises:

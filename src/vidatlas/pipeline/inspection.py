@@ -14,10 +14,10 @@ from vidatlas.pipeline.embedding import summary
 from vidatlas.pipeline.publishing import TIMINGS, content_sha256
 from vidatlas.recipe import STAGES
 from vidatlas.store import Store
-from vidatlas.types import InputError, Json, UsageError
+from vidatlas.types import InputError, Json, Place, UsageError
 
 
-def status(atlas: str) -> Json:
+def status(atlas: Place) -> Json:
     """Return what is done and what is left, from the atlas's files alone; asks no cluster.
 
     Returns:
@@ -57,7 +57,7 @@ def _optional(store: Store, name: str) -> Json:
     return data
 
 
-def verify(atlas: str) -> Json:
+def verify(atlas: Place) -> Json:
     """Check every sealed file's hash and that the rows add up; return what was checked.
 
     Raises:

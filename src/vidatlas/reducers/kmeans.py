@@ -57,7 +57,7 @@ def choose_k(rows: int, spec: ClusterSpec) -> int:
     """Return the number of clusters wanted for a group of so many rows."""
     if isinstance(spec.k, int):
         return spec.k
-    return min(max(2, round(_SQRT_FACTOR * math.sqrt(rows))), spec.max_k)
+    return min(max(1, round(_SQRT_FACTOR * math.sqrt(rows))), spec.max_k)
 
 
 def sample_rows(rows: int, limit: int, seed: int) -> NDArray[np.int64]:

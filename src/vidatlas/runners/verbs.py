@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os import PathLike, fspath
 from typing import Any, Literal
 
 from vidatlas.pipeline import embedding, planning, publishing, reduction
@@ -14,7 +15,7 @@ from vidatlas.pipeline.planning import MAX_REJECTS, RunOptions
 from vidatlas.recipe import Recipe, load_recipe
 from vidatlas.runners.serial import SerialRunner
 from vidatlas.store import Store, to_json
-from vidatlas.types import Event, Json, Listener, Runner, UsageError, ignore
+from vidatlas.types import Event, Json, Listener, Place, Runner, UsageError, ignore
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +42,29 @@ class Options:
 
 
 DEFAULTS = Options()
-Inputs = str | Iterable[str]
+Inputs = Place | Iterable[Place]
 
 
 def plan(
-    recipe: Recipe | str, inputs: Inputs, atlas: str, options: Options = DEFAULTS, listener: Listener = ignore
+    recipe: Recipe | str, inputs: Inputs, atlas: Place, options: Options = DEFAULTS, listener: Listener = ignore
 ) -> Json:
     """Read every part once and write down where each shard starts; return the plan's entry of the manifest."""
     with _runner(options) as runner:
-        return _plan(_recipe(recipe), _list(inputs), atlas, (runner, options, listener))
+        return _plan(_recipe(recipe), _list(inputs), fspath(atlas), (runner, options, listener))
 
 
 def embed(
-    recipe: Recipe | str, inputs: Inputs, atlas: str, options: Options = DEFAULTS, listener: Listener = ignore
+    recipe: Recipe | str, inputs: Inputs, atlas: Place, options: Options = DEFAULTS, listener: Listener = ignore
 ) -> Json:
     """Plan where needed, then embed every shard that is not done; return the stage's entry of the manifest."""
     parsed = _recipe(recipe)
     with _runner(options) as runner:
-        _plan(parsed, _list(inputs), atlas, (runner, options, listener))
-        return _embed(parsed, atlas, (runner, options, listener))
+        _plan(parsed, _list(inputs), fspath(atlas), (runner, options, listener))
+        return _embed(parsed, fspath(atlas), (runner, options, listener))
 
 
 def reduce(
-    atlas: str, settings: Mapping[str, Any] | None = None, options: Options = DEFAULTS, listener: Listener = ignore
+    atlas: Place, settings: Mapping[str, Any] | None = None, options: Options = DEFAULTS, listener: Listener = ignore
 ) -> Json:
     """Find subcategories in an embedded atlas; return the stage's entry of the manifest.
 
@@ -75,28 +76,28 @@ def reduce(
     """
     recipe = _made_with(atlas, settings, "reduce")
     with _runner(options) as runner:
-        return _reduce(recipe, atlas, (runner, options, listener))
+        return _reduce(recipe, fspath(atlas), (runner, options, listener))
 
 
 def publish(
-    atlas: str, settings: Mapping[str, Any] | None = None, options: Options = DEFAULTS, listener: Listener = ignore
+    atlas: Place, settings: Mapping[str, Any] | None = None, options: Options = DEFAULTS, listener: Listener = ignore
 ) -> Json:
     """Write report and data card of a reduced atlas; return the stage's entry of the manifest."""
-    return _publish(_made_with(atlas, settings, "publish"), atlas, (SerialRunner(), options, listener))
+    return _publish(_made_with(atlas, settings, "publish"), fspath(atlas), (SerialRunner(), options, listener))
 
 
 def run(
-    recipe: Recipe | str, inputs: Inputs, atlas: str, options: Options = DEFAULTS, listener: Listener = ignore
+    recipe: Recipe | str, inputs: Inputs, atlas: Place, options: Options = DEFAULTS, listener: Listener = ignore
 ) -> Atlas:
     """Plan, embed, reduce and publish; whatever an earlier run finished is not done again."""
-    parsed = _recipe(recipe)
+    parsed, where = _recipe(recipe), fspath(atlas)
     with _runner(options) as runner:
         how = (runner, options, listener)
-        _plan(parsed, _list(inputs), atlas, how)
-        _embed(parsed, atlas, how)
-        _reduce(parsed, atlas, how)
-    _publish(parsed, atlas, how)
-    return Atlas(atlas)
+        _plan(parsed, _list(inputs), where, how)
+        _embed(parsed, where, how)
+        _reduce(parsed, where, how)
+    _publish(parsed, where, how)
+    return Atlas(where)
 
 
 _How = tuple[Runner, Options, Listener]
@@ -135,10 +136,10 @@ def _recipe(recipe: Recipe | str) -> Recipe:
 
 
 def _list(inputs: Inputs) -> list[str]:
-    return [inputs] if isinstance(inputs, str) else [str(url) for url in inputs]
+    return [fspath(inputs)] if isinstance(inputs, str | PathLike) else [fspath(url) for url in inputs]
 
 
-def _made_with(atlas: str, settings: Mapping[str, Any] | None, section: str) -> Recipe:
+def _made_with(atlas: Place, settings: Mapping[str, Any] | None, section: str) -> Recipe:
     """Return the recipe of an atlas, with other settings in one section."""
     made = Store(atlas).manifest().get("recipe")
     if made is None:
