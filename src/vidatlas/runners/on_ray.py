@@ -16,6 +16,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 import orjson
 import pyarrow as pa
 import ray
+from ray._private import ray_constants
 from ray.data import ActorPoolStrategy, DataContext
 
 from vidatlas.runners.datasource import ShardSource, unpack
@@ -62,6 +63,7 @@ class RayRunner:
         if ray.is_initialized():
             return
         address = self._cluster.address or os.environ.get("RAY_ADDRESS") or "local"
+        _listen_beyond_loopback(address != "local")
         options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         if address == "local":
             # One CPU more than there are: reading must find a place beside actors that fill the machine.
@@ -176,6 +178,15 @@ def _data_settings() -> Iterator[None]:
     finally:
         for name, value in before.items():
             setattr(context, name, value)
+
+
+def _listen_beyond_loopback(cluster: bool) -> None:
+    """Let Ray's processes be reached from other machines only where there are any.
+
+    Ray has this as a switch for desktops' firewalls; it reads the environment at import, its children at their start.
+    """
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = str(int(cluster))
+    ray_constants.ENABLE_RAY_CLUSTER = cluster
 
 
 def _hush() -> None:
