@@ -116,7 +116,8 @@ class Scan:
         except (ValueError, RuntimeError) as error:
             raise DamagedError(_wording(error)) from error
         # rapidgzip checks every CRC but takes a file that was cut short for a complete one; zlib does not.
-        for _ in decompress(self._file, "gzip", self.points[-1]):  # type: ignore[arg-type]
+        tail = self.points[-1] if self.points else None
+        for _ in decompress(self._file, "gzip", tail):  # type: ignore[arg-type]
             pass
 
     def finish(self, whole: bool) -> None:
