@@ -105,8 +105,13 @@ def _identifier(value: Any) -> str | Reason:
 def _group(value: Any) -> str:
     if isinstance(value, list):
         value = value[0] if value else None
-    text = "" if value is None else str(value).strip()[:MAX_ID_CHARS]
+    text = "" if value is None else _clean(str(value)).strip()[:MAX_ID_CHARS]
     return text or UNGROUPED
+
+
+def _clean(text: str) -> str:
+    """Put a space in place of every control character; no reader of the atlas expects one."""
+    return _CONTROL.sub(" ", text) if _CONTROL.search(text) else text
 
 
 def _texts(value: Any, separator: str | None) -> tuple[str, ...] | None:
@@ -114,6 +119,7 @@ def _texts(value: Any, separator: str | None) -> tuple[str, ...] | None:
     if value is None:
         return ()
     if isinstance(value, str):
+        value = _clean(value)
         if separator is None:
             return (value[:MAX_TEXT_CHARS],) if value.strip() else ()
         return tuple(text[:MAX_TEXT_CHARS] for part in value.split(separator) if (text := part.strip()))

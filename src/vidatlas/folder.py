@@ -53,13 +53,13 @@ class Folder(Protocol):
 
 
 @contextmanager
-def _storage(url: str, name: str) -> Iterator[None]:
+def _storage(url: str, name: str, may_be_absent: bool = False) -> Iterator[None]:
     """Turn what an operating system says of storage into one line with a remedy."""
     try:
         yield
-    except (FileNotFoundError, FileExistsError):
-        raise
     except OSError as error:
+        if may_be_absent and isinstance(error, FileNotFoundError):
+            raise
         reason = error.strerror or str(error) or type(error).__name__
         raise UnavailableError(
             f"cannot use {url.rstrip('/')}/{name}: {reason}. Free or mend the storage, then run the same command again."
@@ -78,12 +78,12 @@ class LocalFolder:
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""
-        with _storage(self.url, name):
+        with _storage(self.url, name, may_be_absent=True):
             return self._at(name).read_bytes()
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file for reading, seekable."""
-        with _storage(self.url, name):
+        with _storage(self.url, name, may_be_absent=True):
             return self._at(name).open("rb")
 
     def _write_temporary(self, name: str, data: bytes) -> Path:
@@ -104,7 +104,10 @@ class LocalFolder:
         """Create or replace a file, whole or not at all, durable when this returns."""
         with _storage(self.url, name):
             temporary = self._write_temporary(name, data)
-            temporary.replace(self._at(name))
+            try:
+                temporary.replace(self._at(name))
+            finally:
+                temporary.unlink(missing_ok=True)
             self._sync_directory(name)
 
     def put_new(self, name: str, data: bytes) -> bool:
@@ -131,7 +134,7 @@ class LocalFolder:
     def size(self, name: str) -> int | None:
         """Return a file's size in bytes, or None where it is absent."""
         try:
-            with _storage(self.url, name):
+            with _storage(self.url, name, may_be_absent=True):
                 return self._at(name).stat().st_size
         except FileNotFoundError:
             return None
@@ -150,11 +153,15 @@ class LocalFolder:
         with _storage(self.url, name):
             self._at(name).unlink(missing_ok=True)
 
-    def sweep(self) -> None:
-        """Remove the temporary files that killed runs left behind; call it only while holding the lock."""
+    def sweep(self, spare: str) -> None:
+        """Remove the temporary files that killed runs left behind, but for those of the file ``spare``.
+
+        Call it only while holding the lock, and spare the lock's: others may be trying for it at this moment.
+        """
         with _storage(self.url, ""):
             for leftover in self.path.rglob(f"{TEMPORARY}*"):
-                leftover.unlink(missing_ok=True)
+                if not leftover.name.endswith(f"-{spare}"):
+                    leftover.unlink(missing_ok=True)
 
     def free_bytes(self) -> int | None:
         """Return the free space of the file system that holds (or will hold) the folder."""
@@ -183,12 +190,12 @@ class RemoteFolder:
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""
-        with _storage(self.url, name):
+        with _storage(self.url, name, may_be_absent=True):
             return cast(bytes, self._fs.cat_file(self._at(name)))
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file for reading, seekable; only what is read is fetched."""
-        with _storage(self.url, name):
+        with _storage(self.url, name, may_be_absent=True):
             return cast(IO[bytes], self._fs.open(self._at(name), "rb"))
 
     def put(self, name: str, data: bytes) -> None:
@@ -208,7 +215,7 @@ class RemoteFolder:
     def size(self, name: str) -> int | None:
         """Return a file's size in bytes, or None where it is absent."""
         try:
-            with _storage(self.url, name):
+            with _storage(self.url, name, may_be_absent=True):
                 return int(self._fs.info(self._at(name))["size"])
         except FileNotFoundError:
             return None
@@ -231,7 +238,7 @@ class RemoteFolder:
             except FileNotFoundError:
                 return
 
-    def sweep(self) -> None:
+    def sweep(self, spare: str) -> None:
         """Do nothing: an object store shows no half-written files."""
 
     def free_bytes(self) -> int | None:
@@ -266,7 +273,7 @@ def input_state(url: str) -> tuple[int, str]:
 
 def expand(pattern: str) -> list[str]:
     """Return the sorted locations that a pattern (``*``, ``?``, ``[…]``) matches, or the one location, absolute."""
-    if not any(sign in pattern for sign in "*?["):
+    if not any(sign in pattern for sign in "*?[") or (not is_remote(pattern) and local_path(pattern).exists()):
         return [pattern if is_remote(pattern) else str(local_path(pattern))]
     if not is_remote(pattern):
         path = local_path(pattern)

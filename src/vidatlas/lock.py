@@ -50,7 +50,7 @@ class Lock:
                     "Wait for it, or pass --take-over if you are sure that it is gone."
                 )
             self._store.folder.put(LOCK, self._data())
-        self._store.folder.sweep()
+        self._store.folder.sweep(spare=LOCK)
         self._thread = threading.Thread(target=self._beat, daemon=True)
         self._thread.start()
         return self
@@ -77,7 +77,7 @@ class Lock:
             holder = json.loads(self._store.folder.read(LOCK))
         except (FileNotFoundError, ValueError):
             return None
-        return holder if isinstance(holder, dict) and "run" in holder else None
+        return holder if isinstance(holder, dict) and holder.keys() >= {*self._own, "beat"} else None
 
     def _mine(self) -> bool:
         holder = self._holder()

@@ -20,7 +20,7 @@ MAX_TERM_CHARS = 60
 KEPT_TERMS = 5_000
 """Terms a subcategory's count keeps, the most frequent ones: memory stays bounded whatever the input."""
 
-_WORD = re.compile(r"[^\W_][\w'’]*[^\W_]", re.UNICODE)
+_WORD = re.compile(r"[^\W_][\w']*[^\W_]", re.ASCII)
 _EDGES = " \t\r\n\"'“”‘’«»()[]{}<>|.,;:!?#*_~-–—/\\"
 
 
@@ -54,8 +54,15 @@ def phrase_term(text: str) -> str | None:
 
 def word_terms(text: str) -> set[str]:
     """Return the words of a title as terms, stop words left out."""
-    words = _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    words = _WORD.findall(folded) if folded.isascii() else _words(folded)
     return {word for word in words if len(word) >= 3 and not word.isdigit() and word not in _stop_words()}
+
+
+def _words(text: str) -> list[str]:
+    """Return the words of a text in any script; a letter's combining marks (Hindi, Tamil) belong to its word."""
+    signs = (sign if sign.isalnum() or sign in "'’" or unicodedata.category(sign)[0] == "M" else " " for sign in text)
+    return [word.strip("'’") for word in "".join(signs).split()]
 
 
 def record_terms(words: Iterable[str], phrases: Iterable[str]) -> set[str]:
@@ -127,4 +134,4 @@ def _same_start(first: str, second: str) -> bool:
 
 def _stem(term: str) -> str:
     joined = term.replace(" ", "")
-    return joined[:-1] if len(joined) > 4 and joined.endswith("s") else joined
+    return joined[:-1] if len(joined) > 3 and joined.endswith("s") else joined

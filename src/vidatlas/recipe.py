@@ -119,16 +119,20 @@ def load_recipe(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
         return Recipe.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        where = _dotted(first["loc"])
+        where = _dotted(first["loc"], data)
         raise UsageError(
             f"recipe {label}: {where}: {first['msg']}. See the keys with: vidatlas recipes {_shown(data, label)}"
         ) from error
 
 
-def _dotted(location: tuple[int | str, ...]) -> str:
-    """Return where a value stands as ``--set`` would name it; pydantic adds the kind of encoder as a step."""
-    steps = [*location[:1], *location[2:]] if location[:1] == ("encoder",) and len(location) > 2 else location
-    return ".".join(str(step) for step in steps) or "recipe"
+def _dotted(location: tuple[int | str, ...], data: Any) -> str:
+    """Return where a value stands as ``--set`` would name it: without the steps that pydantic adds for unions."""
+    steps = []
+    for step in location:
+        if isinstance(data, dict) and (step in data or step == location[-1]):
+            steps.append(str(step))
+            data = data.get(step)
+    return ".".join(steps) or "recipe"
 
 
 def _shown(data: Json, label: str) -> str:

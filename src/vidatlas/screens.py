@@ -76,7 +76,7 @@ def show_preview(console: Console, recipe: Recipe, preview: Preview, atlas: str,
     console.print(
         Panel(
             Group(_grid(rows), *samples),
-            title=f"[bold]{recipe.name}",
+            title=plain(recipe.name),
             subtitle="Ctrl-C is safe: the same command goes on where it stopped",
             border_style="dim",
         )

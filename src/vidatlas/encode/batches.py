@@ -23,6 +23,8 @@ def encode_sequences(
     computed depends on the set of sequences alone, not on their order.
     """
     out = np.empty((len(sequences), dim), np.float32)
+    if not sequences:
+        return out
     for length, where in _by_length(sequences):
         ids = np.array([sequences[index] for index in where], dtype=np.int64).reshape(len(where), length)
         distinct, inverse = np.unique(ids, axis=0, return_inverse=True)

@@ -59,8 +59,8 @@ def open_checkpoint(model: str, revision: str | None) -> Checkpoint:
 
 def _config(path: Path, model: str) -> Json:
     try:
-        config: Json = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        config: Json = dict(json.loads((path / "config.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
         raise UsageError(
             f"model {model}: cannot read {path / 'config.json'} ({error}). Choose a transformers checkpoint."
         ) from error

@@ -23,7 +23,7 @@ from vidatlas.pipeline.records import kept, read_shard, rejected
 from vidatlas.recipe import Recipe
 from vidatlas.reducers.kmeans import assign as nearest
 from vidatlas.store import Store
-from vidatlas.types import ConflictError, EncodeStats, Floats, Json, Place
+from vidatlas.types import ConflictError, EncodeStats, Floats, Json, Place, UsageError
 
 SHARD_ROWS = 10_000
 
@@ -44,7 +44,10 @@ def assign(atlas: Place, new: Place, out: Place, limit: int | None = None) -> Js
     recipe = Recipe.model_validate(store.manifest()["recipe"])
     encoder = _same_encoder(store, recipe)
     model = _Model(store)
-    url = expand(fspath(new))[0]
+    found = expand(fspath(new))
+    if len(found) != 1:
+        raise UsageError(f"{new} matches {len(found)} files. Name one file; assign each on its own.")
+    url = found[0]
     part = plan_part(url, PlanSpec(recipe.record, SHARD_ROWS, limit), lambda rows, at: None)
     tables, lost, reasons = [], [], Counter[str]()
     for shard in descriptors(part.facts, part.shards, url, duplicate_rows([part.ids])[0]):
@@ -89,7 +92,8 @@ class _Model:
         homes: list[tuple[str, int]] = [("", 0)] * len(ids)
         distances, margins = np.empty(len(ids), np.float32), np.empty(len(ids), np.float32)
         with threadpool_limits(limits=1):
-            components = self._pca.transform(vectors)
+            # The atlas's own vectors went through float16 on their way to the disk.
+            components = self._pca.transform(vectors.astype(np.float16))
             for group in dict.fromkeys(groups):
                 where = np.flatnonzero(np.array(groups, dtype=object) == group)
                 known = self._homes_of(group)

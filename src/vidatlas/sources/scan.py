@@ -130,8 +130,12 @@ class Scan:
 
 def _wording(error: Exception) -> str:
     """Return what rapidgzip says as people would."""
-    text = str(error).rstrip("!. ")
-    return "the gzip data ends too early" if text == "std::exception" else f"invalid gzip data: {text}"
+    text = str(error)
+    if "CRC32" in text:
+        return "the gzip data does not have the checksum it should"
+    if "header" in text or "valid file format" in text:
+        return "something that is no gzip data follows"
+    return "the gzip data is broken or ends too early"
 
 
 def _all_points(reader: rapidgzip.RapidgzipFile) -> list[SeekPoint]:

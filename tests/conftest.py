@@ -1,0 +1,150 @@
+"""Invented videos, compressors and small atlases that several tests share."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import zstandard
+
+from vidatlas.fields import RecordSpec
+from vidatlas.recipe import Recipe, load_recipe
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+WORDS = {
+    "Music": ("guitar piano violin concert chord melody", "rap beat lyrics freestyle hiphop mixtape"),
+    "Gaming": ("minecraft creeper redstone survival village", "racing drift lap circuit supercar"),
+    "Education": ("algebra equation theorem calculus", "grammar verb spelling vocabulary essay"),
+}
+COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
+    "plain": bytes,
+    "gzip": lambda data: gzip.compress(data, 6, mtime=0),
+    "zstd": zstandard.ZstdCompressor().compress,
+    "bzip2": bz2.compress,
+}
+
+
+def _video(rng: Random, number: int) -> dict[str, Any]:
+    group = rng.choice(sorted(WORDS))
+    words = rng.choice(WORDS[group]).split()
+    title, tags = " ".join(rng.choices(words, k=4)), ",".join(rng.sample(words, 3))
+    return {"display_id": f"id{number:06d}", "categories": group, "title": f"{title} {number}", "tags": tags}
+
+
+@pytest.fixture(scope="session")
+def make_lines() -> Callable[..., bytes]:
+    """Return a function that writes so many invented videos as JSON lines."""
+
+    def make(count: int, seed: int = 0) -> bytes:
+        rng = Random(seed)
+        return b"".join(json.dumps(_video(rng, number)).encode() + b"\n" for number in range(count))
+
+    return make
+
+
+@pytest.fixture(scope="session", params=sorted(COMPRESSORS))
+def compression(request: pytest.FixtureRequest) -> str:
+    """Return each compression in turn."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def compress() -> Callable[[str, bytes], bytes]:
+    """Return a function that compresses bytes in a named format."""
+    return lambda kind, data: COMPRESSORS[kind](data)
+
+
+@pytest.fixture(scope="session")
+def big_lines() -> bytes:
+    """Return 12 MB of JSON lines that compress badly, so that a gzip file of them has several seek points."""
+    rng = Random(7)
+    return b"".join(
+        json.dumps({"display_id": str(row), "title": rng.randbytes(rng.randrange(200, 900)).hex()}).encode() + b"\n"
+        for row in range(11_000)
+    )
+
+
+@pytest.fixture(scope="session")
+def spec() -> RecordSpec:
+    """Return how the built-in recipes read a record."""
+    return load_recipe("demo").record
+
+
+@pytest.fixture(scope="session")
+def hashing_recipe() -> Recipe:
+    """Return the demo recipe with an encoder that needs no model, and small shards."""
+    changes = {
+        "encoder": {"kind": "hashing", "dim": 64},
+        "source.shard_rows": 60,
+        "reduce.pca.components": 8,
+        "reduce.clusters.k": 4,
+        "reduce.naming.exemplars": 3,
+    }
+    return load_recipe("demo", changes)
+
+
+@dataclass(frozen=True)
+class SmallAtlas:
+    """Name a finished atlas, the file it was made of, and its recipe."""
+
+    url: str
+    part: Path
+    recipe: Recipe
+    rows: int
+
+
+@pytest.fixture(scope="session")
+def small_atlas(
+    tmp_path_factory: pytest.TempPathFactory, hashing_recipe: Recipe, make_lines: Callable[..., bytes]
+) -> SmallAtlas:
+    """Return a finished atlas of 400 videos, 2 bad lines and 3 duplicates; read it, do not change it."""
+    import vidatlas
+
+    folder = tmp_path_factory.mktemp("small")
+    lines = make_lines(400).splitlines(keepends=True)
+    part = folder / "videos.jsonl.gz"
+    bad = [b"not json\n", b'{"display_id": "no-text"}\n']
+    part.write_bytes(gzip.compress(b"".join([*lines, *bad, *lines[:3]]), mtime=0))
+    url = str(folder / "atlas")
+    vidatlas.run(hashing_recipe, [str(part)], url, vidatlas.Options(runner="serial"))
+    return SmallAtlas(url, part, hashing_recipe, 400)
+
+
+@pytest.fixture(scope="session")
+def read_back() -> Callable[..., list[bytes | None]]:
+    """Return a function that plans a part and reads its shards in a given order, giving all lines in file order."""
+    from vidatlas.parts import plan_part
+    from vidatlas.pipeline.planning import descriptors
+    from vidatlas.sources.shards import shard_lines
+
+    def read(url: Path, planning: Any, order: Callable[[Iterable[Any]], Iterable[Any]] = list) -> list[bytes | None]:
+        import numpy as np
+
+        plan = plan_part(str(url), planning, lambda rows, at: None)
+        shards = descriptors(plan.facts, plan.shards, str(url), np.empty(0, np.int64))
+        found = {shard.number: list(shard_lines(shard)) for shard in order(shards)}
+        return [line for number in sorted(found) for line in found[number]]
+
+    return read
+
+
+@pytest.fixture
+def memory() -> Iterator[str]:
+    """Return a fresh URL on fsspec's in-memory storage."""
+    import fsspec
+
+    storage = fsspec.filesystem("memory")
+    storage.store.clear()
+    storage.pseudo_dirs[:] = [""]
+    yield "memory://atlas"
+    storage.store.clear()
+    storage.pseudo_dirs[:] = [""]

@@ -1,0 +1,104 @@
+"""Model files are data: what could run code, or is not what it claims to be, is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vidatlas.encode import checkpoint as module
+from vidatlas.encode.checkpoint import PACKAGED, open_checkpoint
+from vidatlas.encode.clip import ClipSpec
+from vidatlas.encode.sentence import SentenceSpec
+from vidatlas.types import UsageError
+
+
+class Canary:
+    """Write a file when unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.write_text, (self.path, "the pickle ran")
+
+
+@pytest.fixture
+def copied(tiny_clip: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(tiny_clip, tmp_path / "model")
+
+
+def test_a_checkpoint_is_known_by_its_weights(tiny_clip: Path, copied: Path) -> None:
+    found = open_checkpoint(str(tiny_clip), None)
+    assert found.weights_sha256 == hashlib.sha256((tiny_clip / "model.safetensors").read_bytes()).hexdigest()
+    assert (found.path, found.model, found.config["projection_dim"]) == (tiny_clip, str(tiny_clip), 24)
+    assert open_checkpoint(str(copied), None).weights_sha256 == found.weights_sha256
+    weights = copied / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    assert open_checkpoint(str(copied), None).weights_sha256 != found.weights_sha256
+
+
+@pytest.mark.parametrize("model", ["{}/none", "./none", "~/none-of-this", "none", "a/b/c"])
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path, model: str) -> None:
+    model = model.format(tmp_path)
+    with pytest.raises(UsageError, match=rf"^model folder {model} does not exist\. [^\n]+$"):
+        open_checkpoint(model, None)
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no \*\.safetensors in"):
+        open_checkpoint(str(tmp_path), None)
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.pkl", "model.ckpt"])
+@pytest.mark.parametrize("spec", [ClipSpec, SentenceSpec])
+def test_pickled_weights_are_refused_and_never_opened(copied: Path, tmp_path: Path, name: str, spec: Any) -> None:
+    (copied / "model.safetensors").unlink()
+    canary = tmp_path / "canary"
+    (copied / name).write_bytes(pickle.dumps(Canary(canary)))
+    with pytest.raises(UsageError, match=rf"only pickled weights \({name}\), which can run code"):
+        spec(model=str(copied)).load(1)
+    assert not canary.exists()
+    pickle.loads((copied / name).read_bytes())
+    assert canary.read_text(encoding="utf-8") == "the pickle ran"
+
+
+def test_pickles_beside_safetensors_are_not_opened(copied: Path, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    (copied / "pytorch_model.bin").write_bytes(pickle.dumps(Canary(canary)))
+    assert ClipSpec(model=str(copied), dtype="float32").load(1).dim == 24
+    assert not canary.exists()
+
+
+def test_code_of_the_model_itself_is_refused(copied: Path, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    (copied / "own.py").write_text(f"open({str(canary)!r}, 'w')\nclass Own: pass\n", encoding="utf-8")
+    config = json.loads((copied / "config.json").read_text(encoding="utf-8"))
+    config["auto_map"] = {"AutoModel": "own.Own", "AutoConfig": "own.Own"}
+    (copied / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    for spec in (ClipSpec, SentenceSpec):
+        with pytest.raises(UsageError, match="asks to run its own code"):
+            spec(model=str(copied)).load(1)
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "not json"])
+def test_a_broken_configuration_is_refused(copied: Path, text: str | None) -> None:
+    config = copied / "config.json"
+    config.unlink()
+    if text is not None:
+        config.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=f"cannot read {config}"):
+        open_checkpoint(str(copied), None)
+
+
+def test_the_packaged_model_is_the_published_one_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert open_checkpoint(PACKAGED, None).config["hidden_size"] == 384
+    monkeypatch.setattr(module, "_PACKAGED_SHA256", "0" * 64)
+    with pytest.raises(UsageError, match="the weights are not the published ones"):
+        open_checkpoint(PACKAGED, None)

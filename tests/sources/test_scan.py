@@ -1,0 +1,88 @@
+"""One pass gives the bytes, the file's own hash, and places to start again."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from vidatlas.sources.compression import DamagedError, decompress
+from vidatlas.sources.scan import Scan
+
+Compress = Callable[[str, bytes], bytes]
+
+
+def scan_of(path: Path) -> tuple[Scan, bytes]:
+    with path.open("rb") as file:
+        scan = Scan(file)
+        data = b"".join(scan.chunks())
+        scan.finish(whole=True)
+    return scan, data
+
+
+@pytest.fixture
+def part(tmp_path: Path, compress: Compress, compression: str, big_lines: bytes) -> Path:
+    path = tmp_path / "part"
+    data = big_lines if compression in ("gzip", "plain") else big_lines[: 1 << 20]
+    path.write_bytes(compress(compression, data))
+    return path
+
+
+def test_bytes_and_hash_are_those_of_the_file(part: Path, compression: str, big_lines: bytes) -> None:
+    scan, data = scan_of(part)
+    assert big_lines.startswith(data)
+    assert len(data) >= 1 << 20
+    assert scan.compression == compression
+    assert scan.bytes == part.stat().st_size
+    assert scan.sha256 == hashlib.sha256(part.read_bytes()).hexdigest()
+
+
+def test_hash_covers_what_follows_the_last_member(tmp_path: Path) -> None:
+    part = tmp_path / "part"
+    part.write_bytes(b"".join(gzip.compress(f"{row}\n".encode() * 50_000, mtime=0) for row in range(5)))
+    scan, data = scan_of(part)
+    assert data == gzip.decompress(part.read_bytes())
+    assert scan.sha256 == hashlib.sha256(part.read_bytes()).hexdigest()
+
+
+def test_seek_points_ascend_and_give_the_rest_of_the_file(part: Path, compression: str) -> None:
+    scan, data = scan_of(part)
+    places = [point.uncompressed for point in scan.points]
+    assert places == sorted(places)
+    assert len(places) >= (3 if compression == "gzip" else 0)
+    with part.open("rb") as file:
+        for point in scan.points:
+            assert b"".join(decompress(file, compression, point)) == data[point.uncompressed :]
+
+
+def test_a_scan_that_stops_early_knows_seek_points_but_no_hash(tmp_path: Path, big_lines: bytes) -> None:
+    part = tmp_path / "part"
+    part.write_bytes(gzip.compress(big_lines, 6, mtime=0))
+    with part.open("rb") as file:
+        scan = Scan(file)
+        read = 0
+        with closing(scan.chunks()) as chunks:
+            while read < 9 << 20:
+                read += len(next(chunks))
+        scan.finish(whole=False)
+        assert scan.sha256 is None
+        assert scan.bytes == part.stat().st_size
+        assert len(scan.points) >= 2
+        assert scan.points[0].uncompressed == 0
+        assert scan.points[-1].uncompressed <= read
+        for point in scan.points:
+            assert b"".join(decompress(file, "gzip", point)) == big_lines[point.uncompressed :]
+
+
+@pytest.mark.parametrize("kind", ["gzip", "zstd", "bzip2"])
+def test_a_cut_file_is_damaged(tmp_path: Path, compress: Compress, kind: str, make_lines: Callable[..., bytes]) -> None:
+    part = tmp_path / "part"
+    packed = compress(kind, make_lines(3_000))
+    for cut in (len(packed) // 2, len(packed) - 4):
+        part.write_bytes(packed[:cut])
+        with pytest.raises(DamagedError):
+            scan_of(part)

@@ -1,0 +1,115 @@
+"""Imports go down only, data is never code, and importing vidatlas stays light."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import vidatlas
+
+ROOT = Path(vidatlas.__file__).parent
+FLOORS = (
+    {"types"},
+    {"folder", "stderr"},
+    {"fields", "sources", "store"},
+    {"lock", "parts", "encode", "reducers", "naming", "quality", "views", "sample"},
+    {"recipe", "recipes"},
+    {"pipeline"},
+    {"runners"},
+    {"progress", "shell"},
+    {"screens"},
+    {"cli"},
+    {"__init__", "__main__"},
+)
+FLOOR = {part: number for number, parts in enumerate(FLOORS) for part in parts}
+FILES = sorted(ROOT.rglob("*.py"))
+CODE_AS_DATA = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "skops"}
+HEAVY = {"torch", "ray", "sklearn", "transformers", "pandas", "scipy", "pyarrow", "numpy"}
+
+
+def part_of(file: Path) -> str:
+    first = file.relative_to(ROOT).parts[0]
+    return first.removesuffix(".py")
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Yield the dotted name of everything that a file imports anywhere, ``from a import b`` as ``a.b``."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{file} has a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def named(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+def test_every_file_has_a_floor() -> None:
+    assert {part_of(file) for file in FILES} == set(FLOOR)
+
+
+@pytest.mark.parametrize("file", FILES, ids=named)
+def test_imports_go_down_only(file: Path) -> None:
+    own = part_of(file)
+    for name in imports(file):
+        steps = name.split(".")
+        if steps[0] != "vidatlas":
+            continue
+        other = steps[1] if steps[1] in FLOOR else "__init__"
+        assert other == own or FLOOR[other] < FLOOR[own], f"{named(file)} imports {name}"
+
+
+def test_two_files_import_ray() -> None:
+    with_ray = {named(file) for file in FILES if any(name.split(".")[0] == "ray" for name in imports(file))}
+    assert with_ray == {"runners/on_ray.py", "runners/datasource.py"}
+
+
+def calls(file: Path) -> Iterator[tuple[str, ast.Call]]:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+@pytest.mark.parametrize("file", FILES, ids=named)
+def test_data_is_never_code(file: Path) -> None:
+    loaded = {name.split(".")[0] for name in imports(file)}
+    assert not loaded & CODE_AS_DATA
+    for called, node in calls(file):
+        assert called not in ("eval", "exec", "compile", "__import__", "torch.load", "torch.hub.load", "yaml.load")
+        assert called not in ("os.system", "os.popen")
+        options = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+        assert options.get("shell", "False") == "False"
+        assert options.get("allow_pickle", "False") == "False"
+        assert options.get("trust_remote_code", "False") == "False"
+        if called.endswith(".from_pretrained"):
+            assert options["local_files_only"] == "True"
+
+
+def modules_after(statement: str) -> set[str]:
+    code = f"import sys, json; {statement}; print(json.dumps(sorted(sys.modules)))"
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    return {name.split(".")[0] for name in json.loads(out)}
+
+
+def test_importing_vidatlas_is_light() -> None:
+    assert modules_after("import vidatlas") & HEAVY == set()
+
+
+def test_the_command_line_is_light_until_it_works() -> None:
+    assert modules_after("import vidatlas.cli") & {"torch", "ray", "sklearn", "transformers", "pandas"} == set()
+
+
+def test_every_public_name_is_there_and_no_other() -> None:
+    assert dir(vidatlas) == sorted(vidatlas.__all__)
+    for name in vidatlas.__all__:
+        assert getattr(vidatlas, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'nope'"):
+        vidatlas.nope  # noqa: B018

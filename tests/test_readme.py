@@ -1,0 +1,150 @@
+"""What README.md and CONTRIBUTING.md show is true: code runs, commands parse, links and make targets exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+
+import vidatlas
+from vidatlas.cli import app
+from vidatlas.types import EncodeStats
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+COMMANDS: Any = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Return the fenced code blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def prose(page: Path) -> str:
+    """Return a page without its fenced blocks."""
+    return re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def targets(page: Path) -> list[str]:
+    """Return the targets of relative links."""
+    found = re.findall(r"\]\(([^)\s]+)\)", prose(page))
+    return [target for target in found if not re.match(r"[a-z]+:|#", target)]
+
+
+def shown_commands(page: Path) -> list[list[str]]:
+    """Return every command line of the shell blocks that starts with vidatlas, as arguments."""
+    lines = (line for block in blocks(page, "sh") for line in block.splitlines())
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("vidatlas ")]
+
+
+def mentioned_commands(page: Path) -> list[list[str]]:
+    """Return every ``vidatlas …`` that stands in the text."""
+    return [shlex.split(text)[1:] for text in re.findall(r"`(vidatlas [^`]+)`", prose(page))]
+
+
+def test_the_python_of_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
+    code = "\n".join(blocks(ROOT / "README.md", "python"))
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "'read': 1000" in done.stdout
+    assert (tmp_path / "small-atlas" / "report.html").is_file()
+    assert "distance" in done.stdout
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_relative_link_leads_to_a_file(page: Path) -> None:
+    found = targets(page)
+    assert found
+    assert [target for target in found if not (ROOT / target.partition("#")[0]).exists()] == []
+
+
+def test_every_linked_promise_is_a_test() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    linked = re.findall(r"\[`(test_\w+)`\]\((tests/[\w/]+\.py)\)", text)
+    assert linked
+    missing = [name for name, file in linked if f"def {name}(" not in (ROOT / file).read_text(encoding="utf-8")]
+    assert missing == []
+    assert len(linked) == 10
+
+
+def test_a_promise_is_called_kept_only_where_its_test_passes() -> None:
+    rows = re.findall(r"^\| \d+ \|.*$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    for row in rows:
+        ((name, file),) = re.findall(r"\[`(test_\w+)`\]\((tests/[\w/]+\.py)\)", row)
+        lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+        at = next(number for number, line in enumerate(lines) if line.startswith(f"def {name}("))
+        decorators = "\n".join(lines[:at]).rpartition("\n\n")[2]
+        assert ("not kept yet" in row) == ("mark.xfail" in decorators), row
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_shown_parses(page: Path) -> None:
+    shown = shown_commands(page)
+    assert shown
+    for name, *arguments in shown:
+        # Parsing raises for a missing argument and for an option that does not exist; it calls nothing.
+        COMMANDS[name].make_context(name, list(arguments))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_and_option_mentioned_exists(page: Path) -> None:
+    for name, *arguments in mentioned_commands(page):
+        options = {option for parameter in COMMANDS[name].params for option in parameter.opts}
+        assert {word.partition("=")[0] for word in arguments if word.startswith("--")} <= options
+    every = {option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts}
+    alone = set(re.findall(r"`(--[a-z-]+)", prose(page)))
+    assert alone <= every
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_make_target_named_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE))
+    there = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert named
+    assert named <= there
+
+
+def test_every_path_of_a_job_named_exists() -> None:
+    named = set(re.findall(r"\bjobs/\w+\.py", (ROOT / "README.md").read_text(encoding="utf-8")))
+    assert [path for path in named if not (ROOT / path).is_file()] == []
+
+
+def test_the_recipe_of_the_guide_makes_an_atlas(tmp_path: Path) -> None:
+    (yaml,) = blocks(ROOT / "CONTRIBUTING.md", "yaml")
+    file = tmp_path / "descriptions.yaml"
+    file.write_text(yaml, encoding="utf-8")
+    recipe = vidatlas.load_recipe(file, {"source.limit": 200})
+    atlas = vidatlas.run(
+        recipe, str(vidatlas.sample_path()), str(tmp_path / "atlas"), vidatlas.Options(runner="serial")
+    )
+    assert atlas.counts["read"] == 200
+    assert atlas.subcategories()["size"].sum() == atlas.counts["kept"]
+
+
+def test_the_encoder_of_the_guide_keeps_the_protocol() -> None:
+    (code,) = blocks(ROOT / "CONTRIBUTING.md", "python")
+    module = ModuleType("letters")
+    sys.modules["letters"] = module  # dataclasses look their module up
+    try:
+        exec(compile(code, "letters.py", "exec"), module.__dict__)
+        spec = module.LettersSpec()
+        encoder, stats = spec.load(1), EncodeStats()
+    finally:
+        del sys.modules["letters"]
+    found = encoder.encode(["abba", "Zoo", ""], stats)
+    assert found.dtype == np.float32
+    assert found.shape == (3, encoder.dim) == (3, spec.inspect().dim)
+    assert found[0, :2].tolist() == [2, 2]
+    assert encoder.encode([], EncodeStats()).shape == (0, encoder.dim)
+    assert encoder.identity["dim"] == encoder.dim
+    assert stats.distinct == 3

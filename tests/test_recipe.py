@@ -1,0 +1,145 @@
+"""A recipe decides everything, survives YAML, and says which key is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vidatlas.recipe import (
+    STAGES,
+    Recipe,
+    Stage,
+    builtin_recipes,
+    canonical,
+    differences,
+    load_recipe,
+    parse_set,
+)
+from vidatlas.types import UsageError
+
+
+@pytest.mark.parametrize("name", ["demo", "youniverse"])
+def test_builtin_recipes_survive_yaml(name: str, tmp_path: Path) -> None:
+    assert name in builtin_recipes()
+    recipe = load_recipe(name)
+    file = tmp_path / "mine.yaml"
+    file.write_text(recipe.to_yaml(), encoding="utf-8")
+    assert load_recipe(file) == recipe
+    assert load_recipe(recipe.model_dump(mode="json")) == recipe
+
+
+def test_youniverse_weighs_and_cuts_as_the_notebook_did() -> None:
+    fields = load_recipe("youniverse").record.fields
+    assert [(name, field.weight, field.max_chars) for name, field in fields.items()] == [
+        ("title", 0.6, 77),
+        ("tags", 0.4, 77),
+    ]
+
+
+def test_overrides_reach_any_depth_and_leave_the_source_alone() -> None:
+    source = load_recipe("demo").model_dump(mode="json")
+    recipe = load_recipe(source, {"reduce.clusters.k": 7, "record.fields.title.weight": 1, "publish.title": "Mine"})
+    assert recipe.reduce.clusters.k == 7
+    assert recipe.record.fields["title"].weight == 1.0
+    assert recipe.publish.title == "Mine"
+    assert load_recipe(source) == load_recipe("demo")
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"reduce.clusters.max_k": 0}, "reduce.clusters.max_k"),
+        ({"encoder.nope": 1}, "encoder.nope"),
+        ({"encoder.kind": "magic"}, "encoder"),
+        ({"source.shard_rows": "many"}, "source.shard_rows"),
+        ({"record.fields": {}}, "record.fields"),
+        ({"record.title": "headline"}, "record"),
+        ({"nope": 1}, "nope"),
+        ({"encoder.dtype": "int8"}, "encoder.dtype"),
+    ],
+)
+def test_a_wrong_key_is_named_in_one_line(changes: dict[str, Any], named: str) -> None:
+    with pytest.raises(UsageError, match=rf"^recipe demo: {named}: [^\n]+$") as caught:
+        load_recipe("demo", changes)
+    assert caught.value.exit_code == 2
+
+
+def test_an_override_below_a_value_is_refused() -> None:
+    with pytest.raises(UsageError, match="name is a value, not a section"):
+        load_recipe("demo", {"name.first": 1})
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "just text", "{", "a: [1"])
+def test_a_file_that_is_no_recipe_is_one_line(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=rf"^recipe {file} [^\n]+$"):
+        load_recipe(file)
+
+
+def test_an_unknown_recipe_lists_those_there_are() -> None:
+    with pytest.raises(UsageError, match=r"no recipe 'nope': neither built in \(demo, youniverse\)"):
+        load_recipe("nope")
+
+
+@pytest.mark.parametrize(
+    ("text", "parsed"),
+    [
+        ("a.b=3", ("a.b", 3)),
+        ("a=", ("a", None)),
+        ("a=x=y", ("a", "x=y")),
+        (" a =[1, 2]", ("a", [1, 2])),
+        ("a=yes", ("a", True)),
+    ],
+)
+def test_a_setting_is_key_and_yaml_value(text: str, parsed: tuple[str, Any]) -> None:
+    assert parse_set(text) == parsed
+
+
+@pytest.mark.parametrize("text", ["a", "=3", "a=["])
+def test_a_setting_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"^--set "):
+        parse_set(text)
+
+
+CHANGES: list[tuple[dict[str, Any], set[Stage]]] = [
+    ({"source.shard_rows": 7}, {"plan"}),
+    ({"record.fields.title.max_chars": 7}, {"plan"}),
+    ({"encoder.dtype": "float32"}, {"embed"}),
+    ({"mix.normalize": False}, {"embed"}),
+    ({"reduce.clusters.seed": 7}, {"reduce"}),
+    ({"publish.title": "x"}, {"publish"}),
+    ({"about": "x"}, set()),
+]
+
+
+@pytest.mark.parametrize(("changes", "stages"), CHANGES)
+def test_a_fingerprint_changes_with_its_stage_alone(changes: dict[str, Any], stages: set[Stage]) -> None:
+    before, after = load_recipe("demo"), load_recipe("demo", changes)
+    assert {stage for stage in STAGES if before.fingerprint(stage) != after.fingerprint(stage)} == stages
+
+
+def test_equal_settings_written_in_another_order_have_one_fingerprint() -> None:
+    data = load_recipe("demo").model_dump(mode="json")
+    other = Recipe.model_validate(dict(reversed(data.items())))
+    assert [other.fingerprint(stage) for stage in STAGES] == [load_recipe("demo").fingerprint(s) for s in STAGES]
+    assert canonical({"b": 1, "a": "é"}) == '{"a":"é","b":1}'.encode()
+
+
+def test_a_recipe_is_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_recipe("demo").name = "other"  # type: ignore[misc]
+
+
+def test_differences_name_each_setting_once() -> None:
+    old = {"a": {"b": 1, "same": 0}, "gone": "x", "list": [1]}
+    new = {"a": {"b": 2, "same": 0}, "list": [2], "new": None, "more": {"é": 1}}
+    assert list(differences(old, new)) == [
+        "a.b: 1 → 2",
+        'gone: "x" → null',
+        "list: [1] → [2]",
+        'more: null → {"é": 1}',
+    ]
+    assert list(differences(old, old)) == []
