@@ -30,7 +30,7 @@ unit: $(VENV)/installed
 	$(BIN)/pytest
 
 chaos: $(VENV)/installed ## Kill, damage and starve the job, again and again (about 10 minutes)
-	$(BIN)/pytest -m chaos --override-ini addopts=-q tests/chaos
+	$(BIN)/pytest -m chaos tests/chaos
 
 bench: $(VENV)/installed ## Measure; needs DATA=folder with real videos (see benchmarks/README.md)
 	$(BIN)/python -m benchmarks.parity --data $(DATA)

@@ -123,7 +123,7 @@ def small_atlas(
 def read_back() -> Callable[..., list[bytes | None]]:
     """Return a function that plans a part and reads its shards in a given order, giving all lines in file order."""
     from vidatlas.parts import plan_part
-    from vidatlas.pipeline.planning import descriptors
+    from vidatlas.pipeline.shards import descriptors
     from vidatlas.sources.shards import shard_lines
 
     def read(url: Path, planning: Any, order: Callable[[Iterable[Any]], Iterable[Any]] = list) -> list[bytes | None]:

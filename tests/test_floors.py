@@ -24,6 +24,7 @@ FLOORS = (
     {"runners"},
     {"progress", "shell"},
     {"screens"},
+    {"job"},
     {"cli"},
     {"__init__", "__main__"},
 )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
+from vidatlas.job import console, read_options, read_recipe, read_settings, run_job, show_next, show_result
 from vidatlas.shell import guard, quiet_libraries
-from vidatlas.types import UsageError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,7 +19,6 @@ app = typer.Typer(
     "[bold]run[/] does everything: [bold]plan → embed → reduce → publish[/]. Each is a command too. "
     "A command that was interrupted goes on where it stopped when it is given again.",
 )
-console = Console()
 
 Recipe_ = Annotated[
     str, typer.Argument(metavar="RECIPE", help="A built-in recipe (see: vidatlas recipes) or a YAML file.")
@@ -67,8 +65,8 @@ def run(
 
     Example: vidatlas run youniverse yt_metadata_en.jsonl.gz atlas/
     """
-    options = _options(runner, address, actors, threads, gpus, max_rejects, take_over)
-    _job(_recipe(recipe, set_, limit), inputs, atlas, options, "plan" if dry_run else "publish")
+    options = read_options(runner, address, actors, threads, gpus, max_rejects, take_over)
+    run_job(read_recipe(recipe, set_, limit), inputs, atlas, options, "plan" if dry_run else "publish")
 
 
 @app.command(rich_help_panel="Its steps")
@@ -86,8 +84,8 @@ def plan(
 
     Example: vidatlas plan demo videos.jsonl.gz atlas/ --limit 1000
     """
-    options = _options("serial", None, None, 1, None, max_rejects, take_over)
-    _job(_recipe(recipe, set_, limit), inputs, atlas, options, "plan", resolved=dry_run)
+    options = read_options("serial", None, None, 1, None, max_rejects, take_over)
+    run_job(read_recipe(recipe, set_, limit), inputs, atlas, options, "plan", resolved=dry_run)
 
 
 @app.command(rich_help_panel="Its steps")
@@ -110,8 +108,8 @@ def embed(
 
     Example: vidatlas embed youniverse yt_metadata_en.jsonl.gz atlas/ --actors 1..8
     """
-    options = _options(runner, address, actors, threads, gpus, max_rejects, take_over)
-    _job(_recipe(recipe, set_, limit), inputs, atlas, options, "plan" if dry_run else "embed")
+    options = read_options(runner, address, actors, threads, gpus, max_rejects, take_over)
+    run_job(read_recipe(recipe, set_, limit), inputs, atlas, options, "plan" if dry_run else "embed")
 
 
 @app.command(rich_help_panel="Its steps")
@@ -129,10 +127,10 @@ def reduce(
     from vidatlas.progress import Reporter
     from vidatlas.runners import verbs
 
-    options = _options(runner, address, None, 1, None, 0.01, take_over)
+    options = read_options(runner, address, None, 1, None, 0.01, take_over)
     with quiet_libraries(atlas), Reporter(atlas, console) as reporter:
-        verbs.reduce(atlas, _settings(set_), options, reporter)
-    _next(f"vidatlas publish {atlas}")
+        verbs.reduce(atlas, read_settings(set_), options, reporter)
+    show_next(f"vidatlas publish {atlas}")
 
 
 @app.command(rich_help_panel="Its steps")
@@ -145,8 +143,10 @@ def publish(atlas: Atlas_, set_: Set_ = None, take_over: TakeOver_ = False) -> N
     from vidatlas.runners import verbs
 
     with quiet_libraries(atlas), Reporter(atlas, console) as reporter:
-        verbs.publish(atlas, _settings(set_), _options("serial", None, None, 1, None, 0.01, take_over), reporter)
-    _show_result(atlas)
+        verbs.publish(
+            atlas, read_settings(set_), read_options("serial", None, None, 1, None, 0.01, take_over), reporter
+        )
+    show_result(atlas)
 
 
 @app.command(rich_help_panel="The job")
@@ -157,8 +157,8 @@ def demo(
     """Run everything on the bundled sample: 3,000 invented videos, no network, no GPU."""
     from vidatlas.sample import sample_path
 
-    options = _options(runner, None, None, 1, None, 0.01, False)
-    _job(_recipe("demo", None, None), [str(sample_path())], atlas, options, "publish")
+    options = read_options(runner, None, None, 1, None, 0.01, False)
+    run_job(read_recipe("demo", None, None), [str(sample_path())], atlas, options, "publish")
 
 
 @app.command(rich_help_panel="Look and check")
@@ -220,94 +220,6 @@ def assign(
         + f": {out}",
         highlight=False,
     )
-
-
-def _recipe(name: str, changes: list[str] | None, limit: int | None) -> Any:
-    from vidatlas.recipe import load_recipe
-
-    overrides = _settings(changes)
-    return load_recipe(name, overrides | ({"source.limit": limit} if limit else {}))
-
-
-def _settings(changes: list[str] | None) -> dict[str, Any]:
-    from vidatlas.recipe import parse_set
-
-    return dict(parse_set(change) for change in changes or [])
-
-
-def _options(
-    runner: str,
-    address: str | None,
-    actors: str | None,
-    threads: int,
-    gpus: float | None,
-    max_rejects: float,
-    take_over: bool,
-) -> Any:
-    from vidatlas.runners.verbs import Options
-
-    if runner not in ("ray", "serial"):
-        raise UsageError(f"--runner {runner}: choose ray or serial.")
-    return Options(runner, address, _range(actors), threads, gpus, max_rejects, take_over)  # type: ignore[arg-type]
-
-
-def _range(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    low, dots, high = text.partition("..")
-    try:
-        fewest, most = int(low), int(high) if dots else int(low)
-    except ValueError:
-        fewest = most = 0
-    if not 1 <= fewest <= most:
-        raise UsageError(f"--actors {text}: write a number or a range such as 1..4.")
-    return fewest, most
-
-
-def _job(recipe: Any, inputs: list[str], atlas: str, options: Any, last: str, resolved: bool = True) -> None:
-    from vidatlas.pipeline.preview import preview
-    from vidatlas.progress import Reporter
-    from vidatlas.runners import verbs
-    from vidatlas.screens import show_preview, where
-
-    with quiet_libraries(atlas):
-        if last != "plan":
-            recipe.encoder.inspect()  # a model that is not there should not cost the reading of the whole input
-        with Reporter(atlas, console) as reporter:
-            verbs.plan(recipe, inputs, atlas, options, reporter)
-        place = where(options.address, options.actors, options.threads, options.gpus)
-        show_preview(console, recipe, preview(recipe, atlas), atlas, place)
-        if last == "plan":
-            if resolved:
-                console.out(recipe.to_yaml(), highlight=False, end="")
-            return
-        with Reporter(atlas, console) as reporter:
-            verb = verbs.run if last == "publish" else verbs.embed
-            verb(recipe, inputs, atlas, options, reporter)
-    if last == "publish":
-        _show_result(atlas)
-    else:
-        _next(f"vidatlas reduce {atlas}")
-
-
-def _show_result(atlas: str) -> None:
-    from vidatlas.pipeline.atlas import Atlas
-    from vidatlas.pipeline.inspection import status as ask
-    from vidatlas.progress import duration
-    from vidatlas.screens import show_tree
-
-    made = Atlas(atlas)
-    show_tree(console, made)
-    timings = ask(atlas)["timings"]
-    console.print(
-        "time    " + ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in timings.items()), highlight=False
-    )
-    console.print(f"atlas   {atlas}", f"report  {made.report}", sep="\n", highlight=False, soft_wrap=True)
-    _next(f"vidatlas verify {atlas}")
-
-
-def _next(command: str) -> None:
-    console.print(f"next    {command}", highlight=False, soft_wrap=True)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -7,49 +7,11 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, cast
 
 from vidatlas.types import UnavailableError, UsageError
 
 TEMPORARY = ".tmp-"
-
-
-class Folder(Protocol):
-    """Hold files under relative names; a file is complete or absent, never half."""
-
-    url: str
-
-    def read(self, name: str) -> bytes:
-        """Return a file's bytes; raise FileNotFoundError where it is absent."""
-        ...
-
-    def open(self, name: str) -> IO[bytes]:
-        """Open a file for reading, seekable."""
-        ...
-
-    def put(self, name: str, data: bytes) -> None:
-        """Create or replace a file, whole or not at all."""
-        ...
-
-    def put_new(self, name: str, data: bytes) -> bool:
-        """Create a file unless it exists; return whether this call created it."""
-        ...
-
-    def size(self, name: str) -> int | None:
-        """Return a file's size in bytes, or None where it is absent."""
-        ...
-
-    def list(self, directory: str) -> list[str]:
-        """Return the sorted names of the finished files directly in a directory, relative to the folder."""
-        ...
-
-    def delete(self, name: str) -> None:
-        """Remove a file; an absent one is fine."""
-        ...
-
-    def free_bytes(self) -> int | None:
-        """Return the free space in bytes, or None where the storage has no such limit."""
-        ...
 
 
 @contextmanager
@@ -60,6 +22,8 @@ def _storage(url: str, name: str, may_be_absent: bool = False) -> Iterator[None]
     except OSError as error:
         if may_be_absent and isinstance(error, FileNotFoundError):
             raise
+        if isinstance(error, NotADirectoryError | FileExistsError):
+            raise UsageError(f"{url} is no folder, or lies below a file. Name a folder.") from error
         reason = error.strerror or str(error) or type(error).__name__
         raise UnavailableError(
             f"cannot use {url.rstrip('/')}/{name}: {reason}. Free or mend the storage, then run the same command again."
@@ -156,11 +120,12 @@ class LocalFolder:
     def sweep(self, spare: str) -> None:
         """Remove the temporary files that killed runs left behind, but for those of the file ``spare``.
 
-        Call it only while holding the lock, and spare the lock's: others may be trying for it at this moment.
+        Call it only while holding the lock, and spare the lock's: others may be trying for it now.
         """
         with _storage(self.url, ""):
             for leftover in self.path.rglob(f"{TEMPORARY}*"):
-                if not leftover.name.endswith(f"-{spare}"):
+                owner = leftover.name.removeprefix(TEMPORARY).split("-", 1)[0]
+                if not (leftover.name.endswith(f"-{spare}") and Path("/proc", owner).exists()):
                     leftover.unlink(missing_ok=True)
 
     def free_bytes(self) -> int | None:

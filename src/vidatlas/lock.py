@@ -32,6 +32,7 @@ class Lock:
         self._take_over = take_over
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._claim = ""
         self._own = {
             "run": uuid.uuid4().hex,
             "host": socket.gethostname(),
@@ -42,18 +43,29 @@ class Lock:
 
     def __enter__(self) -> Lock:
         if not self._store.folder.put_new(LOCK, self._data()):
-            holder = self._holder()
-            if holder and not self._take_over and not _is_dead(holder):
-                raise ConflictError(
-                    f"{self._store.url} is held by another run (process {holder['pid']} "
-                    f"on {holder['host']} since {holder['since']}). "
-                    "Wait for it, or pass --take-over if you are sure that it is gone."
-                )
-            self._store.folder.put(LOCK, self._data())
+            self._replace(self._holder())
         self._store.folder.sweep(spare=LOCK)
         self._thread = threading.Thread(target=self._beat, daemon=True)
         self._thread.start()
         return self
+
+    def _replace(self, holder: dict[str, Any] | None) -> None:
+        """Put this run's lock in place of a dead one; of several runs that try, one may."""
+        if holder and not self._take_over and not is_dead(holder):
+            raise self._held(holder)
+        self._claim = f"{LOCK}-from-{holder['run'] if holder else 'nobody'}"
+        rival = None if self._store.folder.put_new(self._claim, self._data()) else self._read(self._claim)
+        if (rival and not self._take_over and not is_dead(rival)) or self._holder() != holder:
+            self._claim = ""
+            raise self._held(self._holder() or rival or self._own)
+        self._store.folder.put(LOCK, self._data())
+
+    def _held(self, holder: dict[str, Any]) -> ConflictError:
+        who = f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+        return ConflictError(
+            f"{self._store.url} is held by another run ({who}). "
+            "Wait for it, or pass --take-over if you are sure that it is gone."
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -63,6 +75,8 @@ class Lock:
             self._thread.join()
         if self._mine():
             self._store.folder.delete(LOCK)
+        if self._claim:
+            self._store.folder.delete(self._claim)
 
     def confirm(self) -> None:
         """Raise ConflictError where another run has taken the atlas over; call it before sealing."""
@@ -73,8 +87,11 @@ class Lock:
         return to_json({**self._own, "beat": time.time()})
 
     def _holder(self) -> dict[str, Any] | None:
+        return self._read(LOCK)
+
+    def _read(self, name: str) -> dict[str, Any] | None:
         try:
-            holder = json.loads(self._store.folder.read(LOCK))
+            holder = json.loads(self._store.folder.read(name))
         except (FileNotFoundError, ValueError):
             return None
         return holder if isinstance(holder, dict) and holder.keys() >= {*self._own, "beat"} else None
@@ -101,7 +118,8 @@ def _process_start(pid: int) -> str:
         return ""
 
 
-def _is_dead(holder: dict[str, Any]) -> bool:
+def is_dead(holder: dict[str, Any]) -> bool:
+    """Tell whether the run that wrote a lock is gone: its process on this machine, or its heartbeat elsewhere."""
     if holder["host"] == socket.gethostname():
         try:
             os.kill(int(holder["pid"]), 0)

@@ -117,6 +117,10 @@ class Store:
         if self.folder.size(MANIFEST) is None:
             return {"schema": SCHEMA, "stages": {}}
         manifest: Json = self.read_json(MANIFEST)
+        if not isinstance(manifest, dict) or not isinstance(manifest.get("stages"), dict):
+            raise InputError(
+                f"{self.url}/{MANIFEST} is no manifest. Put back the one that was there, or make the atlas anew."
+            )
         if manifest.get("schema") != SCHEMA:
             raise ConflictError(
                 f"{self.url} was made by another version of vidatlas (schema "
@@ -160,7 +164,12 @@ class Store:
         found = {}
         for name in self.folder.list("receipts"):
             data = self.read_json(name)
-            found[data["shard"]] = Receipt(**data)
+            try:
+                found[data["shard"]] = Receipt(**data)
+            except (KeyError, TypeError) as error:
+                raise InputError(
+                    f"{self.url}/{name} is no receipt. Delete it and run the same command again."
+                ) from error
         return found
 
     def intact(self, files: Mapping[str, Mapping[str, Any]]) -> bool:

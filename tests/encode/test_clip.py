@@ -13,8 +13,8 @@ import torch
 
 from vidatlas.encode.clip import ClipSpec
 from vidatlas.fields import RecordSpec
-from vidatlas.pipeline.embedding import vectors_of
 from vidatlas.pipeline.records import kept, schema
+from vidatlas.pipeline.vectors import vectors_of
 from vidatlas.recipe import load_recipe
 from vidatlas.types import EncodeStats, Floats
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from vidatlas.fields import RecordSpec
 from vidatlas.parts import PlanSpec, duplicate_rows, plan_part
-from vidatlas.pipeline.planning import descriptors
 from vidatlas.pipeline.records import RAW_CHARS, kept, read_shard, rejected, schema, texts_of
+from vidatlas.pipeline.shards import descriptors
 from vidatlas.sources.lines import MAX_LINE
 from vidatlas.types import Reason
 

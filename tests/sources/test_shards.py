@@ -11,7 +11,7 @@ import pytest
 
 from vidatlas.fields import RecordSpec
 from vidatlas.parts import PlanSpec, plan_part
-from vidatlas.pipeline.planning import descriptors
+from vidatlas.pipeline.shards import descriptors
 from vidatlas.sources.shards import shard_lines
 from vidatlas.types import InputError, Shard
 

@@ -18,12 +18,14 @@ class Inspection:
         dim: dimensions of its vectors.
         flops_per_token: floating-point operations of one forward pass per token; None where there is no model.
         count_tokens: number of tokens that some texts become.
+        weights_sha256: hash of the weights; None where there are none.
     """
 
     model: str
     dim: int
     flops_per_token: float | None
     count_tokens: Callable[[list[str]], int]
+    weights_sha256: str | None = None
 
 
 def inspect_checkpoint(model: str, revision: str | None, dim: str, skip: tuple[str, ...]) -> Inspection:
@@ -39,7 +41,8 @@ def inspect_checkpoint(model: str, revision: str | None, dim: str, skip: tuple[s
     config = checkpoint.config
     width = config.get(dim) or config.get("text_config", {}).get(dim)
     name = f"{model} at {checkpoint.revision[:12]}" if checkpoint.revision else model
-    return Inspection(name, int(width), 2.0 * _parameters(checkpoint, skip), lambda texts: _count(checkpoint, texts))
+    cost = 2.0 * _parameters(checkpoint, skip)
+    return Inspection(name, int(width), cost, lambda texts: _count(checkpoint, texts), checkpoint.weights_sha256)
 
 
 def _parameters(checkpoint: Checkpoint, skip: tuple[str, ...]) -> int:

@@ -16,10 +16,10 @@ from threadpoolctl import threadpool_limits
 from vidatlas import store as layout
 from vidatlas.folder import expand, is_remote, local_path
 from vidatlas.parts import PlanSpec, duplicate_rows, plan_part
-from vidatlas.pipeline.embedding import vectors_of
 from vidatlas.pipeline.model import load_centroids, load_pca
-from vidatlas.pipeline.planning import descriptors
 from vidatlas.pipeline.records import kept, read_shard, rejected
+from vidatlas.pipeline.shards import descriptors
+from vidatlas.pipeline.vectors import vectors_of
 from vidatlas.recipe import Recipe
 from vidatlas.reducers.kmeans import assign as nearest
 from vidatlas.store import Store

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vidatlas import store as layout
-from vidatlas.pipeline.embedding import matrix, sealed_shards
+from vidatlas.pipeline.vectors import matrix, sealed_shards
 from vidatlas.store import Store
 from vidatlas.types import Json, Place, UsageError
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vidatlas import store as layout
-from vidatlas.pipeline.embedding import matrix
+from vidatlas.pipeline.vectors import matrix
 from vidatlas.store import Store
 from vidatlas.types import Floats
 

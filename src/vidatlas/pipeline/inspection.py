@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from vidatlas import store as layout
-from vidatlas.lock import LOCK
+from vidatlas.lock import LOCK, is_dead
 from vidatlas.pipeline.embedding import summary
 from vidatlas.pipeline.publishing import TIMINGS, content_sha256
 from vidatlas.recipe import STAGES
@@ -43,9 +43,14 @@ def status(atlas: Place) -> Json:
         "reduced": stages.get("reduce", {}).get("counts", {}),
         "progress": _optional(store, layout.PROGRESS),
         "timings": _optional(store, TIMINGS),
-        "held": _optional(store, LOCK),
+        "held": _holder(store),
         "content_sha256": content_sha256(manifest) if "reduce" in stages else None,
     }
+
+
+def _holder(store: Store) -> Json:
+    holder = _optional(store, LOCK)
+    return holder if holder and not is_dead(holder) else {}
 
 
 def _optional(store: Store, name: str) -> Json:

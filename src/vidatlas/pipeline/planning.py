@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from vidatlas import store as layout
 from vidatlas.folder import expand, input_state
 from vidatlas.lock import Lock
 from vidatlas.parts import PartPlan, PlanSpec, duplicate_rows, plan_part, to_parquet
+from vidatlas.pipeline.shards import INPUTS, known_inputs, plan_table
 from vidatlas.recipe import Recipe, differences
 from vidatlas.store import Store, to_json
 from vidatlas.types import (
@@ -28,12 +25,9 @@ from vidatlas.types import (
     Listener,
     Reason,
     Runner,
-    SeekPoint,
-    Shard,
     UsageError,
 )
 
-INPUTS = "inputs.json"
 MAX_REJECTS = 0.01
 _LOCATION = ("encoder.model:", "encoder.revision:")
 
@@ -54,7 +48,12 @@ def refuse_other_recipe(store: Store, recipe: Recipe) -> None:
     """
     if not has_vectors(store):
         return
-    before = Recipe.model_validate(store.manifest()["recipe"])
+    made = store.manifest().get("recipe")
+    if made is None:
+        raise InputError(
+            f"{store.url} holds vectors but no {layout.MANIFEST}. Put it back, or choose another output folder."
+        )
+    before = Recipe.model_validate(made)
     changes = [
         change
         for stage in ("plan", "embed")
@@ -85,7 +84,7 @@ def plan(
     store = Store(atlas)
     urls = _expand_all(inputs)
     refuse_other_recipe(store, recipe)
-    known = _known_inputs(store)
+    known = known_inputs(store)
     sealed = store.manifest()["stages"].get("plan")
     current = sealed and sealed["fingerprint"] == recipe.fingerprint("plan") and _same_input(sealed, urls, known)
     if current and store.intact(sealed["files"]):
@@ -123,10 +122,6 @@ def _expand_all(inputs: Iterable[str]) -> list[str]:
     return urls
 
 
-def _known_inputs(store: Store) -> Json:
-    return dict(store.read_json(INPUTS)) if store.folder.size(INPUTS) is not None else {}
-
-
 def _unchanged(url: str, known: Json) -> bool:
     try:
         return url in known and [known[url]["bytes"], known[url]["modified"]] == list(input_state(url))
@@ -140,7 +135,7 @@ def _same_input(sealed: Json, urls: list[str], known: Json) -> bool:
 
 def _plan_parts(store: Store, recipe: Recipe, urls: list[str], runner: Runner, listener: Listener) -> list[str]:
     """Plan the parts that are not planned yet; return all part keys in the order of the inputs."""
-    known = _known_inputs(store)
+    known = known_inputs(store)
     limit = recipe.source.limit
     todo = [
         url
@@ -219,7 +214,7 @@ def _plan_silently(url: str, spec: PlanSpec) -> PartPlan:
 def _finish(store: Store, recipe: Recipe, urls: list[str], parts: list[str], options: RunOptions) -> Json:
     """Find the duplicates among all parts, add everything up, and refuse input that is mostly unusable."""
     facts = [store.read_json(layout.plan_files(part)[0]) for part in parts]
-    repeated = duplicate_rows([_table(store, layout.plan_files(part)[2]) for part in parts])
+    repeated = duplicate_rows([plan_table(store, layout.plan_files(part)[2]) for part in parts])
     table = pa.table(
         {
             "part": pa.array([part for part, rows in zip(parts, repeated, strict=True) for _ in rows], pa.string()),
@@ -264,51 +259,3 @@ def _refuse_rejects(counts: Json, most: float) -> None:
         f"{rejected:,} of {read:,} rows cannot be used ({rejected / read:.1%}, allowed {most:.1%}): {reasons}. "
         "Check the recipe's columns, or allow more with --max-rejects."
     )
-
-
-def _table(store: Store, name: str) -> pa.Table:
-    return pq.read_table(io.BytesIO(store.read(name)))
-
-
-def load_shards(store: Store) -> list[Shard]:
-    """Return the descriptors of every shard of a sealed plan, in order."""
-    entry = store.stage("plan")
-    where = {facts["part"]: url for url, facts in _known_inputs(store).items() if url in entry["inputs"]}
-    duplicates = _table(store, layout.DUPLICATES)
-    shards = []
-    for part in entry["parts"]:
-        facts, table = layout.plan_files(part)[:2]
-        rows = duplicates.filter(pc.equal(duplicates["part"], part))["row"].to_numpy()
-        shards += descriptors(store.read_json(facts), _table(store, table), where[part], rows)
-    return shards
-
-
-def descriptors(facts: Json, table: pa.Table, url: str, duplicates: np.ndarray[Any, np.dtype[np.int64]]) -> list[Shard]:
-    """Return one descriptor per row of a part's shard table.
-
-    Args:
-        facts: the part's facts.
-        table: its shard table.
-        url: where the part lies now.
-        duplicates: its rows, ascending, whose id came earlier.
-    """
-    shards = []
-    for row in table.to_pylist():
-        first, rows = row["first_row"], row["rows"]
-        low, high = np.searchsorted(duplicates, [first, first + rows])
-        shards.append(
-            Shard(
-                part=facts["part"],
-                number=row["number"],
-                first_row=first,
-                rows=rows,
-                offset=row["offset"],
-                length=row["length"],
-                crc32=row["crc32"],
-                seek=SeekPoint(row["seek_compressed"], row["seek_uncompressed"], row["seek_bits"], row["seek_window"]),
-                url=url,
-                compression=facts["compression"],
-                duplicates=tuple(int(index) for index in duplicates[low:high] - first),
-            )
-        )
-    return shards

@@ -13,8 +13,8 @@ import numpy as np
 from vidatlas import store as layout
 from vidatlas.encode.inspection import Inspection
 from vidatlas.encode.mix import FieldMix, distinct_texts
-from vidatlas.pipeline.planning import load_shards
 from vidatlas.pipeline.records import kept, read_shard, texts_of
+from vidatlas.pipeline.shards import load_shards
 from vidatlas.recipe import Recipe
 from vidatlas.store import Store
 from vidatlas.types import Json, UnavailableError

@@ -38,6 +38,7 @@ def publish(recipe: Recipe, atlas: str, options: RunOptions, listener: Listener)
     ):
         return dict(sealed)
     with Lock(store, options.take_over) as lock:
+        store.unseal(["publish"])
         listener(Event("publish", 0, 2))
         table = _subcategories(store, reduced)
         metrics = store.read_json(layout.METRICS)

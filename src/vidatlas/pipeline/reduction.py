@@ -17,11 +17,11 @@ from threadpoolctl import threadpool_limits
 from vidatlas import store as layout
 from vidatlas.lock import Lock
 from vidatlas.parts import to_parquet
-from vidatlas.pipeline.embedding import matrix, read_embeddings, sealed_shards
 from vidatlas.pipeline.grouped import group_rows, grouped_parquet
 from vidatlas.pipeline.model import load_centroids, load_pca, save_centroids, save_pca
 from vidatlas.pipeline.planning import RunOptions
 from vidatlas.pipeline.subcategories import Tally, subcategory_table, tally
+from vidatlas.pipeline.vectors import matrix, read_embeddings, sealed_shards
 from vidatlas.quality import Silhouette, silhouette
 from vidatlas.recipe import Recipe
 from vidatlas.reducers.kmeans import assign, choose_k, fit_clusters, sample_rows

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import orjson
 import pyarrow as pa
 from ray.data import Datasource
 from ray.data.block import BlockMetadata
 from ray.data.datasource import ReadTask
 
-from vidatlas.types import Shard
+from vidatlas.runners.carried import carry
+from vidatlas.types import Shard, VidatlasError
 
 SHARD_SCHEMA = pa.schema([("shard", pa.string()), ("rows", pa.large_binary())])
 
@@ -50,7 +52,11 @@ class ShardSource(Datasource):  # type: ignore[misc]
 
 def _task(read: Callable[[Shard], pa.Table], shard: Shard) -> ReadTask:
     def run() -> Iterable[pa.Table]:
-        yield pack(shard.name, read(shard))
+        try:
+            table = read(shard)
+        except VidatlasError as error:
+            table = pa.table({"carried": [orjson.dumps(carry(error)).decode()]})
+        yield pack(shard.name, table)
 
     metadata = BlockMetadata(num_rows=1, size_bytes=shard.length, input_files=[shard.url], exec_stats=None)
     return ReadTask(run, metadata, schema=SHARD_SCHEMA)

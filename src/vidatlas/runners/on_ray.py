@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
@@ -19,6 +21,7 @@ import ray
 from ray._private import ray_constants
 from ray.data import ActorPoolStrategy, DataContext
 
+from vidatlas.runners.carried import carry, raise_carried
 from vidatlas.runners.datasource import ShardSource, unpack
 from vidatlas.stderr import stderr_to
 from vidatlas.types import Json, Shard, UnavailableError, VidatlasError
@@ -72,7 +75,7 @@ class RayRunner:
             os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         _hush()
         try:
-            with stderr_to(Path(os.devnull)):
+            with _own_signals(), stderr_to(Path(os.devnull)):
                 ray.init(address=address, **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise UnavailableError(
@@ -92,9 +95,9 @@ class RayRunner:
             for item in items:
                 flying.append(task.remote(shared, item))
                 if len(flying) >= ahead:
-                    yield ray.get(flying.popleft())
+                    yield _result(ray.get(flying.popleft()))
             while flying:
-                yield ray.get(flying.popleft())
+                yield _result(ray.get(flying.popleft()))
 
     def embed(
         self, read: Callable[[Shard], Any], open_worker: Callable[[], Any], shards: list[Shard]
@@ -121,7 +124,9 @@ class RayRunner:
         )
         for batch in receipts.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             for text in batch["receipt"].to_pylist():
-                yield orjson.loads(text)
+                receipt = orjson.loads(text)
+                raise_carried(receipt)
+                yield receipt
 
     def _gpus(self) -> float:
         if self._cluster.gpus is not None:
@@ -138,20 +143,48 @@ class RayRunner:
         return min(fewest, most), most
 
 
-def function_call(function: Callable[[T], R], item: T) -> R:
-    """Call a function that was put into the object store once."""
-    return function(item)
+def function_call(function: Callable[[T], R], item: T) -> R | _Carried:
+    """Call a function that was put into the object store once; return what it returned, or the error it raised."""
+    try:
+        return function(item)
+    except VidatlasError as error:
+        return _Carried(carry(error))
+
+
+@dataclass(frozen=True, slots=True)
+class _Carried:
+    error: Json
+
+
+def _result(found: R | _Carried) -> R:
+    if isinstance(found, _Carried):
+        raise_carried(found.error)
+    return cast(R, found)
 
 
 class EncodeActor:
     """Hold one worker, and with it the model, for as long as the actor lives."""
 
     def __init__(self, open_worker: Callable[[], Callable[[pa.Table], Json]]) -> None:
-        self._worker = open_worker()
+        self._failed: Json | None = None
+        try:
+            self._worker = open_worker()
+        except VidatlasError as error:
+            self._failed = carry(error)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        """Encode and commit one shard; return its receipt as JSON."""
-        return pa.table({"receipt": [orjson.dumps(self._worker(unpack(batch))).decode()]})
+        """Encode and commit one shard; return its receipt, or what went wrong, as JSON."""
+        return pa.table({"receipt": [orjson.dumps(self._work(unpack(batch))).decode()]})
+
+    def _work(self, rows: pa.Table) -> Json:
+        if self._failed:
+            return self._failed
+        if "carried" in rows.column_names:
+            return dict(orjson.loads(rows["carried"][0].as_py()))
+        try:
+            return self._worker(rows)
+        except VidatlasError as error:
+            return carry(error)
 
 
 def cpus() -> int:
@@ -180,6 +213,15 @@ def _data_settings() -> Iterator[None]:
             setattr(context, name, value)
 
 
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Give SIGTERM back to whoever handled it: Ray takes it for itself, and only the main thread may give it back."""
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    if threading.current_thread() is threading.main_thread() and handler is not None:
+        signal.signal(signal.SIGTERM, handler)
+
+
 def _listen_beyond_loopback(cluster: bool) -> None:
     """Let Ray's processes be reached from other machines only where there are any.
 
@@ -198,21 +240,13 @@ def _hush() -> None:
 
 @contextmanager
 def _plain_errors() -> Iterator[None]:
-    """Raise what a worker raised, instead of Ray's account of it."""
+    """Say in one line that Ray failed; what a worker raised that is no error of ours is a bug and stays as it is."""
     try:
         yield
+    except ray.exceptions.RayTaskError:
+        raise
     except ray.exceptions.RayError as error:
-        cause = _root(error)
-        if isinstance(cause, VidatlasError):
-            raise cause from error
-        if isinstance(error, ray.exceptions.RayTaskError):
-            raise
         raise UnavailableError(
-            f"Ray stopped working: {str(error).strip().splitlines()[0]}. Run "
-            "the same command again; it goes on where it stopped."
+            f"Ray stopped working: {str(error).strip().splitlines()[0]}. "
+            "Run the same command again; it goes on where it stopped."
         ) from error
-
-
-def _root(error: BaseException) -> BaseException:
-    cause: BaseException | None = getattr(error, "cause", None) or error.__cause__
-    return error if cause is None or cause is error else _root(cause)

@@ -1,0 +1,71 @@
+"""The shards of a sealed plan, as descriptors that any worker can read from."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from vidatlas import store as layout
+from vidatlas.store import Store
+from vidatlas.types import Json, SeekPoint, Shard
+
+INPUTS = "inputs.json"
+
+
+def known_inputs(store: Store) -> Json:
+    """Return where each part lay when it was planned, and what it looked like."""
+    return dict(store.read_json(INPUTS)) if store.folder.size(INPUTS) is not None else {}
+
+
+def plan_table(store: Store, name: str) -> pa.Table:
+    """Return one of a plan's tables."""
+    return pq.read_table(io.BytesIO(store.read(name)))
+
+
+def load_shards(store: Store) -> list[Shard]:
+    """Return the descriptors of every shard of a sealed plan, in order."""
+    entry = store.stage("plan")
+    where = {facts["part"]: url for url, facts in known_inputs(store).items() if url in entry["inputs"]}
+    duplicates = plan_table(store, layout.DUPLICATES)
+    shards = []
+    for part in entry["parts"]:
+        facts, table = layout.plan_files(part)[:2]
+        rows = duplicates.filter(pc.equal(duplicates["part"], part))["row"].to_numpy()
+        shards += descriptors(store.read_json(facts), plan_table(store, table), where[part], rows)
+    return shards
+
+
+def descriptors(facts: Json, table: pa.Table, url: str, duplicates: np.ndarray[Any, np.dtype[np.int64]]) -> list[Shard]:
+    """Return one descriptor per row of a part's shard table.
+
+    Args:
+        facts: the part's facts.
+        table: its shard table.
+        url: where the part lies now.
+        duplicates: its rows, ascending, whose id came earlier.
+    """
+    shards = []
+    for row in table.to_pylist():
+        first, rows = row["first_row"], row["rows"]
+        low, high = np.searchsorted(duplicates, [first, first + rows])
+        shards.append(
+            Shard(
+                part=facts["part"],
+                number=row["number"],
+                first_row=first,
+                rows=rows,
+                offset=row["offset"],
+                length=row["length"],
+                crc32=row["crc32"],
+                seek=SeekPoint(row["seek_compressed"], row["seek_uncompressed"], row["seek_bits"], row["seek_window"]),
+                url=url,
+                compression=facts["compression"],
+                duplicates=tuple(int(index) for index in duplicates[low:high] - first),
+            )
+        )
+    return shards

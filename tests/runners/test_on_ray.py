@@ -1,0 +1,195 @@
+"""Ray does what the plain loop does, also when workers die; nothing hangs, and errors arrive as what they are."""
+
+import os
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import ray
+from ray import cloudpickle
+
+from vidatlas.pipeline.records import read_shard
+from vidatlas.pipeline.shards import load_shards
+from vidatlas.pipeline.worker import MAX_ATTEMPTS, EmbedWorker
+from vidatlas.runners.on_ray import Cluster, RayRunner
+from vidatlas.runners.serial import SerialRunner
+from vidatlas.store import Store
+from vidatlas.types import ConflictError, InputError, Json, Shard, UnavailableError, VidatlasError
+
+# What is defined here travels to workers as a whole: they cannot import a test.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("ray_here")]
+Worker = Callable[[pa.Table], Json]
+
+
+def shard(number: int) -> Shard:
+    return Shard("part", number, number * 2, 2, number, 2, 0, None, "nowhere", "plain")
+
+
+def read(item: Shard) -> pa.Table:
+    return pa.table({"row": [item.first_row, item.first_row + 1]}).replace_schema_metadata({"shard": item.name})
+
+
+def receipt(table: pa.Table) -> Json:
+    return {"shard": table.schema.metadata[b"shard"].decode(), "rows": table["row"].to_pylist()}
+
+
+@pytest.fixture
+def runner() -> Iterator[RayRunner]:
+    with RayRunner(Cluster(actors=(1, 2))) as found:
+        yield found
+    assert ray.is_initialized(), "a Ray that was there is not to be stopped"
+
+
+def key(found: Json) -> str:
+    return str(found["shard"])
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_every_shard_gives_exactly_the_receipt_of_the_plain_loop(count: int, runner: RayRunner) -> None:
+    shards = [shard(number) for number in range(count)]
+    expected = list(SerialRunner().embed(read, lambda: receipt, shards))
+    assert sorted(runner.embed(read, lambda: receipt, shards), key=key) == expected
+
+
+def test_a_job_survives_the_death_of_an_actor(runner: RayRunner, tmp_path: Path) -> None:
+    def open_worker() -> Worker:
+        def work(table: pa.Table) -> Json:
+            done = receipt(table)
+            marker = tmp_path / done["shard"]
+            with marker.open("a") as file:
+                file.write("x")
+            if done["shard"].endswith("3") and len(marker.read_text()) == 1:
+                os._exit(1)
+            return done
+
+        return work
+
+    shards = [shard(number) for number in range(6)]
+    found = Counter(key(done) for done in runner.embed(read, open_worker, shards))
+    assert found == Counter(item.name for item in shards)
+    assert len((tmp_path / "part-00003").read_text()) == 2
+
+
+def test_a_job_survives_the_death_of_a_reader(runner: RayRunner, tmp_path: Path) -> None:
+    def deadly(item: Shard) -> pa.Table:
+        marker = tmp_path / "died"
+        if item.number == 2 and not marker.exists():
+            marker.touch()
+            os._exit(1)
+        return read(item)
+
+    shards = [shard(number) for number in range(4)]
+    found = Counter(key(done) for done in runner.embed(deadly, lambda: receipt, shards))
+    assert found == Counter(item.name for item in shards)
+
+
+class Deadly:
+    """End the process that encodes with it."""
+
+    dim, hardware = 8, "cpu"
+
+    def encode(self, texts: list[str], stats: Any) -> Any:
+        os._exit(1)
+
+
+def test_a_shard_that_always_kills_its_worker_ends_the_job_in_one_line(
+    runner: RayRunner, world: Any, whole: Path, tmp_path: Path
+) -> None:
+    recipe, atlas, planned = world.recipe(), str(tmp_path / "atlas"), load_shards(Store(str(whole)))[:1]
+
+    def open_worker() -> Worker:
+        return EmbedWorker(Store(atlas), recipe, Deadly(), "cpu")
+
+    def reading(item: Shard) -> pa.Table:
+        return read_shard(item, recipe.record)
+
+    with pytest.raises(VidatlasError, match=f"{planned[0].name} ended its worker {MAX_ATTEMPTS} times") as caught:
+        list(runner.embed(reading, open_worker, planned))
+    assert "\n" not in str(caught.value)
+
+
+def refusing(kind: type[VidatlasError]) -> Callable[[Any], Any]:
+    def refuse(item: Any) -> Any:
+        raise kind("one line from afar")
+
+    return refuse
+
+
+def test_an_error_of_ours_arrives_from_a_worker(runner: RayRunner) -> None:
+    with pytest.raises(ConflictError, match=r"^one line from afar$"):
+        list(runner.embed(read, lambda: refusing(ConflictError), [shard(0), shard(1)]))
+
+
+def test_an_error_of_ours_arrives_from_reading(runner: RayRunner) -> None:
+    with pytest.raises(InputError, match=r"^one line from afar$"):
+        list(runner.embed(refusing(InputError), lambda: receipt, [shard(0), shard(1)]))
+
+
+def test_an_error_of_ours_arrives_from_opening_a_worker(runner: RayRunner) -> None:
+    """A model that is gone, or other weights, must stop the job as what it is: exit 2 or 4, not 5."""
+
+    def open_worker() -> Worker:
+        raise ConflictError("one line from afar")
+
+    with pytest.raises(ConflictError, match=r"^one line from afar$"):
+        list(runner.embed(read, open_worker, [shard(0), shard(1)]))
+
+
+def test_an_error_of_ours_arrives_from_a_task(runner: RayRunner) -> None:
+    with pytest.raises(InputError, match=r"^one line from afar$"):
+        list(runner.map(refusing(InputError), [1, 2, 3]))
+
+
+def test_a_bug_arrives_as_a_bug(runner: RayRunner) -> None:
+    def broken(item: int) -> float:
+        return 1 / item
+
+    with pytest.raises(ZeroDivisionError):
+        list(runner.map(broken, [1, 0]))
+
+
+def test_map_keeps_the_order_and_draws_items_as_they_are_needed(runner: RayRunner) -> None:
+    drawn = 0
+
+    def items() -> Iterator[int]:
+        nonlocal drawn
+        while drawn < 60:
+            drawn += 1
+            yield drawn
+
+    ahead = 4 * int(ray.cluster_resources()["CPU"])
+    for taken, result in enumerate(runner.map(lambda item: item * item, items()), start=1):
+        assert result == taken * taken
+        assert drawn - taken <= ahead
+    assert drawn == 60
+
+
+def test_map_survives_the_death_of_a_worker(runner: RayRunner, tmp_path: Path) -> None:
+    def deadly(item: int) -> int:
+        marker = tmp_path / "died"
+        if item == 3 and not marker.exists():
+            marker.touch()
+            os._exit(1)
+        return item
+
+    assert list(runner.map(deadly, range(6))) == list(range(6))
+
+
+def test_a_task_that_always_kills_its_worker_ends_the_job_in_one_line(runner: RayRunner) -> None:
+    with pytest.raises(UnavailableError, match="Ray stopped working") as caught:
+        list(runner.map(lambda item: os._exit(1), [1]))
+    assert "\n" not in str(caught.value)
+
+
+def test_ray_starts_with_the_first_use_only() -> None:
+    """A finished job that is given again must not wait for a cluster."""
+    started = threading.Event()
+    with RayRunner(Cluster()) as found:
+        found._start = started.set  # type: ignore[method-assign]
+    assert not started.is_set()
