@@ -146,7 +146,7 @@ def test_of_twenty_racing_threads_one_creates_the_file(tmp_path: Path) -> None:
 
 def test_a_name_below_a_file_is_one_line_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(UnavailableError, match=rf"^cannot use {tmp_path}/file/x: [^\n]+$"):
+    with pytest.raises(UsageError, match=rf"^cannot use {tmp_path}/file/x: [^\n]+$"):
         LocalFolder(tmp_path / "file").read("x")
 
 

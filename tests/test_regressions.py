@@ -82,7 +82,7 @@ def test_a_file_with_brackets_in_its_name_is_found(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_a_file_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UnavailableError, match="file"):
+    with pytest.raises(UsageError, match="file"):
         LocalFolder(tmp_path / "file").put("x", b"")
 
 

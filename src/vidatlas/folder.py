@@ -23,7 +23,9 @@ def _storage(url: str, name: str, may_be_absent: bool = False) -> Iterator[None]
         if may_be_absent and isinstance(error, FileNotFoundError):
             raise
         if isinstance(error, NotADirectoryError | FileExistsError):
-            raise UsageError(f"{url} is no folder, or lies below a file. Name a folder.") from error
+            raise UsageError(
+                f"cannot use {url.rstrip('/')}/{name}: a file lies where a folder should. Name a folder."
+            ) from error
         reason = error.strerror or str(error) or type(error).__name__
         raise UnavailableError(
             f"cannot use {url.rstrip('/')}/{name}: {reason}. Free or mend the storage, then run the same command again."

@@ -16,6 +16,8 @@ from vidatlas.store import Store, to_json
 from vidatlas.types import ConflictError, VidatlasError
 
 LOCK = "lock"
+CLAIMS = "claims"
+"""Who may take over which dead run's lock."""
 BEAT_SECONDS = 30.0
 STALE_SECONDS = 600.0
 
@@ -32,7 +34,6 @@ class Lock:
         self._take_over = take_over
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._claim = ""
         self._own = {
             "run": uuid.uuid4().hex,
             "host": socket.gethostname(),
@@ -53,10 +54,9 @@ class Lock:
         """Put this run's lock in place of a dead one; of several runs that try, one may."""
         if holder and not self._take_over and not is_dead(holder):
             raise self._held(holder)
-        self._claim = f"{LOCK}-from-{holder['run'] if holder else 'nobody'}"
-        rival = None if self._store.folder.put_new(self._claim, self._data()) else self._read(self._claim)
+        claim = f"{CLAIMS}/{holder['run'] if holder else 'nobody'}"
+        rival = None if self._store.folder.put_new(claim, self._data()) else self._read(claim)
         if (rival and not self._take_over and not is_dead(rival)) or self._holder() != holder:
-            self._claim = ""
             raise self._held(self._holder() or rival or self._own)
         self._store.folder.put(LOCK, self._data())
 
@@ -75,8 +75,10 @@ class Lock:
             self._thread.join()
         if self._mine():
             self._store.folder.delete(LOCK)
-        if self._claim:
-            self._store.folder.delete(self._claim)
+        for claim in self._store.folder.list(CLAIMS):
+            owner = self._read(claim)
+            if owner is None or owner["run"] == self._own["run"] or is_dead(owner):
+                self._store.folder.delete(claim)
 
     def confirm(self) -> None:
         """Raise ConflictError where another run has taken the atlas over; call it before sealing."""
