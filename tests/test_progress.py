@@ -126,7 +126,7 @@ def test_without_a_terminal_there_are_plain_lines_now_and_then(watch: Watch) -> 
         "reading 0.0 of 1.0 MB, 0 rows",
         "reading 0.5 of 1.0 MB, 5,000 rows",
         "reading 1.0 of 1.0 MB, 10,000 rows",
-        "embedding 0/10 shards · 0 of 1,000 videos",
+        "embedding 0/10 shards · 0 of 1,000 videos · workers start and load the model",
     ]
     assert "\x1b" not in watch.out.getvalue()
 

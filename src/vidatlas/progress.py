@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from vidatlas.store import PROGRESS, Store, to_json
 from vidatlas.types import Event, Json
@@ -65,12 +66,12 @@ class Reporter:
     def __enter__(self) -> Reporter:
         if self.console.is_terminal:
             columns = (
-                TextColumn("{task.description:<10}"),
-                BarColumn(24),
-                TextColumn("{task.fields[text]}"),
+                TextColumn("{task.description}", table_column=Column(min_width=10, no_wrap=True)),
+                BarColumn(20, table_column=Column(min_width=20)),
+                TextColumn("{task.fields[text]}", table_column=Column(ratio=1, no_wrap=False)),
                 TimeElapsedColumn(),
             )
-            self._bar = Progress(*columns, console=self.console)
+            self._bar = Progress(*columns, console=self.console, expand=True)
             self._bar.start()
         return self
 
@@ -147,6 +148,8 @@ def describe(event: Event, rates: Mapping[str, Any]) -> str:
         parts.append(f"{rates['rows_per_second']:,.0f} videos/s, {rates['texts_per_second']:,.0f} texts/s")
     if facts["texts"]:
         parts.append(f"{facts['distinct'] / facts['texts']:.0%} distinct")
+    elif event.done < event.total:
+        parts.append("workers start and load the model")
     if facts["rejects"]:
         parts.append("left out: " + ", ".join(f"{count:,} {reason}" for reason, count in facts["rejects"].items()))
     if rates.get("eta_seconds") is not None and event.done < event.total:
