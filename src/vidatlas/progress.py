@@ -140,8 +140,12 @@ def describe(event: Event, rates: Mapping[str, Any]) -> str:
         return f"{event.done / 1e6:,.1f} of {event.total / 1e6:,.1f} MB, {event.facts.get('rows', 0):,} rows"
     if event.stage == "reduce":
         return f"{event.done}/{event.total} {event.facts.get('step', '')}"
-    if event.stage != "embed":
-        return f"{event.done}/{event.total}"
+    if event.stage == "embed":
+        return _describe_embedding(event, rates)
+    return f"{event.done}/{event.total}"
+
+
+def _describe_embedding(event: Event, rates: Mapping[str, Any]) -> str:
     facts = event.facts
     parts = [f"{event.done:,}/{event.total:,} shards", f"{facts['rows']:,} of {facts['planned_rows']:,} videos"]
     if rates.get("rows_per_second"):
