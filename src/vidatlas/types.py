@@ -152,6 +152,7 @@ class Receipt:
     texts: int
     distinct: int
     tokens: int
+    nodes: int
     seconds: float
     worker: str = ""
 
@@ -168,6 +169,8 @@ class EncodeStats:
     texts: int = 0
     distinct: int = 0
     tokens: int = 0
+    nodes: int = 0
+    """Rows of hidden states computed: the distinct prefixes of a tree, or all tokens where there is none."""
 
 
 class Encoder(Protocol):

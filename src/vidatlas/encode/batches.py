@@ -33,6 +33,7 @@ def encode_sequences(
         out[where] = vectors[inverse.reshape(-1)]
         stats.distinct += len(distinct)
         stats.tokens += distinct.size
+        stats.nodes += distinct.size
     stats.texts += len(sequences)
     return out
 

@@ -52,6 +52,7 @@ class HashingEncoder:
         stats.texts += len(texts)
         stats.distinct += len(set(texts))
         stats.tokens += sum(len(text) for text in texts)
+        stats.nodes = stats.tokens
         if not texts:
             return np.empty((0, self.dim), np.float32)
         hashed = HashingVectorizer(analyzer="char_wb", ngram_range=(3, 5), n_features=self.dim, dtype=np.float32)

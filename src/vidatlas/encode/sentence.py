@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from vidatlas.encode.checkpoint import open_checkpoint
 from vidatlas.encode.device import Dtype
 from vidatlas.encode.inspection import Inspection, inspect_checkpoint
-from vidatlas.encode.transformer import TransformerEncoder, load_model, load_tokenizer, place
+from vidatlas.encode.transformer import TransformerEncoder, load_model, load_tokenizer, place, plain
 from vidatlas.types import UsageError
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class SentenceSpec(BaseModel):
         placement = place(self.dtype, threads)
         model = load_model(AutoModel, checkpoint, placement)
 
+        dim = int(model.config.hidden_size)
+
         def forward(ids: torch.Tensor) -> torch.Tensor:
             import torch
 
@@ -58,10 +60,10 @@ class SentenceSpec(BaseModel):
         return TransformerEncoder(
             checkpoint=checkpoint,
             tokenizer=load_tokenizer(checkpoint, max_tokens or model.config.max_position_embeddings),
-            forward=forward,
-            dim=int(model.config.hidden_size),
+            compute=plain(forward, dim, placement, self.batch_tokens),
+            dim=dim,
             placement=placement,
-            batch_tokens=self.batch_tokens,
+            engine="plain",
         )
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import torch
 
 Tokenizer = Callable[[list[str]], list[list[int]]]
+Compute = Callable[[list[list[int]], EncodeStats], Floats]
+"""Token sequences -> float32 [sequences, dim], in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,10 @@ class TransformerEncoder:
 
     checkpoint: Checkpoint
     tokenizer: Tokenizer
-    forward: Callable[[torch.Tensor], torch.Tensor]
-    """Token ids [batch, length] on the device -> vectors [batch, dim]."""
+    compute: Compute
     dim: int
     placement: Placement
-    batch_tokens: int
+    engine: str
     identity: Json = field(init=False)
     """What must be equal for two workers to compute the same vectors."""
 
@@ -48,6 +49,7 @@ class TransformerEncoder:
             "revision": self.checkpoint.revision,
             "weights_sha256": self.checkpoint.weights_sha256,
             "dim": self.dim,
+            "engine": self.engine,
             **environment(self.placement.device, self.placement.dtype, self.placement.threads),
         }
 
@@ -58,17 +60,9 @@ class TransformerEncoder:
 
     def encode(self, texts: list[str], stats: EncodeStats) -> Floats:
         """Return float32 [len(texts), dim]."""
-        import torch
-
         if not texts:
             return np.empty((0, self.dim), np.float32)
-
-        def run(ids: Ids) -> Floats:
-            tensor = torch.from_numpy(ids).to(self.placement.device)
-            return np.asarray(self.forward(tensor).float().cpu().numpy(), np.float32)
-
-        with torch.inference_mode():
-            return encode_sequences(self.tokenizer(texts), run, self.dim, self.batch_tokens, stats)
+        return self.compute(self.tokenizer(texts), stats)
 
 
 def place(wanted: Dtype, threads: int) -> Placement:
@@ -78,6 +72,30 @@ def place(wanted: Dtype, threads: int) -> Placement:
     torch.set_num_threads(threads)
     device = choose_device()
     return Placement(device, choose_dtype(wanted, device), threads)
+
+
+def plain(
+    forward: Callable[[torch.Tensor], torch.Tensor], dim: int, placement: Placement, batch_tokens: int
+) -> Compute:
+    """Return a model's own forward over batches of equal length.
+
+    Args:
+        forward: token ids [batch, length] on the device -> vectors [batch, dim].
+        dim: of the vectors.
+        placement: where it runs.
+        batch_tokens: most tokens of a batch.
+    """
+    import torch
+
+    def run(ids: Ids) -> Floats:
+        vectors = forward(torch.from_numpy(ids).to(placement.device))
+        return np.asarray(vectors.float().cpu().numpy(), np.float32)
+
+    def compute(sequences: list[list[int]], stats: EncodeStats) -> Floats:
+        with torch.inference_mode():
+            return encode_sequences(sequences, run, dim, batch_tokens, stats)
+
+    return compute
 
 
 def load_model(kind: Any, checkpoint: Checkpoint, placement: Placement) -> Any:

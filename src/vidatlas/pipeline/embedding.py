@@ -92,9 +92,9 @@ def summary(receipts: Any) -> Json:
     seconds = 0.0
     for receipt in receipts:
         reasons.update(receipt.rejects)
-        sums.update({key: getattr(receipt, key) for key in ("rows", "kept", "texts", "distinct", "tokens")})
+        sums.update({key: getattr(receipt, key) for key in ("rows", "kept", "texts", "distinct", "tokens", "nodes")})
         seconds += receipt.seconds
-    keys = {key: sums[key] for key in ("rows", "kept", "texts", "distinct", "tokens")}
+    keys = {key: sums[key] for key in ("rows", "kept", "texts", "distinct", "tokens", "nodes")}
     return {**keys, "rejects": dict(sorted(reasons.items())), "worker_seconds": round(seconds, 1)}
 
 

@@ -62,6 +62,7 @@ class EmbedWorker:
             stats.texts,
             stats.distinct,
             stats.tokens,
+            stats.nodes,
             seconds,
             self.hardware,
         )

@@ -1,0 +1,129 @@
+"""The tree engine gives the vectors of transformers' own forward, whatever the tree, the cut, the width or the seed."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+
+from vidatlas.encode.clip import ClipSpec
+from vidatlas.encode.clip_tower import TreeTower
+from vidatlas.types import EncodeStats, Floats, UsageError
+
+START, END, VOCABULARY = 98, 99, 100
+
+
+def model(seed: int, width: int, activation: str = "quick_gelu") -> CLIPTextModelWithProjection:
+    config = CLIPTextConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=3,
+        hidden_act=activation,
+        num_attention_heads=4,
+        projection_dim=24,
+        bos_token_id=START,
+        eos_token_id=END,
+        pad_token_id=END,
+    )
+    torch.manual_seed(seed)
+    made = CLIPTextModelWithProjection(config).eval()
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.normal_(0, 0.2)
+    return made
+
+
+def sequences(seed: int, count: int, letters: int) -> list[list[int]]:
+    draw = random.Random(seed)
+    lengths = [draw.choice([0, 1, 2, 3, 5, 8, 13, 40, 75]) for _ in range(count)]
+    return [[START, *(draw.randrange(letters) for _ in range(length)), END] for length in lengths]
+
+
+def own_forward(made: CLIPTextModelWithProjection, given: list[list[int]]) -> Floats:
+    with torch.inference_mode():
+        return np.concatenate([made(input_ids=torch.tensor([one])).text_embeds.numpy() for one in given])
+
+
+def least_cosine(left: Floats, right: Floats) -> float:
+    return float(((left * right).sum(1) / np.linalg.norm(left, axis=1) / np.linalg.norm(right, axis=1)).min())
+
+
+@pytest.mark.parametrize("budget", [1, 60, 100_000])
+@pytest.mark.parametrize(("seed", "width", "letters"), [(0, 32, 2), (1, 48, 3), (2, 64, 90)])
+def test_random_trees(seed: int, width: int, letters: int, budget: int) -> None:
+    made, given = model(seed, width), sequences(seed, 60, letters)
+    expected = own_forward(made, given)
+    found = TreeTower(made, "cpu", "float32", budget).encode(given, EncodeStats())
+    np.testing.assert_allclose(found, expected, atol=2e-4 * np.abs(expected).max())
+    rounded = TreeTower(made, "cpu", "bfloat16", budget).encode(given, EncodeStats())
+    assert least_cosine(rounded, expected) >= 0.999
+
+
+@pytest.mark.parametrize(
+    "given", [[[START, END]], [[START, 5, END]], [[START, *range(75), END]], 3 * [[START, 5, END]]]
+)
+def test_few_sequences(given: list[list[int]]) -> None:
+    made = model(0, 32)
+    found = TreeTower(made, "cpu", "float32", 64).encode(given, EncodeStats())
+    np.testing.assert_allclose(found, own_forward(made, given), atol=1e-4)
+
+
+def test_an_end_token_within_a_text_ends_it_as_in_transformers() -> None:
+    made, given = model(0, 32), [[START, 5, END, 6, END], [START, 7, END]]
+    found = TreeTower(made, "cpu", "float32", 64).encode(given, EncodeStats())
+    np.testing.assert_allclose(found, own_forward(made, given), atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_order_of_the_texts_changes_no_byte(dtype: str) -> None:
+    tower, given = TreeTower(model(0, 32), "cpu", dtype, 50), sequences(3, 80, 3)
+    order = random.Random(0).sample(range(len(given)), len(given))
+    straight = tower.encode(given, EncodeStats())
+    shuffled = tower.encode([given[at] for at in order], EncodeStats())
+    assert shuffled.tobytes() == straight[order].tobytes()
+
+
+def test_nodes_are_counted() -> None:
+    stats = EncodeStats()
+    TreeTower(model(0, 32), "cpu", "float32", 1000).encode(
+        [[START, 1, 2, END], [START, 1, 3, END], [START, 1, 2, END]], stats
+    )
+    assert stats == EncodeStats(texts=3, distinct=2, tokens=8, nodes=6)
+
+
+def test_the_other_activation_of_clip_checkpoints() -> None:
+    made, given = model(0, 32, activation="gelu"), sequences(1, 30, 3)
+    found = TreeTower(made, "cpu", "float32", 64).encode(given, EncodeStats())
+    np.testing.assert_allclose(found, own_forward(made, given), atol=1e-4)
+
+
+def test_an_unknown_activation_is_refused_with_the_remedy() -> None:
+    made = model(0, 32)
+    made.config.hidden_act = "relu"
+    with pytest.raises(UsageError, match=r"encoder\.engine=plain"):
+        TreeTower(made, "cpu", "float32", 10)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_both_engines_of_a_recipe_agree(tiny_clip: Path, dtype: str) -> None:
+    texts = [
+        "",
+        "a",
+        "lego city",
+        "lego city police",
+        "lego city",
+        "😀 日本語",
+        "x" * 300,
+        "<|endoftext|> b",
+        "  two  ",
+    ]
+    found = {}
+    for engine in ("tree", "plain"):
+        spec = ClipSpec.model_validate({"model": str(tiny_clip), "dtype": dtype, "engine": engine, "batch_tokens": 40})
+        found[engine] = spec.load(1).encode(texts, EncodeStats())
+    assert least_cosine(found["tree"], found["plain"]) >= {"float32": 0.999999, "bfloat16": 0.999}[dtype]
