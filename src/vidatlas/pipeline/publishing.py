@@ -153,8 +153,8 @@ def _facts(recipe: Recipe, manifest: Json) -> dict[str, str]:
         "Precision": f"{encoder.get('dtype', 'float32')} on {', '.join(embedded['hardware'])}, stored as float16",
         "Field weights": _weights(recipe),
         "Normalisation": _normalisation(recipe),
-        "Texts": f"{counts['texts']:,} in all, {counts['distinct']:,} encoded "
-        f"(each once per shard), {counts['tokens']:,} tokens",
+        "Texts": f"{counts['texts']:,} in all, {counts['distinct']:,} encoded (each once per shard)",
+        "Tokens": f"{counts['tokens']:,}, of which {counts['nodes']:,} were computed (a shared beginning once)",
         "Reduction": f"{reduced['counts']['components']} principal components, MiniBatchKMeans inside each category",
         "Versions": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
     }
