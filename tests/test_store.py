@@ -82,7 +82,9 @@ def test_a_manifest_cut_short_is_refused(store: Store) -> None:
 
 def test_receipts_come_back_as_they_were_written(store: Store) -> None:
     receipts = {
-        name: Receipt(name, 10, 7, {Reason.DUPLICATE_ID: 2, Reason.NO_TEXT: 1}, {}, 20, 15, 90, 70, 0.5, "cpu")
+        name: Receipt(
+            name, 10, 7, {Reason.DUPLICATE_ID: 2, Reason.NO_TEXT: 1}, {}, 20, 15, 90, 70, 0.5, 0.4, 1e9, 2e9, "cpu"
+        )
         for name in ("part-00000", "part-00001")
     }
     for name, receipt in receipts.items():

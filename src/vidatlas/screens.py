@@ -168,15 +168,7 @@ def show_status(console: Console, status: Json) -> None:
         rows.append(("input", f"{counts['read']:,} rows: {_outcome(counts)}"))
         left = shards["total"] - shards["done"]
         rows.append(("shards", f"{shards['done']:,} of {shards['total']:,}" + (f", {left:,} left" if left else "")))
-    embedded = status["embedded"]
-    if embedded.get("texts"):
-        rows.append(
-            (
-                "embedded",
-                f"{embedded['kept']:,} videos, {embedded['texts']:,} texts, "
-                f"{embedded['distinct'] / embedded['texts']:.0%} distinct, {embedded['tokens']:,} tokens",
-            )
-        )
+    rows += _embedded(status["embedded"])
     if status["reduced"]:
         rows.append(
             (
@@ -195,6 +187,20 @@ def show_status(console: Console, status: Json) -> None:
         rows.append(("content", f"sha256 {status['content_sha256']}"))
     console.print(_grid(rows))
     _show_rejects(console, counts)
+
+
+def _embedded(counts: Json) -> list[tuple[str, Any]]:
+    if not counts.get("texts"):
+        return []
+    distinct = f"{counts['distinct'] / counts['texts']:.0%} distinct"
+    rows: list[tuple[str, Any]] = [
+        ("embedded", f"{counts['kept']:,} videos, {counts['texts']:,} texts, {distinct}, {counts['tokens']:,} tokens")
+    ]
+    if counts["compute_seconds"]:
+        rate = counts["nodes"] / counts["compute_seconds"]
+        share = f", {counts['gemm_share']:.0%} of a matrix product's speed" if counts["gemm_share"] else ""
+        rows.append(("model", f"{counts['nodes']:,} tokens computed, {rate:,.0f} a second in each worker{share}"))
+    return rows
 
 
 def _last_run(progress: Json) -> str:

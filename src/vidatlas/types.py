@@ -154,6 +154,11 @@ class Receipt:
     tokens: int
     nodes: int
     seconds: float
+    compute_seconds: float
+    flops: float
+    """Floating-point operations of the nodes' matrix products with weights."""
+    possible_flops: float
+    """What the device could have multiplied in ``compute_seconds`` at the speed it was measured to have."""
     worker: str = ""
 
     @property
@@ -171,12 +176,36 @@ class EncodeStats:
     tokens: int = 0
     nodes: int = 0
     """Rows of hidden states computed: the distinct prefixes of a tree, or all tokens where there is none."""
+    seconds: float = field(default=0.0, compare=False)
+    """Time the model ran, tokenising left out."""
 
 
 class Encoder(Protocol):
     """Turn texts into vectors; knows nothing of records, files or Ray."""
 
-    dim: int
+    @property
+    def dim(self) -> int:
+        """Dimensions of its vectors."""
+        ...
+
+    @property
+    def identity(self) -> Json:
+        """What must be equal for two workers to compute the same vectors."""
+        ...
+
+    @property
+    def hardware(self) -> str:
+        """The device it runs on, as people know it."""
+        ...
+
+    @property
+    def flops_per_node(self) -> float:
+        """Floating-point operations of one row of hidden states; 0 where there is no model."""
+        ...
+
+    def limit(self) -> float:
+        """Measure the FLOP/s of this device in a matrix product of the model's shape; 0 where there is no model."""
+        ...
 
     def encode(self, texts: list[str], stats: EncodeStats) -> Floats:
         """Return float32 [len(texts), dim]; equal texts give equal rows whatever stands beside them."""

@@ -104,7 +104,7 @@ def test_a_shard_that_always_kills_its_worker_ends_the_job_in_one_line(
     recipe, atlas, planned = world.recipe(), str(tmp_path / "atlas"), load_shards(Store(str(whole)))[:1]
 
     def open_worker() -> Worker:
-        return EmbedWorker(Store(atlas), recipe, Deadly(), "cpu")
+        return EmbedWorker(Store(atlas), recipe, Deadly(), 0.0)
 
     def reading(item: Shard) -> pa.Table:
         return read_shard(item, recipe.record)

@@ -59,6 +59,8 @@ class ClipSpec(BaseModel):
             dim=dim,
             placement=placement,
             engine=self.engine,
+            width=int(model.config.hidden_size),
+            flops_per_node=self.inspect().flops_per_token or 0.0,
         )
 
     def _compute(self, model: Any, dim: int, placement: Placement) -> Compute:

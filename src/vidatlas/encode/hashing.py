@@ -39,11 +39,16 @@ class HashingEncoder:
 
     dim: int
     hardware: str = "cpu"
+    flops_per_node: float = 0.0
 
     @property
     def identity(self) -> Json:
         """Return what must be equal for two workers to compute the same vectors."""
         return {"model": "hashing", "dim": self.dim, "scikit-learn": version("scikit-learn")}
+
+    def limit(self) -> float:
+        """Return 0: hashing multiplies nothing."""
+        return 0.0
 
     def encode(self, texts: list[str], stats: EncodeStats) -> Floats:
         """Return float32 [len(texts), dim]."""

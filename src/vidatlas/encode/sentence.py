@@ -64,6 +64,8 @@ class SentenceSpec(BaseModel):
             dim=dim,
             placement=placement,
             engine="plain",
+            width=dim,
+            flops_per_node=self.inspect().flops_per_token or 0.0,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from vidatlas.encode.batches import Ids, encode_sequences
 from vidatlas.encode.checkpoint import Checkpoint
-from vidatlas.encode.device import Dtype, choose_device, choose_dtype, device_name, environment
+from vidatlas.encode.device import Dtype, choose_device, choose_dtype, device_name, environment, product_speed
 from vidatlas.types import EncodeStats, Floats, Json, UsageError
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ class TransformerEncoder:
     dim: int
     placement: Placement
     engine: str
+    width: int
+    """Of the model's hidden states."""
+    flops_per_node: float
     identity: Json = field(init=False)
     """What must be equal for two workers to compute the same vectors."""
 
@@ -62,7 +66,15 @@ class TransformerEncoder:
         """Return float32 [len(texts), dim]."""
         if not texts:
             return np.empty((0, self.dim), np.float32)
-        return self.compute(self.tokenizer(texts), stats)
+        sequences = self.tokenizer(texts)
+        started = time.perf_counter()
+        vectors = self.compute(sequences, stats)
+        stats.seconds += time.perf_counter() - started
+        return vectors
+
+    def limit(self) -> float:
+        """Measure the FLOP/s of this encoder's device in a matrix product of its model's shape."""
+        return product_speed(self.placement.device, self.placement.dtype, self.width)
 
 
 def place(wanted: Dtype, threads: int) -> Placement:

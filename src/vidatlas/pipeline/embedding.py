@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -85,17 +85,26 @@ def _event(receipts: Mapping[str, Receipt], total: int, planned: Json) -> Event:
     )
 
 
-def summary(receipts: Any) -> Json:
-    """Add up what receipts say."""
+_COUNTS = ("rows", "kept", "texts", "distinct", "tokens", "nodes")
+_AMOUNTS = ("seconds", "compute_seconds", "flops", "possible_flops")
+
+
+def summary(receipts: Iterable[Receipt]) -> Json:
+    """Add up what receipts say: counts, rejects by reason, seconds, and the share of the possible operations."""
     reasons: Counter[str] = Counter()
-    sums: Counter[str] = Counter()
-    seconds = 0.0
+    sums: dict[str, Any] = dict.fromkeys((*_COUNTS, *_AMOUNTS), 0)
     for receipt in receipts:
         reasons.update(receipt.rejects)
-        sums.update({key: getattr(receipt, key) for key in ("rows", "kept", "texts", "distinct", "tokens", "nodes")})
-        seconds += receipt.seconds
-    keys = {key: sums[key] for key in ("rows", "kept", "texts", "distinct", "tokens", "nodes")}
-    return {**keys, "rejects": dict(sorted(reasons.items())), "worker_seconds": round(seconds, 1)}
+        for name in sums:
+            sums[name] += getattr(receipt, name)
+    counts = {name: sums[name] for name in _COUNTS}
+    return {
+        **counts,
+        "rejects": dict(sorted(reasons.items())),
+        "worker_seconds": round(sums["seconds"], 1),
+        "compute_seconds": round(sums["compute_seconds"], 1),
+        "gemm_share": round(sums["flops"] / sums["possible_flops"], 3) if sums["possible_flops"] else None,
+    }
 
 
 def _prove(store: Store, earlier: Mapping[str, Receipt], runner: Runner) -> None:

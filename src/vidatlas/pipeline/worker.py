@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import orjson
@@ -27,7 +26,8 @@ class EmbedWorker:
     store: Store
     recipe: Recipe
     encoder: Encoder
-    hardware: str
+    limit: float
+    """FLOP/s that the device was measured to have."""
 
     def __call__(self, table: pa.Table) -> Json:
         """Commit the shard whose rows are given; return its receipt as JSON."""
@@ -54,17 +54,20 @@ class EmbedWorker:
             files |= self.store.put(layout.rejects(shard), lost)
         seconds = round(time.perf_counter() - started, 3)
         receipt = Receipt(
-            shard,
-            rows,
-            records.num_rows,
-            reasons,
-            files,
-            stats.texts,
-            stats.distinct,
-            stats.tokens,
-            stats.nodes,
-            seconds,
-            self.hardware,
+            shard=shard,
+            rows=rows,
+            kept=records.num_rows,
+            rejects=reasons,
+            files=files,
+            texts=stats.texts,
+            distinct=stats.distinct,
+            tokens=stats.tokens,
+            nodes=stats.nodes,
+            seconds=seconds,
+            compute_seconds=round(stats.seconds, 3),
+            flops=stats.nodes * self.encoder.flops_per_node,
+            possible_flops=stats.seconds * self.limit,
+            worker=self.encoder.hardware,
         )
         # The receipt is the commit: a shard without one is done again, over the same names.
         self.store.put(layout.receipt(shard), to_json(asdict(receipt)))
@@ -91,7 +94,7 @@ def open_worker(atlas: str, recipe: Json, threads: int) -> EmbedWorker:
         ConflictError: weights, precision, threads or library versions differ from those of the shards that are there.
     """
     store, parsed = Store(atlas), Recipe.model_validate(recipe)
-    encoder: Any = parsed.encoder.load(threads)
+    encoder: Encoder = parsed.encoder.load(threads)
     identity = encoder.identity
     if not store.folder.put_new(layout.ENCODER, to_json(identity)):
         there = store.read_json(layout.ENCODER)
@@ -105,4 +108,4 @@ def open_worker(atlas: str, recipe: Json, threads: int) -> EmbedWorker:
                 f"{atlas} was begun with another encoder ({'; '.join(changes)}). "
                 "Go back to that one, or choose another output folder."
             )
-    return EmbedWorker(store, parsed, encoder, encoder.hardware)
+    return EmbedWorker(store, parsed, encoder, encoder.limit())
