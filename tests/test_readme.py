@@ -16,7 +16,7 @@ import typer
 
 import vidatlas
 from vidatlas.cli import app
-from vidatlas.types import EncodeStats
+from vidatlas.types import Encoder, EncodeStats
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
@@ -141,6 +141,8 @@ def test_the_encoder_of_the_guide_keeps_the_protocol() -> None:
         encoder, stats = spec.load(1), EncodeStats()
     finally:
         del sys.modules["letters"]
+    members = {name for name in vars(Encoder) if not name.startswith("_")}
+    assert {name for name in members if not hasattr(encoder, name)} == set()
     found = encoder.encode(["abba", "Zoo", ""], stats)
     assert found.dtype == np.float32
     assert found.shape == (3, encoder.dim) == (3, spec.inspect().dim)
