@@ -6,6 +6,7 @@ import hashlib
 import io
 import re
 import zlib
+from array import array
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable
@@ -83,7 +84,7 @@ class _Survey:
     texts: Counter[str] = field(default_factory=Counter)
     chars: Counter[str] = field(default_factory=Counter)
     examples: list[Json] = field(default_factory=list)
-    rows: list[int] = field(default_factory=list)
+    rows: array[int] = field(default_factory=lambda: array("q"))
     digests: bytearray = field(default_factory=bytearray)
 
     def take(self, row: int, line: bytes | None) -> None:
@@ -146,8 +147,10 @@ class _Survey:
         }
 
     def ids(self) -> pa.Table:
-        digests = np.frombuffer(bytes(self.digests), dtype=">u8").reshape(-1, 2).astype(np.uint64)
-        return pa.table([pa.array(self.rows, pa.int64()), pa.array(digests[:, 0]), pa.array(digests[:, 1])], schema=IDS)
+        digests = np.frombuffer(self.digests, dtype=">u8").reshape(-1, 2).astype(np.uint64)
+        return pa.table(
+            [pa.array(np.frombuffer(self.rows, np.int64)), pa.array(digests[:, 0]), pa.array(digests[:, 1])], schema=IDS
+        )
 
 
 @dataclass(slots=True)

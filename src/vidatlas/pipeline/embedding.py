@@ -56,10 +56,13 @@ def embed(recipe: Recipe, atlas: str, threads: int, runner: Runner, options: Run
         todo = [shard for shard in shards if shard.name not in receipts]
         read = partial(read_shard, spec=recipe.record)
         opened = partial(open_worker, atlas, recipe.model_dump(mode="json"), threads)
-        listener(_event(receipts, len(shards), planned))
+        totals = Totals(receipts.values())
+        tell = partial(_tell, listener, len(shards), planned["counts"]["read"], totals)
+        tell(len(receipts))
         for data in runner.embed(read, opened, todo) if todo else ():
-            receipts[data["shard"]] = Receipt(**data)
-            listener(_event(receipts, len(shards), planned))
+            receipts[data["shard"]] = receipt = Receipt(**data)
+            totals.add(receipt)
+            tell(len(receipts))
         _prove(store, earlier, runner)
         entry = _entry(recipe, store, planned, [receipts[shard.name] for shard in shards])
         lock.confirm()
@@ -79,32 +82,39 @@ def _refuse_other_weights(store: Store, recipe: Recipe, made_with: Json) -> None
         )
 
 
-def _event(receipts: Mapping[str, Receipt], total: int, planned: Json) -> Event:
-    return Event(
-        "embed", len(receipts), total, {**summary(receipts.values()), "planned_rows": planned["counts"]["read"]}
-    )
-
-
 _COUNTS = ("rows", "kept", "texts", "distinct", "tokens", "nodes")
 _AMOUNTS = ("seconds", "compute_seconds", "flops", "possible_flops")
 
 
-def summary(receipts: Iterable[Receipt]) -> Json:
-    """Add up what receipts say: counts, rejects by reason, seconds, and the share of the possible operations."""
-    reasons: Counter[str] = Counter()
-    sums: dict[str, Any] = dict.fromkeys((*_COUNTS, *_AMOUNTS), 0)
-    for receipt in receipts:
-        reasons.update(receipt.rejects)
-        for name in sums:
-            sums[name] += getattr(receipt, name)
-    counts = {name: sums[name] for name in _COUNTS}
-    return {
-        **counts,
-        "rejects": dict(sorted(reasons.items())),
-        "worker_seconds": round(sums["seconds"], 1),
-        "compute_seconds": round(sums["compute_seconds"], 1),
-        "gemm_share": round(sums["flops"] / sums["possible_flops"], 3) if sums["possible_flops"] else None,
-    }
+class Totals:
+    """Add up receipts as they come: each is looked at once, however many there are."""
+
+    def __init__(self, receipts: Iterable[Receipt] = ()) -> None:
+        self._reasons: Counter[str] = Counter()
+        self._sums: dict[str, Any] = dict.fromkeys((*_COUNTS, *_AMOUNTS), 0)
+        for receipt in receipts:
+            self.add(receipt)
+
+    def add(self, receipt: Receipt) -> None:
+        """Take one more receipt."""
+        self._reasons.update(receipt.rejects)
+        for name in self._sums:
+            self._sums[name] += getattr(receipt, name)
+
+    def facts(self) -> Json:
+        """Return counts, rejects by reason, seconds, and the share of the possible operations."""
+        sums = self._sums
+        return {
+            **{name: sums[name] for name in _COUNTS},
+            "rejects": dict(sorted(self._reasons.items())),
+            "worker_seconds": round(sums["seconds"], 1),
+            "compute_seconds": round(sums["compute_seconds"], 1),
+            "gemm_share": round(sums["flops"] / sums["possible_flops"], 3) if sums["possible_flops"] else None,
+        }
+
+
+def _tell(listener: Listener, shards: int, rows: int, totals: Totals, done: int) -> None:
+    listener(Event("embed", done, shards, {**totals.facts(), "planned_rows": rows}))
 
 
 def _prove(store: Store, earlier: Mapping[str, Receipt], runner: Runner) -> None:
@@ -124,7 +134,7 @@ def _is_altered(atlas: str, file: tuple[str, Mapping[str, Any]]) -> str:
 
 
 def _entry(recipe: Recipe, store: Store, planned: Json, receipts: list[Receipt]) -> Json:
-    total = summary(receipts)
+    total = Totals(receipts).facts()
     counts = planned["counts"]
     if total["rows"] != counts["read"] or total["kept"] != counts["kept"]:
         raise VidatlasError(

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from vidatlas import store as layout
 from vidatlas.lock import LOCK, is_dead
-from vidatlas.pipeline.embedding import summary
+from vidatlas.pipeline.embedding import Totals
 from vidatlas.pipeline.publishing import TIMINGS, content_sha256
 from vidatlas.recipe import STAGES
 from vidatlas.store import Store
@@ -39,7 +39,7 @@ def status(atlas: Place) -> Json:
         "stages": {stage: stage in stages for stage in STAGES},
         "shards": {"done": done, "total": planned.get("shards", 0)},
         "counts": planned.get("counts", {}),
-        "embedded": embedded["counts"] if embedded else summary(receipts.values()),
+        "embedded": embedded["counts"] if embedded else Totals(receipts.values()).facts(),
         "reduced": stages.get("reduce", {}).get("counts", {}),
         "progress": _optional(store, layout.PROGRESS),
         "timings": _optional(store, TIMINGS),
