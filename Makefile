@@ -35,6 +35,8 @@ chaos: $(VENV)/installed ## Kill, damage and starve the job, again and again (ab
 bench: $(VENV)/installed ## Measure; needs DATA=folder with real videos (see benchmarks/README.md)
 	$(BIN)/python -m benchmarks.parity --data $(DATA)
 	$(BIN)/python -m benchmarks.encode --data $(DATA)
+	$(BIN)/python -m benchmarks.sentence --data $(DATA)
+	$(BIN)/python -m benchmarks.feeding --data $(DATA)
 	$(BIN)/python -m benchmarks.savings --data $(DATA)
 	$(BIN)/python -m benchmarks.real_file --data $(DATA)
 

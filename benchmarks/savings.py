@@ -12,14 +12,15 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.checkpoints import random_clip
-from benchmarks.encode import Texts, read
 from benchmarks.machine import machine
 from benchmarks.notebook_loop import TAGS_AT_ONCE
-from vidatlas.encode.prefix_tree import build, cut, sort_distinct
+from benchmarks.videos import Ids, read
+from vidatlas.encode.prefix_tree import build, cut
+from vidatlas.encode.sequences import sort_distinct
 
 SIZES = (1_000, 3_000, 10_000, 30_000)
 BUDGET = 2048
-Video = tuple[Texts, Texts]
+Video = tuple[list[Ids], list[Ids]]
 
 
 def main() -> None:
@@ -29,7 +30,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         checkpoint = random_clip(Path(scratch), options.data / "clip-tokenizer")
-        videos = read(options.data, max(SIZES) * 5, checkpoint)
+        videos = read(options.data, max(SIZES) * 5, checkpoint).tokens()
     print(machine(), f"· trees of at most {BUDGET:,} nodes\n")
     columns = (
         "videos of a shard",

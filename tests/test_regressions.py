@@ -12,7 +12,6 @@ import pytest
 from rich.console import Console
 
 import vidatlas
-from vidatlas.encode.batches import encode_sequences
 from vidatlas.encode.checkpoint import open_checkpoint
 from vidatlas.encode.inspection import Inspection
 from vidatlas.folder import LocalFolder, expand
@@ -23,7 +22,7 @@ from vidatlas.pipeline.preview import Preview
 from vidatlas.recipe import load_recipe
 from vidatlas.screens import show_preview
 from vidatlas.store import Store
-from vidatlas.types import EncodeStats, UnavailableError, UsageError
+from vidatlas.types import UnavailableError, UsageError
 
 HASHING = {"encoder": {"kind": "hashing", "dim": 8}}
 SERIAL = vidatlas.Options(runner="serial")
@@ -52,10 +51,6 @@ def test_an_empty_gzip_is_zero_rows(tmp_path: Path) -> None:
 def test_a_wrong_value_is_named_as_set_would_name_it() -> None:
     with pytest.raises(UsageError, match=r"^recipe demo: reduce\.clusters\.k: "):
         load_recipe("demo", {"reduce.clusters.k": 0})
-
-
-def test_no_sequences_give_no_rows() -> None:
-    assert encode_sequences([], lambda ids: pytest.fail("nothing to compute"), 3, 8, EncodeStats()).shape == (0, 3)
 
 
 def test_three_letter_plurals_are_the_same_term() -> None:

@@ -154,11 +154,20 @@ def _describe_embedding(event: Event, rates: Mapping[str, Any]) -> str:
         parts.append(f"{facts['distinct'] / facts['texts']:.0%} distinct")
     elif event.done < event.total:
         parts.append("workers start and load the model")
+    if facts.get("idle_share"):
+        parts.append(f"device idle {facts['idle_share']:.0%}")
+    if len(facts.get("batch_tokens", ())) > 1:
+        parts.append(out_of_memory(facts["batch_tokens"]))
     if facts["rejects"]:
         parts.append("left out: " + ", ".join(f"{count:,} {reason}" for reason, count in facts["rejects"].items()))
     if rates.get("eta_seconds") is not None and event.done < event.total:
         parts.append(f"{duration(rates['eta_seconds'])} left")
     return " · ".join(parts)
+
+
+def out_of_memory(batch_tokens: list[int]) -> str:
+    """Say that some shards were computed in smaller batches, and why."""
+    return f"out of memory at {batch_tokens[0]:,} tokens a batch, went on with {batch_tokens[-1]:,}"
 
 
 def duration(seconds: float) -> str:

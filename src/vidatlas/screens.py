@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from vidatlas.progress import duration
+from vidatlas.progress import duration, out_of_memory
 from vidatlas.types import Json, Reason
 
 if TYPE_CHECKING:
@@ -200,6 +200,10 @@ def _embedded(counts: Json) -> list[tuple[str, Any]]:
         rate = counts["nodes"] / counts["compute_seconds"]
         share = f", {counts['gemm_share']:.0%} of a matrix product's speed" if counts["gemm_share"] else ""
         rows.append(("model", f"{counts['nodes']:,} tokens computed, {rate:,.0f} a second in each worker{share}"))
+        if counts.get("idle_share") is not None:
+            rows.append(("devices", f"idle {counts['idle_share']:.0%} of the time, waiting for shards"))
+    if len(counts.get("batch_tokens", ())) > 1:
+        rows.append(("memory", out_of_memory(counts["batch_tokens"])))
     return rows
 
 

@@ -159,6 +159,10 @@ class Receipt:
     """Floating-point operations of the nodes' matrix products with weights."""
     possible_flops: float
     """What the device could have multiplied in ``compute_seconds`` at the speed it was measured to have."""
+    idle_seconds: float = 0.0
+    """How long the device had waited before, since the end of the shard that it computed last."""
+    batch_tokens: int = 0
+    """Most rows of hidden states that were computed together: less than others where the device ran out of memory."""
     worker: str = ""
 
     @property
@@ -176,12 +180,20 @@ class EncodeStats:
     tokens: int = 0
     nodes: int = 0
     """Rows of hidden states computed: the distinct prefixes of a tree, or all tokens where there is none."""
+    batch_tokens: int = field(default=0, compare=False)
+    """Most rows of states that were computed together."""
     seconds: float = field(default=0.0, compare=False)
-    """Time the model ran, tokenising left out."""
+    """Time the device computed, tokenising left out."""
+    idle: float = field(default=0.0, compare=False)
+    """Time the device had waited before, since the end of what it computed last."""
 
 
 class Encoder(Protocol):
-    """Turn texts into vectors; knows nothing of records, files or Ray."""
+    """Turn texts into vectors; knows nothing of records, files or Ray.
+
+    Two threads may call ``encode`` at once, so that one prepares a shard while the other's is computed: an encoder that
+    cannot bear that holds a lock.
+    """
 
     @property
     def dim(self) -> int:

@@ -6,10 +6,13 @@ from random import Random
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidatlas.encode.batches import Ids, encode_sequences
+from vidatlas.encode.batches import PlainEngine
+from vidatlas.encode.feeding import Feed
+from vidatlas.encode.sequences import Index, sort_distinct
 from vidatlas.types import EncodeStats, Floats
 
 SEQUENCES = st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=4), min_size=1, max_size=30)
@@ -19,17 +22,21 @@ class Model:
     """A model whose rows depend on what stands beside them, so that another cut of batches would show."""
 
     def __init__(self) -> None:
-        self.batches: list[Ids] = []
+        self.batches: list[Index] = []
 
-    def __call__(self, ids: Ids) -> Floats:
-        self.batches.append(ids.copy())
+    def __call__(self, given: torch.Tensor) -> torch.Tensor:
+        ids = given.numpy().copy()
+        self.batches.append(ids)
         weights = np.arange(1, ids.shape[1] + 1)
-        return np.stack([ids @ weights, ids @ weights**2, np.full(len(ids), ids.sum())], axis=1).astype(np.float32)
+        rows = np.stack([ids @ weights, ids @ weights**2, np.full(len(ids), ids.sum())], axis=1)
+        return torch.from_numpy(rows.astype(np.float32))
 
 
 def encode(sequences: list[list[int]], budget: int) -> tuple[Floats, Model, EncodeStats]:
     model, stats = Model(), EncodeStats()
-    return encode_sequences(sequences, model, 3, budget, stats), model, stats
+    distinct, place = sort_distinct(sequences)
+    feed = Feed("cpu")
+    return feed.fetch(PlainEngine(model, feed).launch(distinct, budget, stats))[place], model, stats
 
 
 @settings(max_examples=60, deadline=None)
@@ -53,7 +60,7 @@ def test_each_row_is_its_own_sequence_computed_once_within_the_budget(sequences:
     assert len(computed) == len(set(computed))
     assert set(computed) == set(map(tuple, sequences))
     assert all(batch.size <= budget or len(batch) == 1 for batch in model.batches)
-    assert stats == EncodeStats(len(sequences), len(computed), *2 * [sum(map(len, computed))])
+    assert stats == EncodeStats(nodes=sum(map(len, computed)))
 
 
 def test_batches_are_as_full_as_the_budget_allows() -> None:
@@ -66,4 +73,4 @@ def test_duplicates_share_one_row(times: int) -> None:
     out, model, stats = encode([[1, 2], [3]] * times, 100)
     assert [batch.tolist() for batch in model.batches] == [[[3]], [[1, 2]]]
     assert out.tolist() == [[5, 9, 3], [3, 3, 3]] * times
-    assert stats == EncodeStats(2 * times, 2, 3, 3)
+    assert stats == EncodeStats(nodes=3)

@@ -12,6 +12,9 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from vidatlas.encode.clip import ClipSpec
 from vidatlas.encode.clip_tower import TreeTower
+from vidatlas.encode.feeding import Feed
+from vidatlas.encode.prefix_tree import build
+from vidatlas.encode.sequences import sort_distinct
 from vidatlas.types import EncodeStats, Floats, UsageError
 
 START, END, VOCABULARY = 98, 99, 100
@@ -44,6 +47,14 @@ def sequences(seed: int, count: int, letters: int) -> list[list[int]]:
     return [[START, *(draw.randrange(letters) for _ in range(length)), END] for length in lengths]
 
 
+def by_tree(
+    made: CLIPTextModelWithProjection, given: list[list[int]], budget: int, dtype: str = "float32"
+) -> tuple[Floats, EncodeStats]:
+    feed, stats = Feed("cpu"), EncodeStats()
+    distinct, place = sort_distinct(given)
+    return feed.fetch(TreeTower(made, feed, dtype).launch(distinct, budget, stats))[place], stats
+
+
 def own_forward(made: CLIPTextModelWithProjection, given: list[list[int]]) -> Floats:
     with torch.inference_mode():
         return np.concatenate([made(input_ids=torch.tensor([one])).text_embeds.numpy() for one in given])
@@ -58,9 +69,9 @@ def least_cosine(left: Floats, right: Floats) -> float:
 def test_random_trees(seed: int, width: int, letters: int, budget: int) -> None:
     made, given = model(seed, width), sequences(seed, 60, letters)
     expected = own_forward(made, given)
-    found = TreeTower(made, "cpu", "float32", budget).encode(given, EncodeStats())
+    found = by_tree(made, given, budget)[0]
     np.testing.assert_allclose(found, expected, atol=2e-4 * np.abs(expected).max())
-    rounded = TreeTower(made, "cpu", "bfloat16", budget).encode(given, EncodeStats())
+    rounded = by_tree(made, given, budget, "bfloat16")[0]
     assert least_cosine(rounded, expected) >= 0.999
 
 
@@ -69,36 +80,39 @@ def test_random_trees(seed: int, width: int, letters: int, budget: int) -> None:
 )
 def test_few_sequences(given: list[list[int]]) -> None:
     made = model(0, 32)
-    found = TreeTower(made, "cpu", "float32", 64).encode(given, EncodeStats())
-    np.testing.assert_allclose(found, own_forward(made, given), atol=1e-4)
-
-
-def test_an_end_token_within_a_text_ends_it_as_in_transformers() -> None:
-    made, given = model(0, 32), [[START, 5, END, 6, END], [START, 7, END]]
-    found = TreeTower(made, "cpu", "float32", 64).encode(given, EncodeStats())
+    found = by_tree(made, given, 64)[0]
     np.testing.assert_allclose(found, own_forward(made, given), atol=1e-4)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_the_order_of_the_texts_changes_no_byte(dtype: str) -> None:
-    tower, given = TreeTower(model(0, 32), "cpu", dtype, 50), sequences(3, 80, 3)
+    made, given = model(0, 32), sequences(3, 80, 3)
     order = random.Random(0).sample(range(len(given)), len(given))
-    straight = tower.encode(given, EncodeStats())
-    shuffled = tower.encode([given[at] for at in order], EncodeStats())
+    straight, _ = by_tree(made, given, 50, dtype)
+    shuffled, _ = by_tree(made, [given[at] for at in order], 50, dtype)
     assert shuffled.tobytes() == straight[order].tobytes()
 
 
 def test_nodes_are_counted() -> None:
-    stats = EncodeStats()
-    TreeTower(model(0, 32), "cpu", "float32", 1000).encode(
-        [[START, 1, 2, END], [START, 1, 3, END], [START, 1, 2, END]], stats
-    )
-    assert stats == EncodeStats(texts=3, distinct=2, tokens=8, nodes=6)
+    _, stats = by_tree(model(0, 32), [[START, 1, 2, END], [START, 1, 3, END], [START, 1, 2, END]], 1000)
+    assert stats == EncodeStats(nodes=6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_nothing_that_meets_the_device_was_left_behind(dtype: str) -> None:
+    """A device without data: an operand that was not uploaded, or a wait for a result, raises."""
+    tower = TreeTower(model(0, 32), Feed("meta"), dtype)
+    distinct, _ = sort_distinct(sequences(0, 40, 3))
+    tree = build(distinct, slice(0, len(distinct.lengths)))
+    features = tower.forward(tree)
+    assert features.device.type == "meta"
+    assert features.shape == (len(distinct.lengths), 24)
+    assert features.dtype == getattr(torch, dtype)
 
 
 def test_the_other_activation_of_clip_checkpoints() -> None:
     made, given = model(0, 32, activation="gelu"), sequences(1, 30, 3)
-    found = TreeTower(made, "cpu", "float32", 64).encode(given, EncodeStats())
+    found = by_tree(made, given, 64)[0]
     np.testing.assert_allclose(found, own_forward(made, given), atol=1e-4)
 
 
@@ -106,7 +120,7 @@ def test_an_unknown_activation_is_refused_with_the_remedy() -> None:
     made = model(0, 32)
     made.config.hidden_act = "relu"
     with pytest.raises(UsageError, match=r"encoder\.engine=plain"):
-        TreeTower(made, "cpu", "float32", 10)
+        TreeTower(made, Feed("cpu"), "float32")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

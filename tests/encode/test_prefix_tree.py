@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidatlas.encode.prefix_tree import build, cut, sort_distinct
+from vidatlas.encode.prefix_tree import build, cut
+from vidatlas.encode.sequences import sort_distinct
+from vidatlas.encode.tree_gather import attention_groups
 
 TOKENS = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=9), min_size=1, max_size=40)
 
@@ -41,16 +43,27 @@ def test_the_ancestors_of_a_node_spell_its_prefix(seed: int) -> None:
     sequences = [[7, *(draw.randrange(3) for _ in range(draw.randrange(30))), 9] for _ in range(200)]
     distinct, _ = sort_distinct(sequences)
     tree = build(distinct, slice(0, len(distinct.lengths)))
-    spelled = {int(node): (int(tree.tokens[node]),) for node in range(tree.roots)}
-    for group in tree.groups:
-        present = np.ones_like(group.ancestors, bool) if group.present is None else group.present
-        for node, ancestors, there in zip(range(group.start, group.stop), group.ancestors, present, strict=True):
-            path = ancestors[there]
-            assert path[-1] == node
-            assert len(path) == tree.depths[node] + 1
-            spelled[node] = tuple(int(token) for token in tree.tokens[path])
+    spelled = {}
+    for node in range(len(tree.tokens)):
+        path = tree.paths[tree.rows[node], : tree.depths[node] + 1]
+        assert path[-1] == node
+        spelled[node] = tuple(int(token) for token in tree.tokens[path])
     assert set(spelled.values()) == prefixes(sequences)
     assert {spelled[int(leaf)] for leaf in tree.leaves} == {tuple(sequence) for sequence in sequences}
+
+
+def test_gathered_groups_hold_every_node_but_the_root_with_its_ancestors() -> None:
+    draw = random.Random(1)
+    sequences = [[7, *(draw.randrange(3) for _ in range(draw.randrange(70))), 9] for _ in range(100)]
+    distinct, _ = sort_distinct(sequences)
+    tree = build(distinct, slice(0, len(distinct.lengths)))
+    seen = [0]
+    for group in attention_groups(tree):
+        present = np.ones_like(group.ancestors, bool) if group.present is None else group.present
+        for node, ancestors, there in zip(range(group.start, group.stop), group.ancestors, present, strict=True):
+            assert ancestors[there].tolist() == tree.paths[tree.rows[node], : tree.depths[node] + 1].tolist()
+            seen.append(node)
+    assert seen == list(range(len(tree.tokens)))
 
 
 def test_a_cut_at_the_root_costs_the_first_sequence_again_and_no_more() -> None:

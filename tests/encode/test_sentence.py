@@ -61,11 +61,12 @@ def hidden(path: Path, text: str) -> Floats:
     return found
 
 
-def test_the_packaged_model_gives_the_vectors_of_sentence_transformers(packaged: TransformerEncoder) -> None:
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_packaged_model_gives_the_vectors_of_sentence_transformers(dtype: str) -> None:
     from sentence_transformers import SentenceTransformer
 
     theirs = SentenceTransformer(str(open_checkpoint(PACKAGED, None).path), device="cpu").encode(TEXTS)
-    ours = packaged.encode(TEXTS, EncodeStats())
+    ours = SentenceSpec.model_validate({"model": PACKAGED, "dtype": dtype}).load(1).encode(TEXTS, EncodeStats())
     assert ours.shape == (len(TEXTS), 384)
     distance = 1 - (ours * theirs).sum(axis=1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
     assert distance.max() <= 1e-4

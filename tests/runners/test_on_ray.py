@@ -57,6 +57,25 @@ def test_every_shard_gives_exactly_the_receipt_of_the_plain_loop(count: int, run
     assert sorted(runner.embed(read, lambda: receipt, shards), key=key) == expected
 
 
+class Meeting:
+    """Work on a shard until another one is begun in the same actor, so that a pool that never overlaps never ends."""
+
+    def __init__(self) -> None:
+        self._both = threading.Barrier(2, timeout=60)
+
+    def __call__(self, table: pa.Table) -> Json:
+        self._both.wait()
+        return receipt(table) | {"thread": threading.get_ident()}
+
+
+def test_an_actor_works_on_two_shards_at_once() -> None:
+    shards = [shard(number) for number in range(6)]
+    with RayRunner(Cluster(actors=(1, 1))) as alone:
+        receipts = list(alone.embed(read, Meeting, shards))
+    assert sorted(found["shard"] for found in receipts) == [item.name for item in shards]
+    assert len({found["thread"] for found in receipts}) > 1
+
+
 def test_a_job_survives_the_death_of_an_actor(runner: RayRunner, tmp_path: Path) -> None:
     def open_worker() -> Worker:
         def work(table: pa.Table) -> Json:

@@ -1,47 +1,52 @@
-"""Run a model over token sequences in batches of equal length: no padding, each distinct sequence once."""
+"""A model's own forward over batches of equal length: no padding, each distinct sequence once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 
-from vidatlas.types import EncodeStats, Floats
+from vidatlas.encode.feeding import Feed
+from vidatlas.encode.sequences import Index, Sequences
+from vidatlas.types import EncodeStats
 
-Ids = NDArray[np.int64]
-Forward = Callable[[Ids], Floats]
-"""Token ids [batch, length] -> float32 [batch, dim]."""
+Forward = Callable[[torch.Tensor], torch.Tensor]
+"""Token ids [batch, length] on the device -> vectors [batch, dim] there."""
 
 
-def encode_sequences(
-    sequences: list[list[int]], forward: Forward, dim: int, batch_tokens: int, stats: EncodeStats
-) -> Floats:
-    """Return float32 [len(sequences), dim], computing each distinct sequence once.
+def equal_length(sequences: Sequences, budget: int) -> Iterator[Index]:
+    """Yield rows of sequences of one length, at most ``budget`` tokens together; more only for a single sequence."""
+    order = np.argsort(sequences.lengths, kind="stable")
+    lengths = sequences.lengths[order]
+    values, starts = np.unique(lengths, return_index=True)
+    for length, rows in zip(values, np.split(order, starts[1:]), strict=True):
+        size = max(1, budget // max(int(length), 1))
+        yield from (rows[at : at + size] for at in range(0, len(rows), size))
 
-    Batches hold sequences of one length in lexicographic order, at most ``batch_tokens`` tokens each, so what is
-    computed depends on the set of sequences alone, not on their order.
+
+class PlainEngine:
+    """Compute the vectors of sequences with a model's own forward.
+
+    Args:
+        forward: the model with whatever turns its states into vectors.
+        feed: of the device where it runs.
     """
-    out = np.empty((len(sequences), dim), np.float32)
-    if not sequences:
-        return out
-    for length, where in _by_length(sequences):
-        ids = np.array([sequences[index] for index in where], dtype=np.int64).reshape(len(where), length)
-        distinct, inverse = np.unique(ids, axis=0, return_inverse=True)
-        size = max(1, batch_tokens // length)
-        vectors = np.concatenate([forward(distinct[at : at + size]) for at in range(0, len(distinct), size)])
-        out[where] = vectors[inverse.reshape(-1)]
-        stats.distinct += len(distinct)
-        stats.tokens += distinct.size
-        stats.nodes += distinct.size
-    stats.texts += len(sequences)
-    return out
 
+    name = "plain"
 
-def _by_length(sequences: list[list[int]]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Yield each length that occurs and the positions of the sequences that have it, shortest first."""
-    lengths = np.fromiter((len(sequence) for sequence in sequences), np.int64, len(sequences))
-    order = np.argsort(lengths, kind="stable")
-    values, starts = np.unique(lengths[order], return_index=True)
-    for length, where in zip(values, np.split(order, starts[1:]), strict=True):
-        yield int(length), where
+    def __init__(self, forward: Forward, feed: Feed) -> None:
+        self._forward, self._feed = forward, feed
+
+    def launch(self, sequences: Sequences, budget: int, stats: EncodeStats) -> torch.Tensor:
+        """Return vectors [sequences, dim] on the device, computed in batches of at most ``budget`` tokens."""
+        batches = list(equal_length(sequences, budget))
+        with torch.inference_mode():
+            vectors = torch.cat([self._forward(self._feed.upload(self._ids(sequences, rows))) for rows in batches])
+            place = np.empty(len(sequences.lengths), np.int64)
+            place[np.concatenate(batches)] = np.arange(len(place))
+            stats.nodes += int(sequences.lengths.sum())
+            return vectors[self._feed.upload(place)]
+
+    def _ids(self, sequences: Sequences, rows: Index) -> Index:
+        return sequences.tokens[rows, : sequences.lengths[rows[0]]]

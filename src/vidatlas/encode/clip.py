@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
+from vidatlas.encode.budget import BatchTokens
 from vidatlas.encode.checkpoint import open_checkpoint
 from vidatlas.encode.device import Dtype
 from vidatlas.encode.inspection import Inspection, inspect_checkpoint
-from vidatlas.encode.transformer import (
-    Compute,
-    Placement,
-    TransformerEncoder,
-    load_model,
-    load_tokenizer,
-    place,
-    plain,
-)
 
 if TYPE_CHECKING:
-    import torch
+    from vidatlas.encode.transformer import TransformerEncoder
+
+MOST_ON_CPU = 2048
+"""Nodes whose states still lie in a core's cache; 1,000 and 4,000 were slower (benchmarks/RESULTS.md)."""
 
 
 class ClipSpec(BaseModel):
@@ -35,8 +30,8 @@ class ClipSpec(BaseModel):
     dtype: Dtype = "auto"
     engine: Literal["tree", "plain"] = "tree"
     """tree: each distinct token prefix once; plain: transformers' own forward, batches of equal length."""
-    batch_tokens: Annotated[int, Field(ge=1)] = 2048
-    """Most nodes of one tree, or tokens of one batch."""
+    batch_tokens: BatchTokens = "auto"
+    """Most nodes of one tree, or tokens of one batch; "auto" fits them to the device's memory and cache."""
 
     def inspect(self) -> Inspection:
         """Return width and cost from the checkpoint's files alone."""
@@ -44,32 +39,26 @@ class ClipSpec(BaseModel):
 
     def load(self, threads: int) -> TransformerEncoder:
         """Load the text tower and its projection onto this process's device."""
-        from transformers import CLIPTextModelWithProjection
+        from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
-        checkpoint = open_checkpoint(self.model, self.revision)
-        placement = place(self.dtype, threads)
-        # The tree engine folds factors into the weights, which must happen before they are rounded.
-        loaded = Placement("cpu", "float32", threads) if self.engine == "tree" else placement
-        model = load_model(CLIPTextModelWithProjection, checkpoint, loaded)
-        dim = int(model.config.projection_dim)
-        return TransformerEncoder(
-            checkpoint=checkpoint,
-            tokenizer=load_tokenizer(checkpoint, model.config.max_position_embeddings),
-            compute=self._compute(model, dim, placement),
-            dim=dim,
-            placement=placement,
-            engine=self.engine,
-            width=int(model.config.hidden_size),
-            flops_per_node=self.inspect().flops_per_token or 0.0,
-        )
+        from vidatlas.encode.batches import PlainEngine
+        from vidatlas.encode.clip_tower import TreeTower
+        from vidatlas.encode.feeding import Feed
+        from vidatlas.encode.loading import load_model, load_tokenizer, place
+        from vidatlas.encode.transformer import Engine, Model, TransformerEncoder
 
-    def _compute(self, model: Any, dim: int, placement: Placement) -> Compute:
+        checkpoint, facts = open_checkpoint(self.model, self.revision), self.inspect()
+        width = int(CLIPTextConfig.from_pretrained(str(checkpoint.path), local_files_only=True).hidden_size)
+        placement = place(self.dtype, threads, self.batch_tokens, width, MOST_ON_CPU)
+        feed = Feed(placement.device)
+        engine: Engine
         if self.engine == "tree":
-            from vidatlas.encode.clip_tower import TreeTower
-
-            return TreeTower(model, placement.device, placement.dtype, self.batch_tokens).encode
-
-        def forward(ids: torch.Tensor) -> torch.Tensor:
-            return cast("torch.Tensor", model(input_ids=ids).text_embeds)
-
-        return plain(forward, dim, placement, self.batch_tokens)
+            # The tree engine folds factors into the weights, which must happen before they are rounded.
+            model = load_model(CLIPTextModelWithProjection, checkpoint, "cpu", "float32")
+            engine = TreeTower(model, feed, placement.dtype)
+        else:
+            model = load_model(CLIPTextModelWithProjection, checkpoint, placement.device, placement.dtype)
+            engine = PlainEngine(lambda ids: model(input_ids=ids).text_embeds, feed)
+        tokenizer = load_tokenizer(checkpoint, model.config.max_position_embeddings, to_first_end=True)
+        described = Model(checkpoint, facts.dim, width, facts.flops_per_token or 0.0)
+        return TransformerEncoder(described, tokenizer, engine, feed, placement)

@@ -12,16 +12,16 @@ From Natural Language Supervision", 2021, §2.4). What differs from transformers
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch.nn import functional
 
-from vidatlas.encode.prefix_tree import AttentionGroup, Tree, build, cut, sort_distinct
-from vidatlas.types import EncodeStats, Floats, UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from vidatlas.encode.feeding import Feed
+from vidatlas.encode.prefix_tree import Tree, build, cut
+from vidatlas.encode.sequences import Sequences
+from vidatlas.encode.tree_attention import choose_attention
+from vidatlas.types import EncodeStats, UsageError
 
 _QUICK_GELU = 1.702
 
@@ -60,13 +60,15 @@ class TreeTower:
 
     Args:
         model: a CLIPTextModelWithProjection in float32, on the CPU; its weights are copied.
-        device: where to compute.
+        feed: of the device where to compute.
         dtype: of weights and states; softmax and norms accumulate in float32.
-        budget: most nodes of one tree.
+
+    Raises:
+        UsageError: the checkpoint has an activation that is neither GELU nor quick GELU.
     """
 
-    def __init__(self, model: Any, device: str, dtype: str, budget: int) -> None:
-        self._device, self._dtype, self._budget = device, getattr(torch, dtype), budget
+    def __init__(self, model: Any, feed: Feed, dtype: str) -> None:
+        self._feed, self._dtype = feed, getattr(torch, dtype)
         text, config = model.text_model, model.config
         if config.hidden_act not in ("quick_gelu", "gelu"):
             raise UsageError(
@@ -74,6 +76,7 @@ class TreeTower:
             )
         self._quick = config.hidden_act == "quick_gelu"
         self._heads = config.num_attention_heads
+        self.name, self._attention = choose_attention(feed.device, config.hidden_size // self._heads)
         self._tokens = self._copy(text.embeddings.token_embedding.weight)
         self._positions = self._copy(text.embeddings.position_embedding.weight)
         self._layers = [self._layer(layer) for layer in text.encoder.layers]
@@ -81,7 +84,7 @@ class TreeTower:
         self._projection = _Linear(self._copy(model.text_projection.weight), None)
 
     def _copy(self, weight: torch.Tensor) -> torch.Tensor:
-        return weight.detach().to(self._device, self._dtype)
+        return weight.detach().to(self._feed.device, self._dtype)
 
     def _norm(self, norm: Any) -> _Norm:
         return _Norm(self._copy(norm.weight), self._copy(norm.bias), norm.eps)
@@ -105,65 +108,25 @@ class TreeTower:
             mlp_out=self._linear(layer.mlp.fc2, 1 / factor),
         )
 
-    def encode(self, sequences: list[list[int]], stats: EncodeStats) -> Floats:
-        """Return float32 [len(sequences), projection]; what is computed depends on the set of sequences alone."""
-        # A text is read up to its first end token; the tokenizer appends one, and a text may spell one out.
-        end = sequences[0][-1]
-        distinct, place = sort_distinct([sequence[: sequence.index(end) + 1] for sequence in sequences])
-        vectors = []
+    def launch(self, sequences: Sequences, budget: int, stats: EncodeStats) -> torch.Tensor:
+        """Return features [sequences, projection] on the device, over trees of at most ``budget`` nodes."""
+        features = []
         with torch.inference_mode():
-            for rows in cut(distinct, self._budget):
-                tree = build(distinct, rows)
-                vectors.append(self.forward(tree))
+            for rows in cut(sequences, budget):
+                tree = build(sequences, rows)
+                features.append(self.forward(tree))
                 stats.nodes += len(tree.tokens)
-        stats.texts += len(sequences)
-        stats.distinct += len(distinct.lengths)
-        stats.tokens += int(distinct.lengths.sum())
-        # Only here does the processor wait for the device: until now it has been building the next tree.
-        features: Floats = torch.cat(vectors).float().cpu().numpy()[place]
-        return features
+            return torch.cat(features)
 
     def forward(self, tree: Tree) -> torch.Tensor:
         """Return the features [leaves, projection] of a tree."""
-        states = self._tokens[self._to(tree.tokens)].add_(self._positions[self._to(tree.depths)])
-        groups = [_Group(group, self._to) for group in tree.groups]
+        upload = self._feed.upload
+        states = self._tokens[upload(tree.tokens)].add_(self._positions[upload(tree.depths)])
+        attend = self._attention(tree, self._heads, upload)
         for layer in self._layers:
-            attended = self._attend(layer.attention_in(layer.attention_norm(states)), groups)
-            states.add_(layer.attention_out(attended))
+            states.add_(layer.attention_out(attend(layer.attention_in(layer.attention_norm(states)))))
             hidden = layer.mlp_in(layer.mlp_norm(states))
             states.add_(
                 layer.mlp_out(functional.silu(hidden, inplace=True) if self._quick else functional.gelu(hidden))
             )
-        return self._projection(self._final(states[self._to(tree.leaves)]))
-
-    def _to(self, index: Any) -> torch.Tensor:
-        return torch.from_numpy(index).to(self._device, non_blocking=True)
-
-    def _attend(self, mixed: torch.Tensor, groups: Sequence[_Group]) -> torch.Tensor:
-        """Return what each node takes from its ancestors and itself, given query, key and value of each node."""
-        width = mixed.shape[1] // 3
-        size = width // self._heads
-        queries, others = mixed[:, :width], mixed[:, width:]
-        # A root attends to itself alone: it takes its own value.
-        taken = mixed[:, 2 * width :].clone()
-        for group in groups:
-            nodes, deepest = group.stop - group.start, group.deepest
-            gathered = others.index_select(0, group.ancestors).view(nodes, deepest, 2, self._heads, size)
-            asked = queries[group.start : group.stop].view(nodes, 1, self._heads, size)
-            scores = (gathered[:, :, 0] * asked).sum(dim=-1, dtype=torch.float32)
-            if group.absent is not None:
-                scores.masked_fill_(group.absent, float("-inf"))
-            weights = scores.softmax(dim=1).to(mixed.dtype)
-            mean = torch.einsum("nah,nahd->nhd", weights, gathered[:, :, 1])
-            taken[group.start : group.stop] = mean.reshape(nodes, width)
-        return taken
-
-
-class _Group:
-    """An attention group on the device."""
-
-    def __init__(self, group: AttentionGroup, to: Any) -> None:
-        self.start, self.stop = group.start, group.stop
-        self.deepest = group.ancestors.shape[1]
-        self.ancestors = to(group.ancestors).reshape(-1)
-        self.absent = None if group.present is None else to(~group.present)[:, :, None]
+        return self._projection(self._final(states[upload(tree.leaves)]))

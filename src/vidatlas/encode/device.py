@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from importlib.metadata import version
 from typing import Any, Literal
@@ -9,6 +10,8 @@ from typing import Any, Literal
 from vidatlas.types import Json, UsageError
 
 _ROWS, _TRIES = 2048, 5
+_ROWS_ON_GPU, _PRODUCTS_ON_GPU = 32_768, 10
+"""A single small product would measure how long a launch takes."""
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -43,20 +46,32 @@ def device_name(device: str) -> str:
     return str(torch.cpu.get_capabilities().get("cpu_name", "cpu"))
 
 
+def device_memory(device: str) -> int:
+    """Return the bytes of memory that the device has, used or not."""
+    import torch
+
+    if device == "cuda":
+        return int(torch.cuda.get_device_properties("cuda").total_memory)
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def product_speed(device: str, dtype: str, width: int) -> float:
-    """Measure a device's FLOP/s in a matrix product [2048, width] x [width, 4 width], the largest of a transformer."""
+    """Measure a device's FLOP/s in a matrix product [rows, width] x [width, 4 width], the largest of a transformer."""
     import torch
 
     kind = getattr(torch, dtype)
-    left = torch.ones(_ROWS, width, device=device, dtype=kind)
+    rows, products = (_ROWS_ON_GPU, _PRODUCTS_ON_GPU) if device == "cuda" else (_ROWS, 1)
+    left = torch.ones(rows, width, device=device, dtype=kind)
     right = torch.ones(4 * width, width, device=device, dtype=kind)
     best = float("inf")
     for _ in range(_TRIES):
         started = time.perf_counter()
+        for _ in range(products):
+            found = torch.nn.functional.linear(left, right)
         # Reading one number waits for the device.
-        torch.nn.functional.linear(left, right)[0, 0].item()
+        found[0, 0].item()
         best = min(best, time.perf_counter() - started)
-    return 2 * _ROWS * 4 * width * width / best
+    return products * 2 * rows * 4 * width * width / best
 
 
 def environment(device: str, dtype: str, threads: int) -> Json:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import prod
 
 from vidatlas.encode.checkpoint import Checkpoint, open_checkpoint
+from vidatlas.types import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,17 @@ def inspect_checkpoint(model: str, revision: str | None, dim: str, skip: tuple[s
 
 def _parameters(checkpoint: Checkpoint, skip: tuple[str, ...]) -> int:
     """Count the weights that multiply every token: matrices, without look-up tables."""
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     total = 0
     for file in checkpoint.path.glob("*.safetensors"):
-        with safe_open(str(file), framework="numpy") as weights:
-            shapes = {name: weights.get_slice(name).get_shape() for name in weights.keys()}  # noqa: SIM118
+        try:
+            with safe_open(str(file), framework="numpy") as weights:
+                shapes = {name: weights.get_slice(name).get_shape() for name in weights.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise UsageError(
+                f"model {checkpoint.model} cannot be loaded: {error}. Download it again or choose another."
+            ) from error
         total += sum(
             prod(shape) for name, shape in shapes.items() if len(shape) == 2 and not any(part in name for part in skip)
         )

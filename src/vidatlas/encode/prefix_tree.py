@@ -8,33 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
-Index = NDArray[np.int64]
-ABSENT = -1
-
-_EDGES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 96, 128, 192, 256, 384, 512, 1024)
-"""Depths at which a new attention group starts: the common ones alone, rare ones together, so that groups stay few."""
-
-
-@dataclass(frozen=True, slots=True)
-class AttentionGroup:
-    """Hold neighbouring depths of a tree, whose nodes attend together.
-
-    Attributes:
-        start: first node of the group.
-        stop: node behind its last.
-        ancestors: int64 [nodes, deepest]: the nodes from the root to the node itself, then padding with node 0.
-        present: bool [nodes, deepest], False at padding; None where there is none.
-    """
-
-    start: int
-    stop: int
-    ancestors: Index
-    present: NDArray[np.bool_] | None
+from vidatlas.encode.sequences import Index, Sequences
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,44 +21,19 @@ class Tree:
     Attributes:
         tokens: int64 [nodes], the token of each node.
         depths: int64 [nodes], its position in its sequences.
-        roots: how many nodes have depth 0 and so attend to themselves alone.
-        groups: all other nodes, in order.
+        rows: int64 [nodes], a sequence that passes through it.
+        paths: int64 [sequences, longest], the nodes of each sequence from the root on: the ancestors of a node, itself
+            included, are ``paths[rows[node], : depths[node] + 1]``. Behind a sequence's end the entries mean nothing.
+        starts: int64 [longest + 1], the first node of each depth, and the number of nodes.
         leaves: int64 [sequences], the node at which each sequence ends.
     """
 
     tokens: Index
     depths: Index
-    roots: int
-    groups: tuple[AttentionGroup, ...]
+    rows: Index
+    paths: Index
+    starts: Index
     leaves: Index
-
-
-@dataclass(frozen=True, slots=True)
-class Sequences:
-    """Hold distinct token sequences in lexicographic order.
-
-    Attributes:
-        tokens: int64 [sequences, longest], ``ABSENT`` behind the end of each.
-        lengths: int64 [sequences].
-        shared: int64 [sequences], how many leading tokens each has in common with the one before.
-    """
-
-    tokens: Index
-    lengths: Index
-    shared: Index
-
-
-def sort_distinct(sequences: list[list[int]]) -> tuple[Sequences, Index]:
-    """Return the distinct sequences, and for each given one its place among them."""
-    lengths = np.fromiter((len(sequence) for sequence in sequences), np.int64, len(sequences))
-    padded = np.full((len(sequences), int(lengths.max())), ABSENT, np.int32)
-    padded[np.arange(padded.shape[1]) < lengths[:, None]] = list(chain.from_iterable(sequences))
-    distinct, place = np.unique(padded, axis=0, return_inverse=True)
-    tokens = distinct.astype(np.int64)
-    shared = np.zeros(len(tokens), np.int64)
-    same = (tokens[1:] == tokens[:-1]) & (tokens[1:] != ABSENT)
-    shared[1:] = np.minimum.accumulate(same, axis=1).sum(axis=1)
-    return Sequences(tokens, (tokens != ABSENT).sum(axis=1), shared), place.reshape(-1)
 
 
 def cut(sequences: Sequences, budget: int) -> Iterator[slice]:
@@ -108,27 +60,13 @@ def build(sequences: Sequences, rows: slice) -> Tree:
     new = (depth >= shared[:, None]) & (depth < lengths[:, None])
     starts = np.concatenate([[0], np.cumsum(new.sum(axis=0))])
     # A row's node at a depth is the latest new one at or above the row.
-    path = starts[:-1] + np.cumsum(new, axis=0) - 1
+    paths = starts[:-1] + np.cumsum(new, axis=0) - 1
     by_depth = new.T
     return Tree(
         tokens=sequences.tokens[rows, :longest].T[by_depth],
         depths=np.repeat(depth, np.diff(starts)),
-        roots=int(starts[1]),
-        groups=tuple(_groups(path, new, starts)),
-        leaves=path[np.arange(len(lengths)), lengths - 1],
+        rows=np.nonzero(by_depth)[1],
+        paths=paths,
+        starts=starts,
+        leaves=paths[np.arange(len(lengths)), lengths - 1],
     )
-
-
-def _groups(path: Index, new: NDArray[np.bool_], starts: Index) -> Iterator[AttentionGroup]:
-    longest = path.shape[1]
-    for low, edge in pairwise(_EDGES):
-        high = min(edge, longest)
-        if low >= high:
-            return
-        start, stop = int(starts[low]), int(starts[high])
-        ancestors = np.full((stop - start, high), ABSENT, np.int64)
-        for depth in range(low, high):
-            at = slice(int(starts[depth]) - start, int(starts[depth + 1]) - start)
-            ancestors[at, : depth + 1] = path[new[:, depth], : depth + 1]
-        present = ancestors != ABSENT
-        yield AttentionGroup(start, stop, np.maximum(ancestors, 0), None if present.all() else present)

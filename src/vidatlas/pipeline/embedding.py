@@ -83,7 +83,7 @@ def _refuse_other_weights(store: Store, recipe: Recipe, made_with: Json) -> None
 
 
 _COUNTS = ("rows", "kept", "texts", "distinct", "tokens", "nodes")
-_AMOUNTS = ("seconds", "compute_seconds", "flops", "possible_flops")
+_AMOUNTS = ("seconds", "compute_seconds", "idle_seconds", "flops", "possible_flops")
 
 
 class Totals:
@@ -91,6 +91,7 @@ class Totals:
 
     def __init__(self, receipts: Iterable[Receipt] = ()) -> None:
         self._reasons: Counter[str] = Counter()
+        self._batch_tokens: set[int] = set()
         self._sums: dict[str, Any] = dict.fromkeys((*_COUNTS, *_AMOUNTS), 0)
         for receipt in receipts:
             self.add(receipt)
@@ -98,17 +99,25 @@ class Totals:
     def add(self, receipt: Receipt) -> None:
         """Take one more receipt."""
         self._reasons.update(receipt.rejects)
+        if receipt.batch_tokens:
+            self._batch_tokens.add(receipt.batch_tokens)
         for name in self._sums:
             self._sums[name] += getattr(receipt, name)
 
     def facts(self) -> Json:
-        """Return counts, rejects by reason, seconds, and the share of the possible operations."""
+        """Return counts, rejects by reason, seconds, the devices' idle share, and the share of the possible operations.
+
+        ``batch_tokens`` lists the batch sizes that occurred: more than one where a device ran out of memory.
+        """
         sums = self._sums
+        waited = sums["idle_seconds"] + sums["compute_seconds"]
         return {
             **{name: sums[name] for name in _COUNTS},
             "rejects": dict(sorted(self._reasons.items())),
             "worker_seconds": round(sums["seconds"], 1),
             "compute_seconds": round(sums["compute_seconds"], 1),
+            "idle_share": round(sums["idle_seconds"] / waited, 3) if waited else None,
+            "batch_tokens": sorted(self._batch_tokens, reverse=True),
             "gemm_share": round(sums["flops"] / sums["possible_flops"], 3) if sums["possible_flops"] else None,
         }
 

@@ -1,4 +1,4 @@
-"""What lives in an actor: the model, and the commit of one shard at a time, whole or not at all."""
+"""What lives in an actor: the model, and the commit of shards, each whole or not at all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_ATTEMPTS = 5
 
 @dataclass(slots=True)
 class EmbedWorker:
-    """Encode and commit shards, one at a time; lives in an actor, holds the model."""
+    """Encode and commit shards; lives in an actor, holds the model. Threads may call it, each with its own shard."""
 
     store: Store
     recipe: Recipe
@@ -67,6 +67,8 @@ class EmbedWorker:
             compute_seconds=round(stats.seconds, 3),
             flops=stats.nodes * self.encoder.flops_per_node,
             possible_flops=stats.seconds * self.limit,
+            idle_seconds=round(stats.idle, 3),
+            batch_tokens=stats.batch_tokens,
             worker=self.encoder.hardware,
         )
         # The receipt is the commit: a shard without one is done again, over the same names.

@@ -29,6 +29,9 @@ from vidatlas.types import Json, Shard, UnavailableError, VidatlasError
 T = TypeVar("T")
 R = TypeVar("R")
 
+SHARDS_AT_ONCE = 2
+"""Shards that an actor works on; only one of them is on its device."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
@@ -120,7 +123,14 @@ class RayRunner:
             batch_format="pyarrow",
             num_cpus=self._cluster.threads,
             num_gpus=gpus or None,
-            compute=ActorPoolStrategy(min_size=fewest, max_size=most, initial_size=most),
+            compute=ActorPoolStrategy(
+                min_size=fewest,
+                max_size=most,
+                initial_size=most,
+                # While the device computes one shard, another is tokenised, or written.
+                max_concurrent_calls_per_actor=SHARDS_AT_ONCE,
+                enable_true_multi_threading=True,
+            ),
         )
         for batch in receipts.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             for text in batch["receipt"].to_pylist():
