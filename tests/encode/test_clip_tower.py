@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from vidatlas.encode.clip import ClipSpec
 from vidatlas.encode.clip_tower import TreeTower
 from vidatlas.encode.feeding import Feed
-from vidatlas.encode.prefix_tree import build
+from vidatlas.encode.prefix_tree import Tree, build
 from vidatlas.encode.sequences import sort_distinct
 from vidatlas.types import EncodeStats, Floats, UsageError
 
@@ -108,6 +110,33 @@ def test_nothing_that_meets_the_device_was_left_behind(dtype: str) -> None:
     assert features.device.type == "meta"
     assert features.shape == (len(distinct.lengths), 24)
     assert features.dtype == getattr(torch, dtype)
+
+
+class Launches(TorchDispatchMode):
+    """Count the operations that would start a kernel on a GPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = str(function)
+        self.count += not any(view in name for view in ("slice", "view", "empty", "lift_fresh", "to.dtype_layout"))
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("longest", [5, 75])
+def test_with_one_kernel_for_attention_a_tree_takes_a_dozen_launches_a_layer_however_deep(longest: int) -> None:
+    def fused(tree: Tree, heads: int, upload: Any) -> Any:
+        return lambda mixed: torch.empty((len(mixed), 32), device="meta")
+
+    tower = TreeTower(model(0, 32), Feed("meta"), "float32")
+    tower._attention = fused
+    distinct, _ = sort_distinct([[START, *([letter] * longest), END] for letter in range(9)])
+    with torch.inference_mode(), Launches() as launches:
+        tower.forward(build(distinct, slice(0, 9)))
+    # Beside attention itself; what comes before and after the layers is counted in.
+    assert launches.count <= 3 * 12
 
 
 def test_the_other_activation_of_clip_checkpoints() -> None:

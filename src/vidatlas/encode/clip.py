@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vidatlas.encode.transformer import TransformerEncoder
 
 MOST_ON_CPU = 2048
-"""Nodes whose states still lie in a core's cache; 1,000 and 4,000 were slower (benchmarks/RESULTS.md)."""
+"""Nodes whose states still lie in a core's cache."""
 
 
 class ClipSpec(BaseModel):
