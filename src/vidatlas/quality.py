@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Annotated
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from threadpoolctl import threadpool_limits
@@ -46,3 +50,92 @@ def silhouette(vectors: Floats, labels: NDArray[np.int32]) -> Silhouette:
         values = silhouette_samples(vectors, labels)
     by_cluster = {int(label): float(values[labels == label].mean()) for label in present}
     return Silhouette(float(values.mean()), by_cluster, len(labels))
+
+
+def davies_bouldin(vectors: Floats, labels: NDArray[np.int32]) -> float | None:
+    """Return how wide clusters are beside the distance to their most similar other, averaged; 0 is best.
+
+    Davies and Bouldin, "A Cluster Separation Measure" (1979), of vectors [n, dim] with one label each: a sample's.
+    None where it is not defined: fewer than two clusters, no more rows than clusters, two centroids in one place.
+    """
+    from sklearn.metrics import davies_bouldin_score
+
+    present = np.unique(labels)
+    if not 2 <= len(present) < len(labels):
+        return None
+    centroids = np.stack([vectors[labels == label].mean(axis=0, dtype=np.float64) for label in present])
+    if len(np.unique(centroids, axis=0)) < len(present):
+        return None
+    with threadpool_limits(limits=1):
+        return float(davies_bouldin_score(vectors, labels))
+
+
+def stability(runs: Sequence[NDArray[np.int32]]) -> float | None:
+    """Return how alike the clusters of different seeds are: 1 the same, 0 no more than by chance.
+
+    The adjusted Rand index (Hubert and Arabie, "Comparing Partitions", 1985), averaged over all pairs of runs.
+
+    Args:
+        runs: for each seed the labels [n] of the same rows in the same order.
+
+    Returns:
+        None where it is not defined: fewer than two runs, or a run with one cluster only or as many as rows.
+    """
+    from sklearn.metrics import adjusted_rand_score
+
+    if len(runs) < 2 or not all(2 <= len(np.unique(labels)) < len(labels) for labels in runs):
+        return None
+    return statistics.fmean(float(adjusted_rand_score(first, second)) for first, second in combinations(runs, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Hold how well clusters agree with labels known beforehand: 1 is best for all three.
+
+    Attributes:
+        purity: share of rows that carry the most frequent label of their cluster (Manning, Raghavan and Schütze,
+            "Introduction to Information Retrieval", 2008, chapter 16); it rises with the number of clusters.
+        nmi: mutual information over the mean of both entropies (the same chapter); it rises too, if less.
+        ami: mutual information beyond what chance gives, 0 for random clusters of any number (Vinh, Epps and Bailey,
+            "Information Theoretic Measures for Clusterings Comparison", 2010).
+        rows: how many were compared.
+    """
+
+    purity: float
+    nmi: float
+    ami: float
+    rows: int
+
+
+def agreement(counts: Mapping[tuple[int, str], int]) -> Agreement | None:
+    """Return the agreement of clusters with known labels; None where either is one for all rows or one for each.
+
+    Args:
+        counts: rows of each pair of cluster and known label; such counts add up over shards.
+    """
+    from sklearn.metrics.cluster import expected_mutual_information, mutual_info_score
+
+    table = _contingency(counts)
+    rows = int(table.sum())
+    if not all(2 <= size < rows for size in table.shape):
+        return None
+    shared = mutual_info_score(None, None, contingency=table)
+    by_chance = expected_mutual_information(scipy.sparse.csr_array(table), rows)
+    mean = (_entropy(table.sum(axis=0)) + _entropy(table.sum(axis=1))) / 2
+    purity = table.max(axis=1).sum() / rows
+    return Agreement(float(purity), float(shared / mean), float((shared - by_chance) / (mean - by_chance)), rows)
+
+
+def _contingency(counts: Mapping[tuple[int, str], int]) -> NDArray[np.int64]:
+    """Return int64 [clusters, known labels], without empty ones."""
+    seen = [(pair, count) for pair, count in counts.items() if count]
+    clusters, rows = np.unique([cluster for (cluster, _), _ in seen], return_inverse=True)
+    known, columns = np.unique([label for (_, label), _ in seen], return_inverse=True)
+    table = np.zeros((len(clusters), len(known)), np.int64)
+    table[rows, columns] = [count for _, count in seen]
+    return table
+
+
+def _entropy(sizes: NDArray[np.int64]) -> float:
+    shares = sizes / sizes.sum()
+    return float(-(shares * np.log(shares)).sum())

@@ -1,0 +1,75 @@
+"""Do the terms of a name belong together? Normalised pointwise mutual information over the records' own terms."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+Pair = tuple[str, str]
+"""Two terms in alphabetical order."""
+
+
+def pairs_of(terms: Iterable[str]) -> set[Pair]:
+    """Return every pair of distinct terms."""
+    return set(combinations(sorted(set(terms)), 2))
+
+
+@dataclass(frozen=True, slots=True)
+class TermPairs:
+    """Hold how many records were read, and in how many of them each term and each pair of terms stands."""
+
+    records: int = 0
+    terms: Counter[str] = field(default_factory=Counter)
+    pairs: Counter[Pair] = field(default_factory=Counter)
+
+    def merge(self, other: TermPairs) -> TermPairs:
+        """Return the counts of both sets of records together; exact, so in any grouping and order."""
+        return TermPairs(self.records + other.records, self.terms + other.terms, self.pairs + other.pairs)
+
+
+def count_pairs(records: Iterable[Collection[str]], names: Iterable[Sequence[str]]) -> TermPairs:
+    """Count the terms of some names, and their pairs within one name, over records; what no name holds takes no memory.
+
+    Args:
+        records: the terms of each record; a term that stands twice in a record counts once.
+        names: the terms of each name.
+    """
+    wanted = {pair for terms in names for pair in pairs_of(terms)}
+    known = {term for pair in wanted for term in pair}
+    n, terms, pairs = 0, Counter[str](), Counter[Pair]()
+    for record in records:
+        n += 1
+        present = known.intersection(record)
+        terms.update(present)
+        pairs.update(pairs_of(present) & wanted)
+    return TermPairs(n, terms, pairs)
+
+
+def npmi(terms: Sequence[str], counts: TermPairs) -> float | None:
+    """Return the mean NPMI of all pairs of a name's terms: -1 never together, 0 by chance, 1 never apart.
+
+    Bouma, "Normalized (Pointwise) Mutual Information in Collocation Extraction" (2009), as a measure of topics: Lau,
+    Newman and Baldwin, "Machine Reading Tea Leaves" (2014); a record is one window, as in the Boolean document of
+    Röder, Both and Hinneburg, "Exploring the Space of Topic Coherence Measures" (2015). A pair that never occurs has
+    its limit, -1. Pairs without a value (a term in no record, both in every record) are left out; None where none has.
+    """
+    scores = [score for pair in sorted(pairs_of(terms)) if (score := _npmi(pair, counts)) is not None]
+    return math.fsum(scores) / len(scores) if scores else None
+
+
+def _npmi(pair: Pair, counts: TermPairs) -> float | None:
+    first, second, together = counts.terms[pair[0]], counts.terms[pair[1]], counts.pairs[pair]
+    if not first or not second or together == counts.records:
+        return None
+    if not together:
+        return -1.0
+    return math.log(together * counts.records / (first * second)) / math.log(counts.records / together)
+
+
+def coherence(names: Iterable[Sequence[str]], counts: TermPairs) -> float | None:
+    """Return the mean NPMI of names, each weighing the same (Lau et al., 2014); None where no name has one."""
+    scores = [score for terms in names if (score := npmi(terms, counts)) is not None]
+    return math.fsum(scores) / len(scores) if scores else None
