@@ -68,6 +68,12 @@ def test_words_within_a_tag_are_terms_but_no_tags() -> None:
     assert found.tags == {"boardgame"}
 
 
+def test_a_function_word_that_repeats_the_title_is_no_tag() -> None:
+    found = record_terms(["I tried this game"], ["this", "tried", "game", "every", "the game"])
+    assert found.tags == {"tried", "game", "every", "thegame"}
+    assert "this" in found.texts
+
+
 def test_spellings_of_one_term_share_a_key() -> None:
     assert len({key_of(text) for text in ("mine craft", "Minecraft", "#mine-craft", "MINECRAFT!")}) == 1
     assert key_of("Música") == key_of("musica")
@@ -86,3 +92,4 @@ def test_any_text_gives_bounded_terms_with_keys(titles: list[str], tags: list[st
     assert all(2 <= len(key) <= MAX_TERM_CHARS and any(map(str.isalpha, key)) for key in found.texts)
     assert all("\n" not in text and text for text in found.texts.values())
     assert found.tags <= found.texts.keys()
+    assert all(key_of(text) == key for key, text in found.texts.items())

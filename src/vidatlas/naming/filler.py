@@ -21,7 +21,7 @@ watch neu neue neues nouveau nouvelle nova novo nueva nuevo лучшее луч�
 _QUALITY = "3d 4k 5k 8k 360 fhd full full_hd hd hdr high_quality hq qhd uhd"
 # Time.
 _TIME = """
-year years month months week weeks day days today tonight tomorrow yesterday
+year years month months week weeks day days hour hours minute minutes second seconds today tonight tomorrow yesterday
 january february march april june july august september october november december
 monday tuesday wednesday thursday friday saturday sunday
 """

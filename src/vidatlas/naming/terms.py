@@ -8,6 +8,8 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
+from vidatlas.naming.filler import function_words
+
 MAX_TERM_CHARS = 60
 MAX_PHRASE_WORDS = 3
 """Words of a phrase within a text; a whole tag may have more."""
@@ -24,7 +26,8 @@ class Terms(NamedTuple):
     texts: Mapping[str, str]
     """As written, folded and with single spaces."""
     tags: frozenset[str]
-    """Keys of those that the video has as a tag of their own."""
+    """Keys of those that the video has as a tag of their own. A function word of the title does not count as a tag:
+    some people make one of every word of it."""
 
 
 class _Signs(dict[int, str]):
@@ -44,14 +47,14 @@ _SIGNS = _Signs()
 def record_terms(words: Iterable[str], tags: Iterable[str]) -> Terms:
     """Return the distinct terms of one record, from its running texts and its tags."""
     texts: dict[str, str] = {}
-    alone = set()
     for text in words:
         for phrase in _phrases(text):
             texts |= _within(phrase)
+    running, alone = frozenset(texts), set()
     for tag in tags:
         whole, parts = _tag(tag)
         texts |= parts
-        if whole:
+        if whole and not (whole in running and texts[whole] in function_words()):
             alone.add(whole)
     return Terms(texts, frozenset(alone))
 
