@@ -64,7 +64,7 @@ def test_a_tally_counts_what_a_loop_counts(spec: RecordSpec) -> None:
             nearest = sorted((row["distance"], row["id"], row["title"] or "") for row in mine)
             assert one.exemplars[label] == nearest[: 4 * NAMING.exemplars]
             drawn = [
-                draw(row["id"], row["author"] or "id0", [row["title"]] if row["title"] else [], row["tags"])
+                draw(row["id"], row["author"] or "", [row["title"]] if row["title"] else [], row["tags"])
                 for row in mine
             ]
             assert one.sample[label] == sorted(drawn)[: NAMING.sample]
@@ -77,6 +77,15 @@ def test_a_stretch_of_rows_stands_in_for_an_author_that_is_not_known(spec: Recor
     for found in (tallied(data, spec, sampled), tallied(data, unnamed, sampled)):
         authors = Counter(video.author for video in found["g"].sample[0])
         assert sorted(authors.values()) == [2, STRETCH]
+
+
+def test_rows_without_author_among_others_with_one_are_of_one_author(spec: RecordSpec) -> None:
+    data = [
+        {**row, "author": "known" if at == 3 else None, "group": "g", "subcategory": 0}
+        for at, row in enumerate(rows(9))
+    ]
+    authors = Counter(video.author for video in tallied(data, spec, NamingSpec(sample=99))["g"].sample[0])
+    assert sorted(authors.values()) == [1, 8]
 
 
 def test_shards_merge_to_the_whole(spec: RecordSpec) -> None:

@@ -8,7 +8,7 @@ from functools import cache
 # What a video calls itself and its place.
 _VIDEO = """
 amp audio canal channel clip clipe clips com ep episode episodes http https music_video official_music_video part promo
-season short shorts tv video videoclip videos vidéo vidéos vídeo vídeos vevo www youtube youtuber youtubers yt
+records season short shorts tv video videoclip videos vidéo vidéos vídeo vídeos vevo www youtube youtuber youtubers yt
 видео видеоролик канал 動画 영상
 """
 # Asking for attention, and praise.
@@ -32,16 +32,23 @@ FILLER = frozenset(word.replace("_", "") for kind in (_VIDEO, _CALLS, _QUALITY, 
 
 
 @cache
-def function_words() -> frozenset[str]:
-    """Return the stop words of English (scikit-learn's) and of the 32 other languages of the package stop-words.
-
-    The package's English list is left out: it holds over a thousand words, "free" and "home" among them.
-    """
+def english_function_words() -> frozenset[str]:
+    """Return scikit-learn's stop words; the package's hold over a thousand, "free" and "home" among them."""
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    return frozenset(ENGLISH_STOP_WORDS)
+
+
+@cache
+def function_words() -> frozenset[str]:
+    """Return the stop words of English and of the 32 other languages of the package stop-words.
+
+    Some are subjects in another language ("car" is French, "cat" is Romanian), so they settle nothing by themselves.
+    """
     from stop_words import AVAILABLE_LANGUAGES, get_stop_words
 
     others = (get_stop_words(language) for language in AVAILABLE_LANGUAGES if language != "english")
-    return frozenset(ENGLISH_STOP_WORDS).union(*others)
+    return english_function_words().union(*others)
 
 
 def is_filler(key: str, text: str) -> bool:

@@ -13,7 +13,7 @@ from vidatlas.naming.spec import NamingSpec
 from vidatlas.naming.subjects import complementary, distinct_subjects
 
 UNNAMED = "unnamed"
-LEAST_SCORE = 0.15
+LEAST_SCORE = 0.25
 """Share of the best term's score that a term needs to be part of a name."""
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
-from vidatlas.naming.filler import function_words
+from vidatlas.naming.filler import english_function_words
 
 MAX_TERM_CHARS = 60
 MAX_PHRASE_WORDS = 3
@@ -26,7 +26,7 @@ class Terms(NamedTuple):
     texts: Mapping[str, str]
     """As written, folded and with single spaces."""
     tags: frozenset[str]
-    """Keys of those that the video has as a tag of their own. A function word of the title does not count as a tag:
+    """Keys of those that the video has as a tag of their own. An English function word of the title does not count:
     some people make one of every word of it."""
 
 
@@ -54,7 +54,7 @@ def record_terms(words: Iterable[str], tags: Iterable[str]) -> Terms:
     for tag in tags:
         whole, parts = _tag(tag)
         texts |= parts
-        if whole and not (whole in running and texts[whole] in function_words()):
+        if whole and not (whole in running and texts[whole] in english_function_words()):
             alone.add(whole)
     return Terms(texts, frozenset(alone))
 

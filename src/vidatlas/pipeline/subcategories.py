@@ -19,7 +19,7 @@ from vidatlas.types import Floats
 Exemplar = tuple[float, str, str]
 """Distance to the centroid, id, title."""
 STRETCH = 50
-"""Rows of a shard that count as one author where none is known: a crawl goes channel by channel."""
+"""Rows of a shard that count as one author where none of them names any: a crawl goes channel by channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def tally(table: pa.Table, assigned: Mapping[str, pa.Array], record: RecordSpec,
     """
     columns = {name: table[name].to_pylist() for name in record.stored()}
     ids, titles = columns["id"], columns[record.title]
-    authors = columns.get("author") or [None] * table.num_rows
+    authors = _authors(ids, columns.get("author"))
     labels, distances = assigned["subcategory"].to_pylist(), assigned["distance"].to_pylist()
     tallies: dict[str, Tally] = {}
     for row in range(table.num_rows):
@@ -86,12 +86,22 @@ def tally(table: pa.Table, assigned: Mapping[str, pa.Array], record: RecordSpec,
             columns[name][row] for name, field in record.fields.items() if not field.separator and columns[name][row]
         ]
         tags = [tag for name, field in record.fields.items() if field.separator for tag in columns[name][row]]
-        author = authors[row] or ids[row - row % STRETCH]
-        found.sample.setdefault(label, []).append(draw(ids[row], author, words, tags))
+        found.sample.setdefault(label, []).append(draw(ids[row], authors[row], words, tags))
         shown = titles[row] if isinstance(titles[row], str) else ", ".join(titles[row] or [])
         found.exemplars.setdefault(label, []).append((distances[row], ids[row], shown))
     empty = Tally(spec, Counter(), {}, {}, {})
     return {group: found.merge(empty) for group, found in tallies.items()}
+
+
+def _authors(ids: list[str], named: list[str | None] | None) -> list[str]:
+    """Return who published each row: its author; one for all unknown ones among known ones; else its stretch."""
+    named = named or [None] * len(ids)
+    authors: list[str] = []
+    for start in range(0, len(ids), STRETCH):
+        stretch = named[start : start + STRETCH]
+        unknown = "" if any(stretch) else ids[start]
+        authors += [author or unknown for author in stretch]
+    return authors
 
 
 def subcategory_table(
