@@ -140,6 +140,17 @@ def test_a_group_is_one_name_and_never_empty(value: Any, group: str) -> None:
     assert found.group == group
 
 
+@pytest.mark.parametrize(
+    ("value", "author"),
+    [("UC1", "UC1"), (" UC1 ", "UC1"), (17, "17"), (["UC1", "UC2"], "UC1"), ("U\x00C", "U C"), ("x" * 600, "x" * 512)]
+    + [(empty, "") for empty in (None, "", " ", [])],
+)
+def test_an_author_is_one_name_or_unknown(value: Any, author: str) -> None:
+    found = parse_row({"id": "a", "title": "t", "channel": value}, SPEC.model_copy(update={"author": "channel"}))
+    assert isinstance(found, Record)
+    assert found.author == author
+
+
 def test_the_title_shown_is_the_title_field_or_nothing() -> None:
     assert parse({"id": "a", "title": "t", "tags": "x"}) == Record("a", UNGROUPED, "t", (("t",), ("x",)))
     assert parse({"id": "a", "tags": "x"}) == Record("a", UNGROUPED, "", ((), ("x",)))
@@ -180,6 +191,15 @@ def test_a_specification_that_contradicts_itself_is_refused() -> None:
         RecordSpec(id="id", title="title", fields={"title": field, "embedding": field})
     with pytest.raises(ValidationError, match="greater than 0"):
         TextField(column="title", weight=0)
+
+
+def test_the_author_may_be_absent_from_the_input_and_is_stored_where_it_is_named() -> None:
+    named = SPEC.model_copy(update={"author": "channel"})
+    assert named.columns() == SPEC.columns()
+    assert named.stored() == ["id", "group", "author", "title", "tags"]
+    assert SPEC.stored() == ["id", "group", "title", "tags"]
+    with pytest.raises(ValidationError, match="cannot be called author"):
+        RecordSpec(id="id", title="author", fields={"author": TextField(column="title", weight=1)})
 
 
 def test_columns_are_named_once() -> None:

@@ -37,6 +37,9 @@ class RecordSpec(BaseModel):
 
     id: str
     group: str | None = None
+    author: str | None = None
+    """The column that tells who published a record, such as a channel's id: what only one of them says is no name of a
+    subcategory. It may be absent from the input; names are then less sure to be free of channels' names."""
     title: str
     """The field (not the column) whose text is shown wherever the record is listed."""
     fields: Annotated[dict[str, TextField], Field(min_length=1)]
@@ -45,15 +48,19 @@ class RecordSpec(BaseModel):
     def _title_is_a_field(self) -> RecordSpec:
         if self.title not in self.fields:
             raise ValueError(f"title names the field {self.title!r}, but the fields are {', '.join(self.fields)}")
-        reserved = {"id", "group", "embedding"} & self.fields.keys()
+        reserved = {"id", "group", "author", "embedding"} & self.fields.keys()
         if reserved:
             raise ValueError(f"a field cannot be called {', '.join(sorted(reserved))}: that is a column of the atlas")
         return self
 
     def columns(self) -> list[str]:
-        """Return the input columns this specification reads."""
+        """Return the input columns that must be there; the author's may be absent."""
         group = [self.group] if self.group else []
         return list(dict.fromkeys([self.id, *group, *(field.column for field in self.fields.values())]))
+
+    def stored(self) -> list[str]:
+        """Return the columns of the atlas that hold what was read of a record."""
+        return ["id", "group", *(["author"] if self.author else []), *self.fields]
 
 
 def parse_line(line: bytes) -> dict[str, Any] | Reason:
@@ -89,7 +96,9 @@ def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
         texts.append(found)
     if not any(texts):
         return Reason.NO_TEXT
-    return Record(key, _group(row.get(spec.group)) if spec.group else UNGROUPED, title, tuple(texts))
+    group = _label(row.get(spec.group)) if spec.group else ""
+    author = _label(row.get(spec.author)) if spec.author else ""
+    return Record(key, group or UNGROUPED, title, tuple(texts), author)
 
 
 def _identifier(value: Any) -> str | Reason:
@@ -102,11 +111,11 @@ def _identifier(value: Any) -> str | Reason:
     return value
 
 
-def _group(value: Any) -> str:
+def _label(value: Any) -> str:
+    """Return a group's or an author's name; empty where there is none."""
     if isinstance(value, list):
         value = value[0] if value else None
-    text = "" if value is None else _clean(str(value)).strip()[:MAX_ID_CHARS]
-    return text or UNGROUPED
+    return "" if value is None else _clean(str(value)).strip()[:MAX_ID_CHARS]
 
 
 def _clean(text: str) -> str:

@@ -96,6 +96,8 @@ class Record:
     title: str
     texts: tuple[tuple[str, ...], ...]
     """One tuple of texts per field, in the order of the recipe; empty where the field is absent."""
+    author: str = ""
+    """Who published it; empty where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

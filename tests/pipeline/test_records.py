@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +19,7 @@ from vidatlas.fields import RecordSpec
 from vidatlas.parts import PlanSpec, duplicate_rows, plan_part
 from vidatlas.pipeline.records import RAW_CHARS, kept, read_shard, rejected, schema, texts_of
 from vidatlas.pipeline.shards import descriptors
+from vidatlas.pipeline.vectors import embedding_table
 from vidatlas.sources.lines import MAX_LINE
 from vidatlas.types import Reason
 
@@ -126,7 +128,21 @@ def test_a_table_of_rows_has_one_schema_and_names_its_shard(
     names = [table.schema.metadata[b"shard"].decode() for table in tables]
     assert [name.rsplit("-", 1)[1] for name in names] == ["00000", "00001"]
     assert [table.schema.metadata[b"rows"] for table in tables] == [b"3", b"3"]
-    assert kept(tables[1]).column_names == ["line", "id", "group", "title", "tags"]
+    assert kept(tables[1]).column_names == ["line", "id", "group", "author", "title", "tags"]
+
+
+def test_the_author_goes_with_the_record_into_the_embeddings(tmp_path: Path, spec: RecordSpec) -> None:
+    path = tmp_path / "videos.jsonl"
+    path.write_text(
+        '{"display_id": "a", "title": "t", "tags": "x", "categories": "c", "channel_id": "UC1"}\n'
+        '{"display_id": "b", "title": "t", "tags": null, "categories": "c", "channel_id": null}\n'
+    )
+    (rows,) = read(path, spec, 10)
+    table = embedding_table(kept(rows), spec, np.zeros((2, 4), np.float32))
+    assert table.column_names == ["id", "group", "author", "title", "tags", "embedding"]
+    assert table["author"].to_pylist() == ["UC1", None]
+    (rows,) = read(path, spec.model_copy(update={"author": None}), 10)
+    assert "author" not in rows.column_names
 
 
 @pytest.mark.parametrize("chunks", [0, 1, 3])

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pytest
 
 from vidatlas.fields import RecordSpec
-from vidatlas.naming import NamingSpec
-from vidatlas.pipeline.subcategories import SUBCATEGORIES, Tally, subcategory_table, tally
+from vidatlas.naming import NamingSpec, draw
+from vidatlas.pipeline.subcategories import STRETCH, SUBCATEGORIES, Tally, subcategory_table, tally
 from vidatlas.quality import Silhouette
 
-NAMING = NamingSpec(exemplars=2)
+NAMING = NamingSpec(exemplars=2, sample=8)
 Row = dict[str, Any]
 
 
@@ -28,6 +28,7 @@ def rows(count: int, seed: int = 0) -> list[Row]:
         {
             "id": f"id{number}",
             "group": rng.choice(["Games", "Music"]),
+            "author": f"channel {number % 5}" if number % 3 else None,
             "title": f"{rng.choice(words)} {rng.choice(words)} {number // 3}" if number % 7 else None,
             "tags": rng.sample(words, 2),
             "subcategory": rng.randrange(3),
@@ -37,10 +38,10 @@ def rows(count: int, seed: int = 0) -> list[Row]:
     ]
 
 
-def tallied(data: list[Row], spec: RecordSpec) -> dict[str, Tally]:
-    table = pa.table({name: [row[name] for row in data] for name in ("id", "group", "title", "tags")})
+def tallied(data: list[Row], spec: RecordSpec, naming: NamingSpec = NAMING) -> dict[str, Tally]:
+    table = pa.table({name: [row[name] for row in data] for name in spec.stored()})
     assigned = {name: pa.array([row[name] for row in data]) for name in ("subcategory", "distance")}
-    return tally(table, assigned, spec, NAMING)
+    return tally(table, assigned, spec, naming)
 
 
 def merged(found: list[Mapping[str, Tally]]) -> dict[str, Tally]:
@@ -52,7 +53,7 @@ def merged(found: list[Mapping[str, Tally]]) -> dict[str, Tally]:
 
 
 def test_a_tally_counts_what_a_loop_counts(spec: RecordSpec) -> None:
-    data = rows(60)
+    data = rows(50)
     found = tallied(data, spec)
     for group, one in found.items():
         inside = [row for row in data if row["group"] == group]
@@ -62,12 +63,33 @@ def test_a_tally_counts_what_a_loop_counts(spec: RecordSpec) -> None:
             assert one.distances[label] == pytest.approx(sum(row["distance"] for row in mine))
             nearest = sorted((row["distance"], row["id"], row["title"] or "") for row in mine)
             assert one.exemplars[label] == nearest[: 4 * NAMING.exemplars]
-            piano = [row for row in mine if "piano" in (row["title"] or "").split() or "piano" in row["tags"]]
-            assert one.terms[label]["piano"] == len(piano)
+            drawn = [
+                draw(row["id"], row["author"] or "", [row["title"]] if row["title"] else [], row["tags"])
+                for row in mine
+            ]
+            assert one.sample[label] == sorted(drawn)[: NAMING.sample]
+
+
+def test_a_stretch_of_rows_stands_in_for_an_author_that_is_not_known(spec: RecordSpec) -> None:
+    data = [{**row, "author": None, "group": "g", "subcategory": 0} for row in rows(STRETCH + 2)]
+    unnamed = spec.model_copy(update={"author": None})
+    sampled = NamingSpec(sample=1_000)
+    for found in (tallied(data, spec, sampled), tallied(data, unnamed, sampled)):
+        authors = Counter(video.author for video in found["g"].sample[0])
+        assert sorted(authors.values()) == [2, STRETCH]
+
+
+def test_rows_without_author_among_others_with_one_are_of_one_author(spec: RecordSpec) -> None:
+    data = [
+        {**row, "author": "known" if at == 3 else None, "group": "g", "subcategory": 0}
+        for at, row in enumerate(rows(9))
+    ]
+    authors = Counter(video.author for video in tallied(data, spec, NamingSpec(sample=99))["g"].sample[0])
+    assert sorted(authors.values()) == [1, 8]
 
 
 def test_shards_merge_to_the_whole(spec: RecordSpec) -> None:
-    data = rows(90)
+    data = [{**row, "author": row["author"] or "channel"} for row in rows(90)]
     whole = tallied(data, spec)
     parts = [tallied(data[at : at + 30], spec) for at in (0, 30, 60)]
     assert merged(parts) == whole
@@ -102,7 +124,15 @@ def test_the_table_adds_up_and_lists_the_nearest(spec: RecordSpec) -> None:
 def test_exemplars_do_not_repeat_a_title(spec: RecordSpec) -> None:
     titles = ["Same", "same ", "SAME", "Other", "Third"]
     data = [
-        {"id": str(at), "group": "g", "title": title, "tags": [], "subcategory": 0, "distance": float(at)}
+        {
+            "id": str(at),
+            "group": "g",
+            "author": "a",
+            "title": title,
+            "tags": [],
+            "subcategory": 0,
+            "distance": float(at),
+        }
         for at, title in enumerate(titles)
     ]
     (row,) = subcategory_table({"g": fit({})}, tallied(data, spec), NAMING).to_pylist()
@@ -110,11 +140,15 @@ def test_exemplars_do_not_repeat_a_title(spec: RecordSpec) -> None:
 
 
 def test_no_exemplars_are_listed_where_none_are_wanted(spec: RecordSpec) -> None:
-    data = rows(10)
-    table = pa.table({name: [row[name] for row in data] for name in ("id", "group", "title", "tags")})
-    assigned = {name: pa.array([row[name] for row in data]) for name in ("subcategory", "distance")}
     naming = NamingSpec(exemplars=0)
-    found = subcategory_table(
-        {"Games": fit({}), "Music": fit({})}, tally(table, assigned, spec, naming), naming
-    ).to_pylist()
+    tallies = tallied(rows(10), spec, naming)
+    found = subcategory_table({"Games": fit({}), "Music": fit({})}, tallies, naming).to_pylist()
     assert all(row["exemplars"] == [] for row in found)
+
+
+def test_names_come_from_the_terms_and_are_the_same_whoever_counts(spec: RecordSpec) -> None:
+    fits, tallies = {"Games": fit({}), "Music": fit({})}, tallied(rows(80), spec)
+    table = subcategory_table(fits, tallies, NAMING)
+    assert subcategory_table(fits, tallies, NAMING, lambda *args: iter(list(map(*args)))) == table
+    for row in table.to_pylist():
+        assert set(row["name"].split(" · ")) <= {*row["terms"], "unnamed"}

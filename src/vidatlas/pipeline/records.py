@@ -19,10 +19,9 @@ RAW_CHARS = 200
 
 
 def schema(spec: RecordSpec) -> pa.Schema:
-    """Return the schema of rows: line number, id, group, a list of texts per field, a reject's reason and line."""
-    fields = [(name, pa.list_(pa.string())) for name in spec.fields]
-    head = [("line", pa.int64()), ("id", pa.string()), ("group", pa.string())]
-    return pa.schema([*head, *fields, ("reason", pa.string()), ("raw", pa.string())])
+    """Return the schema of rows: line number, what is stored of a record, a reject's reason and line."""
+    stored = [(name, pa.list_(pa.string()) if name in spec.fields else pa.string()) for name in spec.stored()]
+    return pa.schema([("line", pa.int64()), *stored, ("reason", pa.string()), ("raw", pa.string())])
 
 
 def read_shard(shard: Shard, spec: RecordSpec) -> pa.Table:
@@ -52,7 +51,8 @@ def _parse(line: bytes | None, spec: RecordSpec) -> Record | Reason:
 def _row(number: int, line: bytes | None, parsed: Record | Reason, spec: RecordSpec) -> dict[str, Any]:
     if isinstance(parsed, Record):
         texts = dict(zip(spec.fields, parsed.texts, strict=True))
-        return {"line": number, "id": parsed.id, "group": parsed.group, **texts}
+        author = {"author": parsed.author or None} if spec.author else {}
+        return {"line": number, "id": parsed.id, "group": parsed.group, **author, **texts}
     raw = (line or b"")[: 4 * RAW_CHARS].decode("utf-8", "backslashreplace")[:RAW_CHARS]
     return {"line": number, "reason": str(parsed), "raw": raw}
 

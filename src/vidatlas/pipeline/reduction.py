@@ -112,7 +112,7 @@ def _reduce(
         files |= written
         for group, counted in found.items():
             tallies[group] = tallies[group].merge(counted) if group in tallies else counted
-    table = subcategory_table({found.group: found for found in fits}, tallies, spec.naming)
+    table = subcategory_table({found.group: found for found in fits}, tallies, spec.naming, runner.map)
     files |= store.put(layout.SUBCATEGORIES, to_parquet(table))
     metrics = _metrics(recipe, pca, moments, fits)
     files |= store.put(layout.METRICS, to_json(metrics))
@@ -213,9 +213,8 @@ def _assign_block(atlas: str, recipe: Json, block: list[SealedShard]) -> tuple[F
     centroids = load_centroids(store)
     files: Files = {}
     tallies: dict[str, Tally] = {}
-    texts = ["id", "group", *parsed.record.fields]
     for shard, facts in block:
-        table = read_embeddings(store, shard, facts, texts)
+        table = read_embeddings(store, shard, facts, parsed.record.stored())
         assigned = _assign_shard(store, shard, table.num_rows, centroids)
         columns = {"id": table["id"], "group": table["group"], **assigned}
         files |= store.put(layout.assignments(shard), to_parquet(pa.table(columns)))

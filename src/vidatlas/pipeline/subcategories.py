@@ -12,37 +12,41 @@ import numpy as np
 import pyarrow as pa
 
 from vidatlas.fields import RecordSpec
-from vidatlas.naming import NamingSpec, choose_names, most_common, record_terms, score_terms
+from vidatlas.naming import Drawn, Map, Name, NamingSpec, draw, merge, name_groups
 from vidatlas.quality import Silhouette
 from vidatlas.types import Floats
 
 Exemplar = tuple[float, str, str]
 """Distance to the centroid, id, title."""
+STRETCH = 50
+"""Rows of a shard that count as one author where none of them names any: a crawl goes channel by channel."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Hold, per subcategory of one group: its rows, their summed distances, their terms, the nearest of them."""
+    """Hold, per subcategory of one group: its rows, their summed distances, a sample of them, the nearest of them."""
 
+    spec: NamingSpec
     sizes: Counter[int]
     distances: dict[int, float]
-    terms: dict[int, Counter[str]]
+    sample: dict[int, list[Drawn]]
     exemplars: dict[int, list[Exemplar]]
-    kept: int
-    """Exemplars kept for each subcategory; titles repeat, so more than are shown."""
 
     def merge(self, other: Tally) -> Tally:
-        """Return the tally of both sets of rows; counts are pruned to a bounded size."""
+        """Return the tally of both sets of rows; what is kept of a subcategory has a bounded size."""
         labels = sorted({*self.sizes, *other.sizes})
-        terms = {
-            label: most_common(self.terms.get(label, Counter()) + other.terms.get(label, Counter())) for label in labels
+        sample = {
+            label: merge(self.sample.get(label, []), other.sample.get(label, []), self.spec.sample) for label in labels
         }
+        # Titles repeat, so more exemplars are kept than are shown.
         exemplars = {
-            label: heapq.nsmallest(self.kept, self.exemplars.get(label, []) + other.exemplars.get(label, []))
+            label: heapq.nsmallest(
+                4 * self.spec.exemplars, self.exemplars.get(label, []) + other.exemplars.get(label, [])
+            )
             for label in labels
         }
         distances = {label: self.distances.get(label, 0.0) + other.distances.get(label, 0.0) for label in labels}
-        return Tally(self.sizes + other.sizes, distances, terms, exemplars, self.kept)
+        return Tally(self.spec, self.sizes + other.sizes, distances, sample, exemplars)
 
 
 class Fit(Protocol):
@@ -63,55 +67,70 @@ def tally(table: pa.Table, assigned: Mapping[str, pa.Array], record: RecordSpec,
     """Return the tally of each group in one shard.
 
     Args:
-        table: the shard's ids, groups and texts.
+        table: the shard's ids, groups, authors if the recipe names them, and texts.
         assigned: subcategory and distance of each row.
         record: which fields hold running text and which hold lists of tags.
-        spec: how many exemplars will be shown.
+        spec: how many rows are kept for names and as exemplars.
     """
-    columns = {name: table[name].to_pylist() for name in ("id", "group", *record.fields)}
+    columns = {name: table[name].to_pylist() for name in record.stored()}
+    ids, titles = columns["id"], columns[record.title]
+    authors = _authors(ids, columns.get("author"))
     labels, distances = assigned["subcategory"].to_pylist(), assigned["distance"].to_pylist()
-    titles = columns[record.title]
-    kept = 4 * spec.exemplars
     tallies: dict[str, Tally] = {}
     for row in range(table.num_rows):
-        found = tallies.setdefault(columns["group"][row], Tally(Counter(), {}, {}, {}, kept))
+        found = tallies.setdefault(columns["group"][row], Tally(spec, Counter(), {}, {}, {}))
         label = labels[row]
         found.sizes[label] += 1
         found.distances[label] = found.distances.get(label, 0.0) + distances[row]
         words = [
             columns[name][row] for name, field in record.fields.items() if not field.separator and columns[name][row]
         ]
-        phrases = [tag for name, field in record.fields.items() if field.separator for tag in columns[name][row]]
-        found.terms.setdefault(label, Counter()).update(record_terms(words, phrases))
+        tags = [tag for name, field in record.fields.items() if field.separator for tag in columns[name][row]]
+        found.sample.setdefault(label, []).append(draw(ids[row], authors[row], words, tags))
         shown = titles[row] if isinstance(titles[row], str) else ", ".join(titles[row] or [])
-        found.exemplars.setdefault(label, []).append((distances[row], columns["id"][row], shown))
-    empty = Tally(Counter(), {}, {}, {}, kept)
+        found.exemplars.setdefault(label, []).append((distances[row], ids[row], shown))
+    empty = Tally(spec, Counter(), {}, {}, {})
     return {group: found.merge(empty) for group, found in tallies.items()}
 
 
-def subcategory_table(fits: Mapping[str, Fit], tallies: Mapping[str, Tally], spec: NamingSpec) -> pa.Table:
+def _authors(ids: list[str], named: list[str | None] | None) -> list[str]:
+    """Return who published each row: its author; one for all unknown ones among known ones; else its stretch."""
+    named = named or [None] * len(ids)
+    authors: list[str] = []
+    for start in range(0, len(ids), STRETCH):
+        stretch = named[start : start + STRETCH]
+        unknown = "" if any(stretch) else ids[start]
+        authors += [author or unknown for author in stretch]
+    return authors
+
+
+def subcategory_table(
+    fits: Mapping[str, Fit], tallies: Mapping[str, Tally], spec: NamingSpec, each: Map = map
+) -> pa.Table:
     """Return one row per subcategory: group, number, name, size, share, terms, exemplars, silhouette, mean distance."""
     rows: list[dict[str, Any]] = []
-    for group in sorted(tallies):
+    samples = {
+        group: {label: (found.sample[label], found.sizes[label]) for label in sorted(found.sizes)}
+        for group, found in sorted(tallies.items())
+    }
+    for group, names in name_groups(samples, spec, each).items():
         found, fit = tallies[group], fits[group]
-        scored = score_terms({label: found.terms.get(label, Counter()) for label in found.sizes}, found.sizes)
-        names = choose_names(scored, found.sizes, spec.name_terms)
         for label in sorted(found.sizes):
-            rows.append(_row(group, label, names[label], found, scored[label][: spec.terms]) | _quality(fit, label))
+            rows.append(_row(group, label, names[label], found) | _quality(fit, label))
             rows[-1]["exemplars"], rows[-1]["exemplar_titles"] = _distinct(found.exemplars[label], spec.exemplars)
     return pa.Table.from_pylist(rows, schema=SUBCATEGORIES)
 
 
-def _row(group: str, label: int, name: str, found: Tally, terms: list[tuple[str, float]]) -> dict[str, Any]:
+def _row(group: str, label: int, name: Name, found: Tally) -> dict[str, Any]:
     size = found.sizes[label]
     return {
         "group": group,
         "subcategory": label,
-        "name": name,
+        "name": name.text,
         "size": size,
         "share": size / found.sizes.total(),
-        "terms": [term for term, _ in terms],
-        "scores": [score for _, score in terms],
+        "terms": list(name.terms),
+        "scores": list(name.scores),
         "mean_distance": float(np.float32(found.distances[label] / size)),
     }
 

@@ -31,8 +31,8 @@ def vectors_of(records: pa.Table, recipe: Recipe, encoder: Encoder, stats: Encod
 
 
 def embedding_table(records: pa.Table, spec: RecordSpec, vectors: Floats) -> pa.Table:
-    """Return the table that a shard of embeddings holds: id, group, the fields' texts, embedding as float16."""
-    columns: dict[str, Any] = {"id": records["id"], "group": records["group"]}
+    """Return what a shard of embeddings holds: id, group, author if named, the fields' texts, embedding as float16."""
+    columns: dict[str, Any] = {name: records[name] for name in spec.stored() if name not in spec.fields}
     for name, field in spec.fields.items():
         texts = texts_of(records, name)
         columns[name] = (

@@ -1,0 +1,97 @@
+"""How often, and by how many authors, the terms of one subcategory are used."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from vidatlas.naming.draw import Drawn
+from vidatlas.naming.terms import Terms, record_terms
+
+LEAST_SHARE = 0.02
+"""Share of the videos that must hold a term, and two of them where there are five or more."""
+MOST_TERMS = 300
+"""Terms of a subcategory that are looked at, the most frequent ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """Hold what is known of one term in one subcategory."""
+
+    key: str
+    text: str
+    """The way it is written by most, or by half as many in more words: "star wars" reads better than "starwars"."""
+    videos: int
+    """Set of the sample's videos that hold it, a bit each."""
+    authors: int
+    tagged: int
+    """Authors who use it in a video that has tags."""
+    alone: int
+    """Authors who use it as a tag of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Hold the terms of one subcategory, by falling frequency."""
+
+    size: int
+    """Videos of the subcategory."""
+    sample: int
+    """Those that were read."""
+    authors: int
+    """Authors of those."""
+    terms: Sequence[Term]
+
+
+def count(drawn: Sequence[Drawn], size: int) -> Counted:
+    """Return the terms that a fair share of a subcategory's sample holds.
+
+    Args:
+        drawn: the sample.
+        size: how many videos the subcategory has.
+    """
+    found = [record_terms(video.words.split("\n"), video.tags.split("\n")) for video in drawn]
+    frequent = _frequent(found)
+    uses: dict[str, _Use] = {key: _Use() for key in frequent}
+    for number, (video, terms) in enumerate(zip(drawn, found, strict=True)):
+        for key in terms.texts.keys() & uses.keys():
+            uses[key].add(number, video, terms.texts[key], key in terms.tags)
+    authors = len({video.author for video in drawn})
+    return Counted(size, len(drawn), authors, [use.term(key) for key, use in uses.items()])
+
+
+def _frequent(found: Iterable[Terms]) -> list[str]:
+    records, counts = 0, Counter[str]()
+    for terms in found:
+        records += 1
+        counts.update(terms.texts.keys())
+    least = max(2 if records >= 5 else 1, LEAST_SHARE * records)
+    frequent = [(-count, key) for key, count in counts.items() if count >= least]
+    return [key for _, key in sorted(frequent)[:MOST_TERMS]]
+
+
+class _Use:
+    """Collect the uses of one term."""
+
+    def __init__(self) -> None:
+        self._videos = 0
+        self._texts: defaultdict[str, int] = defaultdict(int)
+        self._authors: set[int] = set()
+        self._tagged: set[int] = set()
+        self._alone: set[int] = set()
+
+    def add(self, number: int, video: Drawn, text: str, alone: bool) -> None:
+        self._videos |= 1 << number
+        self._texts[text] += 1
+        self._authors.add(video.author)
+        if video.tags:
+            self._tagged.add(video.author)
+        if alone:
+            self._alone.add(video.author)
+
+    def term(self, key: str) -> Term:
+        usual = max(self._texts.values())
+        texts = (text for text, count in self._texts.items() if 2 * count >= usual)
+        text = min(texts, key=lambda text: (-text.count(" "), -self._texts[text], text))
+        return Term(key, text, self._videos, len(self._authors), len(self._tagged), len(self._alone))
