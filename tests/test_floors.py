@@ -18,7 +18,7 @@ FLOORS = (
     {"types"},
     {"folder", "stderr"},
     {"fields", "sources", "store"},
-    {"lock", "parts", "encode", "reducers", "naming", "quality", "coherence", "views", "sample"},
+    {"lock", "parts", "encode", "reducers", "naming", "quality", "views", "sample"},
     {"recipe", "recipes"},
     {"pipeline"},
     {"runners"},

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -106,3 +107,15 @@ def test_names_do_not_depend_on_the_hash_seed() -> None:
         for seed in ("1", "2", "3")
     }
     assert len(outputs) == 1
+
+
+def test_the_coherence_of_a_name_is_measured_over_all_siblings(sample: Sample) -> None:
+    often = sample(("", "lego,train"), ("", "lego"), times=2)
+    apart = sample(("", "yoga"), ("", "piano"), times=2)
+    names = name_groups({"Group": {0: (often, 4), 1: (apart, 4)}}, SPEC)["Group"]
+    # Of eight videos four hold one, two the other, two both: log 2 / log 4.
+    assert set(names[0].terms) == {"lego", "train"}
+    assert names[0].coherence == pytest.approx(0.5)
+    assert names[1].coherence == -1
+    alone = name_groups({"Group": {0: (sample(("", "lego"), times=4), 4)}}, SPEC)["Group"]
+    assert alone[0].coherence is None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from vidatlas.naming.coherence import TermPairs, count_pairs, npmi
 from vidatlas.naming.counts import Counted, count
 from vidatlas.naming.draw import Drawn
 from vidatlas.naming.scores import Scored, Usage, score
 from vidatlas.naming.spec import NamingSpec
 from vidatlas.naming.subjects import complementary, distinct_subjects
+from vidatlas.naming.terms import key_of, record_terms
 
 UNNAMED = "unnamed"
 LEAST_SCORE = 0.25
@@ -24,6 +26,8 @@ class Name:
     text: str
     terms: tuple[str, ...]
     scores: tuple[float, ...]
+    coherence: float | None = None
+    """Mean NPMI of the terms over the group's samples: 1 never apart, 0 by chance, -1 never together."""
 
 
 Siblings = Mapping[int, tuple[Sequence[Drawn], int]]
@@ -39,7 +43,9 @@ def name_groups(groups: Mapping[str, Siblings], spec: NamingSpec, each: Map = ma
     """
     counted: dict[str, dict[int, Counted]] = dict(zip(groups, each(_count, groups.values()), strict=True))
     usage = Usage(one for siblings in counted.values() for one in siblings.values())
-    return {group: _name_siblings(score(group, siblings, usage), siblings, spec) for group, siblings in counted.items()}
+    names = {group: _name_siblings(score(group, inside, usage), inside, spec) for group, inside in counted.items()}
+    jobs = [(siblings, names[group]) for group, siblings in groups.items()]
+    return dict(zip(groups, each(_with_coherence, jobs), strict=True))
 
 
 def _count(siblings: Siblings) -> dict[int, Counted]:
@@ -58,6 +64,17 @@ def _name_siblings(
         used.add(text)
         names[label] = Name(text, tuple(one.term.text for one in subjects), tuple(one.score for one in subjects))
     return names
+
+
+def _with_coherence(job: tuple[Siblings, Mapping[int, Name]]) -> dict[int, Name]:
+    """Add to each name of one group how well its terms belong together, in all samples of the group."""
+    siblings, names = job
+    keys = {label: [key_of(term) for term in name.terms] for label, name in names.items()}
+    counts = TermPairs()
+    for drawn, size in siblings.values():
+        terms = (record_terms(video.words.split("\n"), video.tags.split("\n")).texts.keys() for video in drawn)
+        counts = counts.merge(count_pairs(terms, keys.values()).scaled(size / len(drawn)))
+    return {label: replace(name, coherence=npmi(keys[label], counts)) for label, name in names.items()}
 
 
 def _lengths(subjects: Sequence[Scored], name_terms: int) -> list[str]:

@@ -131,6 +131,7 @@ def _row(group: str, label: int, name: Name, found: Tally) -> dict[str, Any]:
         "share": size / found.sizes.total(),
         "terms": list(name.terms),
         "scores": list(name.scores),
+        "coherence": name.coherence,
         "mean_distance": float(np.float32(found.distances[label] / size)),
     }
 
@@ -158,6 +159,7 @@ SUBCATEGORIES = pa.schema(
         ("share", pa.float64()),
         ("terms", pa.list_(pa.string())),
         ("scores", pa.list_(pa.float64())),
+        ("coherence", pa.float64()),
         ("mean_distance", pa.float32()),
         ("silhouette", pa.float64()),
         ("exemplars", pa.list_(pa.string())),

@@ -25,6 +25,12 @@ class TermPairs:
     terms: Counter[str] = field(default_factory=Counter)
     pairs: Counter[Pair] = field(default_factory=Counter)
 
+    def scaled(self, factor: float) -> TermPairs:
+        """Return the counts of so many times the records, rounded: what a sample says of all it was drawn from."""
+        terms = Counter({term: round(factor * count) for term, count in self.terms.items()})
+        pairs = Counter({pair: round(factor * count) for pair, count in self.pairs.items()})
+        return TermPairs(round(factor * self.records), terms, pairs)
+
     def merge(self, other: TermPairs) -> TermPairs:
         """Return the counts of both sets of records together; exact, so in any grouping and order."""
         return TermPairs(self.records + other.records, self.terms + other.terms, self.pairs + other.pairs)

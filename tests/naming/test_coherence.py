@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidatlas.coherence import TermPairs, coherence, count_pairs, npmi, pairs_of
+from vidatlas.naming.coherence import TermPairs, coherence, count_pairs, npmi, pairs_of
 
 # Eight records: lego in 4, city in 4, both in 3; train in 2, always with lego and never with yoga.
 RECORDS = [
@@ -95,3 +95,8 @@ def test_npmi_is_between_its_limits_and_never_nan(records: list[set[str]]) -> No
     assert counts.pairs == brute
     score = npmi(name, counts)
     assert score is None or -1.0 <= score <= 1.0 + 1e-9
+
+
+def test_a_sample_speaks_for_all_it_was_drawn_from() -> None:
+    counts = TermPairs(4, Counter({"a": 2, "b": 1}), Counter({("a", "b"): 1}))
+    assert counts.scaled(2.5) == TermPairs(10, Counter({"a": 5, "b": 2}), Counter({("a", "b"): 2}))
