@@ -42,6 +42,9 @@ Gpus_ = Annotated[
     float | None, typer.Option(min=0, help="GPUs of each actor, fractions allowed; by default one where there is any.")
 ]
 MaxRejects_ = Annotated[float, typer.Option(min=0, max=1, help="Largest share of rows that may be unusable.")]
+Backend_ = Annotated[
+    str | None, typer.Option(help="k-means by sklearn, torch or cuml; by default the best for the hardware.")
+]
 TakeOver_ = Annotated[bool, typer.Option("--take-over", help="Take the atlas from a run that is gone for certain.")]
 
 
@@ -60,12 +63,13 @@ def run(
     gpus: Gpus_ = None,
     max_rejects: MaxRejects_ = 0.01,
     take_over: TakeOver_ = False,
+    backend: Backend_ = None,
 ) -> None:
     """Plan, embed, reduce and publish: from JSONL to named subcategories.
 
     Example: vidatlas run youniverse yt_metadata_en.jsonl.gz atlas/
     """
-    options = read_options(runner, address, actors, threads, gpus, max_rejects, take_over)
+    options = read_options(runner, address, actors, threads, gpus, max_rejects, take_over, backend)
     run_job(read_recipe(recipe, set_, limit), inputs, atlas, options, "plan" if dry_run else "publish")
 
 
@@ -118,7 +122,9 @@ def reduce(
     set_: Set_ = None,
     runner: Runner_ = "ray",
     address: Address_ = None,
+    gpus: Gpus_ = None,
     take_over: TakeOver_ = False,
+    backend: Backend_ = None,
 ) -> None:
     """Find the subcategories of an embedded atlas: principal components, k-means in each category, names.
 
@@ -127,7 +133,7 @@ def reduce(
     from vidatlas.progress import Reporter
     from vidatlas.runners import verbs
 
-    options = read_options(runner, address, None, 1, None, 0.01, take_over)
+    options = read_options(runner, address, None, 1, gpus, 0.01, take_over, backend)
     with quiet_libraries(atlas), Reporter(atlas, console) as reporter:
         verbs.reduce(atlas, read_settings(set_), options, reporter)
     show_next(f"vidatlas publish {atlas}")

@@ -35,13 +35,17 @@ def read_options(
     gpus: float | None,
     max_rejects: float,
     take_over: bool,
+    backend: str | None = None,
 ) -> Any:
     """Return the options of a run."""
+    from vidatlas.reducers.backend import BACKENDS
     from vidatlas.runners.verbs import Options
 
     if runner not in ("ray", "serial"):
         raise UsageError(f"--runner {runner}: choose ray or serial.")
-    return Options(runner, address, _range(actors), threads, gpus, max_rejects, take_over)  # type: ignore[arg-type]
+    if backend not in (None, *BACKENDS):
+        raise UsageError(f"--backend {backend}: choose one of {', '.join(BACKENDS)}.")
+    return Options(runner, address, _range(actors), threads, gpus, max_rejects, take_over, backend)  # type: ignore[arg-type]
 
 
 def _range(text: str | None) -> tuple[int, int] | None:

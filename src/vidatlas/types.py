@@ -229,8 +229,8 @@ class Encoder(Protocol):
 class Runner(Protocol):
     """Run pure functions over many items, here or on a cluster."""
 
-    def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-        """Yield ``function(item)`` for every item, in the order of the items."""
+    def map(self, function: Callable[[T], R], items: Iterable[T], gpus: bool = False) -> Iterator[R]:
+        """Yield ``function(item)`` for every item, in the order of the items; with ``gpus``, beside a GPU if any."""
         ...
 
     def embed(

@@ -9,11 +9,15 @@ import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from vidatlas import store as layout
 from vidatlas.pipeline.vectors import matrix
 from vidatlas.store import Store
 from vidatlas.types import Floats
+
+Places = list[tuple[str, int]]
+"""The shards that hold rows of a group, in manifest order, and how many each."""
 
 
 def grouped_parquet(table: pa.Table, components: Floats) -> bytes:
@@ -41,11 +45,24 @@ def grouped_parquet(table: pa.Table, components: Floats) -> bytes:
     return out.getvalue()
 
 
-def group_rows(store: Store, shard: str, group: str) -> Floats:
-    """Return the reduced vectors of one group in one shard, reading nothing else."""
+def group_rows(store: Store, shard: str, group: str | None) -> Floats:
+    """Return the reduced vectors of one group in one shard, reading nothing else; of all groups for None."""
     with store.folder.open(layout.reduced(shard)) as file:
         parquet = pq.ParquetFile(file, page_checksum_verification=True)
+        if group is None:
+            return matrix(parquet.read(columns=["components"])["components"])
         groups = orjson.loads(parquet.schema_arrow.metadata[b"groups"])
         if group not in groups:
             return np.empty((0, 0), np.float32)
         return matrix(parquet.read_row_group(groups.index(group), columns=["components"])["components"])
+
+
+def draw_rows(store: Store, places: Places, group: str | None, chosen: NDArray[np.int64]) -> Floats:
+    """Return some rows of a group by their ascending numbers, counted over its places; other shards stay closed."""
+    pieces, first = [], 0
+    for shard, rows in places:
+        low, high = np.searchsorted(chosen, [first, first + rows])
+        if high > low:
+            pieces.append(group_rows(store, shard, group)[chosen[low:high] - first])
+        first += rows
+    return np.concatenate(pieces)

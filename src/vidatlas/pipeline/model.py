@@ -22,15 +22,19 @@ def save_pca(store: Store, pca: Pca) -> Files:
     arrays = {
         "mean": pca.mean,
         "components": np.ascontiguousarray(pca.components),
-        "explained_variance": pca.explained_variance,
+        "spectrum": np.ascontiguousarray(pca.spectrum),
+        "total_variance": np.array([pca.total_variance]),
+        "whiten": np.array([pca.whiten]),
+        "normalize": np.array([pca.normalize]),
     }
-    return store.put(PCA, bytes(save_tensors({**arrays, "total_variance": np.array([pca.total_variance])})))
+    return store.put(PCA, bytes(save_tensors(arrays)))
 
 
 @lru_cache(maxsize=2)
 def _load_pca(atlas: str, data: bytes) -> Pca:
     arrays = load_tensors(data)
-    return Pca(arrays["mean"], arrays["components"], arrays["explained_variance"], float(arrays["total_variance"][0]))
+    scaled = bool(arrays["whiten"][0]), bool(arrays["normalize"][0])
+    return Pca(arrays["mean"], arrays["components"], arrays["spectrum"], float(arrays["total_variance"][0]), *scaled)
 
 
 def load_pca(store: Store) -> Pca:

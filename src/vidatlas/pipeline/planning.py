@@ -16,6 +16,7 @@ from vidatlas.lock import Lock
 from vidatlas.parts import PartPlan, PlanSpec, duplicate_rows, plan_part, to_parquet
 from vidatlas.pipeline.shards import INPUTS, known_inputs, plan_table
 from vidatlas.recipe import Recipe, differences
+from vidatlas.reducers.backend import Backend
 from vidatlas.store import Store, to_json
 from vidatlas.types import (
     ConflictError,
@@ -34,10 +35,11 @@ _LOCATION = ("encoder.model:", "encoder.revision:")
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """Say how a run goes about its work; none of it changes what the atlas contains."""
+    """Say how a run goes about its work; none of it changes what the atlas contains, but ``backend`` its centroids."""
 
     max_rejects: float = MAX_REJECTS
     take_over: bool = False
+    backend: Backend | None = None
 
 
 def refuse_other_recipe(store: Store, recipe: Recipe) -> None:

@@ -155,10 +155,16 @@ def _facts(recipe: Recipe, manifest: Json) -> dict[str, str]:
         "Normalisation": _normalisation(recipe),
         "Texts": f"{counts['texts']:,} in all, {counts['distinct']:,} encoded (each once per shard)",
         "Tokens": f"{counts['tokens']:,}, of which {counts['nodes']:,} were computed (a shared beginning once)",
-        "Reduction": f"{reduced['counts']['components']} principal components, MiniBatchKMeans inside each category",
+        "Reduction": f"{reduced['counts']['components']} principal components, {_clusters(recipe, reduced)}",
         "Versions": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
     }
     return facts
+
+
+def _clusters(recipe: Recipe, reduced: Json) -> str:
+    spec, backend = recipe.reduce.clusters, reduced["backend"]
+    where = "over all categories" if spec.within == "all" else "inside each category"
+    return f"k-means {where} (k: {spec.k}; {backend['name']} {backend['version']} on {backend['device']})"
 
 
 def _limits(manifest: Json) -> tuple[str, ...]:

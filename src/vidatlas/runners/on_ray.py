@@ -87,10 +87,13 @@ class RayRunner:
             ) from error
         self._own = True
 
-    def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-        """Yield ``function(item)`` for every item in the order of the items, a bounded number of them in flight."""
+    def map(self, function: Callable[[T], R], items: Iterable[T], gpus: bool = False) -> Iterator[R]:
+        """Yield ``function(item)`` for every item in the order of the items, a bounded number of them in flight.
+
+        Ray shows a GPU only to a task that asks for one: with ``gpus`` each task asks for what an actor would get.
+        """
         self._start()
-        task = ray.remote(num_cpus=1, max_retries=3)(function_call)
+        task = ray.remote(num_cpus=1, num_gpus=self._gpus() if gpus else 0, max_retries=3)(function_call)
         shared = ray.put(function)
         ahead = 4 * max(1, int(ray.cluster_resources().get("CPU", 1)))
         flying: deque[Any] = deque()

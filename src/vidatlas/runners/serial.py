@@ -20,8 +20,8 @@ class SerialRunner:
     def __exit__(self, *error: object) -> None:
         return None
 
-    def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-        """Yield ``function(item)`` for every item, in the order of the items."""
+    def map(self, function: Callable[[T], R], items: Iterable[T], gpus: bool = False) -> Iterator[R]:
+        """Yield ``function(item)`` for every item, in the order of the items; this process sees the GPUs it sees."""
         return map(function, items)
 
     def embed(

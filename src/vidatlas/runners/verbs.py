@@ -13,6 +13,7 @@ from vidatlas.pipeline import embedding, planning, publishing, reduction
 from vidatlas.pipeline.atlas import Atlas
 from vidatlas.pipeline.planning import MAX_REJECTS, RunOptions
 from vidatlas.recipe import Recipe, load_recipe
+from vidatlas.reducers.backend import Backend
 from vidatlas.runners.serial import SerialRunner
 from vidatlas.store import Store, to_json
 from vidatlas.types import Event, Json, Listener, Place, Runner, UsageError, ignore
@@ -30,6 +31,8 @@ class Options:
         gpus: GPUs of each actor; None takes one where there are any.
         max_rejects: largest share of rows that may be unusable.
         take_over: take the atlas from a run that is gone for certain.
+        backend: what k-means runs on: "sklearn", "torch" or "cuml"; None takes the best for the hardware.
+            Each finds somewhat other centroids.
     """
 
     runner: Literal["ray", "serial"] = "ray"
@@ -39,6 +42,7 @@ class Options:
     gpus: float | None = None
     max_rejects: float = MAX_REJECTS
     take_over: bool = False
+    backend: Backend | None = None
 
 
 DEFAULTS = Options()
@@ -93,6 +97,8 @@ def run(
     parsed, where = _recipe(recipe), fspath(atlas)
     with _runner(options) as runner:
         how = (runner, options, listener)
+        if options.backend:
+            reduction.find_backend(runner, options.backend)  # what cannot run should not cost the embedding first
         _plan(parsed, _list(inputs), where, how)
         _embed(parsed, where, how)
         _reduce(parsed, where, how)
@@ -128,7 +134,7 @@ def _publish(recipe: Recipe, atlas: str, how: _How) -> Json:
 
 
 def _safety(options: Options) -> RunOptions:
-    return RunOptions(options.max_rejects, options.take_over)
+    return RunOptions(options.max_rejects, options.take_over, options.backend)
 
 
 def _recipe(recipe: Recipe | str) -> Recipe:

@@ -1,0 +1,138 @@
+"""The last passes of the reduction: centroids of each group from a sample, then every row to its nearest."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from vidatlas import store as layout
+from vidatlas.parts import to_parquet
+from vidatlas.pipeline.grouped import Places, draw_rows
+from vidatlas.pipeline.model import load_centroids
+from vidatlas.pipeline.projecting import ALL, SealedShard
+from vidatlas.pipeline.subcategories import Tally, tally
+from vidatlas.pipeline.vectors import matrix, read_embeddings
+from vidatlas.quality import Silhouette, silhouette
+from vidatlas.recipe import Recipe, ReduceSpec
+from vidatlas.reducers.backend import Backend, open_backend
+from vidatlas.reducers.choosing import Choice, choose_k
+from vidatlas.reducers.kmeans import Assignment, assign, fit_clusters, sample_rows
+from vidatlas.store import Files, Store
+from vidatlas.types import Floats, Json
+
+GroupPlaces = tuple[str, Places]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFit:
+    """Hold what clustering one group gave."""
+
+    group: str
+    rows: int
+    centroids: Floats
+    silhouette: Silhouette
+    notes: tuple[str, ...]
+    choice: Choice
+
+
+@dataclass(slots=True)
+class Placed:
+    """Hold what assigning some shards gave: files, and per clustered group tally and sum of squared distances."""
+
+    files: Files = field(default_factory=dict)
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    inertia: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Placed) -> None:
+        """Take the next shards; the order is that of the shards, always."""
+        self.files |= other.files
+        for group, found in other.tallies.items():
+            self.tallies[group] = self.tallies[group].merge(found) if group in self.tallies else found
+        for group, squares in other.inertia.items():
+            self.inertia[group] += squares
+
+
+def fit_group(atlas: str, recipe: Json, backend: Backend, job: GroupPlaces) -> GroupFit:
+    """Cluster one group: draw rows by seed, choose k, fit, and measure the silhouette on a sample."""
+    group, places = job
+    spec = Recipe.model_validate(recipe).reduce
+    rows = sum(number for _, number in places)
+    # A group's draw depends on its name, not on which groups stand beside it.
+    seed = spec.clusters.seed + zlib.crc32(group.encode())
+    only = None if spec.clusters.within == "all" else group
+    vectors = draw_rows(Store(atlas), places, only, sample_rows(rows, spec.clusters.fit_rows, seed))
+    kmeans = open_backend(backend)
+    choice = choose_k(rows, vectors, spec.clusters, seed, kmeans)
+    found = fit_clusters(vectors, choice.k, seed, kmeans, spec.clusters.starts)
+    return GroupFit(
+        group, rows, found.centroids, _silhouette(vectors, found.centroids, spec, seed), found.notes, choice
+    )
+
+
+def _silhouette(vectors: Floats, centroids: Floats, spec: ReduceSpec, seed: int) -> Silhouette:
+    checked = vectors[sample_rows(len(vectors), spec.quality.silhouette_rows, seed + 1)]
+    with threadpool_limits(limits=1):
+        labels = assign(checked, centroids).labels
+    return silhouette(checked, labels)
+
+
+def assign_block(atlas: str, recipe: Json, block: list[SealedShard]) -> Placed:
+    """Give every row its nearest centroid, in the order of the embeddings, and tally what names are made of."""
+    store, parsed = Store(atlas), Recipe.model_validate(recipe)
+    centroids = load_centroids(store)
+    placed = Placed()
+    for shard, facts in block:
+        table = read_embeddings(store, shard, facts, parsed.record.stored())
+        groups = table["group"].to_numpy(zero_copy_only=False)
+        if parsed.reduce.clusters.within == "all":
+            groups = np.full(len(groups), ALL, object)
+        found = _assign_shard(_components(store, shard), groups, centroids)
+        columns = {"id": table["id"], "group": table["group"], **_columns(found)}
+        files = store.put(layout.assignments(shard), to_parquet(pa.table(columns)))
+        inside = table.set_column(table.schema.get_field_index("group"), "group", pa.array(groups, pa.string()))
+        tallies = tally(inside, _columns(found), parsed.record, parsed.reduce.naming)
+        placed.add(Placed(files, tallies, _inertia(found, groups)))
+    return placed
+
+
+def _components(store: Store, shard: str) -> Floats:
+    """Return a shard's reduced vectors in the order of its embeddings."""
+    reduced = pq.read_table(io.BytesIO(store.read(layout.reduced(shard))))
+    sorted_rows = matrix(reduced["components"])
+    components = np.empty_like(sorted_rows)
+    components[reduced["row"].to_numpy()] = sorted_rows
+    return components
+
+
+def _assign_shard(components: Floats, groups: NDArray[Any], centroids: Mapping[str, Floats]) -> Assignment:
+    rows = len(components)
+    found = Assignment(np.full(rows, -1, np.int32), np.empty(rows, np.float32), np.empty(rows, np.float32))
+    with threadpool_limits(limits=1):
+        for group in sorted(set(groups.tolist())):
+            at = np.flatnonzero(groups == group)
+            inside = assign(components[at], centroids[group])
+            found.labels[at], found.distances[at], found.margins[at] = inside.labels, inside.distances, inside.margins
+    return found
+
+
+def _columns(found: Assignment) -> dict[str, pa.Array]:
+    return {
+        "subcategory": pa.array(found.labels),
+        "distance": pa.array(found.distances),
+        "margin": pa.array(found.margins, from_pandas=True),
+    }
+
+
+def _inertia(found: Assignment, groups: NDArray[Any]) -> Counter[str]:
+    squares = np.square(found.distances, dtype=np.float64)
+    return Counter({group: float(squares[groups == group].sum()) for group in sorted(set(groups.tolist()))})

@@ -1,0 +1,45 @@
+"""k-means by scikit-learn, on one thread of a CPU: the same bytes every time."""
+
+from __future__ import annotations
+
+import warnings
+from importlib.metadata import version
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from vidatlas.types import Floats
+
+BATCH = 4096
+_BATCHES = 100
+"""Most mini-batches of a start."""
+STEPS = 50
+"""Most Lloyd steps. At 200,000 x 64, k = 179: 0.6 % more inertia than the best known after 10, 0.4 % after 20, 0.2."""
+
+
+class SklearnKMeans:
+    """Start with MiniBatchKMeans, refine with KMeans."""
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Return what ran."""
+        return {"name": "sklearn", "version": version("scikit-learn"), "device": "cpu"}
+
+    def start(self, vectors: Floats, k: int, seed: int) -> Floats:
+        """Return centroids float32 [k, dim] after k-means++ and at most 100 mini-batches."""
+        from sklearn.cluster import MiniBatchKMeans
+
+        passes = min(_BATCHES, max(1, _BATCHES * BATCH // len(vectors)))
+        with threadpool_limits(limits=1):
+            model = MiniBatchKMeans(k, batch_size=BATCH, n_init=1, max_iter=passes, random_state=seed).fit(vectors)
+        return np.asarray(model.cluster_centers_, np.float32)
+
+    def refine(self, vectors: Floats, centroids: Floats) -> Floats:
+        """Return centroids float32 [k, dim] after at most 50 Lloyd steps; a centroid that loses its rows moves."""
+        from sklearn.cluster import KMeans
+        from sklearn.exceptions import ConvergenceWarning
+
+        with threadpool_limits(limits=1), warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model = KMeans(len(centroids), init=centroids, n_init=1, max_iter=STEPS).fit(vectors)
+        return np.asarray(model.cluster_centers_, np.float32)
