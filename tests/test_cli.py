@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,6 +100,18 @@ def test_run_makes_an_atlas_and_says_where(part: Path, tmp_path: Path, capfd: Ca
     assert "Music" in screen
     assert f"next vidatlas verify {atlas}" in screen
     assert "<html" in (atlas / "report.html").read_text().lower()
+
+
+def test_a_backend_is_forced_or_refused_in_one_line(made: Path, tmp_path: Path, capfd: Capture) -> None:
+    atlas = str(shutil.copytree(made, tmp_path / "atlas"))
+    assert main(["reduce", atlas, "--runner", "serial", "--backend", "torch"]) == 0
+    assert json.loads((tmp_path / "atlas" / "atlas.json").read_text())["stages"]["reduce"]["backend"]["name"] == "torch"
+    capfd.readouterr()
+    for wrong, why in (("cuml", "cuML is not installed here"), ("abacus", "choose one of sklearn, torch, cuml")):
+        assert main(["reduce", atlas, "--runner", "serial", "--backend", wrong]) == 2
+        said_so = capfd.readouterr().err.strip()
+        assert why in said_so
+        assert len(said_so.splitlines()) == 1
 
 
 def test_the_steps_make_what_run_makes(part: Path, tmp_path: Path, made: Path, capfd: Capture) -> None:

@@ -19,6 +19,7 @@ README = "README.md"
 REPORT = "report.html"
 METRICS = "metrics.json"
 SUBCATEGORIES = "subcategories.parquet"
+SUBSUBCATEGORIES = "subsubcategories.parquet"
 DUPLICATES = "plan/duplicates.parquet"
 
 Files = dict[str, dict[str, Any]]

@@ -142,6 +142,27 @@ def test_3_same_bytes_on_ray_as_in_a_plain_loop(
     assert world.hashes(tmp_path / "atlas") == world.hashes(whole)
 
 
+REDUCTIONS: dict[str, dict[str, Any]] = {
+    "incremental, scaled, two levels": {
+        "reduce__pca": {"solver": "incremental", "components": 0.9, "whiten": True, "normalize": True},
+        "reduce__clusters__levels": 2,
+    },
+    "auto over all": {"reduce__clusters": {"k": "auto", "within": "all", "max_k": 8}},
+}
+
+
+@pytest.mark.parametrize("backend", ["sklearn", "torch"])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_3_same_bytes_on_ray_however_it_is_reduced(
+    reduction: str, backend: str, world_class: Any, tmp_path: Path, ray_here: None
+) -> None:
+    world = world_class(tmp_path / "world", rows=80)
+    recipe = world.recipe(**REDUCTIONS[reduction])
+    for runner in ("serial", "ray"):
+        world.run(tmp_path / runner, runner, recipe, backend=backend)
+    assert world.hashes(tmp_path / "ray") == world.hashes(tmp_path / "serial")
+
+
 def test_3_same_bytes_in_any_order_of_shards(world: Any, whole: Path, tmp_path: Path, recording: Any) -> None:
     world.run(tmp_path / "atlas")
     assert len(recording.seen) > 2

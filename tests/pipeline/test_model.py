@@ -5,9 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from safetensors.numpy import load_file
 
-from vidatlas.pipeline.model import CENTROIDS, PCA, load_centroids, load_pca, save_centroids, save_pca
+from vidatlas.pipeline.model import (
+    CENTROIDS,
+    PCA,
+    load_centroids,
+    load_children,
+    load_pca,
+    save_centroids,
+    save_children,
+    save_pca,
+)
 from vidatlas.reducers.moments import moments_of
 from vidatlas.reducers.pca import PcaSpec, fit_pca
 from vidatlas.store import Store
@@ -15,12 +25,13 @@ from vidatlas.store import Store
 VECTORS = np.random.default_rng(0).normal(0, 1, (50, 6))
 
 
-def test_components_survive_bit_for_bit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scaled", [False, True])
+def test_components_survive_bit_for_bit(scaled: bool, tmp_path: Path) -> None:
     store = Store(str(tmp_path))
-    pca = fit_pca(moments_of(VECTORS), PcaSpec(components=3))
+    pca = fit_pca(moments_of(VECTORS), PcaSpec(components=3, whiten=scaled, normalize=not scaled))
     files = save_pca(store, pca)
     found = load_pca(store)
-    for name in ("mean", "components", "explained_variance"):
+    for name in ("mean", "components", "spectrum"):
         assert getattr(found, name).tobytes() == np.ascontiguousarray(getattr(pca, name)).tobytes()
     assert found.total_variance == pca.total_variance
     assert found.transform(VECTORS).tobytes() == pca.transform(VECTORS).tobytes()
@@ -45,3 +56,17 @@ def test_centroids_come_back_by_group(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found[group], centroids)
     assert set(files) == {CENTROIDS, "model/groups.json"}
     assert load_file(tmp_path / CENTROIDS)["centroids"].shape == (4, 3)
+
+
+def test_centroids_of_the_second_level_survive(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    rng = np.random.default_rng(0)
+    children = {name: [rng.normal(size=(k, 3)).astype(np.float32) for k in sizes] for name, sizes in SIZES.items()}
+    save_children(store, children)
+    found = load_children(store)
+    assert list(found) == list(children)
+    for name, inside in children.items():
+        assert [centroids.tobytes() for centroids in found[name]] == [centroids.tobytes() for centroids in inside]
+
+
+SIZES = {"Music": [2, 1, 3], "日本": [1]}

@@ -212,3 +212,21 @@ def test_ray_starts_with_the_first_use_only() -> None:
     with RayRunner(Cluster()) as found:
         found._start = started.set  # type: ignore[method-assign]
     assert not started.is_set()
+
+
+def test_what_wants_a_gpu_runs_without_one_where_there_is_none(runner: RayRunner) -> None:
+    assert list(runner.map(lambda item: 2 * item, [1, 2], gpus=True)) == [2, 4]
+
+
+def test_what_wants_a_gpu_asks_for_what_an_actor_would_get(runner: RayRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    real = ray.remote
+
+    def remote(**options: Any) -> Any:
+        asked.append(options.pop("num_gpus"))
+        return real(**options)
+
+    monkeypatch.setattr(ray, "remote", remote)
+    monkeypatch.setattr(RayRunner, "_gpus", lambda self: 0.5)
+    assert list(runner.map(str, [1], gpus=True)) == list(runner.map(str, [1])) == ["1"]
+    assert asked == [0.5, 0]

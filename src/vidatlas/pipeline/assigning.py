@@ -16,9 +16,10 @@ from threadpoolctl import threadpool_limits
 from vidatlas import store as layout
 from vidatlas.folder import expand, is_remote, local_path
 from vidatlas.parts import PlanSpec, duplicate_rows, plan_part
-from vidatlas.pipeline.model import load_centroids, load_pca
+from vidatlas.pipeline.model import SPLITS, load_centroids, load_children, load_pca
 from vidatlas.pipeline.records import kept, read_shard, rejected
 from vidatlas.pipeline.shards import descriptors
+from vidatlas.pipeline.splitting import Children, assign_children
 from vidatlas.pipeline.vectors import vectors_of
 from vidatlas.recipe import Recipe
 from vidatlas.reducers.kmeans import assign as nearest
@@ -31,9 +32,9 @@ SHARD_ROWS = 10_000
 def assign(atlas: Place, new: Place, out: Place, limit: int | None = None) -> Json:
     """Write one row per usable record of ``new`` to the Parquet file ``out``; return the counts.
 
-    Columns: id, group (as given), in_group (where it was placed), subcategory, name, distance, margin. A record of a
-    group that the atlas does not know is placed in the nearest subcategory of all. Rejected rows go to ``out`` with
-    ``.rejects.jsonl.gz`` in place of its ending.
+    Columns: id, group (as given), in_group (where it was placed), subcategory, name, distance, margin; and
+    subsubcategory where the atlas has any. A record of a group that the atlas does not know is placed in the nearest
+    subcategory of all. Rejected rows go to ``out`` with ``.rejects.jsonl.gz`` in place of its ending.
 
     Raises:
         InputError: ``new`` is absent or damaged.
@@ -82,6 +83,7 @@ class _Model:
         self._centroids = load_centroids(store)
         named = pq.read_table(io.BytesIO(store.read(layout.SUBCATEGORIES)), columns=["group", "subcategory", "name"])
         self._names = {(row["group"], row["subcategory"]): row["name"] for row in named.to_pylist()}
+        self._children = load_children(store) if SPLITS in store.stage("reduce")["files"] else None
         self._everywhere = np.concatenate(list(self._centroids.values()))
         self._homes = [(group, label) for group, found in self._centroids.items() for label in range(len(found))]
 
@@ -101,7 +103,7 @@ class _Model:
                 distances[where], margins[where] = found.distances, found.margins
                 for row, label in zip(where, found.labels, strict=True):
                     homes[row] = known[label]
-        return pa.table(
+        placed = pa.table(
             {
                 "id": pa.array(ids, pa.string()),
                 "group": pa.array(groups, pa.string()),
@@ -112,6 +114,13 @@ class _Model:
                 "margin": pa.array(margins, from_pandas=True),
             }
         )
+        return placed if self._children is None else self._split(placed, components, self._children)
+
+    @staticmethod
+    def _split(placed: pa.Table, components: Floats, children: Children) -> pa.Table:
+        groups, parents = (placed[name].to_numpy() for name in ("in_group", "subcategory"))
+        found = assign_children(components, groups, parents, children)
+        return placed.append_column("subsubcategory", pa.array(found.labels))
 
     def _homes_of(self, group: str) -> list[tuple[str, int]]:
         if group not in self._centroids:

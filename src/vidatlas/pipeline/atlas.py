@@ -48,8 +48,18 @@ class Atlas:
         frame: pd.DataFrame = table.to_pandas()
         return frame.sort_values(["size", "group", "name"], ascending=[False, True, True], ignore_index=True)
 
+    def subsubcategories(self) -> pd.DataFrame:
+        """Return one row per sub-subcategory of an atlas with ``reduce.clusters.levels: 2``."""
+        files = self._store.stage("reduce")["files"]
+        if layout.SUBSUBCATEGORIES not in files:
+            raise UsageError(
+                f"{self.url} has one level. Split it with: vidatlas reduce {self.url} --set reduce.clusters.levels=2"
+            )
+        frame: pd.DataFrame = self._read(layout.SUBSUBCATEGORIES, files).to_pandas()
+        return frame
+
     def assignments(self) -> pd.DataFrame:
-        """Return one row per video: id, group, subcategory, distance, margin."""
+        """Return one row per video: id, group, subcategory, distance, margin; subsubcategory where there are any."""
         files = self._store.stage("reduce")["files"]
         names = [layout.assignments(shard) for shard, _ in sealed_shards(self._store.stage("embed"))]
         frame: pd.DataFrame = pa.concat_tables([self._read(name, files) for name in names]).to_pandas()

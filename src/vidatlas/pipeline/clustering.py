@@ -18,8 +18,9 @@ from threadpoolctl import threadpool_limits
 from vidatlas import store as layout
 from vidatlas.parts import to_parquet
 from vidatlas.pipeline.grouped import Places, draw_rows
-from vidatlas.pipeline.model import load_centroids
+from vidatlas.pipeline.model import load_centroids, load_children
 from vidatlas.pipeline.projecting import ALL, SealedShard
+from vidatlas.pipeline.splitting import assign_children, fit_children, tally_children
 from vidatlas.pipeline.subcategories import Tally, tally
 from vidatlas.pipeline.vectors import matrix, read_embeddings
 from vidatlas.quality import Silhouette, silhouette
@@ -43,21 +44,32 @@ class GroupFit:
     silhouette: Silhouette
     notes: tuple[str, ...]
     choice: Choice
+    children: tuple[Floats, ...] = ()
+    """With two levels, per subcategory: centroids float32 [k, components] of what it is split into."""
+
+
+UNMEASURED = GroupFit("", 0, np.empty((0, 0), np.float32), Silhouette(None, {}, 0), (), Choice(0))
+"""Stands for a group of which nothing was measured."""
 
 
 @dataclass(slots=True)
 class Placed:
-    """Hold what assigning some shards gave: files, and per clustered group tally and sum of squared distances."""
+    """Hold what assigning some shards gave."""
 
     files: Files = field(default_factory=dict)
     tallies: dict[str, Tally] = field(default_factory=dict)
+    """By group."""
     inertia: Counter[str] = field(default_factory=Counter)
+    """By group: the sum of squared distances."""
+    children: dict[str, Tally] = field(default_factory=dict)
+    """With two levels: by subcategory, named "number group"."""
 
     def add(self, other: Placed) -> None:
         """Take the next shards; the order is that of the shards, always."""
         self.files |= other.files
-        for group, found in other.tallies.items():
-            self.tallies[group] = self.tallies[group].merge(found) if group in self.tallies else found
+        for mine, theirs in ((self.tallies, other.tallies), (self.children, other.children)):
+            for group, found in theirs.items():
+                mine[group] = mine[group].merge(found) if group in mine else found
         for group, squares in other.inertia.items():
             self.inertia[group] += squares
 
@@ -74,9 +86,11 @@ def fit_group(atlas: str, recipe: Json, backend: Backend, job: GroupPlaces) -> G
     kmeans = open_backend(backend)
     choice = choose_k(rows, vectors, spec.clusters, seed, kmeans)
     found = fit_clusters(vectors, choice.k, seed, kmeans, spec.clusters.starts)
-    return GroupFit(
-        group, rows, found.centroids, _silhouette(vectors, found.centroids, spec, seed), found.notes, choice
-    )
+    quality = _silhouette(vectors, found.centroids, spec, seed)
+    children: tuple[Floats, ...] = ()
+    if spec.clusters.levels > 1:
+        children = fit_children(vectors, found.centroids, rows, spec.clusters, seed, kmeans)
+    return GroupFit(group, rows, found.centroids, quality, found.notes, choice, children)
 
 
 def _silhouette(vectors: Floats, centroids: Floats, spec: ReduceSpec, seed: int) -> Silhouette:
@@ -90,18 +104,25 @@ def assign_block(atlas: str, recipe: Json, block: list[SealedShard]) -> Placed:
     """Give every row its nearest centroid, in the order of the embeddings, and tally what names are made of."""
     store, parsed = Store(atlas), Recipe.model_validate(recipe)
     centroids = load_centroids(store)
+    children = load_children(store) if parsed.reduce.clusters.levels > 1 else None
     placed = Placed()
     for shard, facts in block:
         table = read_embeddings(store, shard, facts, parsed.record.stored())
         groups = table["group"].to_numpy(zero_copy_only=False)
         if parsed.reduce.clusters.within == "all":
             groups = np.full(len(groups), ALL, object)
-        found = _assign_shard(_components(store, shard), groups, centroids)
+        components = _components(store, shard)
+        found = _assign_shard(components, groups, centroids)
         columns = {"id": table["id"], "group": table["group"], **_columns(found)}
-        files = store.put(layout.assignments(shard), to_parquet(pa.table(columns)))
         inside = table.set_column(table.schema.get_field_index("group"), "group", pa.array(groups, pa.string()))
-        tallies = tally(inside, _columns(found), parsed.record, parsed.reduce.naming)
-        placed.add(Placed(files, tallies, _inertia(found, groups)))
+        done = Placed(inertia=_inertia(found, groups))
+        done.tallies = tally(inside, _columns(found), parsed.record, parsed.reduce.naming)
+        if children:
+            split = assign_children(components, groups, found.labels, children)
+            columns["subsubcategory"] = pa.array(split.labels)
+            done.children = tally_children(inside, found.labels, split, parsed.record, parsed.reduce.naming)
+        done.files = store.put(layout.assignments(shard), to_parquet(pa.table(columns)))
+        placed.add(done)
     return placed
 
 

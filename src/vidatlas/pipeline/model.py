@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -15,6 +16,8 @@ from vidatlas.types import Floats
 PCA = "model/pca.safetensors"
 CENTROIDS = "model/centroids.safetensors"
 GROUPS = "model/groups.json"
+CHILDREN = "model/children.safetensors"
+SPLITS = "model/children.json"
 
 
 def save_pca(store: Store, pca: Pca) -> Files:
@@ -57,4 +60,23 @@ def load_centroids(store: Store) -> dict[str, Floats]:
     for group in store.read_json(GROUPS):
         found[group["group"]] = stacked[at : at + group["subcategories"]]
         at += group["subcategories"]
+    return found
+
+
+def save_children(store: Store, children: Mapping[str, Sequence[Floats]]) -> Files:
+    """Write, per group and subcategory, the centroids of its sub-subcategories."""
+    stacked = np.concatenate([centroids for inside in children.values() for centroids in inside])
+    files = store.put(CHILDREN, bytes(save_tensors({"centroids": stacked})))
+    splits = [{"group": group, "subsubcategories": list(map(len, inside))} for group, inside in children.items()]
+    return files | store.put(SPLITS, to_json(splits))
+
+
+def load_children(store: Store) -> dict[str, list[Floats]]:
+    """Return, per group and subcategory, the centroids float32 [k, components] of its sub-subcategories."""
+    stacked = load_tensors(store.read(CHILDREN))["centroids"]
+    found, at = {}, 0
+    for split in store.read_json(SPLITS):
+        sizes = split["subsubcategories"]
+        found[split["group"]] = np.split(stacked[at : at + sum(sizes)], np.cumsum(sizes[:-1]))
+        at += sum(sizes)
     return found

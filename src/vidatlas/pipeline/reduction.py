@@ -10,9 +10,9 @@ from typing import Any
 from vidatlas import store as layout
 from vidatlas.lock import Lock
 from vidatlas.parts import to_parquet
-from vidatlas.pipeline.clustering import GroupFit, Placed, assign_block, fit_group
+from vidatlas.pipeline.clustering import UNMEASURED, GroupFit, Placed, assign_block, fit_group
 from vidatlas.pipeline.grouped import Places
-from vidatlas.pipeline.model import save_centroids, save_pca
+from vidatlas.pipeline.model import save_centroids, save_children, save_pca
 from vidatlas.pipeline.planning import RunOptions
 from vidatlas.pipeline.projecting import (
     Counted,
@@ -23,6 +23,7 @@ from vidatlas.pipeline.projecting import (
     places_of,
     project_block,
 )
+from vidatlas.pipeline.splitting import child_table
 from vidatlas.pipeline.subcategories import subcategory_table
 from vidatlas.pipeline.vectors import sealed_shards
 from vidatlas.recipe import Recipe
@@ -91,6 +92,10 @@ class _Reduction:
     runner: Runner
     backend: Backend
 
+    @property
+    def _splits(self) -> bool:
+        return self.recipe.reduce.clusters.levels > 1
+
     def run(self, listener: Listener) -> tuple[Files, Json]:
         """Return the files written and what the manifest's entry says of them."""
         blocks = blocks_of(self.shards)
@@ -101,10 +106,15 @@ class _Reduction:
             files |= written
         fits = self._clusters(places_of(counts, self.recipe.reduce.clusters.within), step)
         files |= save_centroids(self.store, [(found.group, found.rows, found.centroids) for found in fits])
+        if self._splits:
+            files |= save_children(self.store, {found.group: found.children for found in fits})
         placed = self._assigned(blocks, step)
         fitted = {found.group: found for found in fits}
         table = subcategory_table(fitted, placed.tallies, self.recipe.reduce.naming, self.runner.map)
         files |= placed.files | self.store.put(layout.SUBCATEGORIES, to_parquet(table))
+        if self._splits:
+            split = child_table(placed.children, UNMEASURED, self.recipe.reduce.naming)
+            files |= self.store.put(layout.SUBSUBCATEGORIES, to_parquet(split))
         metrics = _metrics(self.recipe, pca, fits, placed)
         files |= self.store.put(layout.METRICS, to_json(metrics))
         step.last()
