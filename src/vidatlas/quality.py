@@ -23,7 +23,11 @@ class QualitySpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     silhouette_rows: Annotated[int, Field(ge=2)] = 2_000
-    """Rows of each group, drawn by seed, on which the silhouette is computed."""
+    """Rows of each group, drawn by seed, on which the silhouette and the Davies-Bouldin index are computed."""
+    stability_seeds: Annotated[int, Field(ge=0)] = 3
+    """Fit each group again with so many seeds and compare; fewer than 2: stability is not measured."""
+    stability_rows: Annotated[int, Field(ge=2)] = 10_000
+    """Rows of each group on which it is fitted again, drawn by seed."""
 
 
 @dataclass(frozen=True, slots=True)

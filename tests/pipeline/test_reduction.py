@@ -13,7 +13,7 @@ import pytest
 import vidatlas
 from vidatlas.pipeline.clustering import draw_rows
 from vidatlas.pipeline.model import load_centroids
-from vidatlas.pipeline.reduction import CURVE
+from vidatlas.pipeline.metrics import CURVE
 from vidatlas.recipe import load_recipe
 from vidatlas.store import Store
 from vidatlas.types import InputError, UsageError

@@ -12,7 +12,8 @@ from itertools import pairwise
 
 import pytest
 
-from vidatlas.views.report import Category, Counts, Reject, Report, Stage, Subcategory, render
+from vidatlas.views.page import Category, Counts, Figure, Reject, Report, Stage, Subcategory
+from vidatlas.views.report import render
 
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>\"' onmouseover=alert(3) </style></title>"
 HOSTILE = f"\x1b[31mRED\x1b[0m{MARKUP}{{{{7*7}}}}{{% raw %}}\u202eexe\u2066\x00\x9b\ud800"
@@ -56,9 +57,19 @@ def make_report(text: str = "Gaming") -> Report:
         recipe_name=text,
         inputs=(text,),
         counts=Counts(read=3410, kept=3021, rejected=260, duplicates=129),
-        categories=(Category(text, 3021, 0.08, (subcategory(0, text, 1021), subcategory(1, text, 2000))),),
+        categories=(
+            Category(
+                text,
+                3021,
+                0.08,
+                (subcategory(0, text, 1021), subcategory(1, text, 2000)),
+                stability=0.61,
+                curve=((1, 1.0), (2, 0.55), (3, 0.5)),
+            ),
+        ),
         rejects=(Reject(text, 260, text),),
         explained_variance=(0.4, 0.2, 0.1),
+        figures=(Figure(text, text, text),),
         encoder=text,
         stages=(Stage(text, 74.2, text),),
         facts=((text, text),),
@@ -138,7 +149,7 @@ def test_every_silhouette_can_be_shown(silhouette: float | None) -> None:
 @pytest.mark.parametrize(
     "report",
     [
-        Report("", (), Counts(0, 0, 0, 0), (), (), (), "", (), (), "", "", ()),
+        Report("", (), Counts(0, 0, 0, 0), (), (), (), (), "", (), (), "", "", ()),
         replace(make_report(), categories=(Category("Gaming", 0, None, ()), Category("", 3, None, ()))),
         replace(make_report(), categories=(Category("Gaming", 3, None, (Subcategory(0, "", 0, (), ()),)),)),
         replace(make_report(), explained_variance=()),
@@ -186,3 +197,12 @@ def test_five_thousand_subcategories_stay_a_page_of_a_few_megabytes() -> None:
     html = render(replace(make_report(), categories=categories))
     assert html.count('class="sub"') == 5000
     assert len(html.encode()) < 6_000_000
+
+
+def test_the_choice_of_k_is_drawn_and_its_stability_said() -> None:
+    page = Page(render(make_report()))
+    assert "Stability 0.61" in page.text
+    assert "Variance left by 1 to 3 subcategories; where it bends most, 2, was taken." in page.text
+    assert "How good the split is" in page.text
+    without = replace(make_report(), figures=(), categories=(Category("Gaming", 5, None, (subcategory(),)),))
+    assert "How good the split is" not in Page(render(without)).text

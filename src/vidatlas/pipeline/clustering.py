@@ -18,13 +18,14 @@ from threadpoolctl import threadpool_limits
 from vidatlas import store as layout
 from vidatlas.parts import to_parquet
 from vidatlas.pipeline.grouped import Places, draw_rows
+from vidatlas.pipeline.measuring import GroupQuality, measure_group
 from vidatlas.pipeline.model import load_centroids, load_children
 from vidatlas.pipeline.projecting import ALL, SealedShard
 from vidatlas.pipeline.splitting import assign_children, fit_children, tally_children
 from vidatlas.pipeline.subcategories import Tally, tally
 from vidatlas.pipeline.vectors import matrix, read_embeddings
-from vidatlas.quality import Silhouette, silhouette
-from vidatlas.recipe import Recipe, ReduceSpec
+from vidatlas.quality import Silhouette
+from vidatlas.recipe import Recipe
 from vidatlas.reducers.backend import Backend, open_backend
 from vidatlas.reducers.choosing import Choice, choose_k
 from vidatlas.reducers.kmeans import Assignment, assign, fit_clusters, sample_rows
@@ -41,14 +42,19 @@ class GroupFit:
     group: str
     rows: int
     centroids: Floats
-    silhouette: Silhouette
+    quality: GroupQuality
     notes: tuple[str, ...]
     choice: Choice
     children: tuple[Floats, ...] = ()
     """With two levels, per subcategory: centroids float32 [k, components] of what it is split into."""
 
+    @property
+    def silhouette(self) -> Silhouette:
+        """Return the silhouette of the group's sample."""
+        return self.quality.silhouette
 
-UNMEASURED = GroupFit("", 0, np.empty((0, 0), np.float32), Silhouette(None, {}, 0), (), Choice(0))
+
+UNMEASURED = GroupFit("", 0, np.empty((0, 0), np.float32), GroupQuality(Silhouette(None, {}, 0)), (), Choice(0))
 """Stands for a group of which nothing was measured."""
 
 
@@ -61,6 +67,8 @@ class Placed:
     """By group."""
     inertia: Counter[str] = field(default_factory=Counter)
     """By group: the sum of squared distances."""
+    against: Counter[tuple[int, str]] = field(default_factory=Counter)
+    """Where clusters are made over all groups: rows by subcategory and group."""
     children: dict[str, Tally] = field(default_factory=dict)
     """With two levels: by subcategory, named "number group"."""
 
@@ -70,12 +78,13 @@ class Placed:
         for mine, theirs in ((self.tallies, other.tallies), (self.children, other.children)):
             for group, found in theirs.items():
                 mine[group] = mine[group].merge(found) if group in mine else found
+        self.against.update(other.against)
         for group, squares in other.inertia.items():
             self.inertia[group] += squares
 
 
 def fit_group(atlas: str, recipe: Json, backend: Backend, job: GroupPlaces) -> GroupFit:
-    """Cluster one group: draw rows by seed, choose k, fit, and measure the silhouette on a sample."""
+    """Cluster one group: draw rows by seed, choose k, fit, and measure how good the clusters are."""
     group, places = job
     spec = Recipe.model_validate(recipe).reduce
     rows = sum(number for _, number in places)
@@ -86,18 +95,11 @@ def fit_group(atlas: str, recipe: Json, backend: Backend, job: GroupPlaces) -> G
     kmeans = open_backend(backend)
     choice = choose_k(rows, vectors, spec.clusters, seed, kmeans)
     found = fit_clusters(vectors, choice.k, seed, kmeans, spec.clusters.starts)
-    quality = _silhouette(vectors, found.centroids, spec, seed)
+    quality = measure_group(vectors, found.centroids, spec.quality, seed, kmeans)
     children: tuple[Floats, ...] = ()
     if spec.clusters.levels > 1:
         children = fit_children(vectors, found.centroids, rows, spec.clusters, seed, kmeans)
     return GroupFit(group, rows, found.centroids, quality, found.notes, choice, children)
-
-
-def _silhouette(vectors: Floats, centroids: Floats, spec: ReduceSpec, seed: int) -> Silhouette:
-    checked = vectors[sample_rows(len(vectors), spec.quality.silhouette_rows, seed + 1)]
-    with threadpool_limits(limits=1):
-        labels = assign(checked, centroids).labels
-    return silhouette(checked, labels)
 
 
 def assign_block(atlas: str, recipe: Json, block: list[SealedShard]) -> Placed:
@@ -109,6 +111,7 @@ def assign_block(atlas: str, recipe: Json, block: list[SealedShard]) -> Placed:
     for shard, facts in block:
         table = read_embeddings(store, shard, facts, parsed.record.stored())
         groups = table["group"].to_numpy(zero_copy_only=False)
+        given = groups.tolist()
         if parsed.reduce.clusters.within == "all":
             groups = np.full(len(groups), ALL, object)
         components = _components(store, shard)
@@ -116,6 +119,8 @@ def assign_block(atlas: str, recipe: Json, block: list[SealedShard]) -> Placed:
         columns = {"id": table["id"], "group": table["group"], **_columns(found)}
         inside = table.set_column(table.schema.get_field_index("group"), "group", pa.array(groups, pa.string()))
         done = Placed(inertia=_inertia(found, groups))
+        if parsed.reduce.clusters.within == "all":
+            done.against.update(zip(found.labels.tolist(), given, strict=True))
         done.tallies = tally(inside, _columns(found), parsed.record, parsed.reduce.naming)
         if children:
             split = assign_children(components, groups, found.labels, children)

@@ -17,7 +17,9 @@ from vidatlas.recipe import Recipe
 from vidatlas.store import Store
 from vidatlas.types import Event, Json, Listener, Reason
 from vidatlas.views.card import Card, render_card
-from vidatlas.views.report import Category, Counts, Reject, Report, Stage, Subcategory, render
+from vidatlas.views.figures import quality_figures
+from vidatlas.views.page import Category, Counts, Reject, Report, Stage, Subcategory
+from vidatlas.views.report import render
 
 TIMINGS = "timings.json"
 LIBRARIES = ("vidatlas", "torch", "transformers", "tokenizers", "scikit-learn", "numpy", "pyarrow", "ray")
@@ -87,7 +89,14 @@ def _categories(table: list[Json], metrics: Json) -> tuple[Category, ...]:
             )
         )
     return tuple(
-        Category(name, sum(found.size for found in inside), metrics["groups"][name]["silhouette"], tuple(inside))
+        Category(
+            name,
+            sum(found.size for found in inside),
+            metrics["groups"][name]["silhouette"],
+            tuple(inside),
+            metrics["groups"][name]["stability"],
+            tuple((k, left) for k, left in metrics["groups"][name]["curve"]),
+        )
         for name, inside in groups.items()
     )
 
@@ -104,6 +113,7 @@ def _report(recipe: Recipe, store: Store, table: list[Json], metrics: Json, fact
         categories=_categories(table, metrics),
         rejects=tuple(Reject(reason, count, Reason(reason).meaning) for reason, count in reasons.items()),
         explained_variance=tuple(metrics["explained_variance"]["ratio"]),
+        figures=quality_figures(metrics),
         encoder=_encoder(manifest),
         stages=_stages(store, manifest),
         facts=tuple(facts.items()),

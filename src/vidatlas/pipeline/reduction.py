@@ -12,6 +12,7 @@ from vidatlas.lock import Lock
 from vidatlas.parts import to_parquet
 from vidatlas.pipeline.clustering import UNMEASURED, GroupFit, Placed, assign_block, fit_group
 from vidatlas.pipeline.grouped import Places
+from vidatlas.pipeline.metrics import metrics_of
 from vidatlas.pipeline.model import save_centroids, save_children, save_pca
 from vidatlas.pipeline.planning import RunOptions
 from vidatlas.pipeline.projecting import (
@@ -28,14 +29,10 @@ from vidatlas.pipeline.subcategories import subcategory_table
 from vidatlas.pipeline.vectors import sealed_shards
 from vidatlas.recipe import Recipe
 from vidatlas.reducers.backend import Backend, choose_backend, open_backend
-from vidatlas.reducers.choosing import CRITERION
 from vidatlas.reducers.moments import merge_all
 from vidatlas.reducers.pca import Pca, fit_pca
 from vidatlas.store import Files, Store, to_json
 from vidatlas.types import Event, InputError, Json, Listener, Runner
-
-CURVE = 256
-"""Most directions whose share of the variance is listed."""
 
 
 def reduce(recipe: Recipe, atlas: str, runner: Runner, options: RunOptions, listener: Listener) -> Json:
@@ -115,7 +112,7 @@ class _Reduction:
         if self._splits:
             split = child_table(placed.children, UNMEASURED, self.recipe.reduce.naming)
             files |= self.store.put(layout.SUBSUBCATEGORIES, to_parquet(split))
-        metrics = _metrics(self.recipe, pca, fits, placed)
+        metrics = metrics_of(self.recipe, pca, fits, placed, table)
         files |= self.store.put(layout.METRICS, to_json(metrics))
         step.last()
         counted = {
@@ -170,38 +167,3 @@ class _Steps:
 
     def last(self) -> None:
         self._listener(Event("reduce", self.total, self.total, {"step": "done"}))
-
-
-def _metrics(recipe: Recipe, pca: Pca, fits: list[GroupFit], placed: Placed) -> Json:
-    """Return what is known of components and clusters; inertia is the sum of squared distances over all rows."""
-    spec = recipe.reduce
-    ratio = [float(share) for share in pca.explained_variance_ratio]
-    groups = {
-        found.group: {
-            "rows": found.rows,
-            "subcategories": len(found.centroids),
-            "inertia": placed.inertia[found.group],
-            "silhouette": found.silhouette.mean,
-            "silhouette_rows": found.silhouette.rows,
-            "curve": [list(point) for point in found.choice.curve],
-            "notes": list(found.notes),
-        }
-        for found in fits
-    }
-    return {
-        "rows": sum(found.rows for found in fits),
-        "explained_variance": {
-            "components": len(ratio),
-            "total": sum(ratio),
-            "ratio": ratio,
-            "cumulative": pca.curve(CURVE).cumsum().tolist(),
-            "dimensions": len(pca.mean),
-        },
-        "k": {"rule": spec.clusters.k, "criterion": CRITERION if spec.clusters.k == "auto" else None},
-        "silhouette": {
-            "sample": f"at most {spec.quality.silhouette_rows:,} rows of each "
-            f"group, drawn by seed {spec.clusters.seed}",
-            "space": f"the {len(ratio)} principal components, Euclidean",
-        },
-        "groups": groups,
-    }

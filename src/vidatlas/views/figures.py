@@ -1,0 +1,70 @@
+"""The figures of quality with a sentence each on how to read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from vidatlas.views.page import Figure
+
+
+def quality_figures(metrics: Mapping[str, Any]) -> tuple[Figure, ...]:
+    """Return what ``metrics.json`` says of the whole atlas; what was not measured is left out."""
+    return tuple(_figures(metrics))
+
+
+def _figures(metrics: Mapping[str, Any]) -> Iterator[Figure]:
+    variance = metrics["explained_variance"]
+    yield Figure(
+        "Explained variance",
+        f"{variance['total']:.1%}",
+        f"Share of the differences between videos that {variance['components']:,} components keep; subcategories are "
+        "made of what they keep.",
+    )
+    for name, key, show, reading in _MEANS:
+        value = metrics.get("overall", {}).get(key)
+        if value is not None:
+            yield Figure(name, show(value), reading)
+    agreement = metrics.get("agreement")
+    if agreement:
+        yield Figure(
+            "Agreement with the categories",
+            f"AMI {agreement['ami']:.3f}, NMI {agreement['nmi']:.3f}, purity {agreement['purity']:.1%}",
+            f"How far {agreement['clusters']:,} subcategories made without them repeat the uploaders' categories: "
+            "AMI is 0 by chance and 1 for the same split; purity rises with the number of subcategories.",
+        )
+
+
+def _two(value: float) -> str:
+    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+_MEANS: tuple[tuple[str, str, Callable[[float], str], str], ...] = (
+    (
+        "Silhouette",
+        "silhouette",
+        _two,
+        "1: every video deep inside its subcategory; 0: subcategories run into each other. Short texts stay low; "
+        "compare atlases of the same videos, not against 1.",
+    ),
+    (
+        "Davies\N{EN DASH}Bouldin index",
+        "davies_bouldin",
+        _two,
+        "Width of subcategories beside the distance to their nearest sibling: the smaller the better.",
+    ),
+    (
+        "Stability",
+        "stability",
+        _two,
+        "How alike the subcategories come out with other random seeds: 1 the same, 0 no more than by chance (adjusted "
+        "Rand index).",
+    ),
+    (
+        "Coherence of names",
+        "coherence",
+        _two,
+        "How much more often than by chance a name's terms stand in the same videos: 1 never apart, 0 by chance "
+        "(NPMI).",
+    ),
+)

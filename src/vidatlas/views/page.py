@@ -1,0 +1,88 @@
+"""What the report page shows, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Hold what became of every record read: read = kept + rejected + duplicates."""
+
+    read: int
+    kept: int
+    rejected: int
+    duplicates: int
+
+
+@dataclass(frozen=True)
+class Reject:
+    """Name one reason for leaving records out, its count, and its meaning in plain words."""
+
+    reason: str
+    count: int
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Hold how long one stage of the run took; `rate_text` may be empty."""
+
+    name: str
+    seconds: float
+    rate_text: str
+
+
+@dataclass(frozen=True)
+class Subcategory:
+    """Describe one k-means group: its terms best first, its exemplars nearest to the centre first."""
+
+    number: int
+    name: str
+    size: int
+    terms: tuple[tuple[str, float], ...]
+    exemplars: tuple[str, ...]
+    silhouette: float | None = None
+    mean_distance: float | None = None
+
+
+@dataclass(frozen=True)
+class Category:
+    """Describe one category and the subcategories it was split into, in any order."""
+
+    name: str
+    size: int
+    silhouette: float | None
+    subcategories: tuple[Subcategory, ...]
+    stability: float | None = None
+    """Adjusted Rand index between the clusters of different seeds."""
+    curve: tuple[tuple[int, float], ...] = ()
+    """Where k was chosen by it: the share of held-out variance that k subcategories leave."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Hold one figure of quality, as it is shown, and one sentence on how to read it."""
+
+    name: str
+    value: str
+    reading: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """Hold everything the page shows; every string may be hostile."""
+
+    recipe_name: str
+    inputs: tuple[str, ...]
+    counts: Counts
+    categories: tuple[Category, ...]
+    rejects: tuple[Reject, ...]
+    explained_variance: tuple[float, ...]
+    figures: tuple[Figure, ...]
+    encoder: str
+    stages: tuple[Stage, ...]
+    facts: tuple[tuple[str, str], ...]
+    recipe_yaml: str
+    content_sha256: str
+    notes: tuple[str, ...]
