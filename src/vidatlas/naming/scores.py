@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from vidatlas.naming.counts import Counted, Term
@@ -16,7 +16,7 @@ from vidatlas.naming.filler import function_words, is_filler
 from vidatlas.naming.terms import key_of
 
 FEW_AUTHORS = 3
-"""A term of fewer authors, be they less than a third of the subcategory's, is most likely a channel's name or habit."""
+"""A term of fewer authors is most likely a channel's name or habit, unless they are a third of the subcategory's."""
 USUAL_USE = 0.3
 """Share of a subject's uses in which it is a tag of its own; of function words and torn phrases it is below 0.1."""
 PRIOR = (5, 0.2)
@@ -24,6 +24,7 @@ PRIOR = (5, 0.2)
 FUNCTION_PRIOR = (20, 0.0)
 """The same for a term that begins or ends in a word on the lists of function words: "free fire" has to be seen."""
 PENALTY = 0.1
+"""What a score is multiplied with for each reason against a term: a name only where there is no better one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ def score(group: str, siblings: Mapping[int, Counted], usage: Usage) -> dict[int
     """Return the terms of each subcategory of one group by falling score, ties in alphabetical order.
 
     The term frequency is the geometric mean of the share of videos and the share of authors that use it: what one
-    channel says in each of its hundred videos is not what the subcategory is about.
+    channel says in each of its hundred videos is not what the subcategory is about. Totals are those of the terms that
+    were looked at, scaled from the samples to all videos.
     """
     totals = Counter[str]()
     for counted in siblings.values():
@@ -83,14 +85,9 @@ def score(group: str, siblings: Mapping[int, Counted], usage: Usage) -> dict[int
 
 
 def _penalty(term: Term, authors: int, parent: str) -> float:
-    """Return what a term's score is multiplied with: it becomes a name only where there is nothing better."""
-    reasons: Sequence[bool] = (
-        term.authors < min(FEW_AUTHORS, authors / 3),
-        _singular(term.key) == parent,
-        is_filler(term.key, term.text),
-        is_filler(term.key, term.text),
-    )
-    return PENALTY ** sum(reasons)
+    few = term.authors < min(FEW_AUTHORS, authors / 3)
+    # Filler weighs double: even a channel's name says more.
+    return PENALTY ** (few + (_singular(term.key) == parent) + 2 * is_filler(term.key, term.text))
 
 
 def _singular(key: str) -> str:
