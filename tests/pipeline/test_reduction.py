@@ -12,8 +12,8 @@ import pytest
 
 import vidatlas
 from vidatlas.pipeline.clustering import draw_rows
-from vidatlas.pipeline.model import load_centroids
 from vidatlas.pipeline.metrics import CURVE
+from vidatlas.pipeline.model import load_centroids
 from vidatlas.recipe import load_recipe
 from vidatlas.store import Store
 from vidatlas.types import InputError, UsageError
@@ -246,3 +246,15 @@ def test_rows_of_a_group_are_drawn_by_their_numbers_from_the_shards_that_hold_th
     chosen = np.array([0, 8, 30, 39])
     np.testing.assert_array_equal(draw_rows(store, places, "Music", chosen), whole[chosen])
     assert opened == [names[0], names[3], names[4]]
+
+
+def test_clusters_over_all_groups_are_held_against_the_groups(small_atlas: Any, tmp_path: Path) -> None:
+    url = str(shutil.copytree(small_atlas.url, tmp_path / "atlas"))
+    inside = json.loads((tmp_path / "atlas" / "metrics.json").read_text())
+    assert inside["agreement"] is None
+    assert set(inside["overall"]) == {"silhouette", "davies_bouldin", "stability", "coherence"}
+    vidatlas.reduce(url, {"reduce.clusters": {"within": "all", "k": 12}}, SERIAL)
+    metrics = json.loads((tmp_path / "atlas" / "metrics.json").read_text())
+    assert metrics["agreement"]["clusters"] == metrics["groups"]["(all)"]["subcategories"]
+    assert metrics["agreement"]["rows"] == metrics["rows"]
+    assert 0 < metrics["agreement"]["ami"] <= metrics["agreement"]["nmi"] <= 1
