@@ -8,12 +8,13 @@ import pytest
 
 from vidatlas.pipeline.measuring import agreement_facts, coherence_of, measure_group, overall
 from vidatlas.quality import QualitySpec
+from vidatlas.recipe import ReduceSpec
 from vidatlas.reducers.backend import open_backend
 from vidatlas.reducers.kmeans import fit_clusters
 from vidatlas.types import Floats
 
 KMEANS = open_backend("sklearn")
-SPEC = QualitySpec()
+SPEC = ReduceSpec()
 
 
 def blobs(count: int, spread: float) -> Floats:
@@ -46,7 +47,7 @@ def test_noise_is_neither_clear_nor_stable() -> None:
 def test_stability_can_be_left_out(seeds: int) -> None:
     vectors = blobs(2, 0.5)
     centroids = fit_clusters(vectors, 2, 0, KMEANS).centroids
-    spec = QualitySpec(stability_seeds=seeds)
+    spec = ReduceSpec(quality=QualitySpec(stability_seeds=seeds))
     assert measure_group(vectors, centroids, spec, 0, KMEANS).stability is None
 
 

@@ -112,7 +112,7 @@ def cuml(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 def test_cuml_is_called_as_documented(cuml: list[dict[str, Any]]) -> None:
     vectors = np.random.default_rng(0).normal(size=(900, 4)).astype(np.float32)
-    found = fit_clusters(vectors, 7, 2**33 + 5, CumlKMeans(), 3)
+    found = fit_clusters(vectors, 7, 2**33 + 5, CumlKMeans(), 3, "k-means++")
     assert (found.centroids.shape, found.centroids.dtype) == ((7, 4), np.float32)
     assert [isinstance(call["init"], str) for call in cuml] == 3 * [True] + 4 * [False]
     assert len({call["random_state"] for call in cuml[:3]}) == 3

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sklearn import cluster
 from threadpoolctl import threadpool_limits
 
+from vidatlas.quality import stability
 from vidatlas.reducers.backend import KMeans
 from vidatlas.reducers.kmeans import assign, fit_clusters, sample_rows
 from vidatlas.reducers.sklearn_kmeans import SklearnKMeans
@@ -70,15 +71,15 @@ def test_the_start_that_fits_unseen_rows_best_goes_on() -> None:
     vectors = blobs(3, 900)
     centres = cluster.KMeans(3, n_init=3, random_state=0).fit(vectors).cluster_centers_.astype(np.float32)
     backend = Scripted(centres + 3, centres, centres - 2)
-    np.testing.assert_array_equal(fit_clusters(vectors, 3, 0, backend, 3).centroids, centres)
+    np.testing.assert_array_equal(fit_clusters(vectors, 3, 0, backend, 3, "k-means++").centroids, centres)
     assert [len(seen) for seen in backend.seen] == [810] * 3
-    assert fit_clusters(vectors[:25], 3, 0, Scripted(centres, centres), 2).notes == ()
+    assert fit_clusters(vectors[:25], 3, 0, Scripted(centres, centres), 2, "k-means++").notes == ()
 
 
 def test_a_starved_centroid_takes_the_row_that_is_farthest_from_its_own() -> None:
     vectors = np.concatenate([blobs(1, 200), np.full((1, 5), 99, np.float32)])
     far = np.full((1, 5), -1e4, np.float32)
-    found = fit_clusters(vectors, 2, 0, Scripted(np.concatenate([vectors[:1], far])))
+    found = fit_clusters(vectors, 2, 0, Scripted(np.concatenate([vectors[:1], far])), init="k-means++")
     np.testing.assert_array_equal(found.centroids[1], vectors[-1])
     assert found.notes == ()
 
@@ -157,3 +158,22 @@ def test_a_sample_is_distinct_ascending_and_repeatable(rows: int, limit: int, se
 
 def test_another_seed_draws_another_sample() -> None:
     assert sample_rows(10_000, 10, 0).tolist() != sample_rows(10_000, 10, 1).tolist()
+
+
+@BACKENDS
+def test_merged_small_clusters_differ_less_from_seed_to_seed(backend: KMeans) -> None:
+    vectors = blobs(30, 3_000, apart=0.7)
+    alike = {}
+    for init in ("ward", "k-means++"):
+        runs = [
+            assign(vectors, fit_clusters(vectors, 12, seed, backend, 1, init).centroids).labels for seed in range(4)
+        ]
+        alike[init] = stability(runs) or 0.0
+    assert alike["ward"] > alike["k-means++"]
+
+
+@BACKENDS
+@pytest.mark.parametrize("rows", [4, 9, 30])
+def test_too_few_rows_for_small_clusters_still_give_k(rows: int, backend: KMeans) -> None:
+    vectors = blobs(3, rows)
+    assert len(fit_clusters(vectors, 3, 0, backend, 2, "ward").centroids) == 3

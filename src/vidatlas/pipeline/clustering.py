@@ -94,8 +94,8 @@ def fit_group(atlas: str, recipe: Json, backend: Backend, job: GroupPlaces) -> G
     vectors = draw_rows(Store(atlas), places, only, sample_rows(rows, spec.clusters.fit_rows, seed))
     kmeans = open_backend(backend)
     choice = choose_k(rows, vectors, spec.clusters, seed, kmeans)
-    found = fit_clusters(vectors, choice.k, seed, kmeans, spec.clusters.starts)
-    quality = measure_group(vectors, found.centroids, spec.quality, seed, kmeans)
+    found = fit_clusters(vectors, choice.k, seed, kmeans, spec.clusters.starts, spec.clusters.init)
+    quality = measure_group(vectors, found.centroids, spec, seed, kmeans)
     children: tuple[Floats, ...] = ()
     if spec.clusters.levels > 1:
         children = fit_children(vectors, found.centroids, rows, spec.clusters, seed, kmeans)

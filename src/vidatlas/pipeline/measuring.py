@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from vidatlas.quality import QualitySpec, Silhouette, agreement, davies_bouldin, silhouette, stability
+from vidatlas.quality import Silhouette, agreement, davies_bouldin, silhouette, stability
+from vidatlas.recipe import ReduceSpec
 from vidatlas.reducers.backend import KMeans
 from vidatlas.reducers.kmeans import assign, fit_clusters, sample_rows
 from vidatlas.types import Floats, Json
@@ -24,15 +25,17 @@ class GroupQuality:
     stability: float | None = None
 
 
-def measure_group(vectors: Floats, centroids: Floats, spec: QualitySpec, seed: int, backend: KMeans) -> GroupQuality:
+def measure_group(vectors: Floats, centroids: Floats, spec: ReduceSpec, seed: int, backend: KMeans) -> GroupQuality:
     """Return the figures of clusters from vectors float32 [n, dim] of their group, the sample they were fitted on.
 
     Stability is that of fitting as many clusters anew, with other seeds, on at most ``stability_rows`` of the vectors.
     """
-    checked = vectors[sample_rows(len(vectors), spec.silhouette_rows, seed + 1)]
-    fitted = vectors[sample_rows(len(vectors), spec.stability_rows, seed + 2)]
+    wanted, init = spec.quality, spec.clusters.init
+    checked = vectors[sample_rows(len(vectors), wanted.silhouette_rows, seed + 1)]
+    fitted = vectors[sample_rows(len(vectors), wanted.stability_rows, seed + 2)]
     again = [
-        fit_clusters(fitted, len(centroids), seed + number, backend).centroids for number in range(spec.stability_seeds)
+        fit_clusters(fitted, len(centroids), seed + number, backend, init=init).centroids
+        for number in range(wanted.stability_seeds)
     ]
     with threadpool_limits(limits=1):
         labels = assign(checked, centroids).labels

@@ -67,7 +67,7 @@ def _left(sample: Floats, halves: NDArray[np.int64], k: int, seed: int, backend:
     with threadpool_limits(limits=1):
         for half in (0, 1):
             seen, held = sample[halves == half], sample[halves != half]
-            left += assign(held, fit_clusters(seen, k, seed, backend).centroids).inertia
+            left += assign(held, fit_clusters(seen, k, seed, backend, init="k-means++").centroids).inertia
             spread += assign(held, seen.mean(axis=0, keepdims=True)).inertia
     return left / spread if spread else 0.0
 

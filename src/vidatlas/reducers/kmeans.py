@@ -6,7 +6,9 @@ the last steps; k-means++: Arthur and Vassilvitskii (2007).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal
 
 import numpy as np
@@ -15,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from threadpoolctl import threadpool_limits
 
 from vidatlas.reducers.backend import KMeans
+from vidatlas.reducers.ward import merge_centroids
 from vidatlas.types import Floats
 
 _HELD_OUT = 10
@@ -23,6 +26,10 @@ _MOST_HELD_OUT = 10_000
 _FEW = 20_000
 """Of so many rows every start is refined before it is judged: in real groups half as far from the best known."""
 _RESEATINGS = 3
+_SMALL, _LEAST_SMALL, _MOST_SMALL = 10, 200, 2_000
+"""Small clusters for each one that is wanted, and how many at least and usually at most are merged."""
+_MOST_MERGED = 4_000
+"""Merging takes 8 bytes for each pair."""
 _GRAINS = 1e5
 """Rows that differ by less than their largest number over this are the same: products of matrices round so far."""
 
@@ -43,6 +50,8 @@ class ClusterSpec(BaseModel):
     """Cluster inside each group, or over all of them as one group named "(all)"."""
     levels: Literal[1, 2] = 1
     """2: split each subcategory once more, by "sqrt"."""
+    init: Literal["ward", "k-means++"] = "ward"
+    """How a start is found. "ward": ten times as many clusters, merged; "k-means++": as many as wanted at once."""
     starts: Annotated[int, Field(ge=1)] = 5
     """Begin so many times; the start that fits held-out rows best goes on."""
     fit_rows: Annotated[int, Field(ge=2)] = 200_000
@@ -80,7 +89,9 @@ def sample_rows(rows: int, limit: int, seed: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(seed).choice(rows, limit, replace=False)).astype(np.int64)
 
 
-def fit_clusters(vectors: Floats, k: int, seed: int, backend: KMeans, starts: int = 1) -> Clustering:
+def fit_clusters(
+    vectors: Floats, k: int, seed: int, backend: KMeans, starts: int = 1, init: str = "ward"
+) -> Clustering:
     """Return at most ``k`` centroids of the vectors [n, dim]; fewer, with a note, where the data has no more.
 
     Several starts on nine rows in ten; the one that leaves the tenth row least inertia is refined on all rows. On
@@ -95,9 +106,9 @@ def fit_clusters(vectors: Floats, k: int, seed: int, backend: KMeans, starts: in
         elif k == len(first):
             centroids = vectors[first]
         else:
-            centroids = _seated(
-                vectors, backend.refine(vectors, _best_start(vectors, k, seed, backend, starts)), backend
-            )
+            begin = partial(_ward_start if init == "ward" else _start, k=k, backend=backend)
+            best = _best_start(vectors, k, seed, backend, starts, begin)
+            centroids = _seated(vectors, backend.refine(vectors, best), backend)
     if len(centroids) == wanted:
         return Clustering(centroids)
     why = f"{len(first):,} distinct rows" if len(first) < wanted else "some clusters stayed empty"
@@ -116,7 +127,27 @@ def _distinct(vectors: Floats, enough: int) -> NDArray[np.int64]:
     return np.sort(first)
 
 
-def _best_start(vectors: Floats, k: int, seed: int, backend: KMeans, starts: int) -> Floats:
+def _start(vectors: Floats, seed: int, k: int, backend: KMeans) -> Floats:
+    return backend.start(vectors, k, seed)
+
+
+def _ward_start(vectors: Floats, seed: int, k: int, backend: KMeans) -> Floats:
+    """Return k centroids, merged from about ten times as many: they differ far less from seed to seed."""
+    wanted = min(max(_LEAST_SMALL, _SMALL * k), max(_MOST_SMALL, 2 * k), len(vectors) // 2)
+    small = min(wanted, len(_distinct(vectors, wanted)))
+    if not k < small <= _MOST_MERGED:
+        return backend.start(vectors, k, seed)
+    centroids = backend.start(vectors, small, seed)
+    weights = np.bincount(assign(vectors, centroids).labels, minlength=small)
+    used = weights > 0
+    if used.sum() <= k:
+        return backend.start(vectors, k, seed)
+    return merge_centroids(centroids[used], weights[used], k)
+
+
+def _best_start(
+    vectors: Floats, k: int, seed: int, backend: KMeans, starts: int, begin: Callable[[Floats, int], Floats]
+) -> Floats:
     """Return the centroids of the start with the least inertia on rows that it has not seen."""
     held = np.zeros(len(vectors), bool)
     judges = min(len(vectors) // _HELD_OUT, _MOST_HELD_OUT)
@@ -124,7 +155,7 @@ def _best_start(vectors: Floats, k: int, seed: int, backend: KMeans, starts: int
         held[sample_rows(len(vectors), judges, seed)] = True
     seen = vectors[~held]
     judged = vectors[held] if held.any() else vectors
-    found = [backend.start(seen, k, seed + number) for number in range(starts)]
+    found = [begin(seen, seed + number) for number in range(starts)]
     if starts > 1 and len(seen) <= _FEW:
         found = [backend.refine(seen, centroids) for centroids in found]
     return min(found, key=lambda centroids: assign(judged, centroids).inertia) if starts > 1 else found[0]
