@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from vidatlas.types import Floats
 
@@ -38,11 +39,14 @@ class TorchKMeans:
         rows = len(vectors)
         chosen = np.sort(random.choice(rows, max(k, _START_ROWS), replace=False)) if rows > _START_ROWS else slice(None)
         points = self._tensor(vectors[chosen])
-        return self._lloyd(points, self._plus_plus(points, k, random), _START_STEPS)
+        with threadpool_limits(limits=1):
+            return self._lloyd(points, self._plus_plus(points, k, random), _START_STEPS)
 
     def refine(self, vectors: Floats, centroids: Floats) -> Floats:
         """Return centroids float32 [k, dim] after at most 50 Lloyd steps."""
-        return self._lloyd(self._tensor(vectors), self._tensor(centroids), _STEPS)
+        points, seats = self._tensor(vectors), self._tensor(centroids)
+        with threadpool_limits(limits=1):
+            return self._lloyd(points, seats, _STEPS)
 
     def _tensor(self, array: Floats) -> Any:
         import torch
