@@ -20,6 +20,7 @@ from vidatlas.fields import RecordSpec
 from vidatlas.naming import NamingSpec
 from vidatlas.quality import QualitySpec
 from vidatlas.reducers.kmeans import ClusterSpec
+from vidatlas.reducers.lexical import LexicalSpec
 from vidatlas.reducers.pca import PcaSpec
 from vidatlas.types import Json, UsageError
 
@@ -44,6 +45,8 @@ class ReduceSpec(_Strict):
     """Say how vectors become subcategories."""
 
     pca: PcaSpec = PcaSpec()
+    lexical: LexicalSpec | None = None
+    """Join the words themselves to the components; left out by default."""
     clusters: ClusterSpec = ClusterSpec()
     naming: NamingSpec = NamingSpec()
     quality: QualitySpec = QualitySpec()

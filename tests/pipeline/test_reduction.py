@@ -48,6 +48,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "reduce.clusters": {"k": "auto", "within": "all"},
     },
     "auto": {"reduce.clusters.k": "auto"},
+    "words": {"reduce.lexical": {"components": 4, "buckets": 64}, "reduce.clusters.k": 4},
 }
 
 
@@ -258,3 +259,19 @@ def test_clusters_over_all_groups_are_held_against_the_groups(small_atlas: Any, 
     assert metrics["agreement"]["clusters"] == metrics["groups"]["(all)"]["subcategories"]
     assert metrics["agreement"]["rows"] == metrics["rows"]
     assert 0 < metrics["agreement"]["ami"] <= metrics["agreement"]["nmi"] <= 1
+
+
+def test_words_join_the_components_and_new_videos_are_placed_by_them(small_atlas: Any, tmp_path: Path) -> None:
+    url = str(shutil.copytree(small_atlas.url, tmp_path / "atlas"))
+    vidatlas.reduce(url, {"reduce.lexical": {"components": 5, "fit_rows": 150}}, SERIAL)
+    store = Store(url)
+    (first,) = [name for name in store.stage("reduce")["files"] if name.startswith("reduced/")][:1]
+    import pandas as pd
+
+    components = np.stack(pd.read_parquet(Path(url) / first)["components"].tolist())
+    assert components.shape[1] == len(vidatlas.open_atlas(url).metrics["explained_variance"]["ratio"]) + 5
+    np.testing.assert_allclose(np.linalg.norm(components[:, -5:], axis=1), 0.7, atol=1e-5)
+    vidatlas.assign(url, small_atlas.part, str(tmp_path / "out.parquet"))
+    placed = pd.read_parquet(tmp_path / "out.parquet").set_index("id")
+    known = vidatlas.open_atlas(url).assignments().set_index("id")
+    assert (placed["subcategory"] == known.loc[placed.index, "subcategory"]).all()

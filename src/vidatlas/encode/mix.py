@@ -20,6 +20,9 @@ class MixSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    normalize_fields: bool = False
+    """Scale each field's mean to unit length before it is weighted: the mean of many different tags is short, and
+    counts for less than its weight says otherwise."""
     normalize: bool = False
     """Scale every record's vector to unit length (a zero vector stays zero)."""
 
@@ -34,26 +37,27 @@ class FieldMix:
     weight: float
 
 
-def distinct_texts(fields: Sequence[FieldMix]) -> tuple[list[str], scipy.sparse.csr_array]:
+def distinct_texts(fields: Sequence[FieldMix]) -> tuple[list[str], list[scipy.sparse.csr_array]]:
     """Return the distinct texts of some records, and how records are mixed of them.
 
-    The second value is a sparse float32 matrix [records, texts]: a row holds, for each text of the record, the weight
-    of its field divided by the number of the field's texts; weights of absent fields are shared out, so that every row
-    sums to 1.
+    The second value has a sparse float32 matrix [records, texts] for each field: a row holds, for each text of the
+    record, the weight of the field divided by the number of the field's texts; weights of absent fields are shared out,
+    so that a record's rows sum to 1 together.
     """
     records = len(fields[0].texts)
     flat = [_cut(field.texts.flatten(), field.max_chars) for field in fields]
     counts = [np.diff(field.texts.offsets.to_numpy()) for field in fields]
     encoded = pc.dictionary_encode(pa.concat_arrays(flat))
     present = sum(field.weight * (count > 0) for field, count in zip(fields, counts, strict=True))
-    weights = [
-        np.repeat(field.weight / (np.maximum(count, 1) * present), count)
-        for field, count in zip(fields, counts, strict=True)
-    ]
-    rows = np.concatenate([np.repeat(np.arange(records), count) for count in counts])
     shape = (records, len(encoded.dictionary))
-    matrix = scipy.sparse.csr_array((np.concatenate(weights), (rows, encoded.indices.to_numpy())), shape=shape)
-    return encoded.dictionary.to_pylist(), matrix.astype(np.float32)
+    matrices, first = [], 0
+    for field, count in zip(fields, counts, strict=True):
+        weights = np.repeat(field.weight / (np.maximum(count, 1) * present), count)
+        texts = encoded.indices[first : first + len(weights)].to_numpy()
+        found = scipy.sparse.csr_array((weights, (np.repeat(np.arange(records), count), texts)), shape=shape)
+        matrices.append(found.astype(np.float32))
+        first += len(weights)
+    return encoded.dictionary.to_pylist(), matrices
 
 
 def _cut(texts: Any, max_chars: int | None) -> Any:
@@ -61,11 +65,24 @@ def _cut(texts: Any, max_chars: int | None) -> Any:
     return texts if max_chars is None else pc.utf8_slice_codeunits(texts, 0, max_chars)
 
 
-def mix(weights: scipy.sparse.csr_array, vectors: Floats, spec: MixSpec) -> Floats:
+def mix(weights: Sequence[scipy.sparse.csr_array], vectors: Floats, spec: MixSpec) -> Floats:
     """Return float32 [records, dim]: each record's weighted mean of the vectors of its texts."""
-    mixed = np.asarray(weights @ vectors, dtype=np.float32)
-    if not spec.normalize:
-        return mixed
-    length = np.linalg.norm(mixed, axis=1, keepdims=True)
-    unit: Floats = np.divide(mixed, length, out=np.zeros_like(mixed), where=length > 0)
+    if spec.normalize_fields:
+        mixed = sum(_shared(field, vectors) for field in weights)
+    else:
+        mixed = sum(weights[1:], start=weights[0]) @ vectors
+    mixed = np.asarray(mixed, np.float32)
+    return _unit(mixed) if spec.normalize else mixed
+
+
+def _shared(field: scipy.sparse.csr_array, vectors: Floats) -> Floats:
+    """Return float32 [records, dim]: the direction of a field's mean, as long as the field's share of the record."""
+    shares: Floats = np.asarray(field.sum(axis=1), np.float32)
+    return np.multiply(_unit(np.asarray(field @ vectors, np.float32)), shares[:, None])
+
+
+def _unit(rows: Floats) -> Floats:
+    """Return the rows with length 1; zero rows stay zero."""
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    unit: Floats = np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
     return unit

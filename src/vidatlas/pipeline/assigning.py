@@ -16,11 +16,12 @@ from threadpoolctl import threadpool_limits
 from vidatlas import store as layout
 from vidatlas.folder import expand, is_remote, local_path
 from vidatlas.parts import PlanSpec, duplicate_rows, plan_part
-from vidatlas.pipeline.model import SPLITS, load_centroids, load_children, load_pca
+from vidatlas.pipeline.model import SPLITS, load_centroids, load_children
 from vidatlas.pipeline.records import kept, read_shard, rejected
 from vidatlas.pipeline.shards import descriptors
 from vidatlas.pipeline.splitting import Children, assign_children
 from vidatlas.pipeline.vectors import vectors_of
+from vidatlas.pipeline.words import Projection
 from vidatlas.recipe import Recipe
 from vidatlas.reducers.kmeans import assign as nearest
 from vidatlas.store import Store
@@ -44,7 +45,7 @@ def assign(atlas: Place, new: Place, out: Place, limit: int | None = None) -> Js
     store.stage("reduce")
     recipe = Recipe.model_validate(store.manifest()["recipe"])
     encoder = _same_encoder(store, recipe)
-    model = _Model(store)
+    model = _Model(store, recipe)
     found = expand(fspath(new))
     if len(found) != 1:
         raise UsageError(f"{new} matches {len(found)} files. Name one file; assign each on its own.")
@@ -78,8 +79,8 @@ def _same_encoder(store: Store, recipe: Recipe) -> Any:
 class _Model:
     """Project and place vectors as the atlas's own were."""
 
-    def __init__(self, store: Store) -> None:
-        self._pca = load_pca(store)
+    def __init__(self, store: Store, recipe: Recipe) -> None:
+        self._project = Projection(store, recipe)
         self._centroids = load_centroids(store)
         named = pq.read_table(io.BytesIO(store.read(layout.SUBCATEGORIES)), columns=["group", "subcategory", "name"])
         self._names = {(row["group"], row["subcategory"]): row["name"] for row in named.to_pylist()}
@@ -95,7 +96,7 @@ class _Model:
         distances, margins = np.empty(len(ids), np.float32), np.empty(len(ids), np.float32)
         with threadpool_limits(limits=1):
             # The atlas's own vectors went through float16 on their way to the disk.
-            components = self._pca.transform(vectors.astype(np.float16))
+            components = self._project(records, vectors.astype(np.float16))
             for group in dict.fromkeys(groups):
                 where = np.flatnonzero(np.array(groups, dtype=object) == group)
                 known = self._homes_of(group)

@@ -9,11 +9,13 @@ import numpy as np
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
+from vidatlas.reducers.lexical import Lexical
 from vidatlas.reducers.pca import Pca
 from vidatlas.store import Files, Store, to_json
 from vidatlas.types import Floats
 
 PCA = "model/pca.safetensors"
+LEXICAL = "model/lexical.safetensors"
 CENTROIDS = "model/centroids.safetensors"
 GROUPS = "model/groups.json"
 CHILDREN = "model/children.safetensors"
@@ -43,6 +45,23 @@ def _load_pca(atlas: str, data: bytes) -> Pca:
 def load_pca(store: Store) -> Pca:
     """Return the fitted principal components of an atlas."""
     return _load_pca(store.url, store.read(PCA))
+
+
+def save_lexical(store: Store, lexical: Lexical) -> Files:
+    """Write the weights and directions of words."""
+    arrays = {"idf": lexical.idf, "components": np.ascontiguousarray(lexical.components)}
+    return store.put(LEXICAL, bytes(save_tensors({**arrays, "weight": np.array([lexical.weight])})))
+
+
+@lru_cache(maxsize=2)
+def _load_lexical(atlas: str, data: bytes) -> Lexical:
+    arrays = load_tensors(data)
+    return Lexical(arrays["idf"], arrays["components"], float(arrays["weight"][0]))
+
+
+def load_lexical(store: Store) -> Lexical:
+    """Return the weights and directions of words of an atlas whose recipe has ``reduce.lexical``."""
+    return _load_lexical(store.url, store.read(LEXICAL))
 
 
 def save_centroids(store: Store, fits: list[tuple[str, int, Floats]]) -> Files:

@@ -1,4 +1,4 @@
-"""The first passes of the reduction: components from all vectors, then every vector projected onto them."""
+"""The first pass of the reduction: principal components from all vectors."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from vidatlas import store as layout
-from vidatlas.pipeline.grouped import Places, grouped_parquet
-from vidatlas.pipeline.model import load_pca
+from vidatlas.pipeline.grouped import Places
 from vidatlas.pipeline.vectors import matrix, read_embeddings
 from vidatlas.reducers.incremental import fit_incremental
 from vidatlas.reducers.moments import Moments, merge_all, moments_of
 from vidatlas.reducers.pca import Pca, PcaSpec
-from vidatlas.store import Files, Store
+from vidatlas.store import Store
 
 MOST_BLOCKS = 512
 """Most blocks of shards; how they are cut depends on the shards alone, so sums are the same bytes everywhere."""
@@ -71,16 +69,3 @@ def places_of(counts: list[Counted], within: str) -> dict[str, Places]:
         for group, number in (together if within == "all" else rows).items():
             found.setdefault(group, []).append((shard, number))
     return found
-
-
-def project_block(atlas: str, block: list[SealedShard]) -> Files:
-    """Write reduced vectors sorted by group, one row group each, so that a group is read without the others."""
-    store = Store(atlas)
-    pca = load_pca(store)
-    files: Files = {}
-    with threadpool_limits(limits=1):
-        for shard, facts in block:
-            table = read_embeddings(store, shard, facts, ["id", "group", "embedding"])
-            components = pca.transform(matrix(table["embedding"]))
-            files |= store.put(layout.reduced(shard), grouped_parquet(table, components))
-    return files

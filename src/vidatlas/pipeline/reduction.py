@@ -13,7 +13,7 @@ from vidatlas.parts import to_parquet
 from vidatlas.pipeline.clustering import UNMEASURED, GroupFit, Placed, assign_block, fit_group
 from vidatlas.pipeline.grouped import Places
 from vidatlas.pipeline.metrics import metrics_of
-from vidatlas.pipeline.model import save_centroids, save_children, save_pca
+from vidatlas.pipeline.model import save_centroids, save_children, save_lexical, save_pca
 from vidatlas.pipeline.planning import RunOptions
 from vidatlas.pipeline.projecting import (
     Counted,
@@ -22,11 +22,11 @@ from vidatlas.pipeline.projecting import (
     blocks_of,
     incremental_pca,
     places_of,
-    project_block,
 )
 from vidatlas.pipeline.splitting import child_table
 from vidatlas.pipeline.subcategories import subcategory_table
 from vidatlas.pipeline.vectors import sealed_shards
+from vidatlas.pipeline.words import fit_words, project_block
 from vidatlas.recipe import Recipe
 from vidatlas.reducers.backend import Backend, choose_backend, open_backend
 from vidatlas.reducers.moments import merge_all
@@ -99,7 +99,14 @@ class _Reduction:
         step = _Steps(listener, 3 * len(blocks) + 1)
         pca, counts = self._components(blocks, step)
         files = save_pca(self.store, pca)
-        for written in step(self.runner.map(partial(project_block, self.store.url), blocks), "projection"):
+        if self.recipe.reduce.lexical:
+            step.total += 2 * len(blocks)
+            run = (self.runner, step)
+            files |= save_lexical(
+                self.store, fit_words(self.recipe, self.recipe.reduce.lexical, self.store, blocks, run)
+            )
+        project = partial(project_block, self.store.url, self.recipe.model_dump(mode="json"))
+        for written in step(self.runner.map(project, blocks), "projection"):
             files |= written
         fits = self._clusters(places_of(counts, self.recipe.reduce.clusters.within), step)
         files |= save_centroids(self.store, [(found.group, found.rows, found.centroids) for found in fits])

@@ -1,0 +1,101 @@
+"""The words themselves as a few more dimensions: latent semantic analysis of hashed words, fitted on a sample.
+
+Deerwester, Dumais, Furnas, Landauer and Harshman, "Indexing by Latent Semantic Analysis" (1990); words become columns
+by hashing (Weinberger, Dasgupta, Langford, Smola and Attenberg, "Feature Hashing for Large Scale Multitask Learning",
+2009), so that shards need no common vocabulary, and how many records hold a column adds up over them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from threadpoolctl import threadpool_limits
+
+from vidatlas.types import Floats
+
+
+class LexicalSpec(BaseModel):
+    """Choose how many dimensions words get beside the vectors' principal components, and what they weigh."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weight: Annotated[float, Field(gt=0)] = 0.7
+    """Length of a record's words beside that of its vector, which is about 1 where vectors are normalised."""
+    components: Annotated[int, Field(ge=1)] = 64
+    buckets: Annotated[int, Field(ge=2, le=2**20)] = 2**16
+    """Columns that words are hashed to."""
+    fit_rows: Annotated[int, Field(ge=2)] = 20_000
+    """The directions are found on at most so many records, drawn by seed."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lexical:
+    """Project hashed words onto their leading directions.
+
+    Attributes:
+        idf: float32 [buckets], what each column weighs.
+        components: float32 [k, buckets], rows of unit length; k may be 0.
+        weight: length of every projected record that has words.
+    """
+
+    idf: Floats
+    components: Floats
+    weight: float
+
+    def transform(self, hashed: scipy.sparse.csr_array) -> Floats:
+        """Return float32 [n, k]; a record without any known word is a zero vector."""
+        with threadpool_limits(limits=1):
+            found = np.asarray(_weighed(hashed, self.idf) @ self.components.T, np.float32)
+        length = np.linalg.norm(found, axis=1, keepdims=True)
+        return np.asarray(self.weight * found / np.where(length > 0, length, 1), np.float32)
+
+
+def hash_words(texts: list[str], buckets: int) -> scipy.sparse.csr_array:
+    """Return float32 [texts, buckets]: 1 where a text holds a word of that column, whatever the script or case."""
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    vectorizer = HashingVectorizer(n_features=buckets, binary=True, alternate_sign=False, norm=None, dtype=np.float32)
+    return scipy.sparse.csr_array(vectorizer.transform(texts))
+
+
+def document_frequencies(hashed: scipy.sparse.csr_array) -> NDArray[np.int64]:
+    """Return int64 [buckets]: how many texts hold each column; such counts add up."""
+    return np.bincount(hashed.indices, minlength=hashed.shape[1]).astype(np.int64)
+
+
+def fit_lexical(
+    sample: scipy.sparse.csr_array, frequencies: NDArray[np.int64], rows: int, spec: LexicalSpec
+) -> Lexical:
+    """Return the leading directions of a sample of hashed records; fewer where it has no more.
+
+    Args:
+        sample: float32 [n, buckets].
+        frequencies: how many of all records hold each column.
+        rows: how many records there are.
+        spec: how many directions are wanted.
+    """
+    from sklearn.decomposition import TruncatedSVD
+
+    # As scikit-learn's TfidfTransformer smooths it: as if one more record held every word once.
+    idf = (np.log((1 + rows) / (1 + frequencies)) + 1).astype(np.float32)
+    weighed = _weighed(sample, idf)
+    wanted = min(spec.components, min(weighed.shape) - 1)
+    if wanted < 1 or not weighed.nnz:
+        return Lexical(idf, np.empty((0, spec.buckets), np.float32), spec.weight)
+    with threadpool_limits(limits=1):
+        model = TruncatedSVD(wanted, random_state=spec.seed).fit(weighed)
+    used = model.singular_values_ > model.singular_values_[0] * np.finfo(np.float32).eps
+    return Lexical(idf, np.asarray(model.components_[used], np.float32), spec.weight)
+
+
+def _weighed(hashed: scipy.sparse.csr_array, idf: Floats) -> scipy.sparse.csr_array:
+    """Return TF-IDF rows of unit length."""
+    from sklearn.preprocessing import normalize
+
+    return scipy.sparse.csr_array(normalize(hashed @ scipy.sparse.diags_array(idf)))
