@@ -191,7 +191,7 @@ def test_verify_counts_what_it_checked(made: Path, capfd: Capture) -> None:
 def test_recipes_are_listed_and_loadable(tmp_path: Path, capfd: Capture) -> None:
     assert main(["recipes"]) == 0
     listed = said(capfd)
-    for name in ("demo", "youniverse"):
+    for name in ("demo", "topics", "youniverse"):
         assert name in listed
         assert main(["recipes", name]) == 0
         (tmp_path / "own.yaml").write_text(capfd.readouterr().out)

@@ -20,7 +20,7 @@ from vidatlas.recipe import (
 from vidatlas.types import UsageError
 
 
-@pytest.mark.parametrize("name", ["demo", "youniverse"])
+@pytest.mark.parametrize("name", ["demo", "topics", "youniverse"])
 def test_builtin_recipes_survive_yaml(name: str, tmp_path: Path) -> None:
     assert name in builtin_recipes()
     recipe = load_recipe(name)
@@ -80,7 +80,7 @@ def test_a_file_that_is_no_recipe_is_one_line(tmp_path: Path, text: str) -> None
 
 
 def test_an_unknown_recipe_lists_those_there_are() -> None:
-    with pytest.raises(UsageError, match=r"no recipe 'nope': neither built in \(demo, youniverse\)"):
+    with pytest.raises(UsageError, match=r"no recipe 'nope': neither built in \(demo, topics, youniverse\)"):
         load_recipe("nope")
 
 

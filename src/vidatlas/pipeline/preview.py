@@ -101,7 +101,8 @@ def _exact(recipe: Recipe, example: Json) -> Json:
 def _disk(recipe: Recipe, facts: list[Json], kept_rows: int, dim: int) -> int:
     """Estimate the atlas's size: vectors hardly compress, texts by half, ids not at all."""
     texts = sum(field["chars"] for fact in facts for field in fact["fields"].values())
-    components = min(dim, recipe.reduce.pca.components)
+    wanted, lexical = recipe.reduce.pca.components, recipe.reduce.lexical
+    components = min(dim, wanted if isinstance(wanted, int) else dim) + (lexical.components if lexical else 0)
     return int(kept_rows * (2 * dim + 4 * components + 80) + 0.5 * texts)
 
 

@@ -141,8 +141,11 @@ def _stages(store: Store, manifest: Json) -> tuple[Stage, ...]:
 
 
 def _normalisation(recipe: Recipe) -> str:
+    fields = "each field's mean is scaled to unit length, then " if recipe.mix.normalize_fields else ""
     if recipe.mix.normalize:
-        return "every record's vector is scaled to unit length"
+        return f"{fields}every record's vector is scaled to unit length"
+    if fields:
+        return f"{fields}nothing after the weighted sum"
     return "none after the mean (the notebook's rule: the encoder's raw features)"
 
 
@@ -165,10 +168,16 @@ def _facts(recipe: Recipe, manifest: Json) -> dict[str, str]:
         "Normalisation": _normalisation(recipe),
         "Texts": f"{counts['texts']:,} in all, {counts['distinct']:,} encoded (each once per shard)",
         "Tokens": f"{counts['tokens']:,}, of which {counts['nodes']:,} were computed (a shared beginning once)",
-        "Reduction": f"{reduced['counts']['components']} principal components, {_clusters(recipe, reduced)}",
+        "Reduction": f"{_dimensions(recipe, reduced)}, {_clusters(recipe, reduced)}",
         "Versions": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
     }
     return facts
+
+
+def _dimensions(recipe: Recipe, reduced: Json) -> str:
+    lexical = recipe.reduce.lexical
+    words = f" and {lexical.components} dimensions of words (weight {lexical.weight:g})" if lexical else ""
+    return f"{reduced['counts']['components']} principal components{words}"
 
 
 def _clusters(recipe: Recipe, reduced: Json) -> str:
