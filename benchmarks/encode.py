@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import resource
 import statistics
 import subprocess
 import sys
@@ -131,7 +130,9 @@ def _one_way(options: argparse.Namespace, videos: Videos, checkpoint: Path) -> N
     way = Timed(name, dtype, WAYS[name](videos, _setting(options, checkpoint, dtype)))
     with torch.inference_mode():
         way.measure(random.Random(0), options.seconds, options.device)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+    # Not getrusage: its peak begins with that of the process that started this one.
+    status = Path("/proc/self/status").read_text()
+    print(next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 2**20)
 
 
 def report(
