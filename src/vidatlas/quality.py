@@ -12,8 +12,8 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from threadpoolctl import threadpool_limits
 
+from vidatlas.threads import one_thread
 from vidatlas.types import Floats
 
 
@@ -50,7 +50,7 @@ def silhouette(vectors: Floats, labels: NDArray[np.int32]) -> Silhouette:
     present = np.unique(labels)
     if not 2 <= len(present) < len(labels):
         return Silhouette(None, {}, len(labels))
-    with threadpool_limits(limits=1):
+    with one_thread():
         values = silhouette_samples(vectors, labels)
     by_cluster = {int(label): float(values[labels == label].mean()) for label in present}
     return Silhouette(float(values.mean()), by_cluster, len(labels))
@@ -70,7 +70,7 @@ def davies_bouldin(vectors: Floats, labels: NDArray[np.int32]) -> float | None:
     centroids = np.stack([vectors[labels == label].mean(axis=0, dtype=np.float64) for label in present])
     if len(np.unique(centroids, axis=0)) < len(present):
         return None
-    with threadpool_limits(limits=1):
+    with one_thread():
         return float(davies_bouldin_score(vectors, labels))
 
 

@@ -21,6 +21,9 @@ SETTINGS = [
     "reduce.pca.components=2",
     "reduce.clusters.k=2",
     "reduce.quality.silhouette_rows=20",
+    "reduce.quality.stability_seeds=0",
+    "reduce.clusters.starts=1",
+    "reduce.clusters.init=k-means++",
 ]
 BROKEN = [b"", b'{"display_id": "cut', b"[1, 2]", b'{"title": "no id"}', b'{"display_id": "mute"}', b'{"a": "\xe9"}']
 

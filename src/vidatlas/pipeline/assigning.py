@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from threadpoolctl import threadpool_limits
 
 from vidatlas import store as layout
 from vidatlas.folder import expand, is_remote, local_path
@@ -25,6 +24,7 @@ from vidatlas.pipeline.words import Projection
 from vidatlas.recipe import Recipe
 from vidatlas.reducers.kmeans import assign as nearest
 from vidatlas.store import Store
+from vidatlas.threads import one_thread
 from vidatlas.types import ConflictError, EncodeStats, Floats, Json, Place, UsageError
 
 SHARD_ROWS = 10_000
@@ -94,7 +94,7 @@ class _Model:
         groups = records["group"].to_pylist() if records else []
         homes: list[tuple[str, int]] = [("", 0)] * len(ids)
         distances, margins = np.empty(len(ids), np.float32), np.empty(len(ids), np.float32)
-        with threadpool_limits(limits=1):
+        with one_thread():
             # The atlas's own vectors went through float16 on their way to the disk.
             components = self._project(records, vectors.astype(np.float16))
             for group in dict.fromkeys(groups):

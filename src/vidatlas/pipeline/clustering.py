@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from vidatlas import store as layout
 from vidatlas.parts import to_parquet
@@ -30,6 +29,7 @@ from vidatlas.reducers.backend import Backend, open_backend
 from vidatlas.reducers.choosing import Choice, choose_k
 from vidatlas.reducers.kmeans import Assignment, assign, fit_clusters, sample_rows
 from vidatlas.store import Files, Store
+from vidatlas.threads import one_thread
 from vidatlas.types import Floats, Json
 
 GroupPlaces = tuple[str, Places]
@@ -143,7 +143,7 @@ def _components(store: Store, shard: str) -> Floats:
 def _assign_shard(components: Floats, groups: NDArray[Any], centroids: Mapping[str, Floats]) -> Assignment:
     rows = len(components)
     found = Assignment(np.full(rows, -1, np.int32), np.empty(rows, np.float32), np.empty(rows, np.float32))
-    with threadpool_limits(limits=1):
+    with one_thread():
         for group in sorted(set(groups.tolist())):
             at = np.flatnonzero(groups == group)
             inside = assign(components[at], centroids[group])

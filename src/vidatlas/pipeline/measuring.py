@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
-from threadpoolctl import threadpool_limits
 
 from vidatlas.quality import Silhouette, agreement, davies_bouldin, silhouette, stability
 from vidatlas.recipe import ReduceSpec
 from vidatlas.reducers.backend import KMeans
 from vidatlas.reducers.kmeans import assign, fit_clusters, sample_rows
+from vidatlas.threads import one_thread
 from vidatlas.types import Floats, Json
 
 
@@ -37,7 +37,7 @@ def measure_group(vectors: Floats, centroids: Floats, spec: ReduceSpec, seed: in
         fit_clusters(fitted, len(centroids), seed + number, backend, init=init).centroids
         for number in range(wanted.stability_seeds)
     ]
-    with threadpool_limits(limits=1):
+    with one_thread():
         labels = assign(checked, centroids).labels
         runs = [assign(fitted, other).labels for other in again]
     return GroupQuality(silhouette(checked, labels), davies_bouldin(checked, labels), stability(runs))

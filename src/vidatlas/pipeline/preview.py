@@ -123,10 +123,10 @@ def _compute_seconds(recipe: Recipe, store: Store, inspection: Inspection, left:
 
 def _flops_per_second() -> float:
     """Time a float32 matrix product on one thread."""
-    from threadpoolctl import threadpool_limits
+    from vidatlas.threads import one_thread
 
     left = np.ones((_GEMM, _GEMM), np.float32)
-    with threadpool_limits(limits=1):
+    with one_thread():
         left @ left
         started = time.perf_counter()
         left @ left

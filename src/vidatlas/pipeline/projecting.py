@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from threadpoolctl import threadpool_limits
 
 from vidatlas.pipeline.grouped import Places
 from vidatlas.pipeline.vectors import matrix, read_embeddings
@@ -15,6 +14,7 @@ from vidatlas.reducers.incremental import fit_incremental
 from vidatlas.reducers.moments import Moments, merge_all, moments_of
 from vidatlas.reducers.pca import Pca, PcaSpec
 from vidatlas.store import Store
+from vidatlas.threads import one_thread
 
 MOST_BLOCKS = 512
 """Most blocks of shards; how they are cut depends on the shards alone, so sums are the same bytes everywhere."""
@@ -36,7 +36,7 @@ def block_moments(atlas: str, block: list[SealedShard]) -> tuple[Moments, list[C
     """Return the moments of a block's vectors and the rows of its shards by group."""
     moments: list[Moments] = []
     counts: list[Counted] = []
-    with threadpool_limits(limits=1):
+    with one_thread():
         for vectors in _vectors(Store(atlas), block, counts):
             moments.append(moments_of(vectors))
     return merge_all(moments), counts

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from vidatlas.fields import RecordSpec
 from vidatlas.naming import NamingSpec
@@ -16,6 +15,7 @@ from vidatlas.pipeline.subcategories import Fit, Tally, subcategory_table, tally
 from vidatlas.reducers.backend import KMeans
 from vidatlas.reducers.choosing import k_by_size
 from vidatlas.reducers.kmeans import Assignment, ClusterSpec, assign, fit_clusters
+from vidatlas.threads import one_thread
 from vidatlas.types import Floats
 
 Children = Mapping[str, Sequence[Floats]]
@@ -36,7 +36,7 @@ def fit_children(
         backend: finds the centroids.
     """
     by_size = spec.model_copy(update={"k": "sqrt"})
-    with threadpool_limits(limits=1):
+    with one_thread():
         labels = assign(vectors, centroids).labels
     found = []
     for label in range(len(centroids)):
@@ -50,7 +50,7 @@ def assign_children(components: Floats, groups: NDArray[Any], parents: NDArray[A
     """Return each row's nearest sub-subcategory inside its subcategory."""
     rows = len(components)
     found = Assignment(np.zeros(rows, np.int32), np.zeros(rows, np.float32), np.zeros(rows, np.float32))
-    with threadpool_limits(limits=1):
+    with one_thread():
         for group in sorted(set(groups.tolist())):
             for label in np.unique(parents[groups == group]).tolist():
                 at = np.flatnonzero((groups == group) & (parents == label))

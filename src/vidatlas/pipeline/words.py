@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import scipy.sparse
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from vidatlas import store as layout
 from vidatlas.pipeline.grouped import grouped_parquet
@@ -21,6 +20,7 @@ from vidatlas.recipe import Recipe
 from vidatlas.reducers.kmeans import sample_rows
 from vidatlas.reducers.lexical import Lexical, LexicalSpec, document_frequencies, fit_lexical, hash_words
 from vidatlas.store import Files, Store
+from vidatlas.threads import one_thread
 from vidatlas.types import Floats, Json, Runner
 
 Chosen = list[tuple[SealedShard, NDArray[np.int64]]]
@@ -111,7 +111,7 @@ def project_block(atlas: str, recipe: Json, block: list[SealedShard]) -> Files:
     store = Store(atlas)
     project = Projection(store, Recipe.model_validate(recipe))
     files: Files = {}
-    with threadpool_limits(limits=1):
+    with one_thread():
         for shard, facts in block:
             table = read_embeddings(store, shard, facts, ["id", "group", "embedding", *project.columns])
             components = project(table, matrix(table["embedding"]))

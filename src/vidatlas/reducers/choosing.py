@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from vidatlas.reducers.backend import KMeans
 from vidatlas.reducers.kmeans import ClusterSpec, assign, fit_clusters, sample_rows
+from vidatlas.threads import one_thread
 from vidatlas.types import Floats
 
 CRITERION = "share of the variance of held-out rows left by k clusters fitted on the others"
@@ -64,7 +64,7 @@ def choose_k(rows: int, vectors: Floats, spec: ClusterSpec, seed: int, backend: 
 def _left(sample: Floats, halves: NDArray[np.int64], k: int, seed: int, backend: KMeans) -> float:
     """Return the share of one half's variance that clusters of the other leave, both ways; 0 without any variance."""
     left = spread = 0.0
-    with threadpool_limits(limits=1):
+    with one_thread():
         for half in (0, 1):
             seen, held = sample[halves == half], sample[halves != half]
             left += assign(held, fit_clusters(seen, k, seed, backend, init="k-means++").centroids).inertia

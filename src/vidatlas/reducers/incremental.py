@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from vidatlas.reducers.moments import moments_of
 from vidatlas.reducers.pca import Pca, PcaSpec, fit_pca, select
+from vidatlas.threads import one_thread
 
 _BATCH = 2048
 _LEAST = 2
@@ -35,7 +35,7 @@ def fit_incremental(blocks: Iterable[Block], spec: PcaSpec) -> Pca:
 
     model: Any = None
     # Variances of no variance are divided by zero on the way; the shares are computed anew.
-    with threadpool_limits(limits=1), np.errstate(divide="ignore", invalid="ignore"):
+    with one_thread(), np.errstate(divide="ignore", invalid="ignore"):
         for batch in batches(blocks, spec):
             if model is None:
                 if len(batch) < _LEAST:

@@ -14,10 +14,10 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from threadpoolctl import threadpool_limits
 
 from vidatlas.reducers.backend import KMeans
 from vidatlas.reducers.ward import merge_centroids
+from vidatlas.threads import one_thread
 from vidatlas.types import Floats
 
 _HELD_OUT = 10
@@ -100,7 +100,7 @@ def fit_clusters(
     """
     first = _distinct(vectors, k)
     wanted, k = k, min(k, len(first))
-    with threadpool_limits(limits=1):
+    with one_thread():
         if k == 1:
             centroids = vectors.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
         elif k == len(first):

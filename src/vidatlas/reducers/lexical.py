@@ -14,8 +14,8 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from threadpoolctl import threadpool_limits
 
+from vidatlas.threads import one_thread
 from vidatlas.types import Floats
 
 
@@ -50,7 +50,7 @@ class Lexical:
 
     def transform(self, hashed: scipy.sparse.csr_array) -> Floats:
         """Return float32 [n, k]; a record without any known word is a zero vector."""
-        with threadpool_limits(limits=1):
+        with one_thread():
             found = np.asarray(_weighed(hashed, self.idf) @ self.components.T, np.float32)
         length = np.linalg.norm(found, axis=1, keepdims=True)
         return np.asarray(self.weight * found / np.where(length > 0, length, 1), np.float32)
@@ -88,7 +88,7 @@ def fit_lexical(
     wanted = min(spec.components, min(weighed.shape) - 1)
     if wanted < 1 or not weighed.nnz:
         return Lexical(idf, np.empty((0, spec.buckets), np.float32), spec.weight)
-    with threadpool_limits(limits=1):
+    with one_thread():
         model = TruncatedSVD(wanted, random_state=spec.seed).fit(weighed)
     used = model.singular_values_ > model.singular_values_[0] * np.finfo(np.float32).eps
     return Lexical(idf, np.asarray(model.components_[used], np.float32), spec.weight)

@@ -12,9 +12,9 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from threadpoolctl import threadpool_limits
 
 from vidatlas.reducers.moments import Doubles, Moments
+from vidatlas.threads import one_thread
 from vidatlas.types import Floats
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -92,7 +92,7 @@ def fit_pca(moments: Moments, spec: PcaSpec) -> Pca:
     Directions without variance (fewer vectors than components, identical vectors) are left out; one is always kept.
     """
     covariance = moments.scatter / max(moments.n - 1, 1)
-    with threadpool_limits(limits=1):
+    with one_thread():
         values, vectors = scipy.linalg.eigh(covariance)
     return select(moments.mean, vectors.T[::-1], np.maximum(values[::-1], 0.0), float(np.trace(covariance)), spec)
 

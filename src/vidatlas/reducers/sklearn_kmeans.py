@@ -6,8 +6,8 @@ import warnings
 from importlib.metadata import version
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from vidatlas.threads import one_thread
 from vidatlas.types import Floats
 
 BATCH = 4096
@@ -30,7 +30,7 @@ class SklearnKMeans:
         from sklearn.cluster import MiniBatchKMeans
 
         passes = min(_BATCHES, max(1, _BATCHES * BATCH // len(vectors)))
-        with threadpool_limits(limits=1):
+        with one_thread():
             model = MiniBatchKMeans(k, batch_size=BATCH, n_init=1, max_iter=passes, random_state=seed).fit(vectors)
         return np.asarray(model.cluster_centers_, np.float32)
 
@@ -39,7 +39,7 @@ class SklearnKMeans:
         from sklearn.cluster import KMeans
         from sklearn.exceptions import ConvergenceWarning
 
-        with threadpool_limits(limits=1), warnings.catch_warnings():
+        with one_thread(), warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             model = KMeans(len(centroids), init=centroids, n_init=1, max_iter=STEPS).fit(vectors)
         return np.asarray(model.cluster_centers_, np.float32)

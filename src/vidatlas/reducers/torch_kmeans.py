@@ -10,8 +10,8 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from vidatlas.threads import one_thread
 from vidatlas.types import Floats
 
 _START_ROWS, _START_STEPS = 20_000, 10
@@ -39,13 +39,13 @@ class TorchKMeans:
         rows = len(vectors)
         chosen = np.sort(random.choice(rows, max(k, _START_ROWS), replace=False)) if rows > _START_ROWS else slice(None)
         points = self._tensor(vectors[chosen])
-        with threadpool_limits(limits=1):
+        with one_thread():
             return self._lloyd(points, self._plus_plus(points, k, random), _START_STEPS)
 
     def refine(self, vectors: Floats, centroids: Floats) -> Floats:
         """Return centroids float32 [k, dim] after at most 50 Lloyd steps."""
         points, seats = self._tensor(vectors), self._tensor(centroids)
-        with threadpool_limits(limits=1):
+        with one_thread():
             return self._lloyd(points, seats, _STEPS)
 
     def _tensor(self, array: Floats) -> Any:
