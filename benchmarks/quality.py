@@ -230,10 +230,12 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="keeps vectors of texts, and UMAP's coordinates")
     parser.add_argument("--ablation", action="store_true", help="change one option of the demo recipe at a time")
     parser.add_argument("--processes", type=int, default=1, help="methods at a time")
+    parser.add_argument("--only", default="", help="methods whose names hold this")
     options = parser.parse_args()
     corpus = read_corpus(options.data, options.cache)
     categories = int(corpus.categories.max()) + 1
     chosen, ks = (ablations(), (50,)) if options.ablation else (methods(), (categories, 50, 100))
+    chosen = [method for method in chosen if options.only in method.name]
     print(machine(), f"· {len(corpus.records):,} videos of {categories} categories · {len(SEEDS)} seeds", flush=True)
     fork = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(options.processes, fork) as pool:
