@@ -42,6 +42,12 @@ def test_texts_of_the_same_words_lie_together_in_any_script() -> None:
     assert alike[:20, 20:].max() < 0.5
 
 
+def test_english_function_words_are_no_words() -> None:
+    hashed = hash_words(["The piano AND this is how you play it", "piano play", "the and of"], 2**12)
+    assert np.array_equal(hashed.toarray()[0], hashed.toarray()[1])
+    assert document_frequencies(hashed).sum() == 4
+
+
 def test_counts_add_up_over_shards() -> None:
     hashed = hash_words(TEXTS, 64)
     parts = [document_frequencies(hash_words(TEXTS[at : at + 7], 64)) for at in range(0, 60, 7)]

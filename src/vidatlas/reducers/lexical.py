@@ -57,10 +57,16 @@ class Lexical:
 
 
 def hash_words(texts: list[str], buckets: int) -> scipy.sparse.csr_array:
-    """Return float32 [texts, buckets]: 1 where a text holds a word of that column, whatever the script or case."""
+    """Return float32 [texts, buckets]: 1 where a text holds a word of that column, whatever the script or case.
+
+    English function words are left out: they lead several directions, and in benchmarks.quality without them clusters
+    agree better with categories at every number of clusters.
+    """
     from sklearn.feature_extraction.text import HashingVectorizer
 
-    vectorizer = HashingVectorizer(n_features=buckets, binary=True, alternate_sign=False, norm=None, dtype=np.float32)
+    vectorizer = HashingVectorizer(
+        n_features=buckets, stop_words="english", binary=True, alternate_sign=False, norm=None, dtype=np.float32
+    )
     return scipy.sparse.csr_array(vectorizer.transform(texts))
 
 
