@@ -7,8 +7,8 @@ terms, each cluster weighing the same, and weighing as many as its videos; stabi
 seeds. No method sees the categories.
 
 Ours: a recipe's mix, components and words, and one start of its k-means, as the job measures its own stability. Peers
-get ten starts of scikit-learn's KMeans. BERTopic gets the demo recipe's vectors; its UMAP is fitted once for each seed
-(and kept in the cache), and with KMeans as its cluster model its topics are the clusters of those coordinates.
+get three starts of scikit-learn's KMeans, whose default is one. BERTopic gets the demo recipe's vectors; its UMAP is
+fitted once for each seed (and kept in the cache), and with KMeans its topics are the clusters of those coordinates.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import multiprocessing
+import re
+import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -42,7 +44,7 @@ from vidatlas.reducers.pca import fit_pca
 from vidatlas.types import Floats
 
 SEEDS = (0, 1, 2)
-PEER_STARTS = 10
+PEER_STARTS = 3
 NONE = 1e-6
 """A field's weight that leaves it out wherever a record has another."""
 FIGURES = ("AMI", "NPMI", "stability", "NPMI by videos", "largest cluster")
@@ -154,7 +156,7 @@ class _Same:
     def __init__(self, coordinates: Floats) -> None:
         self._coordinates = coordinates
 
-    def fit(self, *_: object) -> _Same:
+    def fit(self, _: object, y: object = None) -> _Same:
         return self
 
     def transform(self, _: object) -> Floats:
@@ -205,6 +207,7 @@ def run(method: Method, corpus: Corpus, folder: Path, ks: tuple[int, ...]) -> li
             runs = [cluster(k, seed) for seed in SEEDS]
             seconds = time.perf_counter() - started
             found.append({**corpus.measure(runs), "seconds": seconds})
+            print(method.name, k, *(f"{found[-1][figure]:.3f}" for figure in FIGURES), file=sys.stderr, flush=True)
     return found
 
 
@@ -230,12 +233,12 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="keeps vectors of texts, and UMAP's coordinates")
     parser.add_argument("--ablation", action="store_true", help="change one option of the demo recipe at a time")
     parser.add_argument("--processes", type=int, default=1, help="methods at a time")
-    parser.add_argument("--only", default="", help="methods whose names hold this")
+    parser.add_argument("--only", default="", help="methods whose names match this pattern")
     options = parser.parse_args()
     corpus = read_corpus(options.data, options.cache)
     categories = int(corpus.categories.max()) + 1
     chosen, ks = (ablations(), (50,)) if options.ablation else (methods(), (categories, 50, 100))
-    chosen = [method for method in chosen if options.only in method.name]
+    chosen = [method for method in chosen if re.search(options.only, method.name)]
     print(machine(), f"· {len(corpus.records):,} videos of {categories} categories · {len(SEEDS)} seeds", flush=True)
     fork = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(options.processes, fork) as pool:
