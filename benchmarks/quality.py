@@ -184,9 +184,9 @@ def ablations() -> list[Method]:
     one += [("mix not at unit length", {"mix.normalize": False})]
     one += [("components at unit length", {"reduce.pca.normalize": True})]
     one += [("components whitened", {"reduce.pca.whiten": True})]
-    one += [(f"title {w:g}", {title: w or NONE, tags: 1 - w or NONE}) for w in (0.0, 0.4, 0.7, 1.0)]
+    one += [(f"tags {w:g}", {title: 1 - w or NONE, tags: w or NONE}) for w in (0.0, 0.2, 0.6, 0.7, 1.0)]
     one += [("fields at unit length", {"mix.normalize_fields": True})]
-    one += [("fields at unit length, title 0.4", {"mix.normalize_fields": True, title: 0.4, tags: 0.6})]
+    one += [("fields at unit length, tags 0.6", {"mix.normalize_fields": True, title: 0.4, tags: 0.6})]
     one += [("init k-means++", {"reduce.clusters.init": "k-means++"})]
     demo = Method("demo: 0.6/0.4, unit length, 64 components, ward", Ours("demo"))
     return [demo, *(_changed("demo", name, changes) for name, changes in one)]

@@ -1,7 +1,7 @@
 """The whole job on real videos: how long, how fast, what came out.
 
 Run python -m benchmarks.real_file --data FOLDER, where FOLDER holds youtube/videos.jsonl.gz. The demo recipe runs on
-its first videos; ten subcategories drawn by seed are printed as they are, good or bad.
+its first videos; twenty subcategories drawn by seed are printed as they are, good or bad.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 import vidatlas
 from benchmarks.machine import machine
 
-DRAWN = 10
-TITLES = 3
+DRAWN = 20
+TITLES = 5
 
 
 def main() -> None:

@@ -45,13 +45,16 @@ class Way:
     rounds: int
     run: Callable[[], Any]
     seconds: list[float] = field(default_factory=list)
+    busy: list[float] = field(default_factory=list)
+    """Seconds of processor time, which others on the machine disturb less."""
     found: Any = None
 
     def measure(self) -> None:
         """Run once more."""
-        started = time.perf_counter()
+        started, busy = time.perf_counter(), time.process_time()
         self.found = self.run()
         self.seconds.append(time.perf_counter() - started)
+        self.busy.append(time.process_time() - busy)
 
 
 def main() -> None:
@@ -64,7 +67,7 @@ def main() -> None:
     parser.add_argument("--k", type=int, help="clusters; by default what the recipe's rule gives so many rows")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--slow-rounds", type=int, default=2, help="of ways that take minutes")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1, help="of every way; more are unkind where others compute too")
     parser.add_argument("--growth", type=int, nargs="*", default=[50_000, 200_000, 1_000_000])
     parser.add_argument("--child", choices=list(CHILDREN), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -97,8 +100,17 @@ def take_turns(ways: list[Way]) -> None:
 
 def ratio(over: Way, under: Way) -> str:
     """Return how many times longer one way took than another: median and range of the rounds both ran in."""
-    ratios = [a / b for a, b in zip(over.seconds, under.seconds, strict=False)]
-    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}; {len(ratios)} rounds)"
+    return "; ".join(_times(pairs) for pairs in ((over.seconds, under.seconds), (over.busy, under.busy)))
+
+
+def _times(pairs: tuple[list[float], list[float]]) -> str:
+    ratios = [over / under for over, under in zip(*pairs, strict=False)]
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+def taken(way: Way) -> str:
+    """Return the median seconds, of the clock and of the processor, and in how many rounds."""
+    return f"{statistics.median(way.seconds):.2f} | {statistics.median(way.busy):.2f} | {len(way.seconds)}"
 
 
 def components(matrix: Matrix, options: argparse.Namespace) -> Matrix:
@@ -106,23 +118,22 @@ def components(matrix: Matrix, options: argparse.Namespace) -> Matrix:
     kept = options.components
     single, double = matrix.astype(np.float32), matrix.astype(np.float64)
     ways = [
-        Way("vidatlas, moments", options.rounds, partial(moments_pca, matrix, kept, options.threads)),
-        Way("vidatlas, moments, 1 thread", options.rounds, partial(moments_pca, matrix, kept, 1)),
+        Way("vidatlas, moments", options.rounds, partial(moments_pca, matrix, kept, 1)),
+        Way("vidatlas, moments, two shards at a time", options.rounds, partial(moments_pca, matrix, kept, 2)),
         Way("scikit-learn PCA, float64", options.rounds, lambda: PCA(kept).fit(double)),
         Way("scikit-learn PCA, float32", options.rounds, lambda: PCA(kept).fit(single)),
         Way("scikit-learn IncrementalPCA, float32", options.rounds, lambda: IncrementalPCA(kept).fit(single)),
-        Way("scikit-learn IncrementalPCA, float32, 1 thread", options.slow_rounds, partial(alone, kept, single)),
         Way("scikit-learn IncrementalPCA, float64", options.slow_rounds, lambda: IncrementalPCA(kept).fit(double)),
     ]
     take_turns(ways)
     ours, exact = ways[0], ways[2].found.explained_variance_
-    print(f"| {kept} components by | seconds | times ours | explained variance: largest relative difference to PCA's |")
-    print("|---|---|---|---|")
+    print(f"| {kept} components by | s | processor s | rounds | times ours, by either | variances off by |")
+    print("|---|---|---|---|---|---|")
     for way in ways:
         found = getattr(way.found, "explained_variance_", None)
         found = way.found.explained_variance if found is None else found
         off = float(np.abs(found / exact - 1).max())
-        print(f"| {way.name} | {statistics.median(way.seconds):.2f} | {ratio(way, ours)} | {off:.1e} |")
+        print(f"| {way.name} | {taken(way)} | {ratio(way, ours)} | {off:.1e} |")
     print(f"\n{ours.found.explained_variance_ratio.sum():.1%} of the variance kept\n", flush=True)
     return np.concatenate([ours.found.transform(block) for block in np.array_split(matrix, len(matrix) // BLOCK + 1)])
 
@@ -134,18 +145,12 @@ def moments_pca(matrix: Matrix, kept: int, threads: int) -> Pca:
         return fit_pca(merge_all(pool.map(moments_of, shards)), PcaSpec(components=kept))
 
 
-def alone(kept: int, single: Matrix) -> IncrementalPCA:
-    """Fit scikit-learn's IncrementalPCA on one thread."""
-    with threadpool_limits(limits=1):
-        return IncrementalPCA(kept).fit(single)
-
-
 def clusters(reduced: Matrix, options: argparse.Namespace) -> None:
     """Compare ways to cluster the projected vectors as one group."""
     k = options.k or k_by_size(len(reduced), ClusterSpec())
     few, many = options.rounds, options.slow_rounds
     ways = [
-        Way("vidatlas, 5 starts (1 thread)", few, partial(our_clusters, reduced, k)),
+        Way("vidatlas, 5 starts", few, partial(our_clusters, reduced, k)),
         Way("scikit-learn KMeans, n_init=10", 1, lambda: KMeans(k, n_init=10, random_state=0).fit(reduced)),
         Way("scikit-learn KMeans, n_init=1", many, lambda: KMeans(k, n_init=1, random_state=0).fit(reduced)),
         Way("scikit-learn MiniBatchKMeans, n_init=10", few, partial(mini_batches, reduced, k)),
@@ -157,13 +162,11 @@ def clusters(reduced: Matrix, options: argparse.Namespace) -> None:
     take_turns(ways)
     ours, reference = ways[0], ways[1]
     best = assign(reduced, centres(reference.found)).inertia
-    print(
-        f"| {k} clusters of {reduced.shape[1]} components by | seconds | times ours | inertia above KMeans(n_init=10) |"
-    )
-    print("|---|---|---|---|")
+    print(f"| {k} clusters, {reduced.shape[1]} components, by | s | processor s | rounds | times ours | inertia more |")
+    print("|---|---|---|---|---|---|")
     for way in ways:
         off = assign(reduced, centres(way.found)).inertia / best - 1
-        print(f"| {way.name} | {statistics.median(way.seconds):.2f} | {ratio(way, ours)} | {off:+.2%} |")
+        print(f"| {way.name} | {taken(way)} | {ratio(way, ours)} | {off:+.2%} |")
     print(flush=True)
 
 
