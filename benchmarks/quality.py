@@ -22,7 +22,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -70,10 +70,11 @@ class Ours:
     def __call__(self, corpus: Corpus, _: Path) -> Cluster:
         """Reduce the videos' vectors; return what clusters them."""
         recipe = load_recipe(self.recipe, self.changes)
-        vectors, init, backend = _reduced(corpus, recipe), recipe.reduce.clusters.init, open_backend("sklearn")
+        vectors, backend = _reduced(corpus, recipe), open_backend("sklearn")
+        how = replace(recipe.reduce.clusters.fitting, starts=1)
 
         def cluster(k: int, seed: int) -> Labels:
-            return assign(vectors, fit_clusters(vectors, k, seed, backend, init=init).centroids).labels
+            return assign(vectors, fit_clusters(vectors, k, seed, backend, how).centroids).labels
 
         return cluster
 
@@ -172,9 +173,11 @@ def methods() -> list[Method]:
         peers += [Method("BERTopic, KMeans", bertopic_kmeans)]
     else:
         print("BERTopic is left out: pip install bertopic\n")
-    own = [Method(name, Ours(recipe)) for recipe, name in (("demo", "demo"), ("topics", "topics: words 0.6"))]
-    weights = (0.4, 0.5, 0.7)
-    return peers + own + [_changed("topics", f"words {w:g}", {"reduce.lexical.weight": w}) for w in weights]
+    own = [Method(recipe, Ours(recipe)) for recipe in ("demo", "topics")]
+    own += [_changed("topics", f"words weigh {w:g}", {"reduce.lexical.weight": w}) for w in (0.4, 0.8)]
+    own += [_changed("topics", "words in 64 dimensions", {"reduce.lexical.components": 64})]
+    own += [_changed("topics", f"smooth {n}", {"reduce.clusters.smooth": n}) for n in (0, 40)]
+    return peers + own
 
 
 def ablations() -> list[Method]:
@@ -188,6 +191,7 @@ def ablations() -> list[Method]:
     one += [("fields at unit length", {"mix.normalize_fields": True})]
     one += [("fields at unit length, tags 0.6", {"mix.normalize_fields": True, title: 0.4, tags: 0.6})]
     one += [("init k-means++", {"reduce.clusters.init": "k-means++"})]
+    one += [(f"smooth {n}", {"reduce.clusters.smooth": n}) for n in (15, 40)]
     demo = Method("demo: 0.6/0.4, unit length, 64 components, ward", Ours("demo"))
     return [demo, *(_changed("demo", name, changes) for name, changes in one)]
 

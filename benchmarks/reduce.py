@@ -174,7 +174,7 @@ def our_clusters(reduced: Matrix, k: int) -> Matrix:
     """Cluster as the job does: fit on at most 200,000 rows, then assign all."""
     spec = ClusterSpec()
     sample = reduced[sample_rows(len(reduced), spec.fit_rows, spec.seed)]
-    found = fit_clusters(sample, k, spec.seed, SklearnKMeans(), spec.starts).centroids
+    found = fit_clusters(sample, k, spec.seed, SklearnKMeans(), spec.fitting).centroids
     with threadpool_limits(limits=1):
         assign(reduced, found)
     return found

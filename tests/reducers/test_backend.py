@@ -13,7 +13,7 @@ import pytest
 from vidatlas.reducers import backend
 from vidatlas.reducers.backend import BACKENDS, choose_backend, open_backend
 from vidatlas.reducers.cuml_kmeans import CumlKMeans
-from vidatlas.reducers.kmeans import fit_clusters
+from vidatlas.reducers.kmeans import Fitting, fit_clusters
 from vidatlas.reducers.torch_kmeans import TorchKMeans
 from vidatlas.types import UsageError
 
@@ -112,7 +112,7 @@ def cuml(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 def test_cuml_is_called_as_documented(cuml: list[dict[str, Any]]) -> None:
     vectors = np.random.default_rng(0).normal(size=(900, 4)).astype(np.float32)
-    found = fit_clusters(vectors, 7, 2**33 + 5, CumlKMeans(), 3, "k-means++")
+    found = fit_clusters(vectors, 7, 2**33 + 5, CumlKMeans(), Fitting(3, "k-means++"))
     assert (found.centroids.shape, found.centroids.dtype) == ((7, 4), np.float32)
     assert [isinstance(call["init"], str) for call in cuml] == 3 * [True] + 4 * [False]
     assert len({call["random_state"] for call in cuml[:3]}) == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from vidatlas.quality import stability
 from vidatlas.reducers.backend import KMeans
-from vidatlas.reducers.kmeans import assign, fit_clusters, sample_rows
+from vidatlas.reducers.kmeans import Fitting, assign, fit_clusters, sample_rows
 from vidatlas.reducers.sklearn_kmeans import SklearnKMeans
 from vidatlas.reducers.torch_kmeans import TorchKMeans
 from vidatlas.types import Floats
@@ -36,7 +37,7 @@ def inertia(vectors: Floats, centroids: Floats) -> float:
 @threadpool_limits.wrap(limits=1)
 def test_clusters_are_as_tight_as_those_of_kmeans_with_ten_starts(k: int, apart: float, backend: KMeans) -> None:
     vectors = blobs(k, 3_000, apart=apart)
-    found = fit_clusters(vectors, k, 0, backend, 10)
+    found = fit_clusters(vectors, k, 0, backend, Fitting(10))
     assert (found.centroids.shape, found.centroids.dtype, found.notes) == ((k, 5), np.float32, ())
     theirs = cluster.KMeans(k, n_init=10, random_state=0).fit(vectors)
     assert inertia(vectors, found.centroids) <= 1.01 * theirs.inertia_
@@ -45,11 +46,11 @@ def test_clusters_are_as_tight_as_those_of_kmeans_with_ten_starts(k: int, apart:
 @BACKENDS
 def test_the_same_seed_gives_the_same_bytes_on_any_number_of_threads(backend: KMeans) -> None:
     vectors = blobs(6, 4_000)
-    first = fit_clusters(vectors, 9, 3, backend, 2).centroids.tobytes()
+    first = fit_clusters(vectors, 9, 3, backend, Fitting(2)).centroids.tobytes()
     for threads in (1, 2):
         with threadpool_limits(limits=threads):
-            assert fit_clusters(vectors, 9, 3, backend, 2).centroids.tobytes() == first
-    assert fit_clusters(vectors, 9, 4, backend, 2).centroids.tobytes() != first
+            assert fit_clusters(vectors, 9, 3, backend, Fitting(2)).centroids.tobytes() == first
+    assert fit_clusters(vectors, 9, 4, backend, Fitting(2)).centroids.tobytes() != first
 
 
 class Scripted:
@@ -71,15 +72,15 @@ def test_the_start_that_fits_unseen_rows_best_goes_on() -> None:
     vectors = blobs(3, 900)
     centres = cluster.KMeans(3, n_init=3, random_state=0).fit(vectors).cluster_centers_.astype(np.float32)
     backend = Scripted(centres + 3, centres, centres - 2)
-    np.testing.assert_array_equal(fit_clusters(vectors, 3, 0, backend, 3, "k-means++").centroids, centres)
+    np.testing.assert_array_equal(fit_clusters(vectors, 3, 0, backend, Fitting(3, "k-means++")).centroids, centres)
     assert [len(seen) for seen in backend.seen] == [810] * 3
-    assert fit_clusters(vectors[:25], 3, 0, Scripted(centres, centres), 2, "k-means++").notes == ()
+    assert fit_clusters(vectors[:25], 3, 0, Scripted(centres, centres), Fitting(2, "k-means++")).notes == ()
 
 
 def test_a_starved_centroid_takes_the_row_that_is_farthest_from_its_own() -> None:
     vectors = np.concatenate([blobs(1, 200), np.full((1, 5), 99, np.float32)])
     far = np.full((1, 5), -1e4, np.float32)
-    found = fit_clusters(vectors, 2, 0, Scripted(np.concatenate([vectors[:1], far])), init="k-means++")
+    found = fit_clusters(vectors, 2, 0, Scripted(np.concatenate([vectors[:1], far])), Fitting(init="k-means++"))
     np.testing.assert_array_equal(found.centroids[1], vectors[-1])
     assert found.notes == ()
 
@@ -131,7 +132,7 @@ def test_fewer_distinct_rows_give_fewer_clusters_and_a_note(
 ) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = fit_clusters(vectors.astype(np.float32), k, 0, backend, 3)
+        found = fit_clusters(vectors.astype(np.float32), k, 0, backend, Fitting(3))
     assert len(found.centroids) == kept
     assert np.isfinite(found.centroids).all()
     assert found.notes == ((note,) if note else ())
@@ -141,7 +142,7 @@ def test_fewer_distinct_rows_give_fewer_clusters_and_a_note(
 @BACKENDS
 def test_every_cluster_that_is_kept_has_rows(backend: KMeans) -> None:
     vectors = np.concatenate([blobs(3, 200), np.zeros((300, 5), np.float32)])
-    found = fit_clusters(vectors, 60, 0, backend, 2)
+    found = fit_clusters(vectors, 60, 0, backend, Fitting(2))
     assert set(assign(vectors, found.centroids).labels.tolist()) == set(range(len(found.centroids)))
     assert len(found.centroids) == 60
 
@@ -164,10 +165,10 @@ def test_another_seed_draws_another_sample() -> None:
 def test_merged_small_clusters_differ_less_from_seed_to_seed(backend: KMeans) -> None:
     vectors = blobs(30, 3_000, apart=0.7)
     alike = {}
-    for init in ("ward", "k-means++"):
-        runs = [
-            assign(vectors, fit_clusters(vectors, 12, seed, backend, 1, init).centroids).labels for seed in range(4)
-        ]
+    inits: tuple[Literal["ward", "k-means++"], ...] = ("ward", "k-means++")
+    for init in inits:
+        found = [fit_clusters(vectors, 12, seed, backend, Fitting(init=init)) for seed in range(4)]
+        runs = [assign(vectors, one.centroids).labels for one in found]
         alike[init] = stability(runs) or 0.0
     assert alike["ward"] > alike["k-means++"]
 
@@ -176,4 +177,4 @@ def test_merged_small_clusters_differ_less_from_seed_to_seed(backend: KMeans) ->
 @pytest.mark.parametrize("rows", [4, 9, 30])
 def test_too_few_rows_for_small_clusters_still_give_k(rows: int, backend: KMeans) -> None:
     vectors = blobs(3, rows)
-    assert len(fit_clusters(vectors, 3, 0, backend, 2, "ward").centroids) == 3
+    assert len(fit_clusters(vectors, 3, 0, backend, Fitting(2, "ward")).centroids) == 3

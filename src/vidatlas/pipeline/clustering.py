@@ -94,7 +94,7 @@ def fit_group(atlas: str, recipe: Json, backend: Backend, job: GroupPlaces) -> G
     vectors = draw_rows(Store(atlas), places, only, sample_rows(rows, spec.clusters.fit_rows, seed))
     kmeans = open_backend(backend)
     choice = choose_k(rows, vectors, spec.clusters, seed, kmeans)
-    found = fit_clusters(vectors, choice.k, seed, kmeans, spec.clusters.starts, spec.clusters.init)
+    found = fit_clusters(vectors, choice.k, seed, kmeans, spec.clusters.fitting)
     quality = measure_group(vectors, found.centroids, spec, seed, kmeans)
     children: tuple[Floats, ...] = ()
     if spec.clusters.levels > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -30,11 +30,11 @@ def measure_group(vectors: Floats, centroids: Floats, spec: ReduceSpec, seed: in
 
     Stability is that of fitting as many clusters anew, with other seeds, on at most ``stability_rows`` of the vectors.
     """
-    wanted, init = spec.quality, spec.clusters.init
+    wanted, how = spec.quality, replace(spec.clusters.fitting, starts=1)
     checked = vectors[sample_rows(len(vectors), wanted.silhouette_rows, seed + 1)]
     fitted = vectors[sample_rows(len(vectors), wanted.stability_rows, seed + 2)]
     again = [
-        fit_clusters(fitted, len(centroids), seed + number, backend, init=init).centroids
+        fit_clusters(fitted, len(centroids), seed + number, backend, how).centroids
         for number in range(wanted.stability_seeds)
     ]
     with one_thread():

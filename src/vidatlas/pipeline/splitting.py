@@ -42,7 +42,7 @@ def fit_children(
     for label in range(len(centroids)):
         inside = vectors[labels == label]
         k = k_by_size(round(len(inside) * rows / len(vectors)), by_size)
-        found.append(fit_clusters(inside, k, seed + label, backend, spec.starts, spec.init).centroids)
+        found.append(fit_clusters(inside, k, seed + label, backend, spec.fitting).centroids)
     return tuple(found)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidatlas.reducers.backend import KMeans
-from vidatlas.reducers.kmeans import ClusterSpec, assign, fit_clusters, sample_rows
+from vidatlas.reducers.kmeans import ClusterSpec, Fitting, assign, fit_clusters, sample_rows
 from vidatlas.threads import one_thread
 from vidatlas.types import Floats
 
@@ -67,7 +67,7 @@ def _left(sample: Floats, halves: NDArray[np.int64], k: int, seed: int, backend:
     with one_thread():
         for half in (0, 1):
             seen, held = sample[halves == half], sample[halves != half]
-            left += assign(held, fit_clusters(seen, k, seed, backend, init="k-means++").centroids).inertia
+            left += assign(held, fit_clusters(seen, k, seed, backend, Fitting(init="k-means++")).centroids).inertia
             spread += assign(held, seen.mean(axis=0, keepdims=True)).inertia
     return left / spread if spread else 0.0
 

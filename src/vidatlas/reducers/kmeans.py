@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from vidatlas.reducers.backend import KMeans
+from vidatlas.reducers.smoothing import smooth
 from vidatlas.reducers.ward import merge_centroids
 from vidatlas.threads import one_thread
 from vidatlas.types import Floats
@@ -54,9 +55,25 @@ class ClusterSpec(BaseModel):
     """How a start is found. "ward": ten times as many clusters, merged; "k-means++": as many as wanted at once."""
     starts: Annotated[int, Field(ge=1)] = 5
     """Begin so many times; the start that fits held-out rows best goes on."""
+    smooth: Annotated[int, Field(ge=0)] = 0
+    """Find centroids on the means of each row and so many nearest neighbours; 0: on the rows themselves."""
     fit_rows: Annotated[int, Field(ge=2)] = 200_000
     """Centroids are fitted on at most so many rows of a group, drawn by seed; all rows are assigned."""
     seed: int = 0
+
+    @property
+    def fitting(self) -> Fitting:
+        """Return how centroids are found."""
+        return Fitting(self.starts, self.init, self.smooth)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """Say how centroids are found: see ``ClusterSpec``."""
+
+    starts: int = 1
+    init: Literal["ward", "k-means++"] = "ward"
+    smooth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +106,7 @@ def sample_rows(rows: int, limit: int, seed: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(seed).choice(rows, limit, replace=False)).astype(np.int64)
 
 
-def fit_clusters(
-    vectors: Floats, k: int, seed: int, backend: KMeans, starts: int = 1, init: str = "ward"
-) -> Clustering:
+def fit_clusters(vectors: Floats, k: int, seed: int, backend: KMeans, how: Fitting = Fitting()) -> Clustering:
     """Return at most ``k`` centroids of the vectors [n, dim]; fewer, with a note, where the data has no more.
 
     Several starts on nine rows in ten; the one that leaves the tenth row least inertia is refined on all rows. On
@@ -106,9 +121,12 @@ def fit_clusters(
         elif k == len(first):
             centroids = vectors[first]
         else:
-            begin = partial(_ward_start if init == "ward" else _start, k=k, backend=backend)
-            best = _best_start(vectors, k, seed, backend, starts, begin)
-            centroids = _seated(vectors, backend.refine(vectors, best), backend)
+            begin = partial(_ward_start if how.init == "ward" else _start, k=k, backend=backend)
+            fitted = _smoothed(vectors, k, seed, how)
+            best = _best_start(fitted, k, seed, backend, how.starts, begin)
+            centroids = _seated(fitted, backend.refine(fitted, best), backend)
+            # Rows are assigned as they are: a centroid that only moved rows are near has none.
+            centroids = centroids[np.unique(assign(vectors, centroids).labels)]
     if len(centroids) == wanted:
         return Clustering(centroids)
     why = f"{len(first):,} distinct rows" if len(first) < wanted else "some clusters stayed empty"
@@ -125,6 +143,14 @@ def _distinct(vectors: Floats, enough: int) -> NDArray[np.int64]:
         if len(first) > enough or rows >= len(vectors):
             break
     return np.sort(first)
+
+
+def _smoothed(vectors: Floats, k: int, seed: int, how: Fitting) -> Floats:
+    """Return the vectors on which centroids are found: more than ``k`` of them differ."""
+    if not how.smooth:
+        return vectors
+    moved = smooth(vectors, how.smooth, k, seed)
+    return moved if len(_distinct(moved, k)) > k else vectors
 
 
 def _start(vectors: Floats, seed: int, k: int, backend: KMeans) -> Floats:
@@ -172,7 +198,7 @@ def _seated(vectors: Floats, centroids: Floats, backend: KMeans) -> Floats:
         centroids = centroids.copy()
         centroids[empty] = vectors[farthest]
         centroids = backend.refine(vectors, centroids)
-    return centroids[np.unique(assign(vectors, centroids).labels)]
+    return centroids
 
 
 def assign(vectors: Floats, centroids: Floats, rows: int = 65_536) -> Assignment:

@@ -1,0 +1,41 @@
+"""Vectors moved to the mean of their nearest neighbours: what is between clusters thins out before they are looked for.
+
+One step of mean shift with the nearest neighbours as window (Fukunaga and Hostetler, "The Estimation of the Gradient of
+a Density Function, with Applications in Pattern Recognition", 1975). Only centroids are found on vectors that were
+moved; rows are assigned as they are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse
+
+from vidatlas.threads import one_thread
+from vidatlas.types import Floats
+
+ANCHORS = 20_000
+"""Neighbours are looked for among at most so many rows, drawn by seed."""
+_SHARE = 4
+"""A neighbourhood holds at most one in so many rows of a cluster of mean size."""
+
+
+def smooth(vectors: Floats, neighbours: int, k: int, seed: int) -> Floats:
+    """Return float32 [n, dim]: the mean of the ``neighbours`` + 1 rows nearest to each vector, itself one if drawn.
+
+    Fewer where k clusters of the rows that were drawn are small; the vectors themselves where that leaves none.
+    """
+    drawn = vectors
+    if len(vectors) > ANCHORS:
+        drawn = vectors[np.sort(np.random.default_rng(seed).choice(len(vectors), ANCHORS, replace=False))]
+    neighbours = min(neighbours, len(drawn) // (_SHARE * k))
+    if neighbours < 1:
+        return vectors
+    from sklearn.neighbors import NearestNeighbors
+
+    with one_thread():
+        search = NearestNeighbors(n_neighbors=neighbours + 1, algorithm="brute").fit(drawn)
+        nearest = search.kneighbors(vectors, return_distance=False)
+        ends = np.arange(0, nearest.size + 1, neighbours + 1)
+        shares = np.full(nearest.size, 1 / (neighbours + 1), np.float32)
+        window = scipy.sparse.csr_array((shares, nearest.ravel(), ends), (len(vectors), len(drawn)))
+        return np.asarray(window @ drawn, np.float32)
