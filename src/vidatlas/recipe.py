@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from vidatlas.encode.clip import ClipSpec
 from vidatlas.encode.hashing import HashingSpec
@@ -22,6 +22,10 @@ from vidatlas.quality import QualitySpec
 from vidatlas.reducers.kmeans import ClusterSpec
 from vidatlas.reducers.lexical import LexicalSpec
 from vidatlas.reducers.pca import PcaSpec
+from vidatlas.sources.explode import ExplodeSpec
+from vidatlas.sources.jsonlines import JsonLinesSpec
+from vidatlas.sources.rows import RowSpec
+from vidatlas.sources.tables import CsvSpec
 from vidatlas.types import Json, UsageError
 
 Stage = Literal["plan", "embed", "reduce", "publish"]
@@ -32,6 +36,11 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _by_name(value: Any) -> Any:
+    """Let the name of a kind stand for it with all its defaults."""
+    return {"kind": value} if isinstance(value, str) else value
+
+
 class SourceSpec(_Strict):
     """Say how the input is cut."""
 
@@ -39,6 +48,15 @@ class SourceSpec(_Strict):
     """Rows of a shard: the unit of work, of commit and of resume."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Read only the first so many rows (over all parts)."""
+    format: Annotated[JsonLinesSpec | CsvSpec, Field(discriminator="kind"), BeforeValidator(_by_name)] = JsonLinesSpec()
+    """How rows are written; its name alone, such as ``csv``, takes the defaults."""
+    explode: ExplodeSpec | None = None
+    """Make each term of a column a record of its own; left out by default."""
+
+    @property
+    def rows(self) -> RowSpec:
+        """Return how rows are read."""
+        return RowSpec(self.format, self.explode)
 
 
 class ReduceSpec(_Strict):

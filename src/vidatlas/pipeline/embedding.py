@@ -54,7 +54,7 @@ def embed(recipe: Recipe, atlas: str, threads: int, runner: Runner, options: Run
             store.folder.delete(name)
         earlier = dict(receipts)
         todo = [shard for shard in shards if shard.name not in receipts]
-        read = partial(read_shard, spec=recipe.record)
+        read = partial(read_shard, spec=recipe.record, source=recipe.source.rows)
         opened = partial(open_worker, atlas, recipe.model_dump(mode="json"), threads)
         totals = Totals(receipts.values())
         tell = partial(_tell, listener, len(shards), planned["counts"]["read"], totals)

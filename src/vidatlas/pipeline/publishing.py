@@ -151,7 +151,7 @@ def _normalisation(recipe: Recipe) -> str:
 
 def _weights(recipe: Recipe) -> str:
     parts = []
-    for name, field in recipe.record.fields.items():
+    for name, field in recipe.record.embedded().items():
         cut = f", cut at {field.max_chars} characters" if field.max_chars else ""
         many = f", split at {field.separator!r} and averaged" if field.separator else ""
         parts.append(f"{field.weight:g} × {name}{many}{cut}")
