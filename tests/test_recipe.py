@@ -20,7 +20,7 @@ from vidatlas.recipe import (
 from vidatlas.types import UsageError
 
 
-@pytest.mark.parametrize("name", ["demo", "topics", "youniverse"])
+@pytest.mark.parametrize("name", builtin_recipes())
 def test_builtin_recipes_survive_yaml(name: str, tmp_path: Path) -> None:
     assert name in builtin_recipes()
     recipe = load_recipe(name)
