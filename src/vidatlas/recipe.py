@@ -10,15 +10,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from vidatlas.encode.clip import ClipSpec
 from vidatlas.encode.hashing import HashingSpec
 from vidatlas.encode.mix import MixSpec
+from vidatlas.encode.ranks import SequencesSpec
 from vidatlas.encode.sentence import SentenceSpec
+from vidatlas.encode.tfidf import TfidfSpec
 from vidatlas.fields import RecordSpec
 from vidatlas.naming import NamingSpec
 from vidatlas.quality import QualitySpec
+from vidatlas.reducers.autoencoder import AutoencoderSpec
+from vidatlas.reducers.dec import DecSpec
+from vidatlas.reducers.kinds import KMeansClusterer, NoReducer, PcaReducer
 from vidatlas.reducers.kmeans import ClusterSpec
 from vidatlas.reducers.lexical import LexicalSpec
 from vidatlas.reducers.pca import PcaSpec
@@ -62,12 +67,33 @@ class SourceSpec(_Strict):
 class ReduceSpec(_Strict):
     """Say how vectors become subcategories."""
 
+    reducer: Annotated[
+        PcaReducer | AutoencoderSpec | NoReducer, Field(discriminator="kind"), BeforeValidator(_by_name)
+    ] = PcaReducer()
+    """What vectors are reduced by: pca, autoencoder or none; its name alone takes the defaults."""
+    clusterer: Annotated[KMeansClusterer | DecSpec, Field(discriminator="kind"), BeforeValidator(_by_name)] = (
+        KMeansClusterer()
+    )
+    """How subcategories are found: kmeans or dec."""
     pca: PcaSpec = PcaSpec()
     lexical: LexicalSpec | None = None
     """Join the words themselves to the components; left out by default."""
     clusters: ClusterSpec = ClusterSpec()
     naming: NamingSpec = NamingSpec()
     quality: QualitySpec = QualitySpec()
+
+    @model_validator(mode="after")
+    def _fits(self) -> ReduceSpec:
+        if self.clusterer.kind != "dec":
+            return self
+        if self.reducer.kind != "autoencoder":
+            raise ValueError("clusterer dec tunes an auto-encoder: set reduce.reducer=autoencoder")
+        if self.clusters.within != "all" or self.clusters.levels > 1 or self.lexical:
+            raise ValueError(
+                "clusterer dec tunes one encoder to one set of clusters: set reduce.clusters.within=all, and leave "
+                "out reduce.clusters.levels and reduce.lexical"
+            )
+        return self
 
 
 class PublishSpec(_Strict):
@@ -83,7 +109,7 @@ class Recipe(_Strict):
     about: str = ""
     source: SourceSpec = SourceSpec()
     record: RecordSpec
-    encoder: Annotated[ClipSpec | SentenceSpec | HashingSpec, Field(discriminator="kind")]
+    encoder: Annotated[ClipSpec | SentenceSpec | HashingSpec | TfidfSpec | SequencesSpec, Field(discriminator="kind")]
     mix: MixSpec = MixSpec()
     reduce: ReduceSpec = ReduceSpec()
     publish: PublishSpec = PublishSpec()

@@ -224,7 +224,7 @@ CASES = {
     "bad runner": (2, ["--runner dask", "ray or serial"]),
     "bad actors": (2, ["--actors 2..1"]),
     "unknown option": (2, ["--fast"]),
-    "bad recipe": (2, ["dmeo", "demo, topics, youniverse"]),
+    "bad recipe": (2, ["dmeo", "topics, youniverse"]),
     "status of no atlas": (2, ["is no atlas"]),
     "verify of no atlas": (2, ["nothing sealed"]),
     "reduce of no atlas": (2, ["is no atlas"]),

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from vidatlas import store as layout
 from vidatlas.folder import expand, is_remote, local_path
 from vidatlas.parts import PlanSpec, plan_part
+from vidatlas.pipeline.encoders import open_encoder
 from vidatlas.pipeline.model import SPLITS, load_centroids, load_children
 from vidatlas.pipeline.records import kept, read_shard, rejected
 from vidatlas.pipeline.repeats import duplicate_rows
@@ -67,7 +68,7 @@ def assign(atlas: Place, new: Place, out: Place, limit: int | None = None) -> Js
 
 def _same_encoder(store: Store, recipe: Recipe) -> Any:
     there = store.read_json(layout.ENCODER)
-    encoder: Any = recipe.encoder.load(int(there.get("threads", 1)))
+    encoder: Any = open_encoder(store, recipe, int(there.get("threads", 1)))
     for key in ("weights_sha256", "dim"):
         if there.get(key) != encoder.identity.get(key):
             raise ConflictError(

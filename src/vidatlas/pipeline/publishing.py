@@ -177,13 +177,16 @@ def _facts(recipe: Recipe, manifest: Json) -> dict[str, str]:
 def _dimensions(recipe: Recipe, reduced: Json) -> str:
     lexical = recipe.reduce.lexical
     words = f" and {lexical.components} dimensions of words (weight {lexical.weight:g})" if lexical else ""
-    return f"{reduced['counts']['components']} principal components{words}"
+    count = reduced["counts"]["components"]
+    kinds = {"pca": f"{count} principal components", "autoencoder": f"codes of {count} dimensions", "none": "none"}
+    return f"{kinds[recipe.reduce.reducer.kind]}{words}"
 
 
 def _clusters(recipe: Recipe, reduced: Json) -> str:
     spec, backend = recipe.reduce.clusters, reduced["backend"]
     where = "over all categories" if spec.within == "all" else "inside each category"
-    return f"k-means {where} (k: {spec.k}; {backend['name']} {backend['version']} on {backend['device']})"
+    method = {"kmeans": "k-means", "dec": "Deep Embedded Clustering, from k-means,"}[recipe.reduce.clusterer.kind]
+    return f"{method} {where} (k: {spec.k}; {backend['name']} {backend['version']} on {backend['device']})"
 
 
 def _limits(manifest: Json) -> tuple[str, ...]:
