@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from vidatlas.encode.clip import ClipSpec
+from vidatlas.encode.factors import FactorsSpec
 from vidatlas.encode.hashing import HashingSpec
 from vidatlas.encode.mix import MixSpec
 from vidatlas.encode.ranks import SequencesSpec
@@ -23,7 +24,7 @@ from vidatlas.naming import NamingSpec
 from vidatlas.quality import QualitySpec
 from vidatlas.reducers.autoencoder import AutoencoderSpec
 from vidatlas.reducers.dec import DecSpec
-from vidatlas.reducers.kinds import KMeansClusterer, NoReducer, PcaReducer
+from vidatlas.reducers.kinds import AxesClusterer, KMeansClusterer, NoReducer, PcaReducer
 from vidatlas.reducers.kmeans import ClusterSpec
 from vidatlas.reducers.lexical import LexicalSpec
 from vidatlas.reducers.pca import PcaSpec
@@ -71,10 +72,10 @@ class ReduceSpec(_Strict):
         PcaReducer | AutoencoderSpec | NoReducer, Field(discriminator="kind"), BeforeValidator(_by_name)
     ] = PcaReducer()
     """What vectors are reduced by: pca, autoencoder or none; its name alone takes the defaults."""
-    clusterer: Annotated[KMeansClusterer | DecSpec, Field(discriminator="kind"), BeforeValidator(_by_name)] = (
-        KMeansClusterer()
-    )
-    """How subcategories are found: kmeans or dec."""
+    clusterer: Annotated[
+        KMeansClusterer | DecSpec | AxesClusterer, Field(discriminator="kind"), BeforeValidator(_by_name)
+    ] = KMeansClusterer()
+    """How subcategories are found: kmeans, dec or axes."""
     pca: PcaSpec = PcaSpec()
     lexical: LexicalSpec | None = None
     """Join the words themselves to the components; left out by default."""
@@ -84,6 +85,8 @@ class ReduceSpec(_Strict):
 
     @model_validator(mode="after")
     def _fits(self) -> ReduceSpec:
+        if self.clusterer.kind == "axes" and self.clusters.levels > 1:
+            raise ValueError("clusterer axes knows one level: leave out reduce.clusters.levels")
         if self.clusterer.kind != "dec":
             return self
         if self.reducer.kind != "autoencoder":
@@ -109,7 +112,9 @@ class Recipe(_Strict):
     about: str = ""
     source: SourceSpec = SourceSpec()
     record: RecordSpec
-    encoder: Annotated[ClipSpec | SentenceSpec | HashingSpec | TfidfSpec | SequencesSpec, Field(discriminator="kind")]
+    encoder: Annotated[
+        ClipSpec | SentenceSpec | HashingSpec | TfidfSpec | SequencesSpec | FactorsSpec, Field(discriminator="kind")
+    ]
     mix: MixSpec = MixSpec()
     reduce: ReduceSpec = ReduceSpec()
     publish: PublishSpec = PublishSpec()

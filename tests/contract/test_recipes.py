@@ -1,4 +1,4 @@
-"""Every built-in recipe makes a whole atlas of tiny data; where an encoder needs a model, one that needs none stands in."""
+"""Every built-in recipe makes a whole atlas of tiny data; in place of encoders with a model stands one without."""
 
 from __future__ import annotations
 

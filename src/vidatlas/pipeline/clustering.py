@@ -25,9 +25,11 @@ from vidatlas.pipeline.subcategories import Tally, tally
 from vidatlas.pipeline.vectors import matrix, read_embeddings
 from vidatlas.quality import Silhouette
 from vidatlas.recipe import Recipe
+from vidatlas.reducers.axes import axes
 from vidatlas.reducers.backend import Backend, open_backend
 from vidatlas.reducers.choosing import Choice, choose_k
-from vidatlas.reducers.dec import soft_labels
+from vidatlas.reducers.dec import DecSpec, soft_labels
+from vidatlas.reducers.kinds import AxesClusterer, KMeansClusterer
 from vidatlas.reducers.kmeans import Assignment, assign, fit_clusters, sample_rows
 from vidatlas.store import Files, Store
 from vidatlas.threads import one_thread
@@ -97,8 +99,8 @@ def fit_group(atlas: str, recipe: Json, backend: Backend, job: GroupPlaces) -> G
     only = None if spec.clusters.within == "all" else group
     vectors = draw_rows(Store(atlas), places, only, sample_rows(rows, spec.clusters.fit_rows, seed))
     kmeans = open_backend(backend)
-    if spec.clusterer.kind == "dec":
-        centroids = load_tuned_centroids(Store(atlas))
+    if spec.clusterer.kind != "kmeans":
+        centroids = load_tuned_centroids(Store(atlas)) if spec.clusterer.kind == "dec" else axes(vectors)
         # Other seeds of k-means on tuned codes would say nothing of the seeds of the tuning.
         unrepeated = spec.model_copy(update={"quality": spec.quality.model_copy(update={"stability_seeds": 0})})
         measured = measure_group(vectors, centroids, unrepeated, seed, kmeans)
@@ -127,8 +129,7 @@ def assign_block(atlas: str, recipe: Json, block: list[SealedShard]) -> Placed:
         components = _components(store, shard)
         found = _assign_shard(components, groups, centroids)
         columns = {"id": table["id"], "group": table["group"], **_columns(found)}
-        if parsed.reduce.clusterer.kind == "dec":
-            columns["soft"] = _soft(components, centroids[ALL])
+        columns |= _soft(components, parsed.reduce.clusterer, centroids)
         inside = table.set_column(table.schema.get_field_index("group"), "group", pa.array(groups, pa.string()))
         done = Placed(inertia=_inertia(found, groups))
         if parsed.record.labels:
@@ -150,11 +151,16 @@ def _labelled(groups: NDArray[Any], found: NDArray[np.int32], labels: pa.Chunked
         yield from ((f"{label} {group}", name) for name in known or ())
 
 
-def _soft(components: Floats, centroids: Floats) -> pa.Array:
-    """Return how much each row belongs to each subcategory, as lists of float32."""
-    with one_thread():
-        q = soft_labels(components, centroids)
-    return pa.FixedSizeListArray.from_arrays(pa.array(q.reshape(-1)), q.shape[1])
+def _soft(components: Floats, spec: DecSpec | AxesClusterer | KMeansClusterer, centroids: Mapping[str, Floats]) -> Json:
+    """Return the columns of records that belong to several subcategories, more or less."""
+    if isinstance(spec, DecSpec):
+        with one_thread():
+            q = soft_labels(components, centroids[ALL])
+        return {"soft": pa.FixedSizeListArray.from_arrays(pa.array(q.reshape(-1)), q.shape[1])}
+    if isinstance(spec, AxesClusterer):
+        classes = np.argsort(-components, axis=1, kind="stable")[:, : spec.top].astype(np.int32)
+        return {"classes": pa.FixedSizeListArray.from_arrays(pa.array(classes.reshape(-1)), classes.shape[1])}
+    return {}
 
 
 def _components(store: Store, shard: str) -> Floats:

@@ -8,6 +8,7 @@ import numpy as np
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
+from vidatlas.encode.factors import FactorsSpec
 from vidatlas.encode.learned import Learned, Survey
 from vidatlas.encode.ranks import SequencesSpec
 from vidatlas.encode.tfidf import TfidfSpec
@@ -19,7 +20,7 @@ from vidatlas.types import Encoder, Json, Runner, Shard
 
 LEARNED = "model/encoder.json"
 ARRAYS = "model/encoder.safetensors"
-LEARNING = (TfidfSpec, SequencesSpec)
+LEARNING = (TfidfSpec, SequencesSpec, FactorsSpec)
 
 
 def open_encoder(store: Store, recipe: Recipe, threads: int) -> Encoder:

@@ -169,6 +169,7 @@ def _facts(recipe: Recipe, manifest: Json) -> dict[str, str]:
         "Texts": f"{counts['texts']:,} in all, {counts['distinct']:,} encoded (each once per shard)",
         "Tokens": f"{counts['tokens']:,}, of which {counts['nodes']:,} were computed (a shared beginning once)",
         "Reduction": f"{_dimensions(recipe, reduced)}, {_clusters(recipe, reduced)}",
+        **({"Held-out error of ratings": f"RMSE {encoder['rmse']:.3f}"} if "rmse" in encoder else {}),
         "Versions": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
     }
     return facts
@@ -185,6 +186,8 @@ def _dimensions(recipe: Recipe, reduced: Json) -> str:
 def _clusters(recipe: Recipe, reduced: Json) -> str:
     spec, backend = recipe.reduce.clusters, reduced["backend"]
     where = "over all categories" if spec.within == "all" else "inside each category"
+    if recipe.reduce.clusterer.kind == "axes":
+        return "one subcategory for each dimension of the vectors"
     method = {"kmeans": "k-means", "dec": "Deep Embedded Clustering, from k-means,"}[recipe.reduce.clusterer.kind]
     return f"{method} {where} (k: {spec.k}; {backend['name']} {backend['version']} on {backend['device']})"
 

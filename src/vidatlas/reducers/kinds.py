@@ -1,10 +1,10 @@
-"""The reducers and clusterers that a recipe may name and that have no settings here."""
+"""The reducers and clusterers that a recipe may name and that have hardly any settings here."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Kind(BaseModel):
@@ -27,3 +27,11 @@ class KMeansClusterer(_Kind):
     """Cluster by k-means; ``reduce.clusters`` says how."""
 
     kind: Literal["kmeans"] = "kmeans"
+
+
+class AxesClusterer(_Kind):
+    """Take each dimension of the vectors for a subcategory: a record lies in that of its largest number."""
+
+    kind: Literal["axes"] = "axes"
+    top: Annotated[int, Field(ge=1)] = 5
+    """Dimensions that are a record's classes, the largest first."""
