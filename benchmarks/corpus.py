@@ -26,12 +26,13 @@ from numpy.typing import NDArray
 
 from vidatlas import load_recipe
 from vidatlas.encode.mix import FieldMix, distinct_texts, mix
-from vidatlas.fields import parse_line, parse_row
+from vidatlas.fields import parse_row
 from vidatlas.naming.coherence import coherence, count_pairs, npmi
 from vidatlas.naming.filler import english_function_words, is_filler
 from vidatlas.naming.terms import record_terms
 from vidatlas.quality import stability
 from vidatlas.recipe import Recipe
+from vidatlas.sources.jsonlines import parse_line
 from vidatlas.types import EncodeStats, Floats, Json, Record
 
 MOST, LEAST = 4_000, 300

@@ -124,14 +124,14 @@ def read_back() -> Callable[..., list[bytes | None]]:
     """Return a function that plans a part and reads its shards in a given order, giving all lines in file order."""
     from vidatlas.parts import plan_part
     from vidatlas.pipeline.shards import descriptors
-    from vidatlas.sources.shards import shard_lines
+    from vidatlas.sources.shards import shard_rows
 
     def read(url: Path, planning: Any, order: Callable[[Iterable[Any]], Iterable[Any]] = list) -> list[bytes | None]:
         import numpy as np
 
         plan = plan_part(str(url), planning, lambda rows, at: None)
         shards = descriptors(plan.facts, plan.shards, str(url), np.empty(0, np.int64))
-        found = {shard.number: list(shard_lines(shard)) for shard in order(shards)}
+        found = {shard.number: [raw for _, raw in shard_rows(shard, planning.rows)] for shard in order(shards)}
         return [line for number in sorted(found) for line in found[number]]
 
     return read

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from vidatlas.fields import MAX_ID_CHARS, MAX_TEXT_CHARS, RecordSpec, TextField, parse_line, parse_row
+from vidatlas.fields import MAX_ID_CHARS, MAX_TEXT_CHARS, LabelField, RecordSpec, TextField, parse_row
+from vidatlas.sources.jsonlines import parse_line
 from vidatlas.types import UNGROUPED, Reason, Record
 
 SPEC = RecordSpec(
@@ -74,9 +75,15 @@ def test_a_bad_line_gets_its_reason(line: bytes, reason: Reason) -> None:
     assert (found if isinstance(found, Reason) else parse(found)) == reason
 
 
-def test_every_reason_explains_itself_and_all_but_two_come_from_a_line() -> None:
-    assert {reason for _, reason in REASONS} == set(Reason) - {Reason.LINE_TOO_LONG, Reason.DUPLICATE_ID}
-    assert len({reason.meaning for reason in Reason}) == len(Reason)
+def test_every_reason_explains_itself_and_all_others_come_from_a_line_of_json() -> None:
+    tables = {Reason.INVALID_CSV, Reason.WRONG_WIDTH}
+    asked = {reason for reason in Reason if reason.asked_for}
+    assert asked == {Reason.EXCLUDED, Reason.MISSING_VALUE, Reason.NO_TERMS}
+    assert {reason for _, reason in REASONS} == set(Reason) - {
+        Reason.LINE_TOO_LONG,
+        Reason.DUPLICATE_ID,
+    } - tables - asked
+    assert all(reason.meaning for reason in Reason)
 
 
 @pytest.mark.parametrize(
@@ -189,8 +196,8 @@ def test_a_specification_that_contradicts_itself_is_refused() -> None:
         RecordSpec(id="id", title="name", fields={"title": field})
     with pytest.raises(ValidationError, match="cannot be called embedding"):
         RecordSpec(id="id", title="title", fields={"title": field, "embedding": field})
-    with pytest.raises(ValidationError, match="greater than 0"):
-        TextField(column="title", weight=0)
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+        TextField(column="title", weight=-1)
 
 
 def test_the_author_may_be_absent_from_the_input_and_is_stored_where_it_is_named() -> None:
@@ -205,3 +212,88 @@ def test_the_author_may_be_absent_from_the_input_and_is_stored_where_it_is_named
 def test_columns_are_named_once() -> None:
     assert SPEC.columns() == ["id", "category", "title", "tags"]
     assert RecordSpec(id="id", title="t", fields={"t": TextField(column="id", weight=1)}).columns() == ["id"]
+
+
+FILMS = RecordSpec(
+    id=("kind", "key"),
+    title="title",
+    fields={
+        "title": TextField(column="name", weight=0),
+        "text": TextField(column=("name", "director"), weight=1),
+        "tags": TextField(column="tags", weight=1, separator=",", listed=True),
+        "flags": TextField(column=("comedy", "drama"), weight=1, separator=",", flags=True),
+    },
+    where={"kind": ("Movie", "Short")},
+    fill={"director": "No Data"},
+    require=("director", "cast"),
+    labels=LabelField(column="genres", separator=", "),
+    shown=("year",),
+)
+FILM = {
+    "kind": "Movie",
+    "key": "1",
+    "name": "Up",
+    "cast": "Ed",
+    "genres": "Kids, Air, Kids",
+    "year": 2009,
+    "drama": "1",
+}
+
+
+def test_a_recipe_joins_cleans_and_labels() -> None:
+    found = parse_row(FILM | {"tags": "['a', 'b, c']", "comedy": "0"}, FILMS)
+    assert found == Record(
+        "Movie/1",
+        UNGROUPED,
+        "Up",
+        (("Up",), ("Up No Data",), ("a", "b, c"), ("drama",)),
+        "",
+        ("Kids", "Air"),
+        ("2009",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"kind": "Show"}, Reason.EXCLUDED),
+        ({"kind": None}, Reason.EXCLUDED),
+        ({"cast": " "}, Reason.MISSING_VALUE),
+        ({"cast": None}, Reason.MISSING_VALUE),
+        ({"tags": "['a'"}, None),
+        ({"tags": "[a b]"}, Reason.INVALID_FIELD),
+        ({"tags": "[['a']]"}, Reason.INVALID_FIELD),
+        ({"key": ""}, Reason.MISSING_ID),
+        ({"key": "x" * 600}, Reason.INVALID_ID),
+        ({"name": "", "drama": "", "director": " "}, None),
+    ],
+)
+def test_a_recipe_leaves_rows_out_with_a_reason(changes: dict[str, Any], reason: Reason | None) -> None:
+    found = parse_row(FILM | changes, FILMS)
+    assert (found if isinstance(found, Reason) else None) == reason
+
+
+def test_a_field_that_weighs_nothing_is_no_text_to_embed() -> None:
+    spec = RecordSpec(
+        id="id",
+        title="title",
+        fields={"title": TextField(column="t", weight=0), "text": TextField(column="x", weight=1)},
+    )
+    assert parse_row({"id": "a", "t": "shown"}, spec) is Reason.NO_TEXT
+    assert list(spec.embedded()) == ["text"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"fields": {"title": {"column": "t", "weight": 0}}},
+        {"fields": {"title": {"column": "t", "weight": 1, "listed": True}}},
+        {"fields": {"title": {"column": "t", "weight": 1}, "count": {"column": "t", "weight": 1}}},
+        {"shown": ["title"]},
+    ],
+)
+def test_a_record_that_cannot_be_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        RecordSpec.model_validate(
+            {"id": "i", "title": "title", "fields": {"title": {"column": "t", "weight": 1}}} | changes
+        )

@@ -20,7 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vidatlas.fields import RecordSpec, TextField
-from vidatlas.parts import IDS, PartPlan, PlanSpec, duplicate_rows, plan_part
+from vidatlas.parts import IDS, PartPlan, PlanSpec, plan_part
+from vidatlas.pipeline.repeats import duplicate_rows
 from vidatlas.types import InputError, Reason, UsageError
 
 Lines = Callable[..., bytes]

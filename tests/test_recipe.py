@@ -20,10 +20,10 @@ from vidatlas.recipe import (
 from vidatlas.types import UsageError
 
 
-@pytest.mark.parametrize("name", ["demo", "topics", "youniverse"])
+@pytest.mark.parametrize("name", builtin_recipes())
 def test_builtin_recipes_survive_yaml(name: str, tmp_path: Path) -> None:
-    assert name in builtin_recipes()
     recipe = load_recipe(name)
+    assert recipe.name == name
     file = tmp_path / "mine.yaml"
     file.write_text(recipe.to_yaml(), encoding="utf-8")
     assert load_recipe(file) == recipe
@@ -80,7 +80,7 @@ def test_a_file_that_is_no_recipe_is_one_line(tmp_path: Path, text: str) -> None
 
 
 def test_an_unknown_recipe_lists_those_there_are() -> None:
-    with pytest.raises(UsageError, match=r"no recipe 'nope': neither built in \(demo, topics, youniverse\)"):
+    with pytest.raises(UsageError, match=r"no recipe 'nope': neither built in \([^)]*topics, youniverse\)"):
         load_recipe("nope")
 
 

@@ -1,18 +1,21 @@
-"""A raw JSON row becomes a record, or a reject with a reason from the closed list."""
+"""A raw row becomes a record, or a reject with a reason from the closed list."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated, Any
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from vidatlas.cells import read_list
 from vidatlas.types import UNGROUPED, Reason, Record
 
 MAX_ID_CHARS = 512
 MAX_TEXT_CHARS = 2_000
 """A single text is cut here before anything else sees it; no encoder reads further."""
+
+Columns = str | tuple[str, ...]
+"""One name, or several."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -22,12 +25,39 @@ class TextField(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    column: str
-    weight: Annotated[float, Field(gt=0)]
+    column: Columns
+    """Of several columns the texts are joined by a space."""
+    weight: Annotated[float, Field(ge=0)]
+    """0: kept, shown and used for names, but no part of the vector."""
     max_chars: Annotated[int, Field(ge=1)] | None = None
     """Characters (code points) of each text that are encoded; None encodes all of it."""
     separator: Annotated[str, Field(min_length=1)] | None = None
     """Where given, the column holds several texts: split here, stripped, empty ones dropped."""
+    listed: bool = False
+    """With a separator: a cell that is a list written as text, ``['a', 'b']``, is read as one."""
+    flags: bool = False
+    """With a separator: the columns hold 1 or 0, and the texts are the names of those that hold 1."""
+
+    @model_validator(mode="after")
+    def _several(self) -> TextField:
+        if (self.listed or self.flags) and self.separator is None:
+            raise ValueError("listed and flags give several texts: they need a separator")
+        return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns' names."""
+        return _tuple(self.column)
+
+
+class LabelField(BaseModel):
+    """Say which column holds what is known of a record beforehand; names, clusters and vectors do not see it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    column: str
+    separator: Annotated[str, Field(min_length=1)] | None = None
+    """Where given, a record may have several labels."""
 
 
 class RecordSpec(BaseModel):
@@ -35,7 +65,8 @@ class RecordSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: str
+    id: Columns
+    """Of several columns the values are joined by a slash."""
     group: str | None = None
     author: str | None = None
     """The column that tells who published a record, such as a channel's id: what only one of them says is no name of a
@@ -43,65 +74,130 @@ class RecordSpec(BaseModel):
     title: str
     """The field (not the column) whose text is shown wherever the record is listed."""
     fields: Annotated[dict[str, TextField], Field(min_length=1)]
+    where: dict[str, Columns] = {}
+    """Rows are left out whose column holds none of these values."""
+    fill: dict[str, str] = {}
+    """What stands in place of an empty cell of a column."""
+    require: tuple[str, ...] = ()
+    """Rows are left out in which one of these columns is empty (after ``fill``)."""
+    labels: LabelField | None = None
+    """What is known of a record beforehand: how far clusters agree with it is measured."""
+    shown: tuple[str, ...] = ()
+    """Further columns that are kept, and shown with a subcategory's exemplars."""
+    count: bool = False
+    """Keep in how many rows a record's id stands: in its own and in those of its duplicates."""
 
     @model_validator(mode="after")
-    def _title_is_a_field(self) -> RecordSpec:
+    def _names_fit(self) -> RecordSpec:
         if self.title not in self.fields:
             raise ValueError(f"title names the field {self.title!r}, but the fields are {', '.join(self.fields)}")
-        reserved = {"id", "group", "author", "embedding"} & self.fields.keys()
-        if reserved:
-            raise ValueError(f"a field cannot be called {', '.join(sorted(reserved))}: that is a column of the atlas")
+        reserved = {"id", "group", "author", "embedding", "labels", "count", "line", "reason", "raw"}
+        taken = reserved & {*self.fields, *self.shown} | (self.fields.keys() & {*self.shown})
+        if taken:
+            raise ValueError(f"a field cannot be called {', '.join(sorted(taken))}: that is a column of the atlas")
+        if not self.embedded():
+            raise ValueError("every field weighs 0: there is nothing to embed")
         return self
+
+    def embedded(self) -> dict[str, TextField]:
+        """Return the fields that weigh something in a record's vector."""
+        return {name: field for name, field in self.fields.items() if field.weight}
 
     def columns(self) -> list[str]:
         """Return the input columns that must be there; the author's may be absent."""
         group = [self.group] if self.group else []
-        return list(dict.fromkeys([self.id, *group, *(field.column for field in self.fields.values())]))
+        labels = [self.labels.column] if self.labels else []
+        texts = [column for field in self.fields.values() for column in field.columns]
+        named = [*_tuple(self.id), *group, *texts, *self.where, *self.fill, *self.require, *labels, *self.shown]
+        return list(dict.fromkeys(named))
 
     def stored(self) -> list[str]:
         """Return the columns of the atlas that hold what was read of a record."""
-        return ["id", "group", *(["author"] if self.author else []), *self.fields]
+        optional = {"author": self.author, "labels": self.labels, "count": self.count}
+        return ["id", "group", *(name for name, wanted in optional.items() if wanted), *self.shown, *self.fields]
 
 
-def parse_line(line: bytes) -> dict[str, Any] | Reason:
-    """Decode one line of JSON; return its object, or why it is none."""
-    try:
-        row = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return _why_undecodable(line)
-    return row if isinstance(row, dict) else Reason.NOT_AN_OBJECT
-
-
-def _why_undecodable(line: bytes) -> Reason:
-    try:
-        text = line.decode("utf-8")
-    except UnicodeDecodeError:
-        return Reason.INVALID_UTF8
-    return Reason.INVALID_JSON if text.strip() else Reason.BLANK_LINE
+def _tuple(names: Columns) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else names
 
 
 def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
-    """Turn a JSON object into a record; return the reason where it cannot become one."""
-    key = _identifier(row.get(spec.id))
+    """Turn a row into a record; return the reason where it cannot become one."""
+    lacking = _lacks(row, spec)
+    if lacking:
+        return lacking
+    row = row if not spec.fill else {**row, **{name: text for name, text in spec.fill.items() if _is_empty(row, name)}}
+    key = _identifier([row.get(column) for column in _tuple(spec.id)])
     if isinstance(key, Reason):
         return key
-    texts: list[tuple[str, ...]] = []
-    title = ""
-    for name, field in spec.fields.items():
-        found = _texts(row.get(field.column), field.separator)
-        if found is None:
-            return Reason.INVALID_FIELD
-        if name == spec.title and found:
-            title = found[0]
-        texts.append(found)
-    if not any(texts):
+    texts = [_field(row, field) for field in spec.fields.values()]
+    found = tuple(text for text in texts if text is not None)
+    if len(found) < len(texts):
+        return Reason.INVALID_FIELD
+    by_name = dict(zip(spec.fields, found, strict=True))
+    if not any(by_name[name] for name in spec.embedded()):
         return Reason.NO_TEXT
     group = _label(row.get(spec.group)) if spec.group else ""
-    author = _label(row.get(spec.author)) if spec.author else ""
-    return Record(key, group or UNGROUPED, title, tuple(texts), author)
+    return Record(
+        key,
+        group or UNGROUPED,
+        (by_name[spec.title] or ("",))[0],
+        found,
+        _label(row.get(spec.author)) if spec.author else "",
+        _labels(row, spec.labels) if spec.labels else (),
+        tuple(_label(row.get(column)) for column in spec.shown),
+    )
 
 
-def _identifier(value: Any) -> str | Reason:
+def _lacks(row: dict[str, Any], spec: RecordSpec) -> Reason | None:
+    """Return why the recipe leaves a row out, if it does."""
+    if any(str(row.get(column)) not in _tuple(values) for column, values in spec.where.items()):
+        return Reason.EXCLUDED
+    if any(_is_empty(row, column) for column in spec.require if column not in spec.fill):
+        return Reason.MISSING_VALUE
+    return None
+
+
+def _is_empty(row: dict[str, Any], column: str) -> bool:
+    value = row.get(column)
+    return value is None or value == [] or (isinstance(value, str) and not value.strip())
+
+
+def _labels(row: dict[str, Any], spec: LabelField) -> tuple[str, ...]:
+    """Return a record's labels, each once."""
+    found = _texts(row.get(spec.column), spec.separator) or ()
+    return tuple(dict.fromkeys(text.strip() for text in found))
+
+
+def _field(row: dict[str, Any], field: TextField) -> tuple[str, ...] | None:
+    """Return the texts of a field, or None where a cell holds something that is no text."""
+    if field.flags:
+        return tuple(column for column in field.columns if str(row.get(column)) == "1")
+    cells = [row.get(column) for column in field.columns]
+    if field.listed:
+        cells = [_list_or_text(cell, field.separator or ",") for cell in cells]
+    found = [_texts(cell, field.separator) for cell in cells]
+    if len(found) == 1 or None in found:
+        return None if None in found else found[0]
+    texts = [text for several in found for text in several or ()]
+    return tuple(texts) if field.separator else _texts(" ".join(texts), None)
+
+
+def _list_or_text(cell: Any, separator: str) -> Any:
+    """Return the texts of a list written as text; {} where it cannot be read, for that is no text either."""
+    if not (isinstance(cell, str) and cell.lstrip().startswith("[")):
+        return cell
+    found = read_list(cell, separator, "name")
+    return {} if found is None else list(found)
+
+
+def _identifier(values: list[Any]) -> str | Reason:
+    """Return the id that one or several columns make, or why they make none."""
+    if len(values) > 1:
+        parts = [_identifier([value]) for value in values]
+        reasons = [part for part in parts if isinstance(part, Reason)]
+        return reasons[0] if reasons else _identifier(["/".join(map(str, parts))])
+    (value,) = values
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if value is None or value == "":

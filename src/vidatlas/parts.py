@@ -19,10 +19,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vidatlas.fields import RecordSpec, parse_line, parse_row
+from vidatlas.fields import RecordSpec, parse_row
 from vidatlas.folder import open_input
 from vidatlas.sources.compression import DamagedError
-from vidatlas.sources.lines import split_lines
+from vidatlas.sources.rows import JSON_LINES, RowSpec
 from vidatlas.sources.scan import Scan
 from vidatlas.types import InputError, Json, Reason, Record, UsageError
 
@@ -43,6 +43,7 @@ SHARDS = pa.schema(
         ("seek_uncompressed", pa.int64()),
         ("seek_bits", pa.uint8()),
         ("seek_window", pa.binary()),
+        ("first_line", pa.int64()),
     ]
 )
 IDS = pa.schema([("row", pa.int64()), ("high", pa.uint64()), ("low", pa.uint64())])
@@ -55,6 +56,7 @@ class PlanSpec:
     record: RecordSpec
     shard_rows: int
     limit: int | None = None
+    rows: RowSpec = JSON_LINES
 
 
 @dataclass(slots=True)
@@ -76,6 +78,7 @@ class _Survey:
     """Count what the rows of a part hold."""
 
     spec: RecordSpec
+    source: RowSpec = JSON_LINES
     rejects: Counter[str] = field(default_factory=Counter)
     groups: Counter[str] = field(default_factory=Counter)
     columns: dict[str, None] = field(default_factory=dict)
@@ -87,21 +90,16 @@ class _Survey:
     rows: array[int] = field(default_factory=lambda: array("q"))
     digests: bytearray = field(default_factory=bytearray)
 
-    def take(self, row: int, line: bytes | None) -> None:
-        record = self._parse(line)
+    def take(self, row: int, found: dict[str, Any] | Reason) -> None:
+        if not isinstance(found, Reason):
+            self._see_columns(found)
+        record = found if isinstance(found, Reason) else parse_row(found, self.spec)
         if isinstance(record, Reason):
             self.rejects[record] += 1
             return
         self.rows.append(row)
         self.digests += hashlib.blake2b(record.id.encode(), digest_size=16).digest()
         self._count(record)
-
-    def _parse(self, line: bytes | None) -> Record | Reason:
-        found = Reason.LINE_TOO_LONG if line is None else parse_line(line)
-        if isinstance(found, Reason):
-            return found
-        self._see_columns(found)
-        return parse_row(found, self.spec)
 
     def _see_columns(self, row: dict[str, Any]) -> None:
         if self.objects >= COLUMNS_AFTER:
@@ -113,7 +111,8 @@ class _Survey:
 
     def require_columns(self) -> None:
         """Raise UsageError where the recipe names a column that no row has."""
-        missing = [column for column in self.spec.columns() if column not in self.columns]
+        wanted = self.source.required(self.spec.columns())
+        missing = [column for column in wanted if column not in self.columns]
         if missing and self.objects:
             raise UsageError(
                 f"no such column: {', '.join(missing)}. The first {self.objects:,} "
@@ -161,32 +160,36 @@ class _Cutter:
     content: Any = field(default_factory=hashlib.sha256)
     row: int = 0
     offset: int = 0
-    done: list[tuple[int, int, int, int, int]] = field(default_factory=list)
+    line: int = 1
+    done: list[tuple[int, int, int, int, int, int]] = field(default_factory=list)
     first: int = 0
     start: int = 0
     checksum: int = 0
+    first_line: int = 1
 
     def observe(self, piece: bytes) -> None:
         self.content.update(piece)
         self.checksum = zlib.crc32(piece, self.checksum)
         self.offset += len(piece)
+        self.line += piece.count(b"\n")
 
-    def end_row(self) -> None:
-        self.row += 1
-        if self.row - self.first == self.shard_rows:
+    def end_row(self, rows: int) -> None:
+        self.row += rows
+        if self.row - self.first >= self.shard_rows:
             self.cut()
 
     def cut(self) -> None:
         if self.row > self.first:
-            self.done.append((self.first, self.row - self.first, self.start, self.offset - self.start, self.checksum))
-        self.first, self.start, self.checksum = self.row, self.offset, 0
+            rows, length = self.row - self.first, self.offset - self.start
+            self.done.append((self.first, rows, self.start, length, self.checksum, self.first_line))
+        self.first, self.start, self.checksum, self.first_line = self.row, self.offset, 0, self.line
 
 
 def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) -> PartPlan:
     """Read a part once, to its end or to ``spec.limit`` rows.
 
     Args:
-        url: local path or fsspec URL of a JSONL file: plain, gzip, zstd or bzip2.
+        url: local path or fsspec URL of a file of rows: plain, gzip, zstd or bzip2.
         spec: how to read and cut it.
         progress: called now and then with (rows so far, compressed bytes so far).
 
@@ -194,11 +197,11 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
         InputError: the part is absent or damaged; nothing derived from it may be used.
         UsageError: a column that the recipe names is in none of the first rows.
     """
-    survey, cutter = _Survey(spec.record), _Cutter(spec.shard_rows)
+    survey, cutter = _Survey(spec.record, spec.rows), _Cutter(spec.shard_rows)
     try:
         with closing(open_input(url)) as file:
             scan = Scan(file)
-            complete = _read(scan, survey, cutter, spec.limit, progress)
+            names, complete = _read(scan, survey, cutter, spec, progress)
             scan.finish(complete)
     except FileNotFoundError as error:
         raise InputError(f"no such file: {url}. Check the path; quote patterns such as 'data/*.jsonl.gz'.") from error
@@ -209,6 +212,8 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
             f"{url} is damaged after line {cutter.row:,} ({error}). "
             "Nothing was kept of it; download or copy the file again."
         ) from error
+    except InputError as error:
+        raise InputError(f"{url}: {error}") from error
     survey.require_columns()
     content = cutter.content.hexdigest()
     facts = {
@@ -220,6 +225,7 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
         "compression": scan.compression,
         "complete": complete,
         "rows": cutter.row,
+        "header": list(names),
         "shards": len(cutter.done),
         "seek_points": len(scan.points),
         **survey.facts(),
@@ -228,21 +234,27 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
 
 
 def _read(
-    scan: Scan, survey: _Survey, cutter: _Cutter, limit: int | None, progress: Callable[[int, int], None]
-) -> bool:
-    """Feed the rows of a part to survey and cutter; return whether its end was reached."""
-    complete = True
+    scan: Scan, survey: _Survey, cutter: _Cutter, spec: PlanSpec, progress: Callable[[int, int], None]
+) -> tuple[tuple[str, ...], bool]:
+    """Feed the rows of a part to survey and cutter; return the columns' names and whether its end was reached."""
+    complete, reported, form = True, 0, spec.rows.format
     with closing(scan.chunks()) as chunks:
-        for line in split_lines(chunks, cutter.observe):
-            survey.take(cutter.row, line)
-            cutter.end_row()
-            if cutter.row % REPORT_EVERY == 0:
+        rows = form.split(chunks, cutter.observe)
+        names = form.names(next(rows, None) if form.has_header else None)
+        cutter.cut()
+        for raw in rows:
+            found = spec.rows.read(raw, names)
+            for number, row in enumerate(found, cutter.row):
+                survey.take(number, row)
+            cutter.end_row(len(found))
+            if cutter.row - reported >= REPORT_EVERY:
+                reported = cutter.row
                 progress(cutter.row, scan.tell())
-            if cutter.row == limit:
+            if spec.limit is not None and cutter.row >= spec.limit:
                 complete = False
                 break
     cutter.cut()
-    return complete
+    return names, complete
 
 
 def _stem(url: str) -> str:
@@ -254,7 +266,7 @@ def _stem(url: str) -> str:
 def _shard_table(cutter: _Cutter, scan: Scan) -> pa.Table:
     starts = [point.uncompressed for point in scan.points]
     columns: list[list[Any]] = [[] for _ in SHARDS]
-    for number, (first, rows, offset, length, checksum) in enumerate(cutter.done):
+    for number, (first, rows, offset, length, checksum, line) in enumerate(cutter.done):
         at = bisect_right(starts, offset) - 1
         point = scan.points[at] if at >= 0 else None
         if scan.compression == "plain":
@@ -263,36 +275,9 @@ def _shard_table(cutter: _Cutter, scan: Scan) -> pa.Table:
             seek = (0, 0, 0, None)
         else:
             seek = (point.compressed, point.uncompressed, point.bits, point.window)
-        for column, value in zip(columns, (number, first, rows, offset, length, checksum, *seek), strict=True):
+        for column, value in zip(columns, (number, first, rows, offset, length, checksum, *seek, line), strict=True):
             column.append(value)
     return pa.table([pa.array(values, kind.type) for values, kind in zip(columns, SHARDS, strict=True)], schema=SHARDS)
-
-
-def duplicate_rows(ids: list[pa.Table], bucket_rows: int = 1 << 24) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
-    """Return, per part, the rows whose id stands in an earlier row of this or an earlier part.
-
-    Ids are compared by a 128-bit BLAKE2b digest: among 73 million ids two different ones agree with a chance of 1e-23.
-    Memory: the digests are sorted one slice of the hash space at a time, about ``bucket_rows`` rows each.
-    """
-    total = sum(table.num_rows for table in ids)
-    buckets = max(1, -(-total // bucket_rows))
-    found: list[list[Any]] = [[] for _ in ids]
-    for bucket in range(buckets):
-        slices = [_slice(number, table, bucket, buckets) for number, table in enumerate(ids)]
-        part, row, high, low = (np.concatenate([piece[axis] for piece in slices]) for axis in range(4))
-        order = np.lexsort((row, part, low, high))
-        part, row, high, low = part[order], row[order], high[order], low[order]
-        repeated = np.flatnonzero((high[1:] == high[:-1]) & (low[1:] == low[:-1])) + 1
-        for number in range(len(ids)):
-            found[number].append(row[repeated[part[repeated] == number]])
-    return [np.sort(np.concatenate(rows)) if rows else np.empty(0, np.int64) for rows in found]
-
-
-def _slice(number: int, table: pa.Table, bucket: int, buckets: int) -> tuple[Any, ...]:
-    high = table["high"].to_numpy()
-    chosen = np.flatnonzero(high % np.uint64(buckets) == bucket)
-    row, low = table["row"].to_numpy()[chosen], table["low"].to_numpy()[chosen]
-    return np.full(len(chosen), number, np.int32), row, high[chosen], low
 
 
 def to_parquet(table: pa.Table) -> bytes:

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import scipy.sparse
@@ -111,7 +111,7 @@ class Agreement:
     rows: int
 
 
-def agreement(counts: Mapping[tuple[int, str], int]) -> Agreement | None:
+def agreement(counts: Mapping[tuple[Any, str], int]) -> Agreement | None:
     """Return the agreement of clusters with known labels; None where either is one for all rows or one for each.
 
     Args:
@@ -130,7 +130,7 @@ def agreement(counts: Mapping[tuple[int, str], int]) -> Agreement | None:
     return Agreement(float(purity), float(shared / mean), float((shared - by_chance) / (mean - by_chance)), rows)
 
 
-def _contingency(counts: Mapping[tuple[int, str], int]) -> NDArray[np.int64]:
+def _contingency(counts: Mapping[tuple[Any, str], int]) -> NDArray[np.int64]:
     """Return int64 [clusters, known labels], without empty ones."""
     seen = [(pair, count) for pair, count in counts.items() if count]
     clusters, rows = np.unique([cluster for (cluster, _), _ in seen], return_inverse=True)

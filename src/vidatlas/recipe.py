@@ -10,18 +10,28 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from vidatlas.encode.clip import ClipSpec
+from vidatlas.encode.factors import FactorsSpec
 from vidatlas.encode.hashing import HashingSpec
 from vidatlas.encode.mix import MixSpec
+from vidatlas.encode.ranks import SequencesSpec
 from vidatlas.encode.sentence import SentenceSpec
+from vidatlas.encode.tfidf import TfidfSpec
 from vidatlas.fields import RecordSpec
 from vidatlas.naming import NamingSpec
 from vidatlas.quality import QualitySpec
+from vidatlas.reducers.autoencoder import AutoencoderSpec
+from vidatlas.reducers.dec import DecSpec
+from vidatlas.reducers.kinds import AxesClusterer, KMeansClusterer, NoReducer, PcaReducer
 from vidatlas.reducers.kmeans import ClusterSpec
 from vidatlas.reducers.lexical import LexicalSpec
 from vidatlas.reducers.pca import PcaSpec
+from vidatlas.sources.explode import ExplodeSpec
+from vidatlas.sources.jsonlines import JsonLinesSpec
+from vidatlas.sources.rows import RowSpec
+from vidatlas.sources.tables import CsvSpec
 from vidatlas.types import Json, UsageError
 
 Stage = Literal["plan", "embed", "reduce", "publish"]
@@ -32,6 +42,11 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _by_name(value: Any) -> Any:
+    """Let the name of a kind stand for it with all its defaults."""
+    return {"kind": value} if isinstance(value, str) else value
+
+
 class SourceSpec(_Strict):
     """Say how the input is cut."""
 
@@ -39,17 +54,49 @@ class SourceSpec(_Strict):
     """Rows of a shard: the unit of work, of commit and of resume."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Read only the first so many rows (over all parts)."""
+    format: Annotated[JsonLinesSpec | CsvSpec, Field(discriminator="kind"), BeforeValidator(_by_name)] = JsonLinesSpec()
+    """How rows are written; its name alone, such as ``csv``, takes the defaults."""
+    explode: ExplodeSpec | None = None
+    """Make each term of a column a record of its own; left out by default."""
+
+    @property
+    def rows(self) -> RowSpec:
+        """Return how rows are read."""
+        return RowSpec(self.format, self.explode)
 
 
 class ReduceSpec(_Strict):
     """Say how vectors become subcategories."""
 
+    reducer: Annotated[
+        PcaReducer | AutoencoderSpec | NoReducer, Field(discriminator="kind"), BeforeValidator(_by_name)
+    ] = PcaReducer()
+    """What vectors are reduced by: pca, autoencoder or none; its name alone takes the defaults."""
+    clusterer: Annotated[
+        KMeansClusterer | DecSpec | AxesClusterer, Field(discriminator="kind"), BeforeValidator(_by_name)
+    ] = KMeansClusterer()
+    """How subcategories are found: kmeans, dec or axes."""
     pca: PcaSpec = PcaSpec()
     lexical: LexicalSpec | None = None
     """Join the words themselves to the components; left out by default."""
     clusters: ClusterSpec = ClusterSpec()
     naming: NamingSpec = NamingSpec()
     quality: QualitySpec = QualitySpec()
+
+    @model_validator(mode="after")
+    def _fits(self) -> ReduceSpec:
+        if self.clusterer.kind == "axes" and self.clusters.levels > 1:
+            raise ValueError("clusterer axes knows one level: leave out reduce.clusters.levels")
+        if self.clusterer.kind != "dec":
+            return self
+        if self.reducer.kind != "autoencoder":
+            raise ValueError("clusterer dec tunes an auto-encoder: set reduce.reducer=autoencoder")
+        if self.clusters.within != "all" or self.clusters.levels > 1 or self.lexical:
+            raise ValueError(
+                "clusterer dec tunes one encoder to one set of clusters: set reduce.clusters.within=all, and leave "
+                "out reduce.clusters.levels and reduce.lexical"
+            )
+        return self
 
 
 class PublishSpec(_Strict):
@@ -65,7 +112,9 @@ class Recipe(_Strict):
     about: str = ""
     source: SourceSpec = SourceSpec()
     record: RecordSpec
-    encoder: Annotated[ClipSpec | SentenceSpec | HashingSpec, Field(discriminator="kind")]
+    encoder: Annotated[
+        ClipSpec | SentenceSpec | HashingSpec | TfidfSpec | SequencesSpec | FactorsSpec, Field(discriminator="kind")
+    ]
     mix: MixSpec = MixSpec()
     reduce: ReduceSpec = ReduceSpec()
     publish: PublishSpec = PublishSpec()

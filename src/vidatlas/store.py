@@ -21,6 +21,7 @@ METRICS = "metrics.json"
 SUBCATEGORIES = "subcategories.parquet"
 SUBSUBCATEGORIES = "subsubcategories.parquet"
 DUPLICATES = "plan/duplicates.parquet"
+OCCURRENCES = "plan/occurrences.parquet"
 
 Files = dict[str, dict[str, Any]]
 

@@ -61,10 +61,15 @@ class Reason(enum.StrEnum):
     INVALID_UTF8 = "invalid_utf8"
     INVALID_JSON = "invalid_json"
     NOT_AN_OBJECT = "not_an_object"
+    INVALID_CSV = "invalid_csv"
+    WRONG_WIDTH = "wrong_width"
     MISSING_ID = "missing_id"
     INVALID_ID = "invalid_id"
     INVALID_FIELD = "invalid_field"
     NO_TEXT = "no_text"
+    EXCLUDED = "excluded"
+    MISSING_VALUE = "missing_value"
+    NO_TERMS = "no_terms"
     DUPLICATE_ID = "duplicate_id"
 
     @property
@@ -72,17 +77,27 @@ class Reason(enum.StrEnum):
         """Explain the reason to a person in one clause."""
         return _MEANINGS[self]
 
+    @property
+    def asked_for(self) -> bool:
+        """Tell whether the recipe itself leaves such rows out: ``--max-rejects`` does not count them."""
+        return self in (Reason.EXCLUDED, Reason.MISSING_VALUE, Reason.NO_TERMS)
+
 
 _MEANINGS = {
     Reason.BLANK_LINE: "the line holds nothing but white space",
     Reason.LINE_TOO_LONG: "the line is longer than 16 MiB",
-    Reason.INVALID_UTF8: "the line is not valid UTF-8",
+    Reason.INVALID_UTF8: "the line is not valid UTF-8, or not in the encoding that the recipe names",
     Reason.INVALID_JSON: "the line is not valid JSON (cut off, NaN, a lone surrogate, nested too deeply)",
     Reason.NOT_AN_OBJECT: "the line is JSON but not an object",
+    Reason.INVALID_CSV: "the row is not valid CSV (a quote left open, text behind one, a cell over 131,072 characters)",
+    Reason.WRONG_WIDTH: "the row has more or fewer cells than there are columns",
     Reason.MISSING_ID: "the id is absent, null or empty",
     Reason.INVALID_ID: "the id is no text or whole number, is over 512 characters, or holds control characters",
     Reason.INVALID_FIELD: "a text field holds something that is no text (an object, say)",
     Reason.NO_TEXT: "every text field is absent or empty: there is nothing to embed",
+    Reason.EXCLUDED: "the recipe leaves it out (record.where, or a stop word of source.explode)",
+    Reason.MISSING_VALUE: "a column that the recipe requires (record.require) is empty",
+    Reason.NO_TERMS: "the column whose terms become records (source.explode) holds none",
     Reason.DUPLICATE_ID: "an earlier row has the same id; the first one is kept",
 }
 
@@ -98,6 +113,10 @@ class Record:
     """One tuple of texts per field, in the order of the recipe; empty where the field is absent."""
     author: str = ""
     """Who published it; empty where that is not known."""
+    labels: tuple[str, ...] = ()
+    """What is known of it beforehand."""
+    shown: tuple[str, ...] = ()
+    """One text for each further column that is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +153,12 @@ class Shard:
     compression: str
     duplicates: tuple[int, ...] = ()
     """Positions within the shard whose id stands in an earlier row."""
+    first_line: int = 1
+    """Line of the part on which the first row begins."""
+    columns: tuple[str, ...] = ()
+    """The columns' names, where the rows do not hold them themselves."""
+    occurrences: tuple[tuple[int, int], ...] = ()
+    """Positions within the shard whose id stands in later rows too, and in how many it stands in all."""
 
     @property
     def name(self) -> str:

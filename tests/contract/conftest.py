@@ -35,6 +35,11 @@ def world_class() -> Any:
 
 
 @pytest.fixture(scope="session")
+def tables() -> Any:
+    return _load("tables")
+
+
+@pytest.fixture(scope="session")
 def whole(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an atlas that was never disturbed; tests must not change it."""
     atlas = tmp_path_factory.mktemp("whole") / "atlas"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +12,9 @@ class NamingSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    by: Literal["words", "members"] = "words"
+    """What names are made of. "words": what texts say, by class-based TF-IDF; "members": the titles of the most
+    frequent records (``record.count``), for recipes whose records are single words."""
     name_terms: Annotated[int, Field(ge=1)] = 3
     """Terms that a name has at most."""
     terms: Annotated[int, Field(ge=1)] = 10

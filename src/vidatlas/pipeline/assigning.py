@@ -14,9 +14,11 @@ import pyarrow.parquet as pq
 
 from vidatlas import store as layout
 from vidatlas.folder import expand, is_remote, local_path
-from vidatlas.parts import PlanSpec, duplicate_rows, plan_part
+from vidatlas.parts import PlanSpec, plan_part
+from vidatlas.pipeline.encoders import open_encoder
 from vidatlas.pipeline.model import SPLITS, load_centroids, load_children
 from vidatlas.pipeline.records import kept, read_shard, rejected
+from vidatlas.pipeline.repeats import duplicate_rows
 from vidatlas.pipeline.shards import descriptors
 from vidatlas.pipeline.splitting import Children, assign_children
 from vidatlas.pipeline.vectors import vectors_of
@@ -50,10 +52,10 @@ def assign(atlas: Place, new: Place, out: Place, limit: int | None = None) -> Js
     if len(found) != 1:
         raise UsageError(f"{new} matches {len(found)} files. Name one file; assign each on its own.")
     url = found[0]
-    part = plan_part(url, PlanSpec(recipe.record, SHARD_ROWS, limit), lambda rows, at: None)
+    part = plan_part(url, PlanSpec(recipe.record, SHARD_ROWS, limit, recipe.source.rows), lambda rows, at: None)
     tables, lost, reasons = [], [], Counter[str]()
     for shard in descriptors(part.facts, part.shards, url, duplicate_rows([part.ids])[0]):
-        rows = read_shard(shard, recipe.record)
+        rows = read_shard(shard, recipe.record, recipe.source.rows)
         records = kept(rows)
         tables.append(model.place(records, vectors_of(records, recipe, encoder, EncodeStats())))
         data, counts = rejected(rows)
@@ -66,7 +68,7 @@ def assign(atlas: Place, new: Place, out: Place, limit: int | None = None) -> Js
 
 def _same_encoder(store: Store, recipe: Recipe) -> Any:
     there = store.read_json(layout.ENCODER)
-    encoder: Any = recipe.encoder.load(int(there.get("threads", 1)))
+    encoder: Any = open_encoder(store, recipe, int(there.get("threads", 1)))
     for key in ("weights_sha256", "dim"):
         if there.get(key) != encoder.identity.get(key):
             raise ConflictError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,15 +18,18 @@ from vidatlas import store as layout
 from vidatlas.parts import to_parquet
 from vidatlas.pipeline.grouped import Places, draw_rows
 from vidatlas.pipeline.measuring import GroupQuality, measure_group
-from vidatlas.pipeline.model import load_centroids, load_children
+from vidatlas.pipeline.model import load_centroids, load_children, load_tuned_centroids
 from vidatlas.pipeline.projecting import ALL, SealedShard
 from vidatlas.pipeline.splitting import assign_children, fit_children, tally_children
 from vidatlas.pipeline.subcategories import Tally, tally
 from vidatlas.pipeline.vectors import matrix, read_embeddings
 from vidatlas.quality import Silhouette
 from vidatlas.recipe import Recipe
+from vidatlas.reducers.axes import axes
 from vidatlas.reducers.backend import Backend, open_backend
 from vidatlas.reducers.choosing import Choice, choose_k
+from vidatlas.reducers.dec import DecSpec, soft_labels
+from vidatlas.reducers.kinds import AxesClusterer, KMeansClusterer
 from vidatlas.reducers.kmeans import Assignment, assign, fit_clusters, sample_rows
 from vidatlas.store import Files, Store
 from vidatlas.threads import one_thread
@@ -69,6 +72,8 @@ class Placed:
     """By group: the sum of squared distances."""
     against: Counter[tuple[int, str]] = field(default_factory=Counter)
     """Where clusters are made over all groups: rows by subcategory and group."""
+    labelled: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Where labels are known: rows by subcategory, named "number group", and label; a row counts once for each."""
     children: dict[str, Tally] = field(default_factory=dict)
     """With two levels: by subcategory, named "number group"."""
 
@@ -79,6 +84,7 @@ class Placed:
             for group, found in theirs.items():
                 mine[group] = mine[group].merge(found) if group in mine else found
         self.against.update(other.against)
+        self.labelled.update(other.labelled)
         for group, squares in other.inertia.items():
             self.inertia[group] += squares
 
@@ -93,6 +99,12 @@ def fit_group(atlas: str, recipe: Json, backend: Backend, job: GroupPlaces) -> G
     only = None if spec.clusters.within == "all" else group
     vectors = draw_rows(Store(atlas), places, only, sample_rows(rows, spec.clusters.fit_rows, seed))
     kmeans = open_backend(backend)
+    if spec.clusterer.kind != "kmeans":
+        centroids = load_tuned_centroids(Store(atlas)) if spec.clusterer.kind == "dec" else axes(vectors)
+        # Other seeds of k-means on tuned codes would say nothing of the seeds of the tuning.
+        unrepeated = spec.model_copy(update={"quality": spec.quality.model_copy(update={"stability_seeds": 0})})
+        measured = measure_group(vectors, centroids, unrepeated, seed, kmeans)
+        return GroupFit(group, rows, centroids, measured, (), Choice(len(centroids)))
     choice = choose_k(rows, vectors, spec.clusters, seed, kmeans)
     found = fit_clusters(vectors, choice.k, seed, kmeans, spec.clusters.fitting)
     quality = measure_group(vectors, found.centroids, spec, seed, kmeans)
@@ -117,8 +129,11 @@ def assign_block(atlas: str, recipe: Json, block: list[SealedShard]) -> Placed:
         components = _components(store, shard)
         found = _assign_shard(components, groups, centroids)
         columns = {"id": table["id"], "group": table["group"], **_columns(found)}
+        columns |= _soft(components, parsed.reduce.clusterer, centroids)
         inside = table.set_column(table.schema.get_field_index("group"), "group", pa.array(groups, pa.string()))
         done = Placed(inertia=_inertia(found, groups))
+        if parsed.record.labels:
+            done.labelled.update(_labelled(groups, found.labels, table["labels"]))
         if parsed.reduce.clusters.within == "all":
             done.against.update(zip(found.labels.tolist(), given, strict=True))
         done.tallies = tally(inside, _columns(found), parsed.record, parsed.reduce.naming)
@@ -129,6 +144,23 @@ def assign_block(atlas: str, recipe: Json, block: list[SealedShard]) -> Placed:
         done.files = store.put(layout.assignments(shard), to_parquet(pa.table(columns)))
         placed.add(done)
     return placed
+
+
+def _labelled(groups: NDArray[Any], found: NDArray[np.int32], labels: pa.ChunkedArray) -> Iterator[tuple[str, str]]:
+    for group, label, known in zip(groups.tolist(), found.tolist(), labels.to_pylist(), strict=True):
+        yield from ((f"{label} {group}", name) for name in known or ())
+
+
+def _soft(components: Floats, spec: DecSpec | AxesClusterer | KMeansClusterer, centroids: Mapping[str, Floats]) -> Json:
+    """Return the columns of records that belong to several subcategories, more or less."""
+    if isinstance(spec, DecSpec):
+        with one_thread():
+            q = soft_labels(components, centroids[ALL])
+        return {"soft": pa.FixedSizeListArray.from_arrays(pa.array(q.reshape(-1)), q.shape[1])}
+    if isinstance(spec, AxesClusterer):
+        classes = np.argsort(-components, axis=1, kind="stable")[:, : spec.top].astype(np.int32)
+        return {"classes": pa.FixedSizeListArray.from_arrays(pa.array(classes.reshape(-1)), classes.shape[1])}
+    return {}
 
 
 def _components(store: Store, shard: str) -> Floats:

@@ -9,6 +9,7 @@ from typing import Any
 
 from vidatlas import store as layout
 from vidatlas.lock import Lock
+from vidatlas.pipeline.encoders import learn_encoder
 from vidatlas.pipeline.planning import RunOptions, refuse_other_recipe
 from vidatlas.pipeline.records import read_shard
 from vidatlas.pipeline.shards import load_shards
@@ -54,7 +55,8 @@ def embed(recipe: Recipe, atlas: str, threads: int, runner: Runner, options: Run
             store.folder.delete(name)
         earlier = dict(receipts)
         todo = [shard for shard in shards if shard.name not in receipts]
-        read = partial(read_shard, spec=recipe.record)
+        learned = learn_encoder(store, recipe, shards, runner)
+        read = partial(read_shard, spec=recipe.record, source=recipe.source.rows)
         opened = partial(open_worker, atlas, recipe.model_dump(mode="json"), threads)
         totals = Totals(receipts.values())
         tell = partial(_tell, listener, len(shards), planned["counts"]["read"], totals)
@@ -64,7 +66,7 @@ def embed(recipe: Recipe, atlas: str, threads: int, runner: Runner, options: Run
             totals.add(receipt)
             tell(len(receipts))
         _prove(store, earlier, runner)
-        entry = _entry(recipe, store, planned, [receipts[shard.name] for shard in shards])
+        entry = _entry(recipe, store, planned, [receipts[shard.name] for shard in shards], learned)
         lock.confirm()
         store.unseal(["reduce", "publish"])
         store.seal("embed", entry, recipe.model_dump(mode="json"))
@@ -142,7 +144,7 @@ def _is_altered(atlas: str, file: tuple[str, Mapping[str, Any]]) -> str:
     return "" if Store(atlas).entry(name)[name]["sha256"] == facts["sha256"] else name
 
 
-def _entry(recipe: Recipe, store: Store, planned: Json, receipts: list[Receipt]) -> Json:
+def _entry(recipe: Recipe, store: Store, planned: Json, receipts: list[Receipt], learned: layout.Files) -> Json:
     total = Totals(receipts).facts()
     counts = planned["counts"]
     if total["rows"] != counts["read"] or total["kept"] != counts["kept"]:
@@ -151,7 +153,7 @@ def _entry(recipe: Recipe, store: Store, planned: Json, receipts: list[Receipt])
             f"{total['kept']:,} were. This is a bug; please report it."
         )
     files = {name: dict(facts) for receipt in receipts for name, facts in receipt.files.items()}
-    files |= store.entry(layout.ENCODER)
+    files |= store.entry(layout.ENCODER) | learned
     return {
         "fingerprint": recipe.fingerprint("embed"),
         "upstream": planned["digest"],

@@ -64,7 +64,7 @@ def _mean(weighted: Iterable[tuple[float | None, int]]) -> float | None:
     return sum(value * weight for value, weight in known) / total if total else None
 
 
-def agreement_facts(counts: Mapping[tuple[int, str], int]) -> Json | None:
-    """Return how far clusters over all groups agree with the groups, from the rows of each pair of both."""
+def agreement_facts(counts: Mapping[tuple[Any, str], int]) -> Json | None:
+    """Return how far clusters agree with groups or labels, from the rows of each pair of both."""
     found: Any = agreement(counts)
     return {**asdict(found), "clusters": len({label for label, _ in counts})} if found else None

@@ -11,29 +11,47 @@ from vidatlas.reducers.choosing import CRITERION
 from vidatlas.reducers.pca import Pca
 from vidatlas.types import Json
 
+_SPACES = {
+    "pca": "the principal components, Euclidean",
+    "autoencoder": "the codes of the auto-encoder, Euclidean",
+    "none": "the vectors, Euclidean",
+}
 CURVE = 256
 """Most directions whose share of the variance is listed."""
 
 
-def metrics_of(recipe: Recipe, pca: Pca, fits: list[GroupFit], placed: Placed, subcategories: pa.Table) -> Json:
-    """Return what is known of components, clusters and names, of each group and of the whole."""
-    spec = recipe.reduce
+NOTHING_LEFT_OUT: Json = {
+    "explained_variance": {"components": 0, "total": 1.0, "ratio": [], "cumulative": [], "dimensions": 0}
+}
+"""What a recipe without a reducer keeps."""
+
+
+def variance_of(pca: Pca) -> Json:
+    """Return how much of the variance principal components keep."""
     ratio = [float(share) for share in pca.explained_variance_ratio]
+    kept = {"components": len(ratio), "total": sum(ratio), "ratio": ratio}
+    curve = pca.curve(CURVE).cumsum().tolist()
+    return {"explained_variance": {**kept, "cumulative": curve, "dimensions": len(pca.mean)}}
+
+
+def variance_of_codes(facts: Json) -> Json:
+    """Return how much of the variance of its sample an auto-encoder restores from codes, and how its training went."""
+    kept = {"components": facts["latent"], "total": facts["restored"], "ratio": [], "cumulative": []}
+    return {"explained_variance": {**kept, "dimensions": facts["dimensions"]}, "network": facts}
+
+
+def metrics_of(recipe: Recipe, variance: Json, fits: list[GroupFit], placed: Placed, subcategories: pa.Table) -> Json:
+    """Return what is known of the reducer, of clusters and names, of each group and of the whole."""
+    spec = recipe.reduce
     groups = {found.group: _group(found, placed, subcategories) for found in fits}
     return {
         "rows": sum(found.rows for found in fits),
-        "explained_variance": {
-            "components": len(ratio),
-            "total": sum(ratio),
-            "ratio": ratio,
-            "cumulative": pca.curve(CURVE).cumsum().tolist(),
-            "dimensions": len(pca.mean),
-        },
+        **variance,
         "k": {"rule": spec.clusters.k, "criterion": CRITERION if spec.clusters.k == "auto" else None},
         "silhouette": {
             "sample": f"at most {spec.quality.silhouette_rows:,} rows of each "
             f"group, drawn by seed {spec.clusters.seed}",
-            "space": f"the {len(ratio)} principal components, Euclidean",
+            "space": _SPACES[spec.reducer.kind],
         },
         "stability": {
             "seeds": spec.quality.stability_seeds,
@@ -41,6 +59,7 @@ def metrics_of(recipe: Recipe, pca: Pca, fits: list[GroupFit], placed: Placed, s
         },
         "overall": overall(groups, subcategories),
         "agreement": agreement_facts(placed.against),
+        "labels": agreement_facts(placed.labelled),
         "groups": groups,
     }
 

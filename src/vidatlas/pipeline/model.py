@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
+from vidatlas.recipe import Recipe
+from vidatlas.reducers.autoencoder import from_arrays
 from vidatlas.reducers.lexical import Lexical
 from vidatlas.reducers.pca import Pca
 from vidatlas.store import Files, Store, to_json
 from vidatlas.types import Floats
 
 PCA = "model/pca.safetensors"
+AUTOENCODER = "model/autoencoder.safetensors"
+DEC = "model/dec.safetensors"
 LEXICAL = "model/lexical.safetensors"
 CENTROIDS = "model/centroids.safetensors"
 GROUPS = "model/groups.json"
@@ -45,6 +51,36 @@ def _load_pca(atlas: str, data: bytes) -> Pca:
 def load_pca(store: Store) -> Pca:
     """Return the fitted principal components of an atlas."""
     return _load_pca(store.url, store.read(PCA))
+
+
+class Reducer(Protocol):
+    """Turn vectors into what is clustered."""
+
+    def transform(self, vectors: NDArray[Any]) -> Floats:
+        """Return float32 [n, k] for vectors [n, dim] of any floating type."""
+        ...
+
+
+class Unreduced:
+    """Leave vectors as they are."""
+
+    def transform(self, vectors: NDArray[Any]) -> Floats:
+        """Return the vectors [n, dim] as float32."""
+        return vectors.astype(np.float32)
+
+
+def load_reducer(store: Store, recipe: Recipe) -> Reducer:
+    """Return what the atlas's vectors are reduced by."""
+    kind = recipe.reduce.reducer.kind
+    if kind == "autoencoder":
+        return from_arrays(load_tensors(store.read(AUTOENCODER)))
+    return load_pca(store) if kind == "pca" else Unreduced()
+
+
+def load_tuned_centroids(store: Store) -> Floats:
+    """Return the centroids float32 [k, latent] that Deep Embedded Clustering found."""
+    found: Floats = load_tensors(store.read(DEC))["centroids"]
+    return found
 
 
 def save_lexical(store: Store, lexical: Lexical) -> Files:

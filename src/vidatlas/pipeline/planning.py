@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,8 @@ import pyarrow as pa
 from vidatlas import store as layout
 from vidatlas.folder import expand, input_state
 from vidatlas.lock import Lock
-from vidatlas.parts import PartPlan, PlanSpec, duplicate_rows, plan_part, to_parquet
+from vidatlas.parts import PartPlan, PlanSpec, plan_part, to_parquet
+from vidatlas.pipeline.repeats import Repeats, repeats
 from vidatlas.pipeline.shards import INPUTS, known_inputs, plan_table
 from vidatlas.recipe import Recipe, differences
 from vidatlas.reducers.backend import Backend
@@ -117,9 +119,7 @@ def _expand_all(inputs: Iterable[str]) -> list[str]:
     repeated = [url for url, count in Counter(urls).items() if count > 1]
     if not urls or repeated:
         raise UsageError(
-            f"{repeated[0]} is named twice. Name each part once."
-            if repeated
-            else "no input. Name at least one JSONL file."
+            f"{repeated[0]} is named twice. Name each part once." if repeated else "no input. Name at least one file."
         )
     return urls
 
@@ -195,7 +195,7 @@ def _size(url: str) -> int:
 def _planned(
     urls: list[str], recipe: Recipe, runner: Runner, progress: Callable[[int, int], None]
 ) -> Iterable[tuple[str, PartPlan]]:
-    spec = PlanSpec(recipe.record, recipe.source.shard_rows)
+    spec = PlanSpec(recipe.record, recipe.source.shard_rows, rows=recipe.source.rows)
     limit = recipe.source.limit
     if limit is None and len(urls) > 1:
         yield from zip(urls, runner.map(partial(_plan_silently, spec=spec), urls), strict=True)
@@ -204,8 +204,8 @@ def _planned(
     for url in urls:
         if left == 0:
             return
-        part = plan_part(url, PlanSpec(spec.record, spec.shard_rows, left), progress)
-        left = None if left is None else left - int(part.facts["rows"])
+        part = plan_part(url, replace(spec, limit=left), progress)
+        left = None if left is None else max(0, left - int(part.facts["rows"]))
         yield url, part
 
 
@@ -216,14 +216,11 @@ def _plan_silently(url: str, spec: PlanSpec) -> PartPlan:
 def _finish(store: Store, recipe: Recipe, urls: list[str], parts: list[str], options: RunOptions) -> Json:
     """Find the duplicates among all parts, add everything up, and refuse input that is mostly unusable."""
     facts = [store.read_json(layout.plan_files(part)[0]) for part in parts]
-    repeated = duplicate_rows([plan_table(store, layout.plan_files(part)[2]) for part in parts])
-    table = pa.table(
-        {
-            "part": pa.array([part for part, rows in zip(parts, repeated, strict=True) for _ in rows], pa.string()),
-            "row": pa.array(np.concatenate(repeated) if repeated else [], pa.int64()),
-        }
-    )
+    repeated = repeats([plan_table(store, layout.plan_files(part)[2]) for part in parts])
+    table = _by_part(parts, [found.rows for found in repeated])
     files = store.put(layout.DUPLICATES, to_parquet(table))
+    if recipe.record.count:
+        files |= store.put(layout.OCCURRENCES, to_parquet(_occurrences(parts, repeated)))
     for part in parts:
         for name in layout.plan_files(part):
             files |= store.entry(name)
@@ -251,11 +248,28 @@ def _finish(store: Store, recipe: Recipe, urls: list[str], parts: list[str], opt
     }
 
 
+def _by_part(parts: list[str], rows: list[Any]) -> pa.Table:
+    names = [part for part, inside in zip(parts, rows, strict=True) for _ in inside]
+    return pa.table({"part": pa.array(names, pa.string()), "row": pa.array(_joined(rows), pa.int64())})
+
+
+def _occurrences(parts: list[str], repeated: list[Repeats]) -> pa.Table:
+    """Return part and row of each id that stands in several rows, and in how many."""
+    counts = pa.array(_joined([found.counts for found in repeated]), pa.int64())
+    return _by_part(parts, [found.first for found in repeated]).append_column("count", counts)
+
+
+def _joined(pieces: list[Any]) -> Any:
+    return np.concatenate(pieces) if pieces else []
+
+
 def _refuse_rejects(counts: Json, most: float) -> None:
-    rejected, read = counts["rejected"], counts["read"]
+    """Raise InputError where too many rows cannot be used; those that the recipe leaves out do not count."""
+    unusable = {reason: count for reason, count in counts["rejects"].items() if not Reason(reason).asked_for}
+    rejected, read = sum(unusable.values()), counts["read"]
     if rejected <= most * read:
         return
-    by_count = sorted(counts["rejects"].items(), key=lambda item: -item[1])
+    by_count = sorted(unusable.items(), key=lambda item: -item[1])
     reasons = "; ".join(f"{count:,} {reason} ({Reason(reason).meaning})" for reason, count in by_count)
     raise InputError(
         f"{rejected:,} of {read:,} rows cannot be used ({rejected / read:.1%}, allowed {most:.1%}): {reasons}. "

@@ -12,9 +12,10 @@ import numpy as np
 
 from vidatlas import store as layout
 from vidatlas.encode.inspection import Inspection
-from vidatlas.encode.mix import FieldMix, distinct_texts
-from vidatlas.pipeline.records import kept, read_shard, texts_of
+from vidatlas.encode.mix import distinct_texts
+from vidatlas.pipeline.records import kept, read_shard
 from vidatlas.pipeline.shards import load_shards
+from vidatlas.pipeline.vectors import mixed_fields
 from vidatlas.recipe import Recipe
 from vidatlas.store import Store
 from vidatlas.types import Json, UnavailableError
@@ -93,7 +94,7 @@ def _fill(recipe: Recipe, facts: list[Json]) -> dict[str, tuple[float, float]]:
 def _exact(recipe: Recipe, example: Json) -> Json:
     cut = {
         name: [text[: field.max_chars] for text in example["texts"][name]]
-        for name, field in recipe.record.fields.items()
+        for name, field in recipe.record.embedded().items()
     }
     return {"id": example["id"], "group": example["group"], "texts": cut}
 
@@ -111,11 +112,8 @@ def _compute_seconds(recipe: Recipe, store: Store, inspection: Inspection, left:
     if not left or inspection.flops_per_token is None:
         return None
     shard = load_shards(store)[0]
-    records = kept(read_shard(shard, recipe.record))
-    fields = [
-        FieldMix(texts_of(records, name), field.max_chars, field.weight) for name, field in recipe.record.fields.items()
-    ]
-    texts = distinct_texts(fields)[0]
+    records = kept(read_shard(shard, recipe.record, recipe.source.rows))
+    texts = distinct_texts(mixed_fields(records, recipe.record))[0]
     sample = texts[:: max(1, len(texts) // _MOST_SAMPLED)]
     tokens = inspection.count_tokens(sample) * len(texts) / max(1, len(sample))
     return float(left * tokens * inspection.flops_per_token / _flops_per_second())

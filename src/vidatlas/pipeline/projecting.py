@@ -42,6 +42,11 @@ def block_moments(atlas: str, block: list[SealedShard]) -> tuple[Moments, list[C
     return merge_all(moments), counts
 
 
+def counted_shards(store: Store, block: list[SealedShard]) -> list[Counted]:
+    """Return the rows of some shards by group, without reading their vectors."""
+    return [(shard, _rows_by_group(read_embeddings(store, shard, facts, ["group"]))) for shard, facts in block]
+
+
 def incremental_pca(atlas: str, spec: PcaSpec, shards: list[SealedShard]) -> tuple[Pca, list[Counted]]:
     """Return the components that IncrementalPCA finds in all shards, in order, and their rows by group."""
     counts: list[Counted] = []

@@ -151,7 +151,7 @@ def _normalisation(recipe: Recipe) -> str:
 
 def _weights(recipe: Recipe) -> str:
     parts = []
-    for name, field in recipe.record.fields.items():
+    for name, field in recipe.record.embedded().items():
         cut = f", cut at {field.max_chars} characters" if field.max_chars else ""
         many = f", split at {field.separator!r} and averaged" if field.separator else ""
         parts.append(f"{field.weight:g} × {name}{many}{cut}")
@@ -169,6 +169,7 @@ def _facts(recipe: Recipe, manifest: Json) -> dict[str, str]:
         "Texts": f"{counts['texts']:,} in all, {counts['distinct']:,} encoded (each once per shard)",
         "Tokens": f"{counts['tokens']:,}, of which {counts['nodes']:,} were computed (a shared beginning once)",
         "Reduction": f"{_dimensions(recipe, reduced)}, {_clusters(recipe, reduced)}",
+        **({"Held-out error of ratings": f"RMSE {encoder['rmse']:.3f}"} if "rmse" in encoder else {}),
         "Versions": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
     }
     return facts
@@ -177,13 +178,18 @@ def _facts(recipe: Recipe, manifest: Json) -> dict[str, str]:
 def _dimensions(recipe: Recipe, reduced: Json) -> str:
     lexical = recipe.reduce.lexical
     words = f" and {lexical.components} dimensions of words (weight {lexical.weight:g})" if lexical else ""
-    return f"{reduced['counts']['components']} principal components{words}"
+    count = reduced["counts"]["components"]
+    kinds = {"pca": f"{count} principal components", "autoencoder": f"codes of {count} dimensions", "none": "none"}
+    return f"{kinds[recipe.reduce.reducer.kind]}{words}"
 
 
 def _clusters(recipe: Recipe, reduced: Json) -> str:
     spec, backend = recipe.reduce.clusters, reduced["backend"]
     where = "over all categories" if spec.within == "all" else "inside each category"
-    return f"k-means {where} (k: {spec.k}; {backend['name']} {backend['version']} on {backend['device']})"
+    if recipe.reduce.clusterer.kind == "axes":
+        return "one subcategory for each dimension of the vectors"
+    method = {"kmeans": "k-means", "dec": "Deep Embedded Clustering, from k-means,"}[recipe.reduce.clusterer.kind]
+    return f"{method} {where} (k: {spec.k}; {backend['name']} {backend['version']} on {backend['device']})"
 
 
 def _limits(manifest: Json) -> tuple[str, ...]:

@@ -10,8 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vidatlas.fields import RecordSpec, parse_line, parse_row
-from vidatlas.sources.shards import shard_lines
+from vidatlas.fields import RecordSpec, parse_row
+from vidatlas.sources.rows import JSON_LINES, RowSpec
+from vidatlas.sources.shards import shard_rows
 from vidatlas.types import Reason, Record, Shard
 
 RAW_CHARS = 200
@@ -20,41 +21,46 @@ RAW_CHARS = 200
 
 def schema(spec: RecordSpec) -> pa.Schema:
     """Return the schema of rows: line number, what is stored of a record, a reject's reason and line."""
-    stored = [(name, pa.list_(pa.string()) if name in spec.fields else pa.string()) for name in spec.stored()]
+    kinds = {"count": pa.int64(), "labels": pa.list_(pa.string()), **dict.fromkeys(spec.fields, pa.list_(pa.string()))}
+    stored = [(name, kinds.get(name, pa.string())) for name in spec.stored()]
     return pa.schema([("line", pa.int64()), *stored, ("reason", pa.string()), ("raw", pa.string())])
 
 
-def read_shard(shard: Shard, spec: RecordSpec) -> pa.Table:
-    """Return one row per line of the shard; kept records have no reason.
+def read_shard(shard: Shard, spec: RecordSpec, source: RowSpec = JSON_LINES) -> pa.Table:
+    """Return one row per row of the shard; kept records have no reason.
 
     Raises:
         InputError: the part is gone or changed since it was planned.
     """
-    duplicates = frozenset(shard.duplicates)
-    rows = []
-    for index, line in enumerate(shard_lines(shard)):
-        parsed = _parse(line, spec)
-        if index in duplicates and isinstance(parsed, Record):
-            parsed = Reason.DUPLICATE_ID
-        rows.append(_row(shard.first_row + index + 1, line, parsed, spec))
+    duplicates, occurrences = frozenset(shard.duplicates), dict(shard.occurrences)
+    rows: list[dict[str, Any]] = []
+    for line, raw in shard_rows(shard, source):
+        for row in source.read(raw, shard.columns):
+            parsed = row if isinstance(row, Reason) else parse_row(row, spec)
+            index = len(rows)
+            if index in duplicates and isinstance(parsed, Record):
+                parsed = Reason.DUPLICATE_ID
+            rows.append(_row((line, raw), parsed, spec, occurrences.get(index, 1)))
     table = pa.Table.from_pylist(rows, schema=schema(spec))
     return table.replace_schema_metadata({"shard": shard.name, "rows": str(shard.rows)})
 
 
-def _parse(line: bytes | None, spec: RecordSpec) -> Record | Reason:
-    if line is None:
-        return Reason.LINE_TOO_LONG
-    row = parse_line(line)
-    return row if isinstance(row, Reason) else parse_row(row, spec)
-
-
-def _row(number: int, line: bytes | None, parsed: Record | Reason, spec: RecordSpec) -> dict[str, Any]:
+def _row(at: tuple[int, bytes | None], parsed: Record | Reason, spec: RecordSpec, count: int) -> dict[str, Any]:
+    line, raw = at
     if isinstance(parsed, Record):
-        texts = dict(zip(spec.fields, parsed.texts, strict=True))
-        author = {"author": parsed.author or None} if spec.author else {}
-        return {"line": number, "id": parsed.id, "group": parsed.group, **author, **texts}
-    raw = (line or b"")[: 4 * RAW_CHARS].decode("utf-8", "backslashreplace")[:RAW_CHARS]
-    return {"line": number, "reason": str(parsed), "raw": raw}
+        return {"line": line, **_stored(parsed, spec, count)}
+    text = (raw or b"")[: 4 * RAW_CHARS].decode("utf-8", "backslashreplace")[:RAW_CHARS]
+    return {"line": line, "reason": str(parsed), "raw": text}
+
+
+def _stored(record: Record, spec: RecordSpec, count: int) -> dict[str, Any]:
+    """Return the columns of a record that the atlas holds."""
+    author = {"author": record.author or None} if spec.author else {}
+    extra = dict(zip(spec.shown, (text or None for text in record.shown), strict=True))
+    labels: dict[str, Any] = {"labels": list(record.labels)} if spec.labels else {}
+    counts: dict[str, Any] = {"count": count} if spec.count else {}
+    texts = dict(zip(spec.fields, record.texts, strict=True))
+    return {"id": record.id, "group": record.group, **author, **labels, **counts, **extra, **texts}
 
 
 def kept(table: pa.Table) -> pa.Table:

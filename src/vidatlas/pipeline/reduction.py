@@ -1,4 +1,4 @@
-"""Reduce: principal components, clusters within each group, names and quality, from sealed embeddings only."""
+"""Reduce: fewer dimensions, clusters within each group, names and quality, from sealed embeddings only."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from vidatlas.lock import Lock
 from vidatlas.parts import to_parquet
 from vidatlas.pipeline.clustering import UNMEASURED, GroupFit, Placed, assign_block, fit_group
 from vidatlas.pipeline.grouped import Places
-from vidatlas.pipeline.metrics import metrics_of
+from vidatlas.pipeline.metrics import NOTHING_LEFT_OUT, metrics_of, variance_of, variance_of_codes
 from vidatlas.pipeline.model import save_centroids, save_children, save_lexical, save_pca
+from vidatlas.pipeline.networks import count_block, fit_network
 from vidatlas.pipeline.planning import RunOptions
 from vidatlas.pipeline.projecting import (
     Counted,
@@ -97,8 +98,7 @@ class _Reduction:
         """Return the files written and what the manifest's entry says of them."""
         blocks = blocks_of(self.shards)
         step = _Steps(listener, 3 * len(blocks) + 1)
-        pca, counts = self._components(blocks, step)
-        files = save_pca(self.store, pca)
+        files, variance, counts = self._reducer(blocks, step)
         if self.recipe.reduce.lexical:
             step.total += 2 * len(blocks)
             run = (self.runner, step)
@@ -119,17 +119,36 @@ class _Reduction:
         if self._splits:
             split = child_table(placed.children, UNMEASURED, self.recipe.reduce.naming)
             files |= self.store.put(layout.SUBSUBCATEGORIES, to_parquet(split))
-        metrics = metrics_of(self.recipe, pca, fits, placed, table)
+        metrics = metrics_of(self.recipe, variance, fits, placed, table)
         files |= self.store.put(layout.METRICS, to_json(metrics))
         step.last()
         counted = {
             "rows": metrics["rows"],
             "groups": len(fits),
             "subcategories": table.num_rows,
-            "components": len(pca.components),
+            "components": metrics["explained_variance"]["components"],
         }
         notes = [f"{found.group}: {note}" for found in fits for note in found.notes]
         return files, {"counts": counted, "backend": open_backend(self.backend).identity, "notes": notes}
+
+    def _reducer(self, blocks: list[list[SealedShard]], step: _Steps) -> tuple[Files, Json, list[Counted]]:
+        """Fit the reducer; return its files, what it keeps, and the rows of each shard by group."""
+        kind = self.recipe.reduce.reducer.kind
+        if kind == "pca":
+            pca, counts = self._components(blocks, step)
+            return save_pca(self.store, pca), variance_of(pca), counts
+        counts = [
+            one
+            for inside in step(self.runner.map(partial(count_block, self.store.url), blocks), "rows")
+            for one in inside
+        ]
+        if kind == "none":
+            return {}, NOTHING_LEFT_OUT, counts
+        counted = [(shard, sum(rows.values())) for shard, (_, rows) in zip(self.shards, counts, strict=True)]
+        fit = partial(fit_network, self.store.url, self.recipe.model_dump(mode="json"), self.backend)
+        step.total += 1
+        (fitted,) = step(self.runner.map(fit, [counted], gpus=True), "network")
+        return fitted.files, variance_of_codes(fitted.facts), counts
 
     def _components(self, blocks: list[list[SealedShard]], step: _Steps) -> tuple[Pca, list[Counted]]:
         spec = self.recipe.reduce.pca

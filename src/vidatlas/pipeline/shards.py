@@ -15,6 +15,7 @@ from vidatlas.store import Store
 from vidatlas.types import Json, SeekPoint, Shard
 
 INPUTS = "inputs.json"
+_NONE = np.empty((0, 2), np.int64)
 
 
 def known_inputs(store: Store) -> Json:
@@ -32,15 +33,23 @@ def load_shards(store: Store) -> list[Shard]:
     entry = store.stage("plan")
     where = {facts["part"]: url for url, facts in known_inputs(store).items() if url in entry["inputs"]}
     duplicates = plan_table(store, layout.DUPLICATES)
+    counted = plan_table(store, layout.OCCURRENCES) if layout.OCCURRENCES in entry["files"] else None
     shards = []
     for part in entry["parts"]:
         facts, table = layout.plan_files(part)[:2]
         rows = duplicates.filter(pc.equal(duplicates["part"], part))["row"].to_numpy()
-        shards += descriptors(store.read_json(facts), plan_table(store, table), where[part], rows)
+        several = counted.filter(pc.equal(counted["part"], part)).select(["row", "count"]) if counted else None
+        shards += descriptors(store.read_json(facts), plan_table(store, table), where[part], rows, several)
     return shards
 
 
-def descriptors(facts: Json, table: pa.Table, url: str, duplicates: np.ndarray[Any, np.dtype[np.int64]]) -> list[Shard]:
+def descriptors(
+    facts: Json,
+    table: pa.Table,
+    url: str,
+    duplicates: np.ndarray[Any, np.dtype[np.int64]],
+    several: pa.Table | None = None,
+) -> list[Shard]:
     """Return one descriptor per row of a part's shard table.
 
     Args:
@@ -48,11 +57,14 @@ def descriptors(facts: Json, table: pa.Table, url: str, duplicates: np.ndarray[A
         table: its shard table.
         url: where the part lies now.
         duplicates: its rows, ascending, whose id came earlier.
+        several: its rows, ascending, whose id comes later too, and the count of all its rows; None where nobody asks.
     """
     shards = []
+    counted = np.stack([several[name].to_numpy() for name in ("row", "count")], axis=1) if several else _NONE
     for row in table.to_pylist():
         first, rows = row["first_row"], row["rows"]
         low, high = np.searchsorted(duplicates, [first, first + rows])
+        begin, end = np.searchsorted(counted[:, 0], [first, first + rows])
         shards.append(
             Shard(
                 part=facts["part"],
@@ -66,6 +78,9 @@ def descriptors(facts: Json, table: pa.Table, url: str, duplicates: np.ndarray[A
                 url=url,
                 compression=facts["compression"],
                 duplicates=tuple(int(index) for index in duplicates[low:high] - first),
+                first_line=row["first_line"],
+                columns=tuple(facts["header"]),
+                occurrences=tuple((int(at) - first, int(count)) for at, count in counted[begin:end]),
             )
         )
     return shards

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from vidatlas.fields import RecordSpec
-from vidatlas.naming import Drawn, Map, Name, NamingSpec, draw, merge, name_groups
+from vidatlas.naming import Drawn, Map, Member, Name, NamingSpec, draw, merge, name_by_members, name_groups
 from vidatlas.quality import Silhouette
 from vidatlas.types import Floats
 
@@ -31,6 +31,7 @@ class Tally:
     distances: dict[int, float]
     sample: dict[int, list[Drawn]]
     exemplars: dict[int, list[Exemplar]]
+    members: dict[int, list[Member]]
 
     def merge(self, other: Tally) -> Tally:
         """Return the tally of both sets of rows; what is kept of a subcategory has a bounded size."""
@@ -46,7 +47,11 @@ class Tally:
             for label in labels
         }
         distances = {label: self.distances.get(label, 0.0) + other.distances.get(label, 0.0) for label in labels}
-        return Tally(self.spec, self.sizes + other.sizes, distances, sample, exemplars)
+        members = {
+            label: heapq.nsmallest(self.spec.terms, self.members.get(label, []) + other.members.get(label, []))
+            for label in labels
+        }
+        return Tally(self.spec, self.sizes + other.sizes, distances, sample, exemplars, members)
 
 
 class Fit(Protocol):
@@ -76,9 +81,11 @@ def tally(table: pa.Table, assigned: Mapping[str, pa.Array], record: RecordSpec,
     ids, titles = columns["id"], columns[record.title]
     authors = _authors(ids, columns.get("author"))
     labels, distances = assigned["subcategory"].to_pylist(), assigned["distance"].to_pylist()
+    counts = columns.get("count") or [1] * len(ids)
+    further = list(zip(*(columns[name] for name in record.shown), strict=True)) or [()] * len(ids)
     tallies: dict[str, Tally] = {}
     for row in range(table.num_rows):
-        found = tallies.setdefault(columns["group"][row], Tally(spec, Counter(), {}, {}, {}))
+        found = tallies.setdefault(columns["group"][row], Tally(spec, Counter(), {}, {}, {}, {}))
         label = labels[row]
         found.sizes[label] += 1
         found.distances[label] = found.distances.get(label, 0.0) + distances[row]
@@ -88,8 +95,10 @@ def tally(table: pa.Table, assigned: Mapping[str, pa.Array], record: RecordSpec,
         tags = [tag for name, field in record.fields.items() if field.separator for tag in columns[name][row]]
         found.sample.setdefault(label, []).append(draw(ids[row], authors[row], words, tags))
         shown = titles[row] if isinstance(titles[row], str) else ", ".join(titles[row] or [])
-        found.exemplars.setdefault(label, []).append((distances[row], ids[row], shown))
-    empty = Tally(spec, Counter(), {}, {}, {})
+        found.members.setdefault(label, []).append((-counts[row], shown))
+        line = " · ".join([shown, *filter(None, further[row])])
+        found.exemplars.setdefault(label, []).append((distances[row], ids[row], line))
+    empty = Tally(spec, Counter(), {}, {}, {}, {})
     return {group: found.merge(empty) for group, found in tallies.items()}
 
 
@@ -113,7 +122,11 @@ def subcategory_table(
         group: {label: (found.sample[label], found.sizes[label]) for label in sorted(found.sizes)}
         for group, found in sorted(tallies.items())
     }
-    for group, names in name_groups(samples, spec, each).items():
+    if spec.by == "members":
+        named = {group: name_by_members(tallies[group].members, spec) for group in samples}
+    else:
+        named = name_groups(samples, spec, each)
+    for group, names in named.items():
         found, fit = tallies[group], fits[group]
         for label in sorted(found.sizes):
             rows.append(_row(group, label, names[label], found) | _quality(fit, label))

@@ -21,13 +21,16 @@ from vidatlas.types import Encoder, EncodeStats, Floats, Json
 
 def vectors_of(records: pa.Table, recipe: Recipe, encoder: Encoder, stats: EncodeStats) -> Floats:
     """Return float32 [records, dim]: the recipe's weighted mean of each record's texts. Queries use the same rule."""
-    fields = [
-        FieldMix(texts_of(records, name), field.max_chars, field.weight) for name, field in recipe.record.fields.items()
-    ]
+    fields = mixed_fields(records, recipe.record)
     texts, weights = distinct_texts(fields)
     vectors = encoder.encode(texts, stats)
     stats.texts = sum(len(field.texts.flatten()) for field in fields)
     return mix(weights, vectors, recipe.mix)
+
+
+def mixed_fields(records: pa.Table, spec: RecordSpec) -> list[FieldMix]:
+    """Return the texts of each field that weighs something, and its weight."""
+    return [FieldMix(texts_of(records, name), field.max_chars, field.weight) for name, field in spec.embedded().items()]
 
 
 def embedding_table(records: pa.Table, spec: RecordSpec, vectors: Floats) -> pa.Table:

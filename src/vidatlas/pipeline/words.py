@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vidatlas import store as layout
 from vidatlas.pipeline.grouped import grouped_parquet
-from vidatlas.pipeline.model import load_lexical, load_pca
+from vidatlas.pipeline.model import load_lexical, load_reducer
 from vidatlas.pipeline.projecting import SealedShard
 from vidatlas.pipeline.vectors import matrix, read_embeddings
 from vidatlas.recipe import Recipe
@@ -51,13 +51,14 @@ def fit_words(
     counted = list(step(runner.map(partial(_count_block, store.url, data), blocks), "words"))
     frequencies = sum((found for found, _ in counted), np.zeros(spec.buckets, np.int64))
     rows = [number for _, inside in counted for number in inside]
-    chosen = _choose([shard for block in blocks for shard in block], rows, spec)
+    chosen = choose_rows([shard for block in blocks for shard in block], rows, spec.fit_rows, spec.seed)
     drawn = list(step(runner.map(partial(_draw_shard, store.url, data), chosen), "words"))
     return fit_lexical(scipy.sparse.csr_array(scipy.sparse.vstack(drawn)), frequencies, sum(rows), spec)
 
 
-def _choose(shards: list[SealedShard], rows: list[int], spec: LexicalSpec) -> Chosen:
-    chosen, first = sample_rows(sum(rows), spec.fit_rows, spec.seed), 0
+def choose_rows(shards: list[SealedShard], rows: list[int], most: int, seed: int) -> Chosen:
+    """Draw at most so many of all shards' rows by seed; return the shards that hold any, and which."""
+    chosen, first = sample_rows(sum(rows), most, seed), 0
     found: Chosen = []
     for shard, number in zip(shards, rows, strict=True):
         low, high = np.searchsorted(chosen, [first, first + number])
@@ -86,10 +87,10 @@ def _draw_shard(atlas: str, recipe: Json, drawn: tuple[SealedShard, NDArray[np.i
 
 
 class Projection:
-    """Turn records into what is clustered: principal components and, if the recipe wants them, words."""
+    """Turn records into what is clustered: what the reducer makes of vectors and, if the recipe wants them, words."""
 
     def __init__(self, store: Store, recipe: Recipe) -> None:
-        self._pca, self._fields = load_pca(store), list(recipe.record.fields)
+        self._reducer, self._fields = load_reducer(store, recipe), list(recipe.record.fields)
         self._lexical = load_lexical(store) if recipe.reduce.lexical else None
 
     @property
@@ -99,7 +100,7 @@ class Projection:
 
     def __call__(self, table: pa.Table | None, vectors: NDArray[Any]) -> Floats:
         """Return float32 [n, components] for vectors [n, dim] and their texts."""
-        components = self._pca.transform(vectors)
+        components = self._reducer.transform(vectors)
         if self._lexical is None or table is None:
             return components
         hashed = hash_words(texts_of_rows(table, self._fields), len(self._lexical.idf))

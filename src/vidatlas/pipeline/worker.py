@@ -10,6 +10,7 @@ import orjson
 import pyarrow as pa
 
 from vidatlas import store as layout
+from vidatlas.pipeline.encoders import open_encoder
 from vidatlas.pipeline.records import kept, rejected
 from vidatlas.pipeline.vectors import embedding_table, parquet_bytes, vectors_of
 from vidatlas.recipe import Recipe
@@ -96,7 +97,7 @@ def open_worker(atlas: str, recipe: Json, threads: int) -> EmbedWorker:
         ConflictError: weights, precision, threads or library versions differ from those of the shards that are there.
     """
     store, parsed = Store(atlas), Recipe.model_validate(recipe)
-    encoder: Encoder = parsed.encoder.load(threads)
+    encoder = open_encoder(store, parsed, threads)
     identity = encoder.identity
     if not store.folder.put_new(layout.ENCODER, to_json(identity)):
         there = store.read_json(layout.ENCODER)

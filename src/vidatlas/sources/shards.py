@@ -8,41 +8,44 @@ from contextlib import closing
 
 from vidatlas.folder import open_input
 from vidatlas.sources.compression import DamagedError, decompress
-from vidatlas.sources.lines import split_lines
+from vidatlas.sources.rows import RowSpec
 from vidatlas.types import InputError, Shard
 
 
-def shard_lines(shard: Shard) -> Iterator[bytes | None]:
-    """Yield the shard's lines in order, None for one that is too long.
+def shard_rows(shard: Shard, rows: RowSpec) -> Iterator[tuple[int, bytes | None]]:
+    """Yield the shard's raw rows in order, each with the line it begins on; None for one that is too long.
 
     Raises:
         InputError: the part is gone or its bytes are not those that were planned.
     """
-    checksum = 0
+    checksum = size = 0
+    next_line = shard.first_line
 
     def observe(piece: bytes) -> None:
-        nonlocal checksum
+        nonlocal checksum, size, next_line
         checksum = zlib.crc32(piece, checksum)
+        size += len(piece)
+        next_line += piece.count(b"\n")
 
-    count = 0
     try:
         with closing(open_input(shard.url)) as file:
             chunks = decompress(file, shard.compression, shard.seek)
-            for line in split_lines(_cut(chunks, shard), observe):
-                count += 1
-                yield line
+            line = next_line
+            for raw in rows.format.split(_cut(chunks, shard), observe):
+                yield line, raw
+                line = next_line
     except FileNotFoundError as error:
         raise InputError(f"{shard.url} is gone since it was planned. Put it back, or plan into a new atlas.") from error
     except DamagedError as error:
         raise _changed(shard) from error
-    if count != shard.rows or checksum != shard.crc32:
+    if size != shard.length or checksum != shard.crc32:
         raise _changed(shard)
 
 
 def _changed(shard: Shard) -> InputError:
     last = shard.first_row + shard.rows
     return InputError(
-        f"{shard.url} changed since it was planned (lines {shard.first_row + 1:,} to {last:,} differ). "
+        f"{shard.url} changed since it was planned (rows {shard.first_row + 1:,} to {last:,} differ). "
         "Put the old file back, or plan the new one into a new atlas."
     )
 

@@ -1,0 +1,61 @@
+"""Cells that hold several texts: split at a separator, or a list written as text."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Any
+
+import orjson
+
+MAX_LIST_CHARS = 100_000
+MAX_NESTING = 8
+"""Brackets that may be open at once in a list written as text."""
+_BRACKETS = re.compile(r"[\[\]{}()]")
+
+
+def read_list(cell: Any, separator: str, key: str) -> tuple[str, ...] | None:
+    """Return the stripped, non-empty texts of a cell; None where it holds something else.
+
+    Args:
+        cell: a list, a list written as JSON or as Python text (``['a', 'b']``, ``[{'word': 'a'}]``), or texts joined by
+            the separator; None and empty cells hold no text.
+        separator: where a cell that is no list is split.
+        key: of a list of objects, the key whose values are the texts.
+    """
+    if cell is None:
+        return ()
+    if isinstance(cell, str):
+        bare = cell.strip()
+        if not (bare.startswith("[") and bare.endswith("]")):
+            return tuple(text for part in bare.split(separator) if (text := part.strip()))
+        cell = _literal(bare)
+    if not isinstance(cell, list):
+        return None
+    items = [item.get(key) if isinstance(item, dict) else item for item in cell]
+    if not all(isinstance(item, str | int | float) and not isinstance(item, bool) for item in items):
+        return None
+    return tuple(text for item in items if (text := str(item).strip()))
+
+
+def _literal(text: str) -> Any:
+    """Return what JSON or a Python literal stands for, None where it is neither, too long or nested too deeply."""
+    if len(text) > MAX_LIST_CHARS or _depth(text) > MAX_NESTING:
+        return None
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+
+
+def _depth(text: str) -> int:
+    """Return the most brackets that are open at once, those within quotes included: never too few."""
+    depth = deepest = 0
+    for bracket in _BRACKETS.findall(text):
+        depth = depth + 1 if bracket in "[{(" else max(0, depth - 1)
+        deepest = max(deepest, depth)
+    return deepest

@@ -1,0 +1,63 @@
+"""Open the encoder of an atlas; one that learns is fitted once, before the first shard is embedded."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from vidatlas.encode.factors import FactorsSpec
+from vidatlas.encode.learned import Learned, Survey
+from vidatlas.encode.ranks import SequencesSpec
+from vidatlas.encode.tfidf import TfidfSpec
+from vidatlas.pipeline.records import kept, read_shard
+from vidatlas.pipeline.vectors import mixed_fields
+from vidatlas.recipe import Recipe
+from vidatlas.store import Files, Store, to_json
+from vidatlas.types import Encoder, Json, Runner, Shard
+
+LEARNED = "model/encoder.json"
+ARRAYS = "model/encoder.safetensors"
+LEARNING = (TfidfSpec, SequencesSpec, FactorsSpec)
+
+
+def open_encoder(store: Store, recipe: Recipe, threads: int) -> Encoder:
+    """Return the recipe's encoder, with what it learned from this atlas's records if it is one that learns."""
+    spec = recipe.encoder
+    if isinstance(spec, LEARNING):
+        return spec.load_learned(_load(store), threads)
+    loaded: Encoder = spec.load(threads)
+    return loaded
+
+
+def learn_encoder(store: Store, recipe: Recipe, shards: list[Shard], runner: Runner) -> Files:
+    """Fit an encoder that learns, unless this plan's was fitted already; return its files, none for other encoders."""
+    spec = recipe.encoder
+    if not isinstance(spec, LEARNING):
+        return {}
+    planned = store.stage("plan")["digest"]
+    if store.folder.size(LEARNED) is None or store.read_json(LEARNED)["plan"] != planned:
+        total = Survey()
+        for found in runner.map(partial(_survey_shard, recipe.model_dump(mode="json")), shards):
+            total = total.merge(found)
+        learned = spec.learn(total)
+        arrays = {name: np.ascontiguousarray(array) for name, array in learned.arrays.items()}
+        # The names come last: where they are, the arrays are too.
+        store.put(ARRAYS, bytes(save_tensors(arrays)))
+        store.put(LEARNED, to_json({"plan": planned, "facts": learned.facts, "names": list(learned.names)}))
+    return store.entry(LEARNED) | store.entry(ARRAYS)
+
+
+def _survey_shard(recipe: Json, shard: Shard) -> Survey:
+    parsed = Recipe.model_validate(recipe)
+    assert isinstance(parsed.encoder, LEARNING)
+    records = kept(read_shard(shard, parsed.record, parsed.source.rows))
+    texts = [text for field in mixed_fields(records, parsed.record) for text in field.texts.flatten().to_pylist()]
+    return parsed.encoder.survey(texts)
+
+
+def _load(store: Store) -> Learned:
+    found = store.read_json(LEARNED)
+    return Learned(tuple(found["names"]), load_tensors(store.read(ARRAYS)), found["facts"])

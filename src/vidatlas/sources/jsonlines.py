@@ -1,0 +1,54 @@
+"""JSON lines: one object a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict
+
+from vidatlas.sources.lines import split_lines
+from vidatlas.types import Reason
+
+
+class JsonLinesSpec(BaseModel):
+    """Read one JSON object a line; there is nothing to choose."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["jsonlines"] = "jsonlines"
+
+    @property
+    def has_header(self) -> bool:
+        """Return False: every line is a row."""
+        return False
+
+    def names(self, header: bytes | None) -> tuple[str, ...]:
+        """Return no names: each object has its own."""
+        return ()
+
+    def split(self, chunks: Iterable[bytes], observe: Callable[[bytes], object]) -> Iterator[bytes | None]:
+        """Yield each line, as ``split_lines`` does."""
+        return split_lines(chunks, observe)
+
+    def decode(self, row: bytes, names: tuple[str, ...]) -> dict[str, Any] | Reason:
+        """Return the row's object, or why it is none."""
+        return parse_line(row)
+
+
+def parse_line(line: bytes) -> dict[str, Any] | Reason:
+    """Decode one line of JSON; return its object, or why it is none."""
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return _why_undecodable(line)
+    return row if isinstance(row, dict) else Reason.NOT_AN_OBJECT
+
+
+def _why_undecodable(line: bytes) -> Reason:
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError:
+        return Reason.INVALID_UTF8
+    return Reason.INVALID_JSON if text.strip() else Reason.BLANK_LINE

@@ -1,0 +1,57 @@
+"""Invented tables in the layouts that the recipes of sibling systems read."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from random import Random
+from typing import Any
+
+GENRES = {
+    "Horror Movies": "ghost haunted house night blood monster grave",
+    "Sports Movies": "team coach match goal season trainer stadium",
+    "Documentaries": "history archive interview planet ocean science war",
+}
+FILM = ["show_id", "type", "title", "director", "cast", "country", "date_added", "release_year", "rating", "duration"]
+FILM += ["listed_in", "description"]
+TAGS = ("dance ballet duet salsa", "pizza pasta baking recipe", "football goal soccer match")
+
+
+def write(path: Path, header: list[str], rows: list[list[str]], **style: Any) -> str:
+    """Write a table as Python's csv does; return its path."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, **style).writerows([header, *rows])
+    return str(path)
+
+
+def films(folder: Path, count: int = 90) -> str:
+    """Write films of three genres, a tenth of them shows, films without a cast or a director, one of them twice."""
+    random, rows = Random(5), []
+    for number in range(count):
+        genre = random.choice(sorted(GENRES))
+        words = GENRES[genre].split()
+        row = {
+            "show_id": f"s{number}",
+            "type": "TV Show" if number % 10 == 0 else "Movie",
+            "title": f'The "{random.choice(words)}" {number}',
+            "director": "" if number % 7 == 0 else "Ada, Jr.",
+            "cast": "" if number % 9 == 4 else "A. One, B. Two",
+            "listed_in": f"{genre}, International Movies" if number % 3 else genre,
+            "description": " ".join(random.choices(words, k=12)) + ",\nand no end.",
+        }
+        rows.append([row.get(column, "known") for column in FILM])
+    return write(folder / "netflix_titles.csv", FILM, [*rows, rows[1]])
+
+
+def hashtags(folder: Path) -> list[str]:
+    """Write the videos of three users, one of whom uses no tag, and a file without any rows."""
+    random = Random(2)
+    header = ["id", "user_name", "hashtags"]
+    rows = []
+    for number in range(120):
+        user = ("ann", "ben", "mute")[number % 3]
+        words = random.choice(TAGS).split()
+        tags = [] if user == "mute" else [f"{random.choice(words)}{random.choice(['', 's', '2020'])}", "FYP"]
+        rows.append([str(number), user, repr(tags) if number % 2 else json.dumps(tags)])
+    return [write(folder / "users.csv", header, rows), write(folder / "empty.csv", header, [])]

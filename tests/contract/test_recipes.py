@@ -1,0 +1,212 @@
+"""Every built-in recipe makes a whole atlas of tiny data; in place of encoders with a model stands one without."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import vidatlas
+from vidatlas import Atlas, Options
+from vidatlas.pipeline.inspection import verify
+from vidatlas.recipe import builtin_recipes
+
+SMALL: dict[str, Any] = {
+    "encoder": {"kind": "hashing", "dim": 32},
+    "source.shard_rows": 40,
+    "reduce.pca.components": 6,
+    "reduce.clusters.k": 3,
+    "reduce.clusters.starts": 2,
+    "reduce.quality.silhouette_rows": 50,
+    "reduce.quality.stability_seeds": 0,
+}
+TINY_NETWORK = {
+    "reduce.reducer.hidden": [16, 12],
+    "reduce.reducer.latent": 4,
+    "reduce.reducer.epochs": 6,
+    "reduce.clusterer.interval": 5,
+    "reduce.clusterer.max_updates": 12,
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Name the data a recipe is tried on, what is made smaller, and the rows that become of it."""
+
+    inputs: Callable[[Any, Any, Path], list[str]]
+    read: int
+    kept: int
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+def videos(tables: Any, make_lines: Any, folder: Path) -> list[str]:
+    (folder / "videos.jsonl").write_bytes(make_lines(120))
+    return [str(folder / "videos.jsonl")]
+
+
+CASES = {
+    "demo": Case(videos, 120, 120),
+    "topics": Case(videos, 120, 120, {"reduce.lexical.components": 4}),
+    "youniverse": Case(videos, 120, 120),
+    "netflix": Case(lambda tables, _, folder: [tables.films(folder)], 91, 72, TINY_NETWORK),
+    "tiktok-hashtags": Case(lambda tables, _, folder: tables.hashtags(folder), 200, 0),
+}
+
+
+@pytest.fixture(scope="module", params=sorted(CASES))
+def made(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tables: Any, make_lines: Any
+) -> tuple[str, Atlas, list[str], Any]:
+    case, folder = CASES[request.param], tmp_path_factory.mktemp(request.param)
+    inputs = case.inputs(tables, make_lines, folder)
+    recipe = vidatlas.load_recipe(request.param, SMALL | case.changes)
+    return request.param, vidatlas.run(recipe, inputs, folder / "atlas", Options(runner="serial")), inputs, recipe
+
+
+def test_every_built_in_recipe_is_tried() -> None:
+    assert sorted(CASES) == builtin_recipes()
+
+
+def test_rows_add_up_to_the_last_and_every_file_is_whole(made: tuple[str, Atlas, list[str], Any]) -> None:
+    name, atlas, _, _ = made
+    counts = atlas.counts
+    assert counts["read"] == CASES[name].read == counts["kept"] + counts["rejected"] + counts["duplicates"]
+    assert counts["kept"] == (CASES[name].kept or len(atlas.assignments()))
+    assert verify(atlas.url)["files"] > 8
+    assert len(atlas.assignments()) == atlas.subcategories()["size"].sum() == counts["kept"]
+    assert atlas.subcategories()["name"].ne("unnamed").any()
+    assert Path(atlas.report).read_text(encoding="utf-8").lstrip().startswith("<!doctype html>")
+
+
+def test_a_second_run_of_the_same_line_touches_nothing(made: tuple[str, Atlas, list[str], Any]) -> None:
+    _, atlas, inputs, recipe = made
+    before = {file: file.stat().st_mtime_ns for file in Path(atlas.url).rglob("*") if file.is_file()}
+    vidatlas.run(recipe, inputs, atlas.url, Options(runner="serial"))
+    assert {file: file.stat().st_mtime_ns for file in Path(atlas.url).rglob("*") if file.is_file()} == before
+
+
+def test_the_same_recipe_gives_the_same_bytes(
+    made: tuple[str, Atlas, list[str], Any], tmp_path: Path, world_class: Any
+) -> None:
+    _, atlas, inputs, recipe = made
+    vidatlas.run(recipe, inputs, tmp_path / "again", Options(runner="serial"))
+    assert world_class.hashes(tmp_path / "again") == world_class.hashes(Path(atlas.url))
+
+
+def test_new_records_are_placed(made: tuple[str, Atlas, list[str], Any], tmp_path: Path) -> None:
+    _, atlas, inputs, _ = made
+    found = vidatlas.assign(atlas.url, inputs[0], tmp_path / "new.parquet")
+    placed = pq.read_table(tmp_path / "new.parquet").to_pandas().set_index("id")
+    assert found["placed"] == len(placed) > 0
+    there = atlas.assignments().set_index("id")["subcategory"]
+    assert (placed["subcategory"] == there[placed.index]).mean() > 0.98
+
+
+@pytest.fixture(scope="module")
+def netflix(tmp_path_factory: pytest.TempPathFactory, tables: Any) -> Atlas:
+    folder = tmp_path_factory.mktemp("films")
+    changes = SMALL | TINY_NETWORK | {"encoder": {"kind": "tfidf", "dim": 60}}
+    recipe = vidatlas.load_recipe("netflix", changes)
+    return vidatlas.run(recipe, [tables.films(folder)], folder / "atlas", Options(runner="serial"))
+
+
+def test_what_the_recipe_of_films_leaves_out_has_a_reason(netflix: Atlas) -> None:
+    assert netflix.counts["rejects"] == {"excluded": 9, "missing_value": 9}
+    assert netflix.counts["duplicates"] == 1
+
+
+def test_films_have_soft_labels_genres_and_a_course_of_training(netflix: Atlas) -> None:
+    placed = netflix.assignments()
+    soft = np.stack(placed["soft"].to_list())
+    assert soft.shape == (72, 3)
+    np.testing.assert_allclose(soft.sum(axis=1), 1, rtol=1e-5)
+    assert soft.argmax(axis=1).tolist() == placed["subcategory"].tolist()
+    network = netflix.metrics["network"]
+    assert len(network["loss"]) == 6
+    assert network["loss"][-1] < network["loss"][0]
+    falls = zip(network["dec"]["before"], network["dec"]["behind"], strict=False)
+    assert all(behind < before for before, behind in falls)
+    assert netflix.metrics["labels"]["rows"] > 72
+    assert netflix.metrics["labels"]["ami"] > 0.1
+    report = Path(netflix.report).read_text(encoding="utf-8")
+    assert "Agreement with known labels" in report
+    assert "Deep Embedded Clustering" in report
+
+
+def test_tfidf_words_are_learned_from_all_shards_before_the_first_is_embedded(netflix: Atlas) -> None:
+    learned = json.loads((Path(netflix.url) / "model" / "encoder.json").read_text(encoding="utf-8"))
+    assert {"ghost", "stadium", "archive"} <= set(learned["names"])
+    shards = sorted((Path(netflix.url) / "embeddings").glob("*.parquet"))
+    tables = [pq.read_table(io.BytesIO(shard.read_bytes())) for shard in shards]
+    assert len(tables) == 3
+    assert {str(table.schema.field("embedding").type) for table in tables} == {
+        "fixed_size_list<element: halffloat>[60]"
+    }
+    assert tables[0]["labels"][0].as_py()
+
+
+def test_an_interrupted_training_leaves_nothing_and_gives_the_same_bytes(
+    netflix: Atlas, tmp_path: Path, tables: Any, world_class: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vidatlas.pipeline import networks
+
+    recipe = vidatlas.load_recipe(
+        "netflix",
+        SMALL | TINY_NETWORK | {"encoder": {"kind": "tfidf", "dim": 60}, "reduce.reducer.checkpoint_every": 2},
+    )
+    inputs, atlas = [tables.films(tmp_path)], tmp_path / "atlas"
+    vidatlas.run(recipe, inputs, tmp_path / "whole", Options(runner="serial"))
+
+    def stop(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(networks, "tune", stop)
+        with pytest.raises(KeyboardInterrupt):
+            vidatlas.run(recipe, inputs, atlas, Options(runner="serial", take_over=True))
+    assert list((atlas / "training").glob("autoencoder-*.safetensors"))
+    vidatlas.run(recipe, inputs, atlas, Options(runner="serial", take_over=True))
+    assert not list((atlas / "training").glob("*"))
+    assert world_class.hashes(atlas) == world_class.hashes(tmp_path / "whole")
+
+
+def test_a_user_without_tags_is_said_and_counts_are_kept(tmp_path: Path, tables: Any) -> None:
+    recipe = vidatlas.load_recipe("tiktok-hashtags", SMALL)
+    atlas = vidatlas.run(recipe, tables.hashtags(tmp_path), tmp_path / "atlas", Options(runner="serial"))
+    counts = atlas.counts
+    assert counts["rejects"] == {"excluded": 80, "no_terms": 40}
+    assert counts["kept"] + counts["duplicates"] == 80
+    frame = atlas.subcategories()
+    assert set(frame["group"]) == {"ann", "ben"}
+    assert sum(count for scores in frame["scores"] for count in scores) == 80
+    assert all(row.name == " · ".join(list(row.terms)[:3]) for row in frame.itertuples(index=False))
+    tables_of = [pq.read_table(path) for path in sorted((tmp_path / "atlas" / "embeddings").glob("*.parquet"))]
+    assert sum(sum(table["count"].to_pylist()) for table in tables_of) == 80
+
+
+def test_all_users_together_and_another_column_are_settings(tmp_path: Path, tables: Any) -> None:
+    rows = [
+        [str(number), "u", f"[{{'word': 'dance{number % 9}', 'id': 1}}, {{'word': 'food'}}]"] for number in range(30)
+    ]
+    inputs = [tables.write(tmp_path / "words.csv", ["id", "user_name", "suggested_words"], rows)]
+    changes = {"source.explode.column": "suggested_words", "record.id": "term", "record.group": None}
+    recipe = vidatlas.load_recipe("tiktok-hashtags", SMALL | changes)
+    atlas = vidatlas.run(recipe, inputs, tmp_path / "atlas", Options(runner="serial"))
+    assert (atlas.counts["read"], atlas.counts["kept"]) == (60, 10)
+    frame = atlas.subcategories()
+    counts = {term: count for row in frame.itertuples() for term, count in zip(row.terms, row.scores, strict=True)}
+    assert counts["food"] == 30
+
+
+def test_nothing_but_users_without_tags_is_one_line(tmp_path: Path, tables: Any) -> None:
+    inputs = [tables.write(tmp_path / "mute.csv", ["id", "user_name", "hashtags"], [["1", "u", "[]"]])]
+    with pytest.raises(vidatlas.VidatlasError, match="holds no embedded rows") as caught:
+        vidatlas.run(vidatlas.load_recipe("tiktok-hashtags", SMALL), inputs, tmp_path / "a", Options(runner="serial"))
+    assert caught.value.exit_code == 3
