@@ -23,6 +23,8 @@ from vidatlas.reducers.kmeans import ClusterSpec
 from vidatlas.reducers.lexical import LexicalSpec
 from vidatlas.reducers.pca import PcaSpec
 from vidatlas.types import Json, UsageError
+from vidatlas.views.index import IndexSpec
+from vidatlas.views.layout import LayoutSpec
 
 Stage = Literal["plan", "embed", "reduce", "publish"]
 STAGES: tuple[Stage, ...] = ("plan", "embed", "reduce", "publish")
@@ -53,9 +55,13 @@ class ReduceSpec(_Strict):
 
 
 class PublishSpec(_Strict):
-    """Say what the report shows."""
+    """Say what the report shows, how the map is drawn, and how videos are searched."""
 
     title: str = "Video atlas"
+    layout: LayoutSpec = LayoutSpec()
+    map_points: Annotated[int, Field(ge=1, le=20_000_000)] = 5_000_000
+    """Most videos on map.html, drawn by seed."""
+    index: IndexSpec = IndexSpec()
 
 
 class Recipe(_Strict):

@@ -21,6 +21,11 @@ METRICS = "metrics.json"
 SUBCATEGORIES = "subcategories.parquet"
 SUBSUBCATEGORIES = "subsubcategories.parquet"
 DUPLICATES = "plan/duplicates.parquet"
+MAP = "map.html"
+LABELS = "layout/labels.parquet"
+INDEX = "index/search.faiss"
+INDEX_FACTS = "index/search.json"
+INDEX_VIDEOS = "index/videos.parquet"
 
 Files = dict[str, dict[str, Any]]
 
@@ -58,6 +63,11 @@ def reduced(shard: str) -> str:
 def assignments(shard: str) -> str:
     """Return the name of a shard's assignments."""
     return f"assignments/{shard}.parquet"
+
+
+def positions(shard: str) -> str:
+    """Return the name of a shard's places on the map."""
+    return f"layout/{shard}.parquet"
 
 
 def to_json(data: Any) -> bytes:
