@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import defaultdict
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -14,6 +15,7 @@ from vidatlas import store as layout
 from vidatlas.lock import Lock
 from vidatlas.pipeline.indexing import make_index
 from vidatlas.pipeline.mapping import make_map
+from vidatlas.pipeline.maps import draw_map
 from vidatlas.pipeline.planning import RunOptions
 from vidatlas.pipeline.vectors import sealed_shards
 from vidatlas.recipe import Recipe
@@ -65,7 +67,9 @@ def publish(recipe: Recipe, atlas: str, runner: Runner, options: RunOptions, lis
         table = _subcategories(store, reduced)
         metrics = store.read_json(layout.METRICS)
         facts = _facts(recipe, manifest)
-        files |= store.put(layout.REPORT, render(_report(recipe, store, table, metrics, facts)).encode())
+        found, drawing = draw_map(recipe, store, points, reduced["counts"]["rows"])
+        report = replace(_report(recipe, store, table, metrics, facts), drawing=drawing)
+        files |= found | store.put(layout.REPORT, render(report).encode())
         listener(Event("publish", 3, 4, {"step": "data card"}))
         files |= store.put(layout.README, render_card(_card(recipe, manifest, facts)).encode())
         lock.confirm()

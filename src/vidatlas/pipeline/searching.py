@@ -116,7 +116,7 @@ class Search:
         among = self.among(only)
         rows, cosines = self._index.search(query, k + 1, among)
         pairs = [(row, cosine) for row, cosine in zip(rows[0], cosines[0], strict=True) if row >= 0 and row != own]
-        found = self.videos.take([row for row, _ in pairs[:k]]).to_pylist()
+        found = self.videos.take(pa.array([row for row, _ in pairs[:k]], pa.int64())).to_pylist()
         return pd.DataFrame(
             [self._shown(row, float(cosine)) for row, (_, cosine) in zip(found, pairs, strict=False)],
             columns=["id", "title", "group", "subcategory", "name", "cosine"],

@@ -13,6 +13,8 @@ from vidatlas.views.index import Rows, exact_neighbours
 
 FEWEST = 50
 """Below so many points t-SNE says nothing that two principal components do not."""
+_START_SPREAD = 1e-4
+"""Standard deviation of the first axis at the start, as Kobak and Berens advise."""
 _AT_ONCE = 16_384
 """Most rows whose neighbours are asked for at once."""
 
@@ -59,7 +61,6 @@ def _principal(vectors: Floats) -> Floats:
 def _tsne(vectors: Floats, start: Floats, spec: LayoutSpec) -> Floats:
     from openTSNE import TSNE
     from openTSNE.affinity import PerplexityBasedNN
-    from openTSNE.initialization import rescale
     from openTSNE.nearest_neighbors import PrecomputedNeighbors
 
     perplexity = min(spec.perplexity, (len(vectors) - 2) / 3)
@@ -67,7 +68,7 @@ def _tsne(vectors: Floats, start: Floats, spec: LayoutSpec) -> Floats:
     known = PrecomputedNeighbors(rows, distances)
     # Equal vectors start at the same point, where no force could part them.
     random = np.random.default_rng(spec.seed)
-    begin = rescale(start.astype(np.float64)) + random.normal(0, 1e-6, start.shape)
+    begin = start * (_START_SPREAD / (float(start[:, 0].std()) or 1.0)) + random.normal(0, 1e-6, start.shape)
     tsne = TSNE(perplexity=perplexity, exaggeration=spec.exaggeration, n_jobs=1, random_state=spec.seed)
     with one_thread():
         affinities = PerplexityBasedNN(knn_index=known, perplexity=perplexity, n_jobs=1)
