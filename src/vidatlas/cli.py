@@ -279,6 +279,22 @@ def similar(
     show_found(found, json)
 
 
+@app.command(rich_help_panel="Explore")
+def export(
+    atlas: Atlas_,
+    embedding_atlas: Annotated[
+        str, typer.Option("--embedding-atlas", metavar="DIR", help="Write what Embedding Atlas reads into this folder.")
+    ],
+) -> None:
+    """Write an atlas in the form that another tool opens, and show the command that opens it.
+
+    Example: vidatlas export atlas/ --embedding-atlas shared/
+    """
+    from vidatlas.pipeline.exporting import export_embedding_atlas
+
+    show_next(export_embedding_atlas(atlas, embedding_atlas))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code."""
 

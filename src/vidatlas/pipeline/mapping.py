@@ -152,9 +152,8 @@ def _place_block(atlas: str, recipe: Json, block: list[SealedShard]) -> tuple[Fi
     return files, merge_points(points)
 
 
-def read_positions(store: Store) -> Iterator[pa.Table]:
-    """Yield id, x and y of every video, shard by shard in manifest order."""
+def read_positions(store: Store, shards: list[SealedShard]) -> Iterator[pa.Table]:
+    """Yield id, x and y of every video, shard by shard."""
     published = store.stage("publish")["files"]
-    for name in published:
-        if name.startswith("layout/") and name != layout.LABELS:
-            yield pq.read_table(io.BytesIO(store.check(name, published[name])))
+    for name in (layout.positions(shard) for shard, _ in shards):
+        yield pq.read_table(io.BytesIO(store.check(name, published[name])))

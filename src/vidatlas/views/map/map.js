@@ -14,8 +14,8 @@
   const fold = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 
   const unpack = async (element) => {
-    const text = atob(element.textContent);
-    const bytes = Uint8Array.from(text, (sign) => sign.charCodeAt(0));
+    const text = element.textContent.trim();
+    const bytes = Uint8Array.fromBase64?.(text) ?? Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
     return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
   };
 
