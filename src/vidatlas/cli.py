@@ -280,6 +280,20 @@ def similar(
 
 
 @app.command(rich_help_panel="Explore")
+def serve(
+    atlas: Atlas_, port: Annotated[int, typer.Option(min=1, max=65_535, help="On this machine only.")] = 8501
+) -> None:
+    """Open an atlas as an app in the browser: look around, search, and see what is alike. Needs vidatlas[app].
+
+    Example: vidatlas serve atlas/
+    """
+    from vidatlas.app.serving import serve as start
+
+    console.print(f"http://127.0.0.1:{port} (Ctrl-C stops it)", highlight=False)
+    start(atlas, port)
+
+
+@app.command(rich_help_panel="Explore")
 def export(
     atlas: Atlas_,
     embedding_atlas: Annotated[

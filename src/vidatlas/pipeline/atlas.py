@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from vidatlas import store as layout
 from vidatlas.pipeline.searching import Filter, Search
+from vidatlas.pipeline.suggesting import Method, Suggestion, suggest
 from vidatlas.pipeline.vectors import matrix, sealed_shards
 from vidatlas.store import Store
 from vidatlas.types import Json, Place, UsageError
@@ -105,6 +106,26 @@ class Atlas:
     ) -> pd.DataFrame:
         """Return the k videos nearest to one of the atlas, itself left out; columns and filters as in ``search``."""
         return self._search.by_id(id, k, Filter(group, subcategory))
+
+    def videos(self) -> pd.DataFrame:
+        """Return id, group, subcategory and title of every video, in the order of ``assignments``."""
+        frame: pd.DataFrame = self._search.videos.to_pandas()
+        return frame
+
+    @property
+    def map(self) -> str:
+        """Return the page with nothing but the map, as HTML."""
+        return self._store.check(layout.MAP, self._store.stage("publish")["files"][layout.MAP]).decode()
+
+    def suggest(self, id: str, k: int = 8, method: Method = "nearest") -> list[Suggestion]:
+        """Return what somebody may also like who likes a video, with reasons: at most two of a channel, no title twice.
+
+        Args:
+            id: of a video of the atlas.
+            k: at most so many.
+            method: nearest, of all; subcategory, of the same one; elsewhere, of other categories.
+        """
+        return suggest(self._search, id, k, method)
 
     @cached_property
     def _search(self) -> Search:

@@ -29,18 +29,19 @@ _SCHEMA = pa.schema(
 
 
 def draw_map(recipe: Recipe, store: Store, points: Points, rows: int) -> tuple[Files, Drawing]:
-    """Write the labels and, where there are more points than a report holds, map.html; return the report's drawing."""
+    """Write the labels and map.html; return the drawing of the report, which holds at most 100,000 videos."""
     table = subcategory_rows(store)
     labels = labels_of(points, table)
     # From the steps of the drawing back to the square from -1 to 1.
     placed = [asdict(replace(label, x=label.x / 32767.5 - 1, y=label.y / 32767.5 - 1)) for label in labels]
     files = store.put(layout.LABELS, to_parquet(pa.Table.from_pylist(placed, schema=_SCHEMA)))
-    if len(points.codes) > TITLED:
-        drawing = drawing_of(points, table, labels, TITLED)
-        shown = len(points.codes)
-        which = "all videos" if shown == rows else f"{shown:,} of {rows:,} videos, drawn by chance"
-        about = f"{which}; titles of {len(points.titles):,}"
-        files |= store.put(layout.MAP, render_map(recipe.publish.title, about, drawing).encode())
+    shown = len(points.codes)
+    which = f"all {rows:,} videos" if shown == rows else f"{shown:,} of {rows:,} videos, drawn by chance"
+    about = which if len(points.titles) == shown else f"{which}; titles of {len(points.titles):,}"
+    drawing = drawing_of(points, table, labels, TITLED)
+    files |= store.put(layout.MAP, render_map(recipe.publish.title, about, drawing).encode())
+    if len(points.titles) == shown:
+        return files, drawing
     first = slice(0, len(points.titles))
     few = Points(points.keys[first], points.places[first], points.codes[first], points.titles)
     return files, drawing_of(few, table, labels, len(few.codes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -51,23 +52,72 @@ class Search:
 
     def by_id(self, video: str, k: int, only: Filter) -> pd.DataFrame:
         """Return the k videos nearest to one of the atlas, itself left out."""
-        at = pc.index(self.videos["id"], video).as_py()
+        at = self.position(video)
+        return self._nearest(self.vector(at), k, only, at)
+
+    def position(self, video: str) -> int:
+        """Return where a video stands in the index.
+
+        Raises:
+            UsageError: the atlas has no such video.
+        """
+        at = int(pc.index(self.videos["id"], video).as_py())
         if at < 0:
             raise UsageError(f"no video {video!r} in {self._store.url}. Ids are in embeddings/*.parquet.")
-        return self._nearest(self.vector(at), k, only, at)
+        return at
+
+    def near(self, at: int, k: int, among: NDArray[np.bool_] | None) -> list[tuple[int, float]]:
+        """Return position and cosine of the k videos nearest to the one at a position, itself left out."""
+        rows, cosines = self._index.search(self.vector(at), k + 1, among)
+        pairs = zip(rows[0].tolist(), cosines[0].tolist(), strict=True)
+        return [(row, cosine) for row, cosine in pairs if row >= 0 and row != at][:k]
 
     def vector(self, at: int) -> Floats:
         """Return the unit vector float32 [1, dim] of the video at a position, as it was embedded."""
-        first = 0
-        for shard, facts in sealed_shards(self._store.stage("embed")):
-            name = layout.embeddings(shard)
-            with self._store.folder.open(name) as file:
-                rows = pq.ParquetFile(file).metadata.num_rows
-            if at < first + rows:
-                table = read_embeddings(self._store, shard, facts, ["embedding"])
-                return unit(matrix(table["embedding"])[at - first : at - first + 1])
-            first += rows
-        raise UsageError(f"{self._store.url} has {first:,} videos, none at {at:,}.")
+        ((shard, row),) = self._places([at])
+        table = read_embeddings(self._store, *self._shards[shard], ["embedding"])
+        return unit(matrix(table["embedding"])[row : row + 1])
+
+    def records(self, positions: Sequence[int]) -> list[Json]:
+        """Return id, group, subcategory, title, author (where known) and tags of the videos at some positions."""
+        spec = self._recipe.record
+        several = [name for name, field in spec.fields.items() if field.separator]
+        columns = [*(["author"] if spec.author else []), *several]
+        places = self._places(positions)
+        texts: dict[int, pa.Table] = {
+            shard: read_embeddings(self._store, *self._shards[shard], columns)
+            for shard in sorted({shard for shard, _ in places})
+        }
+        known: list[Json] = self.videos.take(pa.array(positions, pa.int64())).to_pylist()
+        for record, (shard, row) in zip(known, places, strict=True):
+            (more,) = texts[shard].slice(row, 1).to_pylist()
+            record["tags"] = [tag for name in several for tag in more[name] or []]
+            record["author"] = more.get("author")
+        return known
+
+    def inside(self, group: str, subcategory: int | None) -> NDArray[np.bool_]:
+        """Return which videos are in a group, and there in one subcategory."""
+        keep = pc.equal(self.videos["group"], group).to_numpy()
+        if subcategory is not None:
+            keep = keep & (self.videos["subcategory"].to_numpy() == subcategory)
+        return np.asarray(keep, bool)
+
+    def _places(self, positions: Sequence[int]) -> list[tuple[int, int]]:
+        """Return shard and row of each position."""
+        shards = np.searchsorted(self._ends, positions, side="right")
+        firsts = np.concatenate([[0], self._ends])[shards]
+        return [(int(shard), int(at - first)) for shard, at, first in zip(shards, positions, firsts, strict=True)]
+
+    @cached_property
+    def _shards(self) -> list[tuple[str, Mapping[str, Any]]]:
+        return list(sealed_shards(self._store.stage("embed")))
+
+    @cached_property
+    def _ends(self) -> NDArray[np.int64]:
+        """Return the position behind each shard's last video; the table of videos has a row group for each."""
+        with self._store.folder.open(self._published(layout.INDEX_VIDEOS)) as file:
+            facts = pq.ParquetFile(file).metadata
+        return np.cumsum([facts.row_group(number).num_rows for number in range(facts.num_row_groups)])
 
     @cached_property
     def videos(self) -> pa.Table:
@@ -113,8 +163,7 @@ class Search:
 
         if k < 1:
             raise UsageError(f"k is {k}; ask for at least one video.")
-        among = self.among(only)
-        rows, cosines = self._index.search(query, k + 1, among)
+        rows, cosines = self._index.search(query, k + 1, self.among(only))
         pairs = [(row, cosine) for row, cosine in zip(rows[0], cosines[0], strict=True) if row >= 0 and row != own]
         found = self.videos.take(pa.array([row for row, _ in pairs[:k]], pa.int64())).to_pylist()
         return pd.DataFrame(
