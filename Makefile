@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ATLAS ?= demo-atlas
 
-.PHONY: help demo test lint types unit chaos bench format clean
+.PHONY: help demo test lint types unit browser viewer chaos bench format clean
 
 help: ## Show what there is
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/'
@@ -26,8 +26,16 @@ lint: $(VENV)/installed
 types: $(VENV)/installed
 	$(BIN)/mypy
 
-unit: $(VENV)/installed
+unit: $(VENV)/installed browser
 	$(BIN)/pytest
+
+browser: ## Install the browser that pages are tested in, where it is missing and this is root on Debian
+	@command -v chromium >/dev/null || test -n "$$VIDATLAS_CHROMIUM" || test "$$(id -u)" != 0 || \
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-core >/dev/null; }
+
+viewer: ## Bundle the map's libraries anew, the same bytes every time; needs npm
+	cd viewer && npm ci --ignore-scripts --no-audit --no-fund && npx esbuild libraries.js --bundle --minify --format=iife \
+		--global-name=libraries --legal-comments=none --charset=ascii --outfile=../src/vidatlas/views/map/libraries.min.js
 
 chaos: $(VENV)/installed ## Kill, damage and starve the job, again and again (about 10 minutes)
 	$(BIN)/pytest -m chaos tests/chaos

@@ -24,7 +24,7 @@ FLOORS = (
     {"runners"},
     {"progress", "shell"},
     {"screens"},
-    {"job"},
+    {"job", "app"},
     {"cli"},
     {"__init__", "__main__"},
 )

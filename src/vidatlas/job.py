@@ -105,6 +105,17 @@ def show_result(atlas: str) -> None:
     show_next(f"vidatlas verify {atlas}")
 
 
+def show_found(found: Any, json: bool) -> None:
+    """Show videos that were found, as a table or as JSON lines."""
+    from vidatlas.screens import show_videos
+
+    if json:
+        # Escaped: what a title holds cannot steer a terminal.
+        console.out(found.to_json(orient="records", lines=True, force_ascii=True), highlight=False, end="")
+    else:
+        show_videos(console, found)
+
+
 def show_next(command: str) -> None:
     """Show the command that comes next."""
     console.print(f"next    {command}", highlight=False, soft_wrap=True)

@@ -33,6 +33,8 @@ from vidatlas.sources.jsonlines import JsonLinesSpec
 from vidatlas.sources.rows import RowSpec
 from vidatlas.sources.tables import CsvSpec
 from vidatlas.types import Json, UsageError
+from vidatlas.views.index import IndexSpec
+from vidatlas.views.layout import LayoutSpec
 
 Stage = Literal["plan", "embed", "reduce", "publish"]
 STAGES: tuple[Stage, ...] = ("plan", "embed", "reduce", "publish")
@@ -100,9 +102,13 @@ class ReduceSpec(_Strict):
 
 
 class PublishSpec(_Strict):
-    """Say what the report shows."""
+    """Say what the report shows, how the map is drawn, and how videos are searched."""
 
     title: str = "Video atlas"
+    layout: LayoutSpec = LayoutSpec()
+    map_points: Annotated[int, Field(ge=1, le=20_000_000)] = 5_000_000
+    """Most videos on map.html, drawn by seed."""
+    index: IndexSpec = IndexSpec()
 
 
 class Recipe(_Strict):

@@ -230,3 +230,12 @@ def _show_rejects(console: Console, counts: Json) -> None:
     for reason, count in sorted(left_out.items(), key=lambda item: -item[1]):
         table.add_row(str(reason), f"{count:,}", Reason(reason).meaning)
     console.print(table)
+
+
+def show_videos(console: Console, found: Any) -> None:
+    """Print videos that were found, nearest first."""
+    table = Table("cosine", "id", "title", "category", "subcategory", box=None, padding=(0, 2), header_style="bold")
+    for row in found.itertuples():
+        texts = (plain(str(text)) for text in (row.id, row.title, row.group, row.name))
+        table.add_row(f"{row.cosine:.3f}", *texts)
+    console.print(table)

@@ -22,6 +22,11 @@ SUBCATEGORIES = "subcategories.parquet"
 SUBSUBCATEGORIES = "subsubcategories.parquet"
 DUPLICATES = "plan/duplicates.parquet"
 OCCURRENCES = "plan/occurrences.parquet"
+MAP = "map.html"
+LABELS = "layout/labels.parquet"
+INDEX = "index/search.faiss"
+INDEX_FACTS = "index/search.json"
+INDEX_VIDEOS = "index/videos.parquet"
 
 Files = dict[str, dict[str, Any]]
 
@@ -59,6 +64,11 @@ def reduced(shard: str) -> str:
 def assignments(shard: str) -> str:
     """Return the name of a shard's assignments."""
     return f"assignments/{shard}.parquet"
+
+
+def positions(shard: str) -> str:
+    """Return the name of a shard's places on the map."""
+    return f"layout/{shard}.parquet"
 
 
 def to_json(data: Any) -> bytes:

@@ -46,7 +46,7 @@ def assign(atlas: Place, new: Place, out: Place, limit: int | None = None) -> Js
     store = Store(atlas)
     store.stage("reduce")
     recipe = Recipe.model_validate(store.manifest()["recipe"])
-    encoder = _same_encoder(store, recipe)
+    encoder = same_encoder(store, recipe)
     model = _Model(store, recipe)
     found = expand(fspath(new))
     if len(found) != 1:
@@ -66,7 +66,12 @@ def assign(atlas: Place, new: Place, out: Place, limit: int | None = None) -> Js
     return {"read": part.facts["rows"], "placed": placed.num_rows, "rejects": dict(sorted(reasons.items()))}
 
 
-def _same_encoder(store: Store, recipe: Recipe) -> Any:
+def same_encoder(store: Store, recipe: Recipe) -> Any:
+    """Return the encoder of an atlas, ready to encode.
+
+    Raises:
+        ConflictError: the one on this machine is another.
+    """
     there = store.read_json(layout.ENCODER)
     encoder: Any = open_encoder(store, recipe, int(there.get("threads", 1)))
     for key in ("weights_sha256", "dim"):

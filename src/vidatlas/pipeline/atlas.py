@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vidatlas import store as layout
+from vidatlas.pipeline.searching import Filter, Search
+from vidatlas.pipeline.suggesting import Method, Suggestion, suggest
 from vidatlas.pipeline.vectors import matrix, sealed_shards
 from vidatlas.store import Store
 from vidatlas.types import Json, Place, UsageError
@@ -34,8 +37,10 @@ class Atlas:
 
     @property
     def metrics(self) -> Json:
-        """Return the quality figures."""
-        return dict(self._store.read_json(layout.METRICS))
+        """Return the quality figures; under "search" those of the index, once the atlas is published."""
+        found = dict(self._store.read_json(layout.METRICS))
+        published = self._store.manifest()["stages"].get("publish", {})
+        return found | ({"search": dict(published["index"])} if "index" in published else {})
 
     @property
     def report(self) -> str:
@@ -71,6 +76,60 @@ class Atlas:
         names = [layout.embeddings(shard) for shard, _ in sealed_shards(self._store.stage("embed"))]
         table = pa.concat_tables([self._read(name, files).select(["id", "embedding"]) for name in names])
         return table["id"].to_pylist(), matrix(table["embedding"])
+
+    def positions(self) -> pd.DataFrame:
+        """Return id and place x, y (from -1 to 1) of every video on the map, in the order of ``assignments``."""
+        files = self._store.stage("publish")["files"]
+        names = [layout.positions(shard) for shard, _ in sealed_shards(self._store.stage("embed"))]
+        frame: pd.DataFrame = pa.concat_tables([self._read(name, files) for name in names]).to_pandas()
+        return frame
+
+    def search(
+        self, text: str, k: int = 10, group: str | None = None, subcategory: int | str | None = None
+    ) -> pd.DataFrame:
+        """Return the k videos nearest to a text, nearest first: id, title, group, subcategory, name, cosine.
+
+        Args:
+            text: embedded by the atlas's own encoder, as a title without tags.
+            k: how many; fewer come where there are fewer.
+            group: only videos of this one.
+            subcategory: only videos of this one, by number or name.
+
+        Raises:
+            UsageError: no text, no index, or nothing passes the filter.
+            ConflictError: the encoder on this machine is not the one the atlas was made with.
+        """
+        return self._search.by_text(text, k, Filter(group, subcategory))
+
+    def similar(
+        self, id: str, k: int = 10, group: str | None = None, subcategory: int | str | None = None
+    ) -> pd.DataFrame:
+        """Return the k videos nearest to one of the atlas, itself left out; columns and filters as in ``search``."""
+        return self._search.by_id(id, k, Filter(group, subcategory))
+
+    def videos(self) -> pd.DataFrame:
+        """Return id, group, subcategory and title of every video, in the order of ``assignments``."""
+        frame: pd.DataFrame = self._search.videos.to_pandas()
+        return frame
+
+    @property
+    def map(self) -> str:
+        """Return the page with nothing but the map, as HTML."""
+        return self._store.check(layout.MAP, self._store.stage("publish")["files"][layout.MAP]).decode()
+
+    def suggest(self, id: str, k: int = 8, method: Method = "nearest") -> list[Suggestion]:
+        """Return what somebody may also like who likes a video, with reasons: at most two of a channel, no title twice.
+
+        Args:
+            id: of a video of the atlas.
+            k: at most so many.
+            method: nearest, of all; subcategory, of the same one; elsewhere, of other categories.
+        """
+        return suggest(self._search, id, k, method)
+
+    @cached_property
+    def _search(self) -> Search:
+        return Search(self._store)
 
     def _read(self, name: str, files: Json) -> pa.Table:
         return pq.read_table(io.BytesIO(self._store.check(name, files[name])))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -11,18 +10,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from vidatlas import store as layout
 from vidatlas.parts import to_parquet
-from vidatlas.pipeline.grouped import Places, draw_rows
+from vidatlas.pipeline.grouped import Places, draw_rows, ordered_components
 from vidatlas.pipeline.measuring import GroupQuality, measure_group
 from vidatlas.pipeline.model import load_centroids, load_children, load_tuned_centroids
 from vidatlas.pipeline.projecting import ALL, SealedShard
 from vidatlas.pipeline.splitting import assign_children, fit_children, tally_children
 from vidatlas.pipeline.subcategories import Tally, tally
-from vidatlas.pipeline.vectors import matrix, read_embeddings
+from vidatlas.pipeline.vectors import read_embeddings
 from vidatlas.quality import Silhouette
 from vidatlas.recipe import Recipe
 from vidatlas.reducers.axes import axes
@@ -126,7 +124,7 @@ def assign_block(atlas: str, recipe: Json, block: list[SealedShard]) -> Placed:
         given = groups.tolist()
         if parsed.reduce.clusters.within == "all":
             groups = np.full(len(groups), ALL, object)
-        components = _components(store, shard)
+        components = ordered_components(store, shard)
         found = _assign_shard(components, groups, centroids)
         columns = {"id": table["id"], "group": table["group"], **_columns(found)}
         columns |= _soft(components, parsed.reduce.clusterer, centroids)
@@ -161,15 +159,6 @@ def _soft(components: Floats, spec: DecSpec | AxesClusterer | KMeansClusterer, c
         classes = np.argsort(-components, axis=1, kind="stable")[:, : spec.top].astype(np.int32)
         return {"classes": pa.FixedSizeListArray.from_arrays(pa.array(classes.reshape(-1)), classes.shape[1])}
     return {}
-
-
-def _components(store: Store, shard: str) -> Floats:
-    """Return a shard's reduced vectors in the order of its embeddings."""
-    reduced = pq.read_table(io.BytesIO(store.read(layout.reduced(shard))))
-    sorted_rows = matrix(reduced["components"])
-    components = np.empty_like(sorted_rows)
-    components[reduced["row"].to_numpy()] = sorted_rows
-    return components
 
 
 def _assign_shard(components: Floats, groups: NDArray[Any], centroids: Mapping[str, Floats]) -> Assignment:

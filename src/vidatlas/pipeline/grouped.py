@@ -57,6 +57,15 @@ def group_rows(store: Store, shard: str, group: str | None) -> Floats:
         return matrix(parquet.read_row_group(groups.index(group), columns=["components"])["components"])
 
 
+def ordered_components(store: Store, shard: str) -> Floats:
+    """Return a shard's reduced vectors in the order of its embeddings."""
+    reduced = pq.read_table(io.BytesIO(store.read(layout.reduced(shard))))
+    sorted_rows = matrix(reduced["components"])
+    components = np.empty_like(sorted_rows)
+    components[reduced["row"].to_numpy()] = sorted_rows
+    return components
+
+
 def draw_rows(store: Store, places: Places, group: str | None, chosen: NDArray[np.int64]) -> Floats:
     """Return some rows of a group by their ascending numbers, counted over its places; other shards stay closed."""
     pieces, first = [], 0

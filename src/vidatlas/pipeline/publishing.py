@@ -1,10 +1,11 @@
-"""Publish: the report and the data card, from sealed data only."""
+"""Publish: the map, the search index, the report and the data card, from sealed data only."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 from collections import defaultdict
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -12,21 +13,36 @@ import pyarrow.parquet as pq
 
 from vidatlas import store as layout
 from vidatlas.lock import Lock
+from vidatlas.pipeline.indexing import make_index
+from vidatlas.pipeline.mapping import make_map
+from vidatlas.pipeline.maps import draw_map
 from vidatlas.pipeline.planning import RunOptions
+from vidatlas.pipeline.vectors import sealed_shards
 from vidatlas.recipe import Recipe
 from vidatlas.store import Store
-from vidatlas.types import Event, Json, Listener, Reason
+from vidatlas.types import Event, Json, Listener, Reason, Runner
 from vidatlas.views.card import Card, render_card
 from vidatlas.views.figures import quality_figures
 from vidatlas.views.page import Category, Counts, Reject, Report, Stage, Subcategory
 from vidatlas.views.report import render
 
 TIMINGS = "timings.json"
-LIBRARIES = ("vidatlas", "torch", "transformers", "tokenizers", "scikit-learn", "numpy", "pyarrow", "ray")
+LIBRARIES = (
+    "vidatlas",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "scikit-learn",
+    "numpy",
+    "pyarrow",
+    "openTSNE",
+    "faiss-cpu",
+    "ray",
+)
 
 
-def publish(recipe: Recipe, atlas: str, options: RunOptions, listener: Listener) -> Json:
-    """Write report.html and README.md of a reduced atlas; return the sealed stage's entry."""
+def publish(recipe: Recipe, atlas: str, runner: Runner, options: RunOptions, listener: Listener) -> Json:
+    """Write map, search index, report.html and README.md of a reduced atlas; return the sealed stage's entry."""
     store = Store(atlas)
     reduced = store.stage("reduce")
     manifest = store.manifest()
@@ -41,12 +57,20 @@ def publish(recipe: Recipe, atlas: str, options: RunOptions, listener: Listener)
         return dict(sealed)
     with Lock(store, options.take_over) as lock:
         store.unseal(["publish"])
-        listener(Event("publish", 0, 2))
+        listener(Event("publish", 0, 4, {"step": "map"}))
+        shards = list(sealed_shards(manifest["stages"]["embed"]))
+        files, laid_out, points = make_map(recipe, store, shards, runner)
+        listener(Event("publish", 1, 4, {"step": "search index"}))
+        found, indexed = make_index(recipe, store, shards)
+        files |= found
+        listener(Event("publish", 2, 4, {"step": "report"}))
         table = _subcategories(store, reduced)
         metrics = store.read_json(layout.METRICS)
         facts = _facts(recipe, manifest)
-        files = store.put(layout.REPORT, render(_report(recipe, store, table, metrics, facts)).encode())
-        listener(Event("publish", 1, 2))
+        found, drawing = draw_map(recipe, store, points, reduced["counts"]["rows"])
+        report = replace(_report(recipe, store, table, metrics, facts), drawing=drawing)
+        files |= found | store.put(layout.REPORT, render(report).encode())
+        listener(Event("publish", 3, 4, {"step": "data card"}))
         files |= store.put(layout.README, render_card(_card(recipe, manifest, facts)).encode())
         lock.confirm()
         entry = {
@@ -54,11 +78,13 @@ def publish(recipe: Recipe, atlas: str, options: RunOptions, listener: Listener)
             "upstream": reduced["digest"],
             "versions": {name: version(name) for name in LIBRARIES},
             "content_sha256": content_sha256(manifest),
+            "layout": laid_out,
+            "index": indexed,
             "digest": layout.digest_of(files),
             "files": files,
         }
         store.seal("publish", entry, recipe.model_dump(mode="json"))
-        listener(Event("publish", 2, 2))
+        listener(Event("publish", 4, 4, {"step": "done"}))
     return entry
 
 

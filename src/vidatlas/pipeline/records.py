@@ -7,8 +7,10 @@ import json
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from vidatlas.fields import RecordSpec, parse_row
 from vidatlas.sources.rows import JSON_LINES, RowSpec
@@ -82,3 +84,9 @@ def texts_of(table: pa.Table, name: str) -> Any:
     if isinstance(column, pa.ChunkedArray):
         column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], pa.list_(pa.string()))
     return pc.fill_null(column, [])
+
+
+def titles_of(table: pa.Table, name: str, rows: NDArray[np.int64]) -> list[str]:
+    """Return the title of some rows of a shard of embeddings; the first where the field has several, "" where none."""
+    found = table[name].take(rows).to_pylist()
+    return [(value[0] if value else "") if isinstance(value, list) else value or "" for value in found]

@@ -86,8 +86,10 @@ def reduce(
 def publish(
     atlas: Place, settings: Mapping[str, Any] | None = None, options: Options = DEFAULTS, listener: Listener = ignore
 ) -> Json:
-    """Write report and data card of a reduced atlas; return the stage's entry of the manifest."""
-    return _publish(_made_with(atlas, settings, "publish"), fspath(atlas), (SerialRunner(), options, listener))
+    """Write map, search index, report and data card of a reduced atlas; return the stage's entry of the manifest."""
+    recipe = _made_with(atlas, settings, "publish")
+    with _runner(options) as runner:
+        return _publish(recipe, fspath(atlas), (runner, options, listener))
 
 
 def run(
@@ -102,7 +104,7 @@ def run(
         _plan(parsed, _list(inputs), where, how)
         _embed(parsed, where, how)
         _reduce(parsed, where, how)
-    _publish(parsed, where, how)
+        _publish(parsed, where, how)
     return Atlas(where)
 
 
@@ -128,9 +130,9 @@ def _reduce(recipe: Recipe, atlas: str, how: _How) -> Json:
 
 
 def _publish(recipe: Recipe, atlas: str, how: _How) -> Json:
-    _, options, listener = how
+    runner, options, listener = how
     with _timed(atlas, "publish", listener) as counted:
-        return publishing.publish(recipe, atlas, _safety(options), counted)
+        return publishing.publish(recipe, atlas, runner, _safety(options), counted)
 
 
 def _safety(options: Options) -> RunOptions:

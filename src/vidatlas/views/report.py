@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,8 +11,11 @@ from pathlib import Path
 from typing import TypeGuard
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
+from markupsafe import Markup
 
+from vidatlas.views.drawing import Drawing, map_scripts, script_hash
 from vidatlas.views.page import Category, Report
+from vidatlas.views.text import clean, shown
 
 
 @dataclass(frozen=True)
@@ -65,28 +65,41 @@ SILHOUETTE_BANDS = (  # from this value on, shade of the map, plain words
 )
 UNKNOWN = "\N{EN DASH}"
 NOT_MEASURED = (0, "not measured")
-LONGEST_TEXT = 240
-_NOISE = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # ANSI colours and cursor moves
-    r"|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
-)
-_BREAKS = re.compile("[\x0b-\x0d\x85\u2028\u2029]+")
-_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def render(report: Report) -> str:
     """Return the page as one HTML document that needs nothing but itself."""
     template = _environment().get_template("report.html.jinja")
     script = "".join(template.blocks["script"](template.new_context()))
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    categories = sorted(report.categories, key=lambda category: -category.size)
+    style, *scripts = map_scripts() if report.drawing else ("",)
+    categories = sorted(report.categories, key=lambda category: (-category.size, category.name))
     return template.render(
         report=report,
         categories=categories,
         subcategory_count=sum(len(category.subcategories) for category in categories),
         maps=[_map(categories, "wide", 1600, 760), _map(categories, "tall", 800, 1000)],
         curve=_curve(report.explained_variance),
-        script_hash=f"sha256-{digest}",
+        map_style=style,
+        map_scripts=scripts,
+        map=report.drawing,
+        script_hashes=Markup(" ".join(script_hash(code) for code in (*scripts, script))),  # noqa: S704 - hashes
+    )
+
+
+def render_map(title: str, about: str, drawing: Drawing) -> str:
+    """Return a page with nothing but a map."""
+    style, *scripts = map_scripts()
+    return (
+        _environment()
+        .get_template("map_page.html.jinja")
+        .render(
+            title=title,
+            about=about,
+            map=drawing,
+            map_style=style,
+            map_scripts=scripts,
+            script_hashes=Markup(" ".join(map(script_hash, scripts))),  # noqa: S704 - hashes
+        )
     )
 
 
@@ -102,7 +115,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         count="{:,}".format, counted=_counted, share=_share, width=_width, decimal=_decimal,
-        band=_band, duration=_duration, known=_known, shown=_shown,
+        band=_band, duration=_duration, known=_known, shown=shown,
     )  # fmt: skip
     return environment
 
@@ -112,23 +125,10 @@ def _finalize(value: object) -> object:
     if isinstance(value, Undefined) or hasattr(value, "__html__"):
         return value
     if isinstance(value, str):
-        return _clean(value)
+        return clean(value)
     if isinstance(value, int):
         return value
     raise TypeError(f"the report template prints an unformatted {type(value).__name__}")
-
-
-def _clean(text: str) -> str:
-    """Drop control characters, terminal escapes and direction overrides; keep newlines and tabs."""
-    return _SURROGATES.sub("\ufffd", _BREAKS.sub(" ", _NOISE.sub("", text)))
-
-
-def _shown(text: str) -> str:
-    """Return a text fit for one line of the page: never blank, never endless."""
-    line = " ".join(_clean(text).split())
-    if len(line) > LONGEST_TEXT:
-        line = line[: LONGEST_TEXT - 1] + "…"
-    return line or "(untitled)"
 
 
 def _counted(value: int, singular: str, plural: str) -> str:

@@ -1,0 +1,124 @@
+"""How long the layout of a map takes, how large its page is, and when it can be used: 10,000 to 5 million videos.
+
+Vectors are seeded ones that look like embeddings (benchmarks.vectors), titles are invented.
+
+    python -m benchmarks.maps                   # layout of 20,000 and 100,000; pages of 10,000, 100,000 and 5 million
+    python -m benchmarks.maps --layout 20000 --pages 10000
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.machine import machine
+from benchmarks.vectors import clustered
+from vidatlas.reducers.moments import merge_all, moments_of
+from vidatlas.reducers.pca import PcaSpec, fit_pca
+from vidatlas.types import Floats
+from vidatlas.views.drawing import drawing_of, labels_of
+from vidatlas.views.layout import LayoutSpec, lay_out, place
+from vidatlas.views.points import Points, quantised
+from vidatlas.views.report import render_map
+
+TITLED = 100_000
+_SUBCATEGORIES, _GROUPS = 2_000, 16
+_WORDS = ("how to", "best of", "new car", "guitar", "lesson", "minecraft", "review", "trailer", "cooking", "news")
+_ARGUMENTS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--disable-background-networking", "--no-first-run"]
+
+
+def components(rows: int) -> Floats:
+    """Return float32 [rows, 64]: principal components of seeded vectors."""
+    blocks = list(clustered(rows, 384))
+    pca = fit_pca(merge_all(map(moments_of, blocks)), PcaSpec(components=64))
+    return np.concatenate([pca.transform(block) for block in blocks])
+
+
+def layouts(sizes: list[int]) -> None:
+    """Print how long a layout of so many videos takes, and how fast others are placed beside it."""
+    for rows in sizes:
+        vectors = components(rows)
+        started = time.perf_counter()
+        positions = lay_out(vectors, LayoutSpec())
+        seconds = time.perf_counter() - started
+        others = vectors[:2_000]
+        started = time.perf_counter()
+        place(others, vectors, positions, LayoutSpec())
+        rate = len(others) / (time.perf_counter() - started)
+        print(f"| layout of {rows:,} | {seconds:.0f} s on one thread | others placed at {rate:,.0f} videos/s a core |")
+
+
+def points_of(rows: int) -> tuple[Points, list[dict[str, Any]]]:
+    """Return invented points in islands, with titles of the first 100,000, and their subcategories."""
+    random = np.random.default_rng(0)
+    sizes = np.sort(random.pareto(1.2, _SUBCATEGORIES) + 0.05)[::-1]
+    codes = random.choice(_SUBCATEGORIES, rows, p=sizes / sizes.sum())
+    centres = random.uniform(-0.9, 0.9, (_SUBCATEGORIES, 2))
+    at = np.clip(centres[codes] + random.normal(0, 0.02, (rows, 2)), -1, 1).astype(np.float32)
+    titles = tuple(" ".join(random.choice(_WORDS, 6)) + f" {row}" for row in range(min(rows, TITLED)))
+    counts = np.bincount(codes, minlength=_SUBCATEGORIES)
+    table = [
+        {"group": f"Category {at % _GROUPS}", "subcategory": at, "name": f"name · of · {at}", "size": int(size)}
+        for at, size in enumerate(counts)
+    ]
+    return Points(np.linspace(0, 1, rows, endpoint=False), quantised(at), codes, titles), table
+
+
+def pages(sizes: list[int]) -> None:
+    """Print size and times of the page of so many videos, opened in headless Chromium without a GPU."""
+    from playwright.sync_api import sync_playwright
+
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=_ARGUMENTS)
+        for rows in sizes:
+            points, table = points_of(rows)
+            started = time.perf_counter()
+            drawing = drawing_of(points, table, labels_of(points, table), TITLED)
+            file = Path(folder) / f"{rows}.html"
+            file.write_text(render_map("Benchmark", f"{rows:,} invented videos", drawing), encoding="utf-8")
+            made = time.perf_counter() - started
+            size = file.stat().st_size / 1e6
+            print(f"| page of {rows:,} | {size:.1f} MB, made in {made:.1f} s | {_opened(browser, file)} |")
+        browser.close()
+
+
+def _opened(browser: Any, file: Path) -> str:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(file.as_uri())
+    page.wait_for_selector('#map[data-state="complete"]', timeout=300_000)
+    first, whole = (
+        page.evaluate(f"performance.getEntriesByName('map-{mark}')[0].startTime / 1000")
+        for mark in ("ready", "complete")
+    )
+    box = page.locator("#map canvas").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_timeout(1000)
+    frames = []
+    for _ in range(8):
+        started = time.perf_counter()
+        page.mouse.wheel(0, -100)
+        page.evaluate("() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
+        frames.append(time.perf_counter() - started)
+    page.close()
+    return f"first frame after {first:.1f} s, all points after {whole:.1f} s, a step of zoom {np.median(frames):.2f} s"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--layout", type=int, nargs="*", default=[20_000, 100_000])
+    parser.add_argument("--pages", type=int, nargs="*", default=[10_000, 100_000, 5_000_000])
+    chosen = parser.parse_args()
+    print(machine(), end="\n\n")
+    pages(chosen.pages)
+    layouts(chosen.layout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""The search index against brute force: recall@10 and queries a second, taking turns.
+
+python -m benchmarks.search --rows 200000                 # seeded vectors that look like embeddings
+python -m benchmarks.search --atlas ATLAS --rows 200000   # those of an atlas
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from benchmarks.machine import machine
+from benchmarks.vectors import Block, clustered, of_atlas
+from vidatlas.reducers.kmeans import sample_rows
+from vidatlas.threads import one_thread
+from vidatlas.types import Floats
+from vidatlas.views.index import BruteForce, IndexSpec, K, SearchIndex, training_rows, unit, without
+
+SETTINGS = {
+    "default": IndexSpec(),
+    "ivf sq8, recall 0.99": IndexSpec(recall=0.99),
+    "ivf pq": IndexSpec(codec="pq"),
+    "flat": IndexSpec(kind="flat"),
+}
+_ROUNDS = 5
+
+
+def measure(vectors: Floats, queries: int) -> None:
+    """Print recall and speed of every setting."""
+    own = sample_rows(len(vectors), queries, 5)
+    asked = vectors[own]
+    brute = BruteForce(asked, K + 1)
+    for at in range(0, len(vectors), 10_000):
+        brute.add(vectors[at : at + 10_000])
+    truth = without(brute.rows, own)
+    print("| index | bytes a video | built in | cells looked into | recall@10 | queries/s | times brute force |")
+    print("|---|---|---|---|---|---|---|")
+    for name, spec in SETTINGS.items():
+        started = time.perf_counter()
+        rows = sample_rows(len(vectors), training_rows(spec, len(vectors)), spec.seed)
+        index = SearchIndex.empty(spec, len(vectors), vectors.shape[1], vectors[rows])
+        index.add(vectors)
+        built = time.perf_counter() - started
+        # Tuned on other queries than those it is measured on.
+        tuned = sample_rows(len(vectors), spec.queries, 77)
+        judge = BruteForce(vectors[tuned], K + 1)
+        judge.add(vectors)
+        index.tune(vectors[tuned], tuned, without(judge.rows, tuned), spec.recall)
+        found = without(index.search(asked, K + 1)[0], own)
+        recall = np.mean([len(set(mine) & set(theirs)) / K for mine, theirs in zip(found, truth, strict=True)])
+        rate, ratio = race(index, vectors, asked)
+        size = len(index.to_bytes()) / len(vectors)
+        print(
+            f"| {name} | {size:.0f} | {built:.0f} s | {index.probes} of {index.lists} | {recall:.4f} | "
+            f"{rate:,.0f} | {ratio:.1f} |",
+            flush=True,
+        )
+
+
+def race(index: SearchIndex, vectors: Floats, asked: Floats) -> tuple[float, float]:
+    """Return queries a second, one at a time on one thread, and how many times brute force's; rounds alternate."""
+    rates, ratios = [], []
+    with one_thread():
+        for _ in range(_ROUNDS):
+            some = asked[:20]
+            started = time.perf_counter()
+            for query in some:
+                index.search(query[None], K)
+            ours = time.perf_counter() - started
+            started = time.perf_counter()
+            for query in some:
+                cosines = vectors @ query
+                best = np.argpartition(-cosines, K)[:K]
+                best[np.argsort(-cosines[best])]
+            theirs = time.perf_counter() - started
+            rates.append(len(some) / ours)
+            ratios.append(theirs / ours)
+    return float(np.median(rates)), float(np.median(ratios))
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--atlas")
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--dim", type=int, default=384)
+    parser.add_argument("--queries", type=int, default=500)
+    chosen = parser.parse_args()
+    blocks: Iterator[Block] = (
+        of_atlas(chosen.atlas, chosen.rows) if chosen.atlas else clustered(chosen.rows, chosen.dim)
+    )
+    vectors = unit(np.concatenate(list(blocks)))
+    print(machine())
+    print(f"\n{len(vectors):,} vectors of {vectors.shape[1]} dimensions, {chosen.queries} queries\n")
+    measure(vectors, chosen.queries)
+
+
+if __name__ == "__main__":
+    main()

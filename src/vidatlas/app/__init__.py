@@ -1,0 +1,1 @@
+"""The app: look at an atlas in a browser, on this machine alone."""

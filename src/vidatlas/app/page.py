@@ -1,0 +1,145 @@
+"""The app's page, run by Streamlit: discover, search, browse and the map, each video with what one may also like."""
+
+from __future__ import annotations
+
+import html
+import sys
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from vidatlas.pipeline.atlas import Atlas, open_atlas
+from vidatlas.pipeline.projecting import ALL
+from vidatlas.pipeline.suggesting import METHODS, Method
+from vidatlas.types import VidatlasError
+from vidatlas.views.text import shown
+
+COLUMNS, CARDS, SUGGESTIONS = 3, 12, 8
+
+
+@dataclass(frozen=True)
+class Video:
+    """Hold what a card shows."""
+
+    id: str
+    title: str
+    where: str
+    image: bytes | None = None
+    """A thumbnail; no recipe stores any yet."""
+
+
+def say(text: str, style: str = "") -> None:
+    """Show a text from data as text: Streamlit's own elements would take it for Markdown."""
+    st.html(f'<div dir="auto" style="overflow-wrap:anywhere;{style}">{html.escape(shown(text))}</div>')
+
+
+@st.cache_resource(show_spinner="Opening the atlas")  # type: ignore[untyped-decorator]
+def opened(url: str) -> Atlas:
+    """Return the atlas; its index and encoder stay loaded."""
+    return open_atlas(url)
+
+
+def at(atlas: Atlas, positions: Iterable[int]) -> list[Video]:
+    """Return the videos at some places of the index."""
+    subs = atlas.subcategories().to_dict("records")
+    names = {(row["group"], row["subcategory"]): str(row["name"]) for row in subs}
+    rows = atlas.videos().iloc[list(positions)].to_dict("records")
+    return [
+        _video(row, names.get((row["group"], row["subcategory"])) or names[ALL, row["subcategory"]]) for row in rows
+    ]
+
+
+def _video(row: Mapping[Hashable, Any], name: str) -> Video:
+    return Video(row["id"], row["title"], f"{row['group']} › {name}")
+
+
+def card(atlas: Atlas, video: Video, method: Method) -> None:
+    """Show a video and, once asked for, what one may also like."""
+    with st.container(border=True):
+        if video.image:
+            st.image(video.image)
+        say(video.title, "font-weight:600;min-height:3em")
+        say(video.where, "opacity:.7;font-size:.85em")
+        if st.button("You may also like", key=f"like-{video.id}"):
+            open_now = st.session_state.get("liked") == video.id
+            st.session_state["liked"] = None if open_now else video.id
+        if st.session_state.get("liked") == video.id:
+            _suggestions(atlas, video, method)
+
+
+def _suggestions(atlas: Atlas, video: Video, method: Method) -> None:
+    found = atlas.suggest(video.id, SUGGESTIONS, method)
+    if not found:
+        st.caption("Nothing: no other video passes.")
+    for suggestion in found:
+        say(suggestion.title, "border-top:1px solid rgba(128,128,128,.35);padding-top:.4em")
+        say(f"{' · '.join(suggestion.reasons)}", "opacity:.7;font-size:.8em")
+
+
+def grid(atlas: Atlas, videos: list[Video], method: Method) -> None:
+    """Show videos side by side."""
+    for first in range(0, len(videos), COLUMNS):
+        for column, video in zip(st.columns(COLUMNS), videos[first : first + COLUMNS], strict=False):
+            with column:
+                card(atlas, video, method)
+
+
+def discover(atlas: Atlas, method: Method) -> None:
+    """Show some videos drawn by chance."""
+    if st.button("Others", key="others"):
+        st.session_state["draw"] = st.session_state.get("draw", 0) + 1
+    random = np.random.default_rng(st.session_state.get("draw", 0))
+    total = len(atlas.videos())
+    grid(atlas, at(atlas, random.choice(total, min(CARDS, total), replace=False)), method)
+
+
+def search(atlas: Atlas, method: Method) -> None:
+    """Show the videos nearest to a text."""
+    left, right = st.columns([3, 1])
+    text = left.text_input("What should the videos be about?", key="query")
+    groups = sorted(set(atlas.subcategories()["group"]))
+    group = right.selectbox("In", ["all categories", *groups], key="group")
+    if text.strip():
+        with st.spinner("Searching"):
+            found = atlas.search(text, CARDS, None if group == "all categories" else group)
+        grid(atlas, [_video(row, row["name"]) for row in found.to_dict("records")], method)
+
+
+def browse(atlas: Atlas, method: Method) -> None:
+    """Show a subcategory: its terms, and the videos that stand for it."""
+    table = atlas.subcategories()
+    sizes = table.groupby("group")["size"].sum().sort_values(ascending=False, kind="stable")
+    left, right = st.columns(2)
+    group = left.selectbox("Category", list(sizes.index), key="category")
+    inside = table[table["group"] == group].reset_index(drop=True)
+    names = [f"{name} ({size:,})" for name, size in zip(inside["name"], inside["size"], strict=True)]
+    place = right.selectbox("Subcategory", range(len(names)), format_func=lambda number: names[number], key="sub")
+    row = inside.iloc[int(place or 0)]
+    say(", ".join(row["terms"]), "opacity:.7")
+    ids, first = atlas.videos(), row["exemplars"][:CARDS]
+    grid(atlas, at(atlas, ids.index[ids["id"].isin(list(first))]), method)
+
+
+def main(url: str) -> None:
+    """Show the app."""
+    st.set_page_config(page_title="Video atlas", layout="wide")
+    atlas = opened(url)
+    counts = atlas.counts
+    st.sidebar.title("Video atlas")
+    st.sidebar.caption(f"{counts['kept']:,} videos in {len(atlas.subcategories()):,} subcategories")
+    page = st.sidebar.radio("Look", ["Discover", "Search", "Browse", "Map"], key="page")
+    method = st.sidebar.radio("Suggest from", list(METHODS), format_func=lambda name: METHODS[name], key="method")
+    try:
+        if page == "Map":
+            st.iframe(atlas.map, height=800)
+        else:
+            {"Discover": discover, "Search": search, "Browse": browse}[page](atlas, method)
+    except VidatlasError as error:
+        say(str(error), "color:#b3261e")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

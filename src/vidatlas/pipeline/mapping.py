@@ -1,0 +1,159 @@
+"""The map: lay a sample of videos out in two dimensions, then place all others, shard by shard."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from vidatlas import store as layout
+from vidatlas.parts import to_parquet
+from vidatlas.pipeline.grouped import ordered_components
+from vidatlas.pipeline.projecting import ALL, SealedShard, blocks_of
+from vidatlas.pipeline.records import titles_of
+from vidatlas.pipeline.vectors import read_embeddings
+from vidatlas.recipe import Recipe
+from vidatlas.store import Files, Store
+from vidatlas.types import Floats, Json, Runner
+from vidatlas.views.layout import lay_out, place
+from vidatlas.views.points import Points, merge_points, quantised
+
+SAMPLE = "model/layout.safetensors"
+TITLED = 100_000
+"""Videos whose titles the pages hold; the report shows these alone."""
+_LEAST = 3
+"""Videos of every subcategory that the sample should hold, where there are so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Hold the rows of one shard that are in the sample."""
+
+    shard: str
+    rows: NDArray[np.int64]
+    components: Floats
+
+
+def make_map(recipe: Recipe, store: Store, shards: list[SealedShard], runner: Runner) -> tuple[Files, Json, Points]:
+    """Write ``layout/``; return its files, what the manifest says of it, and the points that pages show."""
+    blocks = blocks_of(shards)
+    draw = partial(_draw_block, store.url, recipe.model_dump(mode="json"))
+    drawn = [found for block in runner.map(draw, blocks) for found in block]
+    vectors = np.concatenate([found.components for found in drawn])
+    positions = lay_out(vectors, recipe.publish.layout)
+    first = np.cumsum([0, *(len(found.rows) for found in drawn)])
+    arrays = {"components": vectors, "positions": positions}
+    # By name: each shard finds its own rows of the sample, which keep the places they were given.
+    arrays |= {f"rows/{found.shard}": np.stack([found.rows, at + np.arange(len(found.rows))])
+               for found, at in zip(drawn, first.tolist(), strict=False)}  # fmt: skip
+    files = store.put(SAMPLE, bytes(save_tensors(arrays)))
+    points = []
+    for written, shown in runner.map(partial(_place_block, store.url, recipe.model_dump(mode="json")), blocks):
+        files |= written
+        points.append(shown)
+    facts = {**recipe.publish.layout.model_dump(mode="json"), "sampled": len(vectors)}
+    return files, facts, merge_points(points)
+
+
+def _draw_block(atlas: str, recipe: Json, block: list[SealedShard]) -> list[Drawn]:
+    store, parsed = Store(atlas), Recipe.model_validate(recipe)
+    rates, order = _rates(store, parsed), subcategory_order(store)
+    reduced = store.stage("reduce")
+    found = []
+    for shard, _ in block:
+        random = _random(parsed.publish.layout.seed, shard, 0)
+        codes = _codes(_assigned(store, shard, reduced), order)
+        rows = np.flatnonzero(random.random(len(codes)) < rates[codes])
+        found.append(Drawn(shard, rows, ordered_components(store, shard)[rows]))
+    return found
+
+
+def _random(seed: int, shard: str, purpose: int) -> np.random.Generator:
+    """Return a generator for one shard: what is drawn there depends on no other."""
+    return np.random.default_rng([seed, purpose, zlib.crc32(shard.encode())])
+
+
+def _rates(store: Store, recipe: Recipe) -> NDArray[np.float64]:
+    """Return, by code, the share of a subcategory that is drawn: the same of all, but a few videos of the smallest."""
+    sizes = np.array([row["size"] for row in subcategory_rows(store)], np.float64)
+    share = recipe.publish.layout.sample / max(sizes.sum(), 1)
+    return np.asarray(np.minimum(np.maximum(share, _LEAST / sizes), 1.0), np.float64)
+
+
+def subcategory_rows(store: Store) -> list[Json]:
+    """Return group, subcategory, name and size of every subcategory, the largest first; the place is its code."""
+    data = store.check(layout.SUBCATEGORIES, store.stage("reduce")["files"][layout.SUBCATEGORIES])
+    table = pq.read_table(io.BytesIO(data), columns=["group", "subcategory", "name", "size"])
+    rows: list[Json] = table.to_pylist()
+    return sorted(rows, key=lambda row: (-row["size"], row["group"], row["subcategory"]))
+
+
+Order = dict[tuple[str, int], int]
+
+
+def subcategory_order(store: Store) -> Order:
+    """Return the code of every (group, subcategory)."""
+    return {(row["group"], row["subcategory"]): code for code, row in enumerate(subcategory_rows(store))}
+
+
+def _assigned(store: Store, shard: str, reduced: Json) -> pa.Table:
+    name = layout.assignments(shard)
+    data = store.check(name, reduced["files"][name])
+    return pq.read_table(io.BytesIO(data), columns=["id", "group", "subcategory"])
+
+
+def _codes(assigned: pa.Table, order: Order) -> NDArray[np.int64]:
+    """Return the code of each row's subcategory; clusters over all groups are listed under one."""
+    groups = assigned["group"].to_pylist()
+    if any(group == ALL for group, _ in order) and not any(group == ALL for group in set(groups)):
+        groups = [ALL] * len(groups)
+    labels = assigned["subcategory"].to_pylist()
+    return np.array([order[pair] for pair in zip(groups, labels, strict=True)], np.int64)
+
+
+@lru_cache(maxsize=1)
+def _load_sample(atlas: str, data: bytes) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = load_tensors(data)
+    return arrays
+
+
+def _place_block(atlas: str, recipe: Json, block: list[SealedShard]) -> tuple[Files, Points]:
+    """Write the places of some shards' videos; return those that pages show."""
+    store, parsed = Store(atlas), Recipe.model_validate(recipe)
+    sample, order = _load_sample(atlas, store.read(SAMPLE)), subcategory_order(store)
+    reduced = store.stage("reduce")
+    total = reduced["counts"]["rows"]
+    files: Files = {}
+    points = []
+    for shard, facts in block:
+        assigned = _assigned(store, shard, reduced)
+        vectors = ordered_components(store, shard)
+        found = place(vectors, sample["components"], sample["positions"], parsed.publish.layout)
+        rows, places = sample[f"rows/{shard}"]
+        found[rows] = sample["positions"][places]
+        columns = {"id": assigned["id"], "x": pa.array(found[:, 0]), "y": pa.array(found[:, 1])}
+        files |= store.put(layout.positions(shard), to_parquet(pa.table(columns)))
+        keys = _random(parsed.publish.layout.seed, shard, 1).random(len(found))
+        shown = np.argsort(keys, kind="stable")[: int((keys < parsed.publish.map_points / total).sum())]
+        titled = shown[keys[shown] < TITLED / total]
+        titles = titles_of(read_embeddings(store, shard, facts, [parsed.record.title]), parsed.record.title, titled)
+        codes = _codes(assigned, order)[shown]
+        points.append(Points(keys[shown], quantised(found[shown]), codes, tuple(titles)))
+    return files, merge_points(points)
+
+
+def read_positions(store: Store, shards: list[SealedShard]) -> Iterator[pa.Table]:
+    """Yield id, x and y of every video, shard by shard."""
+    published = store.stage("publish")["files"]
+    for name in (layout.positions(shard) for shard, _ in shards):
+        yield pq.read_table(io.BytesIO(store.check(name, published[name])))

@@ -1,0 +1,26 @@
+"""Text from data made fit for a page: no control characters, no endless lines."""
+
+from __future__ import annotations
+
+import re
+
+LONGEST_TEXT = 240
+_NOISE = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # ANSI colours and cursor moves
+    r"|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
+)
+_BREAKS = re.compile("[\x0b-\x0d\x85\u2028\u2029]+")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    """Drop control characters, terminal escapes and direction overrides; keep newlines and tabs."""
+    return _SURROGATES.sub("\ufffd", _BREAKS.sub(" ", _NOISE.sub("", text)))
+
+
+def shown(text: str, longest: int = LONGEST_TEXT) -> str:
+    """Return a text fit for one line of a page: never blank, never endless."""
+    line = " ".join(clean(text).split())
+    if len(line) > longest:
+        line = line[: longest - 1] + "…"
+    return line or "(untitled)"

@@ -1,0 +1,138 @@
+"""The report and the map in a real browser: no error, no network, and hostile titles stay text."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import vidatlas
+from vidatlas import Options
+from vidatlas.recipe import Recipe
+
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> {{7*7}} \u202edcba \x1b[31mred"
+SHOWN = "<script>alert(1)</script><img src=x onerror=alert(2)> {{7*7}} dcba"
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory, hashing_recipe: Recipe, make_lines: Callable[..., bytes]) -> str:
+    """Return the URL of the report of 200 videos, of which every fifth has a hostile title, tag and category."""
+    folder = tmp_path_factory.mktemp("hostile")
+    rows = [json.loads(line) for line in make_lines(200).splitlines()]
+    for row in rows[::5]:
+        row |= {"title": f"{HOSTILE} {row['title']}", "tags": f"{HOSTILE},evil", "categories": f"Evil {HOSTILE}"}
+    part = folder / "videos.jsonl"
+    part.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    vidatlas.run(hashing_recipe, str(part), folder / "atlas", Options(runner="serial"))
+    return (folder / "atlas" / "report.html").as_uri()
+
+
+def opened(visit: Any, url: str) -> Any:
+    """Open a page and wait until all its points are drawn."""
+    visit.page.goto(url)
+    visit.page.wait_for_selector('#map[data-state="complete"]')
+    return visit.page
+
+
+def until(page: Any, condition: str, seconds: float = 60) -> None:
+    """Wait until an expression is true. (Playwright's own way evaluates text, which the page forbids.)"""
+    end = time.monotonic() + seconds
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, f"never true: {condition}"
+        page.wait_for_timeout(50)
+
+
+def reach_a_point(page: Any, category: str = "") -> str:
+    """Move the pointer around a category's name on the map until a point answers; return what it says."""
+    page.locator("#map canvas").scroll_into_view_if_needed()
+    box = page.locator("#map .names bdi.major:visible", has_text=category).first.bounding_box()
+    for step in range(0, 400):
+        turn, far = step * 0.7, 1.2 * step**0.9
+        across, down = far * math.cos(turn), far * math.sin(turn)
+        page.mouse.move(box["x"] + box["width"] / 2 + across, box["y"] + box["height"] / 2 + down)
+        page.evaluate("() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
+        if page.locator("#map .tip").is_visible():
+            return str(page.locator("#map .tip").inner_text())
+    raise AssertionError("no point of the map answers the pointer")
+
+
+def test_the_report_opens_without_error_or_network(visit: Any, report: str) -> None:
+    page = opened(visit, report)
+    assert page.locator("#map output").inner_text() == "200 videos"
+    assert int(page.locator("#map canvas").get_attribute("data-drawn")) == 200
+    assert page.locator("#map .names bdi.major").count() >= 2
+    assert visit.errors == []
+    assert visit.requests == [report]
+
+
+def test_points_are_drawn_in_the_colours_of_their_categories(visit: Any, report: str) -> None:
+    page = opened(visit, report)
+    page.wait_for_timeout(500)
+    picture = Image.open(io.BytesIO(page.locator("#map .stage").screenshot())).convert("HSV")
+    hues, saturation, _ = np.moveaxis(np.asarray(picture), 2, 0)
+    counts = np.bincount(hues[saturation > 110] // 16, minlength=16)
+    assert (counts > 40).sum() >= 3
+
+
+def test_hovering_shows_title_category_and_subcategory(visit: Any, report: str) -> None:
+    page = opened(visit, report)
+    title, category, subcategory = reach_a_point(page).split("\n")
+    groups = ("Music", "Gaming", "Education", "Evil")
+    assert any(category.startswith(group) for group in groups)
+    assert title
+    assert subcategory
+
+
+def test_a_click_filters_the_table_and_all_comes_back(visit: Any, report: str) -> None:
+    page = opened(visit, report)
+    every = page.locator(".sub:visible").count()
+    subcategory = reach_a_point(page).split("\n")[2]
+    page.mouse.down()
+    page.mouse.up()
+    until(page, "document.querySelectorAll('.sub:not([hidden])').length === 1")
+    assert page.locator(".sub:visible h4").inner_text() == subcategory
+    assert "chosen on the map" in page.locator(".tools output").inner_text()
+    page.locator("#map [data-all]").click()
+    until(page, f"document.querySelectorAll('.sub:not([hidden])').length === {every}")
+
+
+def test_search_on_the_map_and_in_the_table(visit: Any, report: str) -> None:
+    page = opened(visit, report)
+    page.locator("#map input[type=search]").fill("onerror")
+    until(page, "document.querySelector('#map output').textContent === '40 of 200 videos'")
+    page.locator("#map input[type=search]").fill("")
+    page.locator("#filter").fill("guitar")
+    until(page, "document.querySelector('.tools output').textContent.includes(' of ')")
+    assert page.locator(".sub:visible").count() < page.locator(".sub").count()
+    page.locator("#map .key button", has_text="Music").click()
+    until(page, "document.querySelector('#map output').textContent.endsWith('in Music')")
+    page.locator("#map input[value=subcategory]").check()
+    assert visit.errors == []
+
+
+def test_zooming_in_brings_names_of_subcategories(visit: Any, report: str) -> None:
+    page = opened(visit, report)
+    page.locator("#map canvas").scroll_into_view_if_needed()
+    assert page.locator("#map .names bdi.minor:visible").count() == 0
+    page.locator("#map canvas").focus()
+    for _ in range(3):
+        page.keyboard.press("+")
+    until(page, "document.querySelectorAll('#map .names bdi.minor:not([hidden])').length > 0")
+
+
+def test_hostile_titles_stay_text(visit: Any, report: str) -> None:
+    page = opened(visit, report)
+    assert page.locator("#map .key bdi, #map .key b", has_text=SHOWN).count() == 1
+    page.locator("#map .key button", has_text="Evil").click()
+    until(page, "document.querySelector('#map output').textContent.startsWith('40 of 200')")
+    assert reach_a_point(page, "Evil").startswith(SHOWN)
+    assert page.locator("img").count() == 0
+    assert visit.errors == []
+    assert visit.requests == [report]
