@@ -16,7 +16,8 @@ import vidatlas
 ROOT = Path(vidatlas.__file__).parent
 FLOORS = (
     {"types"},
-    {"folder", "stderr", "threads"},
+    {"storage", "stderr", "threads"},
+    {"folder"},
     {"fields", "sources", "store"},
     {"lock", "parts", "encode", "reducers", "naming", "quality", "views", "sample"},
     {"recipe", "recipes"},
