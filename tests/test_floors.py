@@ -15,7 +15,7 @@ import vidatlas
 
 ROOT = Path(vidatlas.__file__).parent
 FLOORS = (
-    {"types"},
+    {"types", "version"},
     {"storage", "stderr", "threads"},
     {"folder"},
     {"fields", "sources", "store"},

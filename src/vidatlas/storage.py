@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 from vidatlas.types import UnavailableError, UsageError
 
 ATTEMPTS = 10
-"""How often a request to S3 is made, with growing pauses, about two minutes in all: a busy store says 503 for a while."""
+"""How often a request to S3 is made, with growing pauses: a busy store says 503 for a while."""
 MOST_SECONDS = 600.0
 """How long one file may take to be read or written, all attempts together."""
 BLOCK = 4 << 20

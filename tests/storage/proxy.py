@@ -23,14 +23,14 @@ class Fault:
     """Break requests of a method whose path holds a text: ``times`` of them, or all where that is None."""
 
     mode: str
-    """503, 500, 409, reset (before the server sees it), lost (after it did: done, but nobody is told), short (half a body)."""
+    """503, 500, 409, reset (before the server sees it), lost (after it did; nobody is told), short (half a body)."""
     method: str
     path: str = ""
     times: int | None = 1
 
 
 class Proxy:
-    """Forward to an S3 server on loopback, but for the faults; count requests by method and faults by mode. Writing takes ``delay`` seconds."""
+    """Forward to an S3 server on loopback, but for the faults; count both. Writing takes ``delay`` seconds more."""
 
     def __init__(self, target: str, delay: float = 0.0) -> None:
         self.delay = delay
@@ -85,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.proxy.sent += len(data)
         return self._answer(status, data, headers, short=mode == "short")
 
-    do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = _forward
+    do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = _forward  # noqa: N815
 
     def _body(self) -> bytes:
         if self.headers.get("Expect", "").lower() == "100-continue":

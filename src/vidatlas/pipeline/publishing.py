@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import defaultdict
-from importlib.metadata import version
+from importlib.metadata import version as installed
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -16,6 +16,7 @@ from vidatlas.pipeline.planning import RunOptions
 from vidatlas.recipe import Recipe
 from vidatlas.store import Store
 from vidatlas.types import Event, Json, Listener, Reason
+from vidatlas.version import __version__
 from vidatlas.views.card import Card, render_card
 from vidatlas.views.figures import quality_figures
 from vidatlas.views.page import Category, Counts, Reject, Report, Stage, Subcategory
@@ -23,6 +24,11 @@ from vidatlas.views.report import render
 
 TIMINGS = "timings.json"
 LIBRARIES = ("vidatlas", "torch", "transformers", "tokenizers", "scikit-learn", "numpy", "pyarrow", "ray")
+
+
+def version(name: str) -> str:
+    """Return a library's version; vidatlas itself may run from a checkout that is not installed."""
+    return __version__ if name == "vidatlas" else installed(name)
 
 
 def publish(recipe: Recipe, atlas: str, options: RunOptions, listener: Listener) -> Json:
