@@ -35,7 +35,7 @@ class Proxy:
     def __init__(self, target: str, delay: float = 0.0) -> None:
         self.delay = delay
         self.target, self.faults, self.requests, self.struck = target, list[Fault](), Counter[str](), Counter[str]()
-        self.sent, self.written = 0, list[str]()
+        self.sent, self.written = 0, list[tuple[str, str]]()
         self._lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"proxy": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -48,11 +48,15 @@ class Proxy:
         self._server.shutdown()
         self._server.server_close()
 
-    def fault(self, method: str, path: str) -> str | None:
-        """Count a request; return how it is to be broken."""
+    def puts(self, below: str, who: str = "") -> list[str]:
+        """Return the paths that were written below a folder, by clients with a key (default: by all), in order."""
+        return [path for path, key in list(self.written) if f"/{below}/" in path and who in key]
+
+    def fault(self, method: str, path: str, key: str) -> str | None:
+        """Count a request by a client with some access key; return how it is to be broken."""
         with self._lock:
             self.requests[method] += 1
-            self.written += [path] if method == "PUT" else []
+            self.written += [(path, key)] if method == "PUT" else []
             for fault in self.faults:
                 if fault.method == method and fault.path in path and fault.times != 0:
                     fault.times = None if fault.times is None else fault.times - 1
@@ -74,7 +78,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._body()
         if self.command == "PUT":
             time.sleep(self.proxy.delay)
-        mode = self.proxy.fault(self.command, self.path)
+        key = self.headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0]
+        mode = self.proxy.fault(self.command, self.path, key)
         if mode in ERRORS:
             return self._answer(int(mode), ERRORS[mode], {"Content-Type": "application/xml"})
         if mode == "reset":

@@ -96,7 +96,8 @@ class RayRunner:
                 f"cannot use Ray at {address}: {str(error).splitlines()[0]}. Check the "
                 "address, or leave --address out to run on this machine."
             ) from error
-        self._own = True
+        # A cluster's connection lasts as long as the process: Ray deletes a job's working directory with the first one.
+        self._own = address == "local"
 
     def map(self, function: Callable[[T], R], items: Iterable[T], gpus: bool = False) -> Iterator[R]:
         """Yield ``function(item)`` for every item in the order of the items, a bounded number of them in flight.
