@@ -1,6 +1,10 @@
 """Reduce on a Ray cluster: ray job submit --working-dir . -- python jobs/reduce.py ATLAS."""
 
 import sys
+from pathlib import Path
+
+# The checkout's own package, installed on the cluster or not.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from vidatlas.cli import main
 

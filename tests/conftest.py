@@ -5,7 +5,9 @@ from __future__ import annotations
 import bz2
 import gzip
 import json
+import logging
 import os
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ import zstandard
 
 from vidatlas.fields import RecordSpec
 from vidatlas.recipe import Recipe, load_recipe
+from vidatlas.storage import open_filesystem
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -148,3 +151,40 @@ def memory() -> Iterator[str]:
     yield "memory://atlas"
     storage.store.clear()
     storage.pseudo_dirs[:] = [""]
+
+
+S3 = {
+    "AWS_ACCESS_KEY_ID": "vidatlas-tests",
+    "AWS_SECRET_ACCESS_KEY": "never-to-be-seen",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """Start an S3 server on loopback and name it in the environment, as any client finds it; return its address."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    address = "http://{}:{}".format(*server.get_host_and_port())
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in {**S3, "AWS_ENDPOINT_URL": address, "AWS_EC2_METADATA_DISABLED": "true"}.items():
+            environment.setenv(name, value)
+        environment.delenv("AWS_PROFILE", raising=False)
+        open_filesystem("s3://videos")[0].mkdir("videos")
+        yield address
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: str) -> str:
+    """Return a fresh URL in a bucket of that server."""
+    return f"s3://videos/{uuid.uuid4().hex}/atlas"
+
+
+@pytest.fixture(params=["local", "memory", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return where an atlas may lie: a local folder, fsspec's memory, a bucket."""
+    return str(tmp_path / "atlas") if request.param == "local" else str(request.getfixturevalue(request.param))

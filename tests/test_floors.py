@@ -15,8 +15,9 @@ import vidatlas
 
 ROOT = Path(vidatlas.__file__).parent
 FLOORS = (
-    {"types"},
-    {"cells", "folder", "stderr", "threads"},
+    {"types", "version"},
+    {"cells", "storage", "stderr", "threads"},
+    {"folder"},
     {"fields", "sources", "store"},
     {"lock", "parts", "encode", "reducers", "naming", "quality", "views", "sample"},
     {"recipe", "recipes"},

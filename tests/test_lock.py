@@ -23,8 +23,8 @@ from vidatlas.types import ConflictError
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path / "atlas"))
+def store(place: str) -> Store:
+    return Store(place)
 
 
 def held_by(store: Store, **changes: Any) -> None:
@@ -109,7 +109,8 @@ def test_a_run_that_was_taken_over_notices_and_leaves_the_new_lock_alone(store: 
     assert holder_of(store) == "other"
 
 
-def test_entering_sweeps_what_killed_runs_left(store: Store, tmp_path: Path) -> None:
+def test_entering_sweeps_what_killed_runs_left(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "atlas"))
     store.put("receipts/a.json", b"{}")
     leftover = tmp_path / "atlas" / "receipts" / f"{TEMPORARY}1-x-b.json"
     leftover.write_bytes(b"{")

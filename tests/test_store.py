@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 
@@ -13,9 +12,9 @@ from vidatlas.store import MANIFEST, SCHEMA, Store, digest_of, to_json
 from vidatlas.types import ConflictError, InputError, Reason, Receipt, UsageError
 
 
-@pytest.fixture(params=["local", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path, memory: str) -> Store:
-    return Store(str(tmp_path / "atlas") if request.param == "local" else memory)
+@pytest.fixture
+def store(place: str) -> Store:
+    return Store(place)
 
 
 def test_an_atlas_that_does_not_exist_has_an_empty_manifest(store: Store) -> None:

@@ -9,27 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
-from vidatlas.types import UnavailableError, UsageError
+from vidatlas.storage import MOST_SECONDS, open_filesystem, open_remote, plain_errors
 
 TEMPORARY = ".tmp-"
 
 
 @contextmanager
 def _storage(url: str, name: str, may_be_absent: bool = False) -> Iterator[None]:
-    """Turn what an operating system says of storage into one line with a remedy."""
-    try:
+    with plain_errors(f"{url.rstrip('/')}/{name}", may_be_absent):
         yield
-    except OSError as error:
-        if may_be_absent and isinstance(error, FileNotFoundError):
-            raise
-        if isinstance(error, NotADirectoryError | FileExistsError):
-            raise UsageError(
-                f"cannot use {url.rstrip('/')}/{name}: a file lies where a folder should. Name a folder."
-            ) from error
-        reason = error.strerror or str(error) or type(error).__name__
-        raise UnavailableError(
-            f"cannot use {url.rstrip('/')}/{name}: {reason}. Free or mend the storage, then run the same command again."
-        ) from error
 
 
 class LocalFolder:
@@ -143,14 +131,11 @@ class RemoteFolder:
     """Keep files on any fsspec file system: one PUT a file, no rename."""
 
     def __init__(self, url: str) -> None:
-        import fsspec
-
         self.url = url.rstrip("/")
-        try:
-            self._fs, root = fsspec.core.url_to_fs(self.url)
-        except (ImportError, ValueError) as error:
-            raise UsageError(f"cannot open {url}: {error}. Install the fsspec package for that protocol.") from error
+        self._fs, root = open_filesystem(self.url)
         self._root = root.rstrip("/")
+        # No client's own time limits cover every way in which a server can fall silent.
+        self._limit = {"timeout": MOST_SECONDS} if self._fs.async_impl else {}
 
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}"
@@ -158,32 +143,38 @@ class RemoteFolder:
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""
         with _storage(self.url, name, may_be_absent=True):
-            return cast(bytes, self._fs.cat_file(self._at(name)))
+            return cast(bytes, self._fs.cat_file(self._at(name), **self._limit))
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file for reading, seekable; only what is read is fetched."""
-        with _storage(self.url, name, may_be_absent=True):
-            return cast(IO[bytes], self._fs.open(self._at(name), "rb"))
+        return open_remote(f"{self.url}/{name}")
 
     def put(self, name: str, data: bytes) -> None:
         """Create or replace a file in one request."""
         with _storage(self.url, name):
-            self._fs.pipe_file(self._at(name), data)
+            self._fs.pipe_file(self._at(name), data, **self._limit)
 
     def put_new(self, name: str, data: bytes) -> bool:
         """Create a file unless it exists; return whether this call created it."""
         with _storage(self.url, name):
             try:
-                self._fs.pipe_file(self._at(name), data, mode="create")
+                self._fs.pipe_file(self._at(name), data, mode="create", **self._limit)
             except FileExistsError:
-                return False
+                # A request whose answer got lost is made again, and finds what it has written itself.
+                return self._is(name, data)
             return True
+
+    def _is(self, name: str, data: bytes) -> bool:
+        try:
+            return self.read(name) == data
+        except FileNotFoundError:
+            return False
 
     def size(self, name: str) -> int | None:
         """Return a file's size in bytes, or None where it is absent."""
         try:
             with _storage(self.url, name, may_be_absent=True):
-                return int(self._fs.info(self._at(name))["size"])
+                return int(self._fs.info(self._at(name), **self._limit)["size"])
         except FileNotFoundError:
             return None
 
@@ -228,10 +219,9 @@ def input_state(url: str) -> tuple[int, str]:
     if not is_remote(url):
         state = local_path(url).stat()
         return state.st_size, str(state.st_mtime_ns)
-    import fsspec
-
-    filesystem, path = fsspec.core.url_to_fs(url)
-    info = filesystem.info(path)
+    filesystem, path = open_filesystem(url)
+    with plain_errors(url, may_be_absent=True):
+        info = filesystem.info(path)
     changed = next(
         (str(info[key]) for key in ("ETag", "etag", "LastModified", "mtime", "updated") if info.get(key)), ""
     )
@@ -243,12 +233,11 @@ def expand(pattern: str) -> list[str]:
     if not any(sign in pattern for sign in "*?[") or (not is_remote(pattern) and local_path(pattern).exists()):
         return [pattern if is_remote(pattern) else str(local_path(pattern))]
     if not is_remote(pattern):
-        path = local_path(pattern)
-        return sorted(str(match) for match in path.parent.glob(path.name)) if path.parent.is_dir() else []
-    import fsspec
-
-    filesystem, path = fsspec.core.url_to_fs(pattern)
-    return sorted(filesystem.unstrip_protocol(match) for match in filesystem.glob(path))
+        local = local_path(pattern)
+        return sorted(str(match) for match in local.parent.glob(local.name)) if local.parent.is_dir() else []
+    filesystem, path = open_filesystem(pattern)
+    with plain_errors(pattern):
+        return sorted(filesystem.unstrip_protocol(match) for match in filesystem.glob(path))
 
 
 def open_folder(url: str) -> LocalFolder | RemoteFolder:
@@ -258,11 +247,4 @@ def open_folder(url: str) -> LocalFolder | RemoteFolder:
 
 def open_input(url: str) -> IO[bytes]:
     """Open an input file for reading, seekable, local or remote; raise FileNotFoundError where it is absent."""
-    if not is_remote(url):
-        return local_path(url).open("rb")
-    import fsspec
-
-    try:
-        return cast(IO[bytes], fsspec.open(url, "rb").open())
-    except (ImportError, ValueError) as error:
-        raise UsageError(f"cannot open {url}: {error}. Install the fsspec package for that protocol.") from error
+    return open_remote(url) if is_remote(url) else local_path(url).open("rb")

@@ -98,8 +98,9 @@ class Reporter:
             self._draw(event)
         elif finished or now - self._shown >= LINE_EVERY:
             self._shown = now
+            last = f" · last {event.facts['last_shard']}" if event.facts.get("last_shard") else ""
             self.console.print(
-                f"{time.strftime('%H:%M:%S')} {_VERBS[event.stage]} {escape(self._text())}",
+                f"{time.strftime('%H:%M:%S')} {_VERBS[event.stage]} {escape(self._text() + last)}",
                 highlight=False,
                 soft_wrap=True,
             )

@@ -64,7 +64,7 @@ def embed(recipe: Recipe, atlas: str, threads: int, runner: Runner, options: Run
         for data in runner.embed(read, opened, todo) if todo else ():
             receipts[data["shard"]] = receipt = Receipt(**data)
             totals.add(receipt)
-            tell(len(receipts))
+            tell(len(receipts), receipt.shard)
         _prove(store, earlier, runner)
         entry = _entry(recipe, store, planned, [receipts[shard.name] for shard in shards], learned)
         lock.confirm()
@@ -124,8 +124,8 @@ class Totals:
         }
 
 
-def _tell(listener: Listener, shards: int, rows: int, totals: Totals, done: int) -> None:
-    listener(Event("embed", done, shards, {**totals.facts(), "planned_rows": rows}))
+def _tell(listener: Listener, shards: int, rows: int, totals: Totals, done: int, last: str = "") -> None:
+    listener(Event("embed", done, shards, {**totals.facts(), "planned_rows": rows, "last_shard": last}))
 
 
 def _prove(store: Store, earlier: Mapping[str, Receipt], runner: Runner) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import io
 from collections import defaultdict
 from dataclasses import replace
-from importlib.metadata import version
+from importlib.metadata import version as installed
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -21,6 +21,7 @@ from vidatlas.pipeline.vectors import sealed_shards
 from vidatlas.recipe import Recipe
 from vidatlas.store import Store
 from vidatlas.types import Event, Json, Listener, Reason, Runner
+from vidatlas.version import __version__
 from vidatlas.views.card import Card, render_card
 from vidatlas.views.figures import quality_figures
 from vidatlas.views.page import Category, Counts, Reject, Report, Stage, Subcategory
@@ -39,6 +40,11 @@ LIBRARIES = (
     "faiss-cpu",
     "ray",
 )
+
+
+def version(name: str) -> str:
+    """Return a library's version; vidatlas itself may run from a checkout that is not installed."""
+    return __version__ if name == "vidatlas" else installed(name)
 
 
 def publish(recipe: Recipe, atlas: str, runner: Runner, options: RunOptions, listener: Listener) -> Json:

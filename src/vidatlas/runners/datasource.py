@@ -1,4 +1,4 @@
-"""Planned shards as a Ray Data source: one read task, one block, one row per shard."""
+"""Both ends of the stream of shards through Ray Data: where they are read, and the actor that encodes them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import pyarrow as pa
 from ray.data import Datasource
 from ray.data.block import BlockMetadata
 from ray.data.datasource import ReadTask
+from ray.util.metrics import Counter, Gauge
 
 from vidatlas.runners.carried import carry
-from vidatlas.types import Shard, VidatlasError
+from vidatlas.types import Json, Shard, VidatlasError
 
 SHARD_SCHEMA = pa.schema([("shard", pa.string()), ("rows", pa.large_binary())])
 
@@ -60,3 +61,66 @@ def _task(read: Callable[[Shard], pa.Table], shard: Shard) -> ReadTask:
 
     metadata = BlockMetadata(num_rows=1, size_bytes=shard.length, input_files=[shard.url], exec_stats=None)
     return ReadTask(run, metadata, schema=SHARD_SCHEMA)
+
+
+class Meters:
+    """Count for Prometheus what this process has committed; a receipt is the truth, and these die with the process."""
+
+    def __init__(self) -> None:
+        self._counters = {key: Counter(f"vidatlas_{name}", text) for key, (name, text) in COUNTED.items()}
+        self._rejects = Counter("vidatlas_rejects", "Rows left out, by reason.", tag_keys=("reason",))
+        self._shards = Counter("vidatlas_shards", "Shards committed.")
+        self._idle = Gauge("vidatlas_device_idle_share", "Share of its time that the device waited for shards.")
+        self._waited, self._worked = 0.0, 0.0
+
+    def count(self, receipt: Json) -> None:
+        """Add a shard's receipt."""
+        self._shards.inc()
+        for key, counter in self._counters.items():
+            # Ray refuses to add nothing.
+            if receipt.get(key, 0) > 0:
+                counter.inc(receipt[key])
+        for reason, count in receipt.get("rejects", {}).items():
+            self._rejects.inc(count, tags={"reason": str(reason)})
+        self._waited += receipt.get("idle_seconds", 0.0)
+        self._worked += receipt.get("compute_seconds", 0.0)
+        if self._waited + self._worked > 0:
+            self._idle.set(self._waited / (self._waited + self._worked))
+
+
+COUNTED = {
+    "kept": ("videos", "Videos embedded."),
+    "texts": ("texts", "Texts of those videos."),
+    "distinct": ("distinct_texts", "Texts that were encoded: each once a shard."),
+    "nodes": ("nodes", "Tokens computed: rows of hidden states."),
+    "seconds": ("shard_seconds", "Seconds spent on shards, by all threads."),
+    "compute_seconds": ("compute_seconds", "Seconds that the device computed."),
+}
+
+
+class EncodeActor:
+    """Hold one worker, and with it the model, for as long as the actor lives."""
+
+    def __init__(self, open_worker: Callable[[], Callable[[pa.Table], Json]]) -> None:
+        self._failed: Json | None = None
+        self._meters = Meters()
+        try:
+            self._worker = open_worker()
+        except VidatlasError as error:
+            self._failed = carry(error)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Encode and commit one shard; return its receipt, or what went wrong, as JSON."""
+        return pa.table({"receipt": [orjson.dumps(self._work(unpack(batch))).decode()]})
+
+    def _work(self, rows: pa.Table) -> Json:
+        if self._failed:
+            return self._failed
+        if "carried" in rows.column_names:
+            return dict(orjson.loads(rows["carried"][0].as_py()))
+        try:
+            receipt = self._worker(rows)
+        except VidatlasError as error:
+            return carry(error)
+        self._meters.count(receipt)
+        return receipt

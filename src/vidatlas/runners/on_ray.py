@@ -5,32 +5,40 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 import orjson
-import pyarrow as pa
 import ray
 from ray._private import ray_constants
+from ray._private.state import state
 from ray.data import ActorPoolStrategy, DataContext
 
 from vidatlas.runners.carried import carry, raise_carried
-from vidatlas.runners.datasource import ShardSource, unpack
+from vidatlas.runners.datasource import EncodeActor, ShardSource
 from vidatlas.stderr import stderr_to
-from vidatlas.types import Json, Shard, UnavailableError, VidatlasError
+from vidatlas.types import Json, Shard, UnavailableError, UsageError, VidatlasError
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 SHARDS_AT_ONCE = 2
 """Shards that an actor works on; only one of them is on its device."""
+PACKAGE = Path(__file__).parents[1]
+READER_CPUS = 0.01
+"""What a reading task asks for. An actor leaves as much: so actors that fill a cluster never keep readers out, and
+a head without CPUs gets neither."""
+READERS = 4
+"""Most reading tasks for each actor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +61,9 @@ class Cluster:
 class RayRunner:
     """Map over Ray tasks and stream shards through a Ray Data pipeline; Ray starts with the first use."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    def __init__(self, cluster: Cluster, local: tuple[Path, ...] = ()) -> None:
+        """Remember the cluster, and which local files the work is about: other machines may not see them."""
+        self._cluster, self._local = cluster, local
         self._own = False
 
     def __enter__(self) -> RayRunner:
@@ -72,10 +81,12 @@ class RayRunner:
         _listen_beyond_loopback(address != "local")
         options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         if address == "local":
-            # One CPU more than there are: reading must find a place beside actors that fill the machine.
-            options |= {"num_cpus": cpus() + 1, "include_dashboard": False}
+            options |= {"num_cpus": cpus(), "include_dashboard": False}
             # A warning of Ray's core about every actor, on standard error, that no user can act on.
             os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+        else:
+            # Workers run the code of this driver, whatever is installed on their nodes.
+            options |= {"runtime_env": {"py_modules": [str(PACKAGE)]}}
         _hush()
         try:
             with _own_signals(), stderr_to(Path(os.devnull)):
@@ -85,7 +96,8 @@ class RayRunner:
                 f"cannot use Ray at {address}: {str(error).splitlines()[0]}. Check the "
                 "address, or leave --address out to run on this machine."
             ) from error
-        self._own = True
+        # A cluster's connection lasts as long as the process: Ray deletes a job's working directory with the first one.
+        self._own = address == "local"
 
     def map(self, function: Callable[[T], R], items: Iterable[T], gpus: bool = False) -> Iterator[R]:
         """Yield ``function(item)`` for every item in the order of the items, a bounded number of them in flight.
@@ -94,13 +106,12 @@ class RayRunner:
         """
         self._start()
         task = ray.remote(num_cpus=1, num_gpus=self._gpus() if gpus else 0, max_retries=3)(function_call)
-        shared = ray.put(function)
-        ahead = 4 * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        shared = ray.put(self._seeing(function))
         flying: deque[Any] = deque()
         with _plain_errors():
             for item in items:
                 flying.append(task.remote(shared, item))
-                if len(flying) >= ahead:
+                if len(flying) >= _ahead():
                     yield _result(ray.get(flying.popleft()))
             while flying:
                 yield _result(ray.get(flying.popleft()))
@@ -118,17 +129,23 @@ class RayRunner:
     ) -> Iterator[Json]:
         fewest, most = self._bounds(len(shards))
         gpus = self._gpus()
-        dataset = ray.data.read_datasource(ShardSource(read, shards), override_num_blocks=len(shards))
+        dataset = ray.data.read_datasource(
+            ShardSource(self._seeing(read), shards),
+            override_num_blocks=len(shards),
+            num_cpus=READER_CPUS,
+            concurrency=min(READERS * most, len(shards)),
+        )
         receipts = dataset.map_batches(
             EncodeActor,
-            fn_constructor_args=(open_worker,),
+            fn_constructor_args=(self._seeing(open_worker),),
             batch_size=1,
             batch_format="pyarrow",
-            num_cpus=self._cluster.threads,
+            num_cpus=self._cluster.threads - READER_CPUS,
             num_gpus=gpus or None,
             compute=ActorPoolStrategy(
                 min_size=fewest,
                 max_size=most,
+                # All at once: those that find no place are what an autoscaler, or a node that joins later, is for.
                 initial_size=most,
                 # While the device computes one shard, another is tokenised, or written.
                 max_concurrent_calls_per_actor=SHARDS_AT_ONCE,
@@ -144,16 +161,46 @@ class RayRunner:
     def _gpus(self) -> float:
         if self._cluster.gpus is not None:
             return self._cluster.gpus
-        return 1.0 if ray.cluster_resources().get("GPU") else 0.0
+        return 1.0 if ray.cluster_resources().get("GPU") or _to_come().get("GPU") else 0.0
 
     def _bounds(self, shards: int) -> tuple[int, int]:
-        """Return fewest and most actors; never more than there are shards."""
+        """Return fewest and most actors; as many as fit now unless a number is given, never more than shards."""
         resources = ray.cluster_resources()
         gpus = self._gpus()
-        fitting = resources.get("GPU", 0) / gpus if gpus else (resources.get("CPU", 2) - 1) / self._cluster.threads
+        fitting = resources.get("GPU", 0) / gpus if gpus else resources.get("CPU", 1) / self._cluster.threads
         fewest, most = self._cluster.actors or (1, max(1, int(fitting)))
         most = max(1, min(most, shards))
         return min(fewest, most), most
+
+    def _seeing(self, function: Callable[..., R]) -> Callable[..., R]:
+        """Return a function that first makes sure that its machine sees the local files that this one sees."""
+        there = tuple(path for path in self._local if path.exists())
+        return partial(see_first, there, function) if there else function
+
+
+def see_first(files: tuple[Path, ...], function: Callable[..., R], *arguments: Any) -> R:
+    """Call a function where every file is there.
+
+    Raises:
+        UsageError: one is not: this machine has another disk than the driver's.
+    """
+    for path in files:
+        if not path.exists():
+            raise UsageError(
+                f"{path} is not there on {socket.gethostname()}, a node of the cluster. Put input and atlas into "
+                "an object store (s3://…), or on a disk that every node mounts at the same place."
+            )
+    return function(*arguments)
+
+
+def _ahead() -> int:
+    """Return how many tasks may be in flight: more than there are CPUs, so that a cluster that can grow does."""
+    return 4 * max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+def _to_come() -> dict[str, int]:
+    """Return what the cluster may grow to, where it has an autoscaler that says so."""
+    return state.get_max_resources_from_cluster_config() or {}
 
 
 def function_call(function: Callable[[T], R], item: T) -> R | _Carried:
@@ -173,31 +220,6 @@ def _result(found: R | _Carried) -> R:
     if isinstance(found, _Carried):
         raise_carried(found.error)
     return cast(R, found)
-
-
-class EncodeActor:
-    """Hold one worker, and with it the model, for as long as the actor lives."""
-
-    def __init__(self, open_worker: Callable[[], Callable[[pa.Table], Json]]) -> None:
-        self._failed: Json | None = None
-        try:
-            self._worker = open_worker()
-        except VidatlasError as error:
-            self._failed = carry(error)
-
-    def __call__(self, batch: pa.Table) -> pa.Table:
-        """Encode and commit one shard; return its receipt, or what went wrong, as JSON."""
-        return pa.table({"receipt": [orjson.dumps(self._work(unpack(batch))).decode()]})
-
-    def _work(self, rows: pa.Table) -> Json:
-        if self._failed:
-            return self._failed
-        if "carried" in rows.column_names:
-            return dict(orjson.loads(rows["carried"][0].as_py()))
-        try:
-            return self._worker(rows)
-        except VidatlasError as error:
-            return carry(error)
 
 
 def cpus() -> int:

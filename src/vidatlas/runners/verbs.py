@@ -7,15 +7,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any, Literal
 
+from vidatlas.folder import expand, is_remote
 from vidatlas.pipeline import embedding, planning, publishing, reduction
 from vidatlas.pipeline.atlas import Atlas
 from vidatlas.pipeline.planning import MAX_REJECTS, RunOptions
 from vidatlas.recipe import Recipe, load_recipe
 from vidatlas.reducers.backend import Backend
 from vidatlas.runners.serial import SerialRunner
-from vidatlas.store import Store, to_json
+from vidatlas.store import MANIFEST, Store, to_json
 from vidatlas.types import Event, Json, Listener, Place, Runner, UsageError, ignore
 
 
@@ -53,18 +55,19 @@ def plan(
     recipe: Recipe | str, inputs: Inputs, atlas: Place, options: Options = DEFAULTS, listener: Listener = ignore
 ) -> Json:
     """Read every part once and write down where each shard starts; return the plan's entry of the manifest."""
-    with _runner(options) as runner:
-        return _plan(_recipe(recipe), _list(inputs), fspath(atlas), (runner, options, listener))
+    urls, where = _list(inputs), fspath(atlas)
+    with _runner(options, [*urls, f"{where}/{MANIFEST}"]) as runner:
+        return _plan(_recipe(recipe), urls, where, (runner, options, listener))
 
 
 def embed(
     recipe: Recipe | str, inputs: Inputs, atlas: Place, options: Options = DEFAULTS, listener: Listener = ignore
 ) -> Json:
     """Plan where needed, then embed every shard that is not done; return the stage's entry of the manifest."""
-    parsed = _recipe(recipe)
-    with _runner(options) as runner:
-        _plan(parsed, _list(inputs), fspath(atlas), (runner, options, listener))
-        return _embed(parsed, fspath(atlas), (runner, options, listener))
+    parsed, urls, where = _recipe(recipe), _list(inputs), fspath(atlas)
+    with _runner(options, [*urls, f"{where}/{MANIFEST}"]) as runner:
+        _plan(parsed, urls, where, (runner, options, listener))
+        return _embed(parsed, where, (runner, options, listener))
 
 
 def reduce(
@@ -79,7 +82,7 @@ def reduce(
         listener: told how far it has come.
     """
     recipe = _made_with(atlas, settings, "reduce")
-    with _runner(options) as runner:
+    with _runner(options, [f"{fspath(atlas)}/{MANIFEST}"]) as runner:
         return _reduce(recipe, fspath(atlas), (runner, options, listener))
 
 
@@ -96,12 +99,12 @@ def run(
     recipe: Recipe | str, inputs: Inputs, atlas: Place, options: Options = DEFAULTS, listener: Listener = ignore
 ) -> Atlas:
     """Plan, embed, reduce and publish; whatever an earlier run finished is not done again."""
-    parsed, where = _recipe(recipe), fspath(atlas)
-    with _runner(options) as runner:
+    parsed, urls, where = _recipe(recipe), _list(inputs), fspath(atlas)
+    with _runner(options, [*urls, f"{where}/{MANIFEST}"]) as runner:
         how = (runner, options, listener)
         if options.backend:
             reduction.find_backend(runner, options.backend)  # what cannot run should not cost the embedding first
-        _plan(parsed, _list(inputs), where, how)
+        _plan(parsed, urls, where, how)
         _embed(parsed, where, how)
         _reduce(parsed, where, how)
         _publish(parsed, where, how)
@@ -161,13 +164,14 @@ def _made_with(atlas: Place, settings: Mapping[str, Any] | None, section: str) -
 
 
 @contextmanager
-def _runner(options: Options) -> Iterator[Runner]:
+def _runner(options: Options, places: Iterable[str]) -> Iterator[Runner]:
     if options.runner == "serial":
         yield SerialRunner()
         return
     from vidatlas.runners.on_ray import Cluster, RayRunner
 
-    with RayRunner(Cluster(options.address, options.actors, options.threads, options.gpus)) as runner:
+    local = tuple(Path(found) for place in places if not is_remote(place) for found in expand(place)[:1])
+    with RayRunner(Cluster(options.address, options.actors, options.threads, options.gpus), local) as runner:
         yield runner
 
 

@@ -1,0 +1,3 @@
+"""The version of this package, where code finds it whether or not it is installed."""
+
+__version__ = "0.1.0"
