@@ -54,14 +54,14 @@ def test_the_same_bytes_on_any_number_of_threads() -> None:
 
 def test_centroids_found_on_smoothed_rows_differ_less_from_seed_to_seed() -> None:
     rng = np.random.default_rng(3)
-    centres = rng.normal(0, 1, (20, 8))
-    vectors = (centres[rng.integers(20, size=3_000)] + rng.normal(0, 0.8, (3_000, 8))).astype(np.float32)
+    centres = rng.normal(0, 0.5, (30, 24))
+    vectors = (centres[rng.integers(30, size=1_500)] + rng.normal(0, 0.5, (1_500, 24))).astype(np.float32)
     alike = []
     for neighbours in (0, 15):
         how = Fitting(smooth=neighbours)
-        runs = [assign(vectors, fit_clusters(vectors, 20, seed, KMEANS, how).centroids).labels for seed in range(4)]
+        runs = [assign(vectors, fit_clusters(vectors, 12, seed, KMEANS, how).centroids).labels for seed in range(3)]
         alike.append(stability(runs) or 0.0)
-    assert alike[1] > alike[0]
+    assert alike[1] > alike[0] + 0.05
 
 
 @settings(max_examples=30, deadline=None)
