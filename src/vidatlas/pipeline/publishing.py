@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 
 from vidatlas import store as layout
 from vidatlas.lock import Lock
-from vidatlas.pipeline.indexing import make_index
+from vidatlas.pipeline.indexing import index_fact, make_index
 from vidatlas.pipeline.mapping import make_map
-from vidatlas.pipeline.maps import draw_map
+from vidatlas.pipeline.maps import draw_map, map_fact
 from vidatlas.pipeline.planning import RunOptions
 from vidatlas.pipeline.vectors import sealed_shards
 from vidatlas.recipe import Recipe
@@ -66,7 +66,7 @@ def publish(recipe: Recipe, atlas: str, runner: Runner, options: RunOptions, lis
         listener(Event("publish", 2, 4, {"step": "report"}))
         table = _subcategories(store, reduced)
         metrics = store.read_json(layout.METRICS)
-        facts = _facts(recipe, manifest)
+        facts = _facts(recipe, manifest) | {"Map": map_fact(laid_out), "Search index": index_fact(indexed)}
         found, drawing = draw_map(recipe, store, points, reduced["counts"]["rows"])
         report = replace(_report(recipe, store, table, metrics, facts), drawing=drawing)
         files |= found | store.put(layout.REPORT, render(report).encode())
