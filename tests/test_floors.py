@@ -16,7 +16,7 @@ import vidatlas
 ROOT = Path(vidatlas.__file__).parent
 FLOORS = (
     {"types"},
-    {"folder", "stderr", "threads"},
+    {"folder", "pictures", "stderr", "threads"},
     {"fields", "sources", "store"},
     {"lock", "parts", "encode", "reducers", "naming", "quality", "views", "sample"},
     {"recipe", "recipes"},

@@ -8,12 +8,15 @@ from typing import Annotated, Any
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from vidatlas.pictures import UnreadablePictureError, grey_picture, locate
 from vidatlas.types import UNGROUPED, Reason, Record
 
 MAX_ID_CHARS = 512
 MAX_TEXT_CHARS = 2_000
 """A single text is cut here before anything else sees it; no encoder reads further."""
 
+_TRIAL = (8, 8)
+"""The size in which an image is read to see whether it can be."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -30,6 +33,19 @@ class TextField(BaseModel):
     """Where given, the column holds several texts: split here, stripped, empty ones dropped."""
 
 
+class ImageField(BaseModel):
+    """Say where a record's image is; it is read while planning, and a record whose image cannot be read is rejected."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    column: str
+    """Holds the file's path, relative to ``folder``; a record with none there has no image."""
+    folder: str
+    """The local folder of images."""
+    suffix: str = ""
+    """Put behind what the column holds, such as ".jpg" behind an id."""
+
+
 class RecordSpec(BaseModel):
     """Say which columns hold the id, the group and the texts of a record."""
 
@@ -43,12 +59,13 @@ class RecordSpec(BaseModel):
     title: str
     """The field (not the column) whose text is shown wherever the record is listed."""
     fields: Annotated[dict[str, TextField], Field(min_length=1)]
+    image: ImageField | None = None
 
     @model_validator(mode="after")
     def _title_is_a_field(self) -> RecordSpec:
         if self.title not in self.fields:
             raise ValueError(f"title names the field {self.title!r}, but the fields are {', '.join(self.fields)}")
-        reserved = {"id", "group", "author", "embedding"} & self.fields.keys()
+        reserved = {"id", "group", "author", "image", "embedding"} & self.fields.keys()
         if reserved:
             raise ValueError(f"a field cannot be called {', '.join(sorted(reserved))}: that is a column of the atlas")
         return self
@@ -60,7 +77,7 @@ class RecordSpec(BaseModel):
 
     def stored(self) -> list[str]:
         """Return the columns of the atlas that hold what was read of a record."""
-        return ["id", "group", *(["author"] if self.author else []), *self.fields]
+        return ["id", "group", *(["author"] if self.author else []), *(["image"] if self.image else []), *self.fields]
 
 
 def parse_line(line: bytes) -> dict[str, Any] | Reason:
@@ -98,7 +115,20 @@ def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
         return Reason.NO_TEXT
     group = _label(row.get(spec.group)) if spec.group else ""
     author = _label(row.get(spec.author)) if spec.author else ""
-    return Record(key, group or UNGROUPED, title, tuple(texts), author)
+    image = _image(row.get(spec.image.column), spec.image) if spec.image else ""
+    return image if isinstance(image, Reason) else Record(key, group or UNGROUPED, title, tuple(texts), author, image)
+
+
+def _image(value: Any, spec: ImageField) -> str | Reason:
+    """Return the file of an image that can be read, "" where there is none."""
+    if value is None or value == "":
+        return ""
+    name = f"{value}{spec.suffix}"
+    try:
+        grey_picture(locate(spec.folder, name), _TRIAL)
+    except UnreadablePictureError:
+        return Reason.UNREADABLE_IMAGE
+    return name
 
 
 def _identifier(value: Any) -> str | Reason:

@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vidatlas.encode.clip import ClipSpec
+from vidatlas.encode.denoising import AutoencoderSpec
 from vidatlas.encode.hashing import HashingSpec
 from vidatlas.encode.mix import MixSpec
 from vidatlas.encode.sentence import SentenceSpec
@@ -62,6 +63,8 @@ class PublishSpec(_Strict):
     map_points: Annotated[int, Field(ge=1, le=20_000_000)] = 5_000_000
     """Most videos on map.html, drawn by seed."""
     index: IndexSpec = IndexSpec()
+    pictures: AutoencoderSpec | None = None
+    """How images become vectors; the records need ``record.image``."""
 
 
 class Recipe(_Strict):

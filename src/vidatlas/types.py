@@ -65,6 +65,7 @@ class Reason(enum.StrEnum):
     INVALID_ID = "invalid_id"
     INVALID_FIELD = "invalid_field"
     NO_TEXT = "no_text"
+    UNREADABLE_IMAGE = "unreadable_image"
     DUPLICATE_ID = "duplicate_id"
 
     @property
@@ -83,6 +84,7 @@ _MEANINGS = {
     Reason.INVALID_ID: "the id is no text or whole number, is over 512 characters, or holds control characters",
     Reason.INVALID_FIELD: "a text field holds something that is no text (an object, say)",
     Reason.NO_TEXT: "every text field is absent or empty: there is nothing to embed",
+    Reason.UNREADABLE_IMAGE: "the file of its image is absent, damaged, too large, or no picture",
     Reason.DUPLICATE_ID: "an earlier row has the same id; the first one is kept",
 }
 
@@ -98,6 +100,8 @@ class Record:
     """One tuple of texts per field, in the order of the recipe; empty where the field is absent."""
     author: str = ""
     """Who published it; empty where that is not known."""
+    image: str = ""
+    """The file of its image, relative to the folder of images; empty where it has none."""
 
 
 @dataclass(frozen=True, slots=True)

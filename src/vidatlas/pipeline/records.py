@@ -54,7 +54,8 @@ def _row(number: int, line: bytes | None, parsed: Record | Reason, spec: RecordS
     if isinstance(parsed, Record):
         texts = dict(zip(spec.fields, parsed.texts, strict=True))
         author = {"author": parsed.author or None} if spec.author else {}
-        return {"line": number, "id": parsed.id, "group": parsed.group, **author, **texts}
+        image = {"image": parsed.image or None} if spec.image else {}
+        return {"line": number, "id": parsed.id, "group": parsed.group, **author, **image, **texts}
     raw = (line or b"")[: 4 * RAW_CHARS].decode("utf-8", "backslashreplace")[:RAW_CHARS]
     return {"line": number, "reason": str(parsed), "raw": raw}
 
