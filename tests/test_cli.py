@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -24,11 +25,15 @@ PURPOSES = {
     "plan": "Read every part once",
     "embed": "turn every video into a vector",
     "reduce": "Find the subcategories",
-    "publish": "Write report.html",
+    "publish": "Draw the map, build the search index",
     "status": "Show what is done",
     "verify": "Prove that an atlas is whole",
     "recipes": "List the built-in recipes",
     "assign": "Place new videos",
+    "search": "Find the videos nearest to a text",
+    "similar": "Find the videos nearest to one of the atlas",
+    "serve": "Open an atlas as an app",
+    "export": "Write an atlas in the form that another tool opens",
 }
 SMALL = ["encoder={kind: hashing, dim: 8}", "source.shard_rows=20", "reduce.pca.components=2", "reduce.clusters.k=2"]
 SETTINGS = [part for setting in SMALL for part in ("--set", setting)]
@@ -239,3 +244,41 @@ def test_output_that_is_no_terminal_holds_no_escapes(made: Path) -> None:
 
 def test_without_arguments_the_help_is_shown() -> None:
     assert "Usage" in process(then="").stdout
+
+
+def test_search_and_similar_print_a_table_or_json(small_atlas: Any, capfd: Capture) -> None:
+    assert main(["search", small_atlas.url, "guitar piano", "-k", "3", "--json"]) == 0
+    rows = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert [row["group"] for row in rows] == ["Music"] * 3
+    assert main(["similar", small_atlas.url, rows[0]["id"], "-k", "2", "--group", "Gaming"]) == 0
+    table = said(capfd)
+    assert "cosine" in table
+    assert "Gaming" in table
+    assert "Music" not in table
+    assert main(["similar", small_atlas.url, "nope"]) == 2
+
+
+def test_a_hostile_title_cannot_steer_the_terminal(capfd: Capture) -> None:
+    import pandas as pd
+
+    from vidatlas.job import show_found
+
+    row = {"id": "a", "title": "\x1b[31m[red]\x07", "group": "g", "subcategory": 0, "name": "n", "cosine": 0.5}
+    for as_json in (False, True):
+        show_found(pd.DataFrame([row]), as_json)
+        out = capfd.readouterr().out
+        assert "\x07" not in out
+        assert "\x1b[31m" not in out
+        assert "[red]" in out
+
+
+def test_export_writes_what_embedding_atlas_reads(small_atlas: Any, tmp_path: Path, capfd: Capture) -> None:
+    folder = tmp_path / "shared"
+    assert main(["export", small_atlas.url, "--embedding-atlas", str(folder)]) == 0
+    assert f"uvx embedding-atlas {folder}/videos.parquet --text title --x x --y y" in said(capfd)
+    videos = pq.read_table(folder / "videos.parquet")
+    assert videos.column_names == ["id", "title", "category", "subcategory", "x", "y"]
+    assert videos.num_rows == small_atlas.rows
+    labels = pq.read_table(folder / "labels.parquet").to_pylist()
+    assert {label["level"] for label in labels} == {0, 1}
+    assert {"Music", "Gaming", "Education"} <= {label["text"] for label in labels}

@@ -16,7 +16,7 @@ import vidatlas
 ROOT = Path(vidatlas.__file__).parent
 FLOORS = (
     {"types", "version"},
-    {"cells", "storage", "stderr", "threads"},
+    {"cells", "pictures", "storage", "stderr", "threads"},
     {"folder"},
     {"fields", "sources", "store"},
     {"lock", "parts", "encode", "reducers", "naming", "quality", "views", "sample"},

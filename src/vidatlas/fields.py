@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vidatlas.cells import read_list
+from vidatlas.pictures import UnreadablePictureError, grey_picture, locate
 from vidatlas.types import UNGROUPED, Reason, Record
 
 MAX_ID_CHARS = 512
@@ -17,6 +18,8 @@ MAX_TEXT_CHARS = 2_000
 Columns = str | tuple[str, ...]
 """One name, or several."""
 
+_TRIAL = (8, 8)
+"""The size in which an image is read to see whether it can be."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -60,6 +63,19 @@ class LabelField(BaseModel):
     """Where given, a record may have several labels."""
 
 
+class ImageField(BaseModel):
+    """Say where a record's image is; it is read while planning, and a record whose image cannot be read is rejected."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    column: str
+    """Holds the file's path, relative to ``folder``; a record with none there has no image."""
+    folder: str
+    """The local folder of images."""
+    suffix: str = ""
+    """Put behind what the column holds, such as ".jpg" behind an id."""
+
+
 class RecordSpec(BaseModel):
     """Say which columns hold the id, the group and the texts of a record."""
 
@@ -86,12 +102,13 @@ class RecordSpec(BaseModel):
     """Further columns that are kept, and shown with a subcategory's exemplars."""
     count: bool = False
     """Keep in how many rows a record's id stands: in its own and in those of its duplicates."""
+    image: ImageField | None = None
 
     @model_validator(mode="after")
     def _names_fit(self) -> RecordSpec:
         if self.title not in self.fields:
             raise ValueError(f"title names the field {self.title!r}, but the fields are {', '.join(self.fields)}")
-        reserved = {"id", "group", "author", "embedding", "labels", "count", "line", "reason", "raw"}
+        reserved = {"id", "group", "author", "image", "embedding", "labels", "count", "line", "reason", "raw"}
         taken = reserved & {*self.fields, *self.shown} | (self.fields.keys() & {*self.shown})
         if taken:
             raise ValueError(f"a field cannot be called {', '.join(sorted(taken))}: that is a column of the atlas")
@@ -113,7 +130,7 @@ class RecordSpec(BaseModel):
 
     def stored(self) -> list[str]:
         """Return the columns of the atlas that hold what was read of a record."""
-        optional = {"author": self.author, "labels": self.labels, "count": self.count}
+        optional = {"author": self.author, "image": self.image, "labels": self.labels, "count": self.count}
         return ["id", "group", *(name for name, wanted in optional.items() if wanted), *self.shown, *self.fields]
 
 
@@ -138,15 +155,31 @@ def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
     if not any(by_name[name] for name in spec.embedded()):
         return Reason.NO_TEXT
     group = _label(row.get(spec.group)) if spec.group else ""
+    image = _image(row.get(spec.image.column), spec.image) if spec.image else ""
+    if isinstance(image, Reason):
+        return image
     return Record(
         key,
         group or UNGROUPED,
         (by_name[spec.title] or ("",))[0],
         found,
         _label(row.get(spec.author)) if spec.author else "",
+        image,
         _labels(row, spec.labels) if spec.labels else (),
         tuple(_label(row.get(column)) for column in spec.shown),
     )
+
+
+def _image(value: Any, spec: ImageField) -> str | Reason:
+    """Return the file of an image that can be read, "" where there is none."""
+    if value is None or value == "":
+        return ""
+    name = f"{value}{spec.suffix}"
+    try:
+        grey_picture(locate(spec.folder, name), _TRIAL)
+    except UnreadablePictureError:
+        return Reason.UNREADABLE_IMAGE
+    return name
 
 
 def _lacks(row: dict[str, Any], spec: RecordSpec) -> Reason | None:

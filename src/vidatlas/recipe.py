@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from vidatlas.encode.clip import ClipSpec
+from vidatlas.encode.denoising import DenoisingSpec
 from vidatlas.encode.factors import FactorsSpec
 from vidatlas.encode.hashing import HashingSpec
 from vidatlas.encode.mix import MixSpec
@@ -109,6 +110,8 @@ class PublishSpec(_Strict):
     map_points: Annotated[int, Field(ge=1, le=20_000_000)] = 5_000_000
     """Most videos on map.html, drawn by seed."""
     index: IndexSpec = IndexSpec()
+    pictures: DenoisingSpec | None = None
+    """How images become vectors; the records need ``record.image``."""
 
 
 class Recipe(_Strict):

@@ -24,6 +24,8 @@ DUPLICATES = "plan/duplicates.parquet"
 OCCURRENCES = "plan/occurrences.parquet"
 MAP = "map.html"
 LABELS = "layout/labels.parquet"
+PICTURE_INDEX = "index/pictures.faiss"
+PICTURE_FACTS = "index/pictures.json"
 INDEX = "index/search.faiss"
 INDEX_FACTS = "index/search.json"
 INDEX_VIDEOS = "index/videos.parquet"
@@ -69,6 +71,11 @@ def assignments(shard: str) -> str:
 def positions(shard: str) -> str:
     """Return the name of a shard's places on the map."""
     return f"layout/{shard}.parquet"
+
+
+def pictures(shard: str) -> str:
+    """Return the name of a shard's vectors of images."""
+    return f"pictures/{shard}.parquet"
 
 
 def to_json(data: Any) -> bytes:

@@ -67,6 +67,7 @@ class Reason(enum.StrEnum):
     INVALID_ID = "invalid_id"
     INVALID_FIELD = "invalid_field"
     NO_TEXT = "no_text"
+    UNREADABLE_IMAGE = "unreadable_image"
     EXCLUDED = "excluded"
     MISSING_VALUE = "missing_value"
     NO_TERMS = "no_terms"
@@ -95,6 +96,7 @@ _MEANINGS = {
     Reason.INVALID_ID: "the id is no text or whole number, is over 512 characters, or holds control characters",
     Reason.INVALID_FIELD: "a text field holds something that is no text (an object, say)",
     Reason.NO_TEXT: "every text field is absent or empty: there is nothing to embed",
+    Reason.UNREADABLE_IMAGE: "the file of its image is absent, damaged, too large, or no picture",
     Reason.EXCLUDED: "the recipe leaves it out (record.where, or a stop word of source.explode)",
     Reason.MISSING_VALUE: "a column that the recipe requires (record.require) is empty",
     Reason.NO_TERMS: "the column whose terms become records (source.explode) holds none",
@@ -113,6 +115,8 @@ class Record:
     """One tuple of texts per field, in the order of the recipe; empty where the field is absent."""
     author: str = ""
     """Who published it; empty where that is not known."""
+    image: str = ""
+    """The file of its image, relative to the folder of images; empty where it has none."""
     labels: tuple[str, ...] = ()
     """What is known of it beforehand."""
     shown: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from vidatlas.pipeline.suggesting import METHODS, Method
 from vidatlas.types import VidatlasError
 from vidatlas.views.text import shown
 
-COLUMNS, CARDS, SUGGESTIONS = 3, 12, 8
+COLUMNS, CARDS, BESIDE, SUGGESTIONS = 3, 12, 4, 8
 
 
 @dataclass(frozen=True)
@@ -56,40 +56,46 @@ def _video(row: Mapping[Hashable, Any], name: str) -> Video:
     return Video(row["id"], row["title"], f"{row['group']} › {name}")
 
 
-def card(atlas: Atlas, video: Video, method: Method) -> None:
-    """Show a video and, once asked for, what one may also like."""
+def card(video: Video) -> None:
+    """Show a video, and the button that asks for what one may also like."""
     with st.container(border=True):
         if video.image:
             st.image(video.image)
         say(video.title, "font-weight:600;min-height:3em")
         say(video.where, "opacity:.7;font-size:.85em")
         if st.button("You may also like", key=f"like-{video.id}"):
-            open_now = st.session_state.get("liked") == video.id
-            st.session_state["liked"] = None if open_now else video.id
-        if st.session_state.get("liked") == video.id:
-            _suggestions(atlas, video, method)
+            st.session_state["liked"] = None if st.session_state.get("liked") == video.id else video.id
 
 
-def _suggestions(atlas: Atlas, video: Video, method: Method) -> None:
-    found = atlas.suggest(video.id, SUGGESTIONS, method)
-    if not found:
-        st.caption("Nothing: no other video passes.")
-    for suggestion in found:
-        say(suggestion.title, "border-top:1px solid rgba(128,128,128,.35);padding-top:.4em")
-        say(f"{' · '.join(suggestion.reasons)}", "opacity:.7;font-size:.8em")
+def suggestions(atlas: Atlas, video: Video, method: Method) -> None:
+    """Show what one may also like, each with its reasons."""
+    with st.container(border=True):
+        say(f"You may also like, after “{shown(video.title)}”", "font-weight:600")
+        found = atlas.suggest(video.id, SUGGESTIONS, method)
+        if not found:
+            st.caption("Nothing: no other video passes.")
+        for first in range(0, len(found), BESIDE):
+            for column, suggestion in zip(st.columns(BESIDE), found[first : first + BESIDE], strict=False):
+                with column:
+                    say(suggestion.title)
+                    say(" · ".join(suggestion.reasons), "opacity:.7;font-size:.8em")
 
 
 def grid(atlas: Atlas, videos: list[Video], method: Method) -> None:
-    """Show videos side by side."""
+    """Show videos side by side, and below a row what is liked beside one of it."""
     for first in range(0, len(videos), COLUMNS):
-        for column, video in zip(st.columns(COLUMNS), videos[first : first + COLUMNS], strict=False):
+        row = videos[first : first + COLUMNS]
+        for column, video in zip(st.columns(COLUMNS), row, strict=False):
             with column:
-                card(atlas, video, method)
+                card(video)
+        for video in row:
+            if st.session_state.get("liked") == video.id:
+                suggestions(atlas, video, method)
 
 
 def discover(atlas: Atlas, method: Method) -> None:
     """Show some videos drawn by chance."""
-    if st.button("Others", key="others"):
+    if st.button("Show others", key="others"):
         st.session_state["draw"] = st.session_state.get("draw", 0) + 1
     random = np.random.default_rng(st.session_state.get("draw", 0))
     total = len(atlas.videos())

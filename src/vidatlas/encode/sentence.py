@@ -36,6 +36,10 @@ class SentenceSpec(BaseModel):
     """A local checkpoint folder, a hub id, or packaged:all-MiniLM-L6-v2."""
     revision: str | None = None
     dtype: Dtype = "auto"
+    prefix: str = ""
+    """Put before every text of a record; E5 wants "passage: " there."""
+    query_prefix: str = ""
+    """Put before a text that is searched for; E5 wants "query: "."""
     batch_tokens: BatchTokens = "auto"
     """Most tokens in one forward pass; "auto" fits them to the device's memory and cache."""
 

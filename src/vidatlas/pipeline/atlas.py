@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vidatlas import store as layout
+from vidatlas.pipeline.recommending import Modality, recommend
 from vidatlas.pipeline.searching import Filter, Search
 from vidatlas.pipeline.suggesting import Method, Suggestion, suggest
 from vidatlas.pipeline.vectors import matrix, sealed_shards
@@ -126,6 +127,16 @@ class Atlas:
             method: nearest, of all; subcategory, of the same one; elsewhere, of other categories.
         """
         return suggest(self._search, id, k, method)
+
+    def recommend(
+        self, image: Place | None = None, title: str | None = None, k: int = 10, method: Modality = "hybrid"
+    ) -> list[Suggestion]:
+        """Return k videos like a title, a picture (a local file) or both; methods: text, image, hybrid.
+
+        Raises:
+            UsageError: what the method needs is not given, not in the atlas, or cannot be read.
+        """
+        return recommend(self._store, self._search, image, title, k, method)
 
     @cached_property
     def _search(self) -> Search:

@@ -11,6 +11,7 @@ from vidatlas.parts import to_parquet
 from vidatlas.pipeline.mapping import TITLED, subcategory_rows
 from vidatlas.recipe import Recipe
 from vidatlas.store import Files, Store
+from vidatlas.types import Json
 from vidatlas.views.drawing import Drawing, drawing_of, labels_of
 from vidatlas.views.points import Points
 from vidatlas.views.report import render_map
@@ -45,3 +46,14 @@ def draw_map(recipe: Recipe, store: Store, points: Points, rows: int) -> tuple[F
     first = slice(0, len(points.titles))
     few = Points(points.keys[first], points.places[first], points.codes[first], points.titles)
     return files, drawing_of(few, table, labels, len(few.codes))
+
+
+def map_fact(laid_out: Json) -> str:
+    """Return in words how the map was drawn."""
+    few = f"{laid_out['sampled']:,} videos"
+    if laid_out["method"] == "pca":
+        return f"the first two principal components of {few}"
+    return (
+        f"t-SNE of {few} (perplexity {laid_out['perplexity']:g}, exaggeration {laid_out['exaggeration']:g}, seed "
+        f"{laid_out['seed']}); others stand between their {laid_out['neighbours']} nearest among them"
+    )

@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 
 from vidatlas import store as layout
 from vidatlas.lock import Lock
-from vidatlas.pipeline.indexing import make_index
+from vidatlas.pipeline.imaging import make_pictures, picture_facts
+from vidatlas.pipeline.indexing import index_fact, make_index
 from vidatlas.pipeline.mapping import make_map
-from vidatlas.pipeline.maps import draw_map
+from vidatlas.pipeline.maps import draw_map, map_fact
 from vidatlas.pipeline.planning import RunOptions
 from vidatlas.pipeline.vectors import sealed_shards
 from vidatlas.recipe import Recipe
@@ -69,10 +70,13 @@ def publish(recipe: Recipe, atlas: str, runner: Runner, options: RunOptions, lis
         listener(Event("publish", 1, 4, {"step": "search index"}))
         found, indexed = make_index(recipe, store, shards)
         files |= found
+        found, learned = make_pictures(recipe, store, shards, runner)
+        files |= found
         listener(Event("publish", 2, 4, {"step": "report"}))
         table = _subcategories(store, reduced)
         metrics = store.read_json(layout.METRICS)
-        facts = _facts(recipe, manifest)
+        facts = _facts(recipe, manifest) | {"Map": map_fact(laid_out), "Search index": index_fact(indexed)}
+        facts |= picture_facts(learned)
         found, drawing = draw_map(recipe, store, points, reduced["counts"]["rows"])
         report = replace(_report(recipe, store, table, metrics, facts), drawing=drawing)
         files |= found | store.put(layout.REPORT, render(report).encode())
@@ -86,6 +90,7 @@ def publish(recipe: Recipe, atlas: str, runner: Runner, options: RunOptions, lis
             "content_sha256": content_sha256(manifest),
             "layout": laid_out,
             "index": indexed,
+            **({"pictures": learned} if learned else {}),
             "digest": layout.digest_of(files),
             "files": files,
         }

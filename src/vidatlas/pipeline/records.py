@@ -58,11 +58,12 @@ def _row(at: tuple[int, bytes | None], parsed: Record | Reason, spec: RecordSpec
 def _stored(record: Record, spec: RecordSpec, count: int) -> dict[str, Any]:
     """Return the columns of a record that the atlas holds."""
     author = {"author": record.author or None} if spec.author else {}
+    image = {"image": record.image or None} if spec.image else {}
     extra = dict(zip(spec.shown, (text or None for text in record.shown), strict=True))
     labels: dict[str, Any] = {"labels": list(record.labels)} if spec.labels else {}
     counts: dict[str, Any] = {"count": count} if spec.count else {}
     texts = dict(zip(spec.fields, record.texts, strict=True))
-    return {"id": record.id, "group": record.group, **author, **labels, **counts, **extra, **texts}
+    return {"id": record.id, "group": record.group, **author, **image, **labels, **counts, **extra, **texts}
 
 
 def kept(table: pa.Table) -> pa.Table:

@@ -43,12 +43,20 @@ class Search:
 
     def by_text(self, text: str, k: int, only: Filter) -> pd.DataFrame:
         """Return the k videos nearest to a text, embedded by the rule of the records that have nothing but a title."""
+        return self._nearest(self.text_vector(text), k, only, None)
+
+    def text_vector(self, text: str) -> Floats:
+        """Return the unit vector float32 [1, dim] of a text.
+
+        Raises:
+            UsageError: there is none.
+        """
         if not text.strip():
             raise UsageError("the text to search for is empty. Write what the videos should be about.")
-        recipe = self._recipe
+        recipe = self.recipe
         row = {"line": 0, "id": "query", "group": "", recipe.record.title: [text]}
         table = pa.Table.from_pylist([row], schema=schema(recipe.record))
-        return self._nearest(unit(vectors_of(table, recipe, self._encoder, EncodeStats())), k, only, None)
+        return unit(vectors_of(table, recipe, self._encoder, EncodeStats(), query=True))
 
     def by_id(self, video: str, k: int, only: Filter) -> pd.DataFrame:
         """Return the k videos nearest to one of the atlas, itself left out."""
@@ -68,9 +76,13 @@ class Search:
 
     def near(self, at: int, k: int, among: NDArray[np.bool_] | None) -> list[tuple[int, float]]:
         """Return position and cosine of the k videos nearest to the one at a position, itself left out."""
-        rows, cosines = self._index.search(self.vector(at), k + 1, among)
-        pairs = zip(rows[0].tolist(), cosines[0].tolist(), strict=True)
-        return [(row, cosine) for row, cosine in pairs if row >= 0 and row != at][:k]
+        found = self.near_vector(self.vector(at), k + 1, among)
+        return [(row, cosine) for row, cosine in found if row != at][:k]
+
+    def near_vector(self, vector: Floats, k: int, among: NDArray[np.bool_] | None = None) -> list[tuple[int, float]]:
+        """Return position and cosine of the k videos nearest to a unit vector [1, dim]."""
+        rows, cosines = self._index.search(vector, k, among)
+        return [(row, cosine) for row, cosine in zip(rows[0].tolist(), cosines[0].tolist(), strict=True) if row >= 0]
 
     def vector(self, at: int) -> Floats:
         """Return the unit vector float32 [1, dim] of the video at a position, as it was embedded."""
@@ -80,7 +92,7 @@ class Search:
 
     def records(self, positions: Sequence[int]) -> list[Json]:
         """Return id, group, subcategory, title, author (where known) and tags of the videos at some positions."""
-        spec = self._recipe.record
+        spec = self.recipe.record
         several = [name for name, field in spec.fields.items() if field.separator]
         columns = [*(["author"] if spec.author else []), *several]
         places = self._places(positions)
@@ -126,12 +138,13 @@ class Search:
             return pq.read_table(file).combine_chunks()
 
     @cached_property
-    def _recipe(self) -> Recipe:
+    def recipe(self) -> Recipe:
+        """Return the recipe of the atlas."""
         return Recipe.model_validate(self._store.manifest()["recipe"])
 
     @cached_property
     def _encoder(self) -> Any:
-        return same_encoder(self._store, self._recipe)
+        return same_encoder(self._store, self.recipe)
 
     @cached_property
     def _index(self) -> SearchIndex:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,7 +33,8 @@ class Suggestion:
     title: str
     group: str
     name: str
-    cosine: float
+    score: float
+    """The cosine; with fused ranks their score."""
     reasons: tuple[str, ...]
 
 
@@ -47,19 +49,35 @@ def suggest(search: Search, video: str, k: int, method: Method = "nearest") -> l
     at = search.position(video)
     own = search.records([at])[0]
     found = search.near(at, _CANDIDATES * k, _allowed(search, own, method))
-    records = search.records([row for row, _ in found])
-    authors = Counter({own.get("author"): 1 if own.get("author") else 0})
-    titles = {_folded(own["title"])}
+    return varied(search, [(row, cosine, ()) for row, cosine in found], k, own)
+
+
+Candidate = tuple[int, float, tuple[str, ...]]
+"""Position, score, and reasons known already."""
+
+
+def varied(search: Search, candidates: Sequence[Candidate], k: int, own: Json | None) -> list[Suggestion]:
+    """Return the first k candidates of which at most two are of a channel and no two have the same title.
+
+    Args:
+        search: of the atlas.
+        candidates: the best first.
+        k: at most so many.
+        own: what they are suggested beside, if it is a video of the atlas.
+    """
+    records = search.records([row for row, _, _ in candidates])
+    authors = Counter({own["author"]: 1} if own and own["author"] else {})
+    titles = {_folded(own["title"])} if own else set()
     chosen: list[Suggestion] = []
-    for (_, cosine), record in zip(found, records, strict=True):
-        author, title = record.get("author"), _folded(record["title"])
+    for (_, score, known), record in zip(candidates, records, strict=True):
+        author, title = record["author"], _folded(record["title"])
         if title in titles or (author and authors[author] >= _MOST_OF_AUTHOR):
             continue
         authors[author] += 1
         titles.add(title)
         name = search.name_of(record["group"], record["subcategory"])
-        reasons = _reasons(own, record, name)
-        chosen.append(Suggestion(record["id"], record["title"], record["group"], name, cosine, reasons))
+        reasons = (*known, *(_reasons(own, record, name) if own else ())) or ("described in similar words",)
+        chosen.append(Suggestion(record["id"], record["title"], record["group"], name, score, reasons))
         if len(chosen) == k:
             break
     return chosen
@@ -83,7 +101,7 @@ def _reasons(own: Json, other: Json, name: str) -> tuple[str, ...]:
         reasons.append(f"same subcategory: {name}")
     if own.get("author") and own.get("author") == other.get("author"):
         reasons.append("same channel")
-    return tuple(reasons) or ("described in similar words",)
+    return tuple(reasons)
 
 
 def _folded(text: str) -> str:

@@ -19,11 +19,15 @@ from vidatlas.store import Store
 from vidatlas.types import Encoder, EncodeStats, Floats, Json
 
 
-def vectors_of(records: pa.Table, recipe: Recipe, encoder: Encoder, stats: EncodeStats) -> Floats:
-    """Return float32 [records, dim]: the recipe's weighted mean of each record's texts. Queries use the same rule."""
+def vectors_of(records: pa.Table, recipe: Recipe, encoder: Encoder, stats: EncodeStats, query: bool = False) -> Floats:
+    """Return float32 [records, dim]: the recipe's weighted mean of each record's texts.
+
+    Queries use the same rule, but for the prefix, where the encoder has another for them.
+    """
     fields = mixed_fields(records, recipe.record)
     texts, weights = distinct_texts(fields)
-    vectors = encoder.encode(texts, stats)
+    prefix = getattr(recipe.encoder, "query_prefix" if query else "prefix", "")
+    vectors = encoder.encode([prefix + text for text in texts] if prefix else texts, stats)
     stats.texts = sum(len(field.texts.flatten()) for field in fields)
     return mix(weights, vectors, recipe.mix)
 

@@ -1,0 +1,52 @@
+"""Pictures from files: decoded by Pillow within bounds, as small grey arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+MOST_BYTES = 32 * 2**20
+MOST_PIXELS = 40_000_000
+"""A file that says it is larger is not decoded: a few kilobytes can claim to be gigabytes."""
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+
+
+class UnreadablePictureError(ValueError):
+    """Say why a file is no usable picture."""
+
+
+def locate(folder: str, name: str) -> Path:
+    """Return where a picture lies.
+
+    Raises:
+        UnreadablePictureError: the name leads out of the folder.
+    """
+    root = Path(folder).resolve()
+    path = (root / name).resolve()
+    if not path.is_relative_to(root):
+        raise UnreadablePictureError(f"{name} leads out of the folder of images")
+    return path
+
+
+def grey_picture(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return a picture in grey, uint8 [height, width] for a size (width, height).
+
+    Raises:
+        UnreadablePictureError: the file is absent, damaged, too large, or no JPEG, PNG, WebP or GIF.
+    """
+    from PIL import Image
+
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UnreadablePictureError(f"{path.name} is larger than {MOST_BYTES >> 20} MiB")
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise UnreadablePictureError(f"{path.name} has more than {MOST_PIXELS:,} pixels")
+            image.draft("L", size)
+            grey = image.convert("L").resize(size, Image.Resampling.BILINEAR)
+    # Pillow says so of damaged files, each in its own way.
+    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise UnreadablePictureError(f"{path.name} cannot be read: {error}") from error
+    return np.asarray(grey, np.uint8)

@@ -1,0 +1,72 @@
+"""Recommend: videos for a title, a picture, or both, as somebody who is not in the atlas yet would ask."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+from vidatlas.pictures import UnreadablePictureError, grey_picture
+from vidatlas.pipeline.imaging import PictureSearch
+from vidatlas.pipeline.searching import Search
+from vidatlas.pipeline.suggesting import Candidate, Suggestion, varied
+from vidatlas.store import Store
+from vidatlas.types import UsageError
+
+Modality = Literal["text", "image", "hybrid"]
+_CANDIDATES = 100
+_DAMPING = 60
+"""As in Cormack et al.: how little the very first ranks count above the next."""
+Ranked = dict[int, float]
+"""Score by position, the best first."""
+
+
+def recommend(
+    store: Store, search: Search, image: str | PathLike[str] | None, title: str | None, k: int, method: Modality
+) -> list[Suggestion]:
+    """Return k videos whose title, picture or both are like those given, with reasons; at most two of a channel.
+
+    Hybrid adds 1 / (60 + rank) over both lists (reciprocal rank fusion, Cormack et al., 2009): cosines of titles and of
+    pictures have different ranges, so that a weighted sum of them would follow whichever spreads farther.
+
+    Raises:
+        UsageError: what the method needs is not given or not there, or the image cannot be read.
+    """
+    lists: dict[str, Ranked] = {}
+    if method in ("text", "hybrid"):
+        if not title:
+            raise UsageError(f"method {method} needs a title.")
+        lists["similar title"] = dict(search.near_vector(search.text_vector(title), _CANDIDATES))
+    if method in ("image", "hybrid"):
+        if image is None:
+            raise UsageError(f"method {method} needs an image.")
+        lists["similar picture"] = _pictures(store, search, Path(image))
+    if not lists:
+        raise UsageError(f"no method {method!r}: choose text, image or hybrid.")
+    return varied(search, fused(lists), k, None)
+
+
+def _pictures(store: Store, search: Search, image: Path) -> Ranked:
+    spec = search.recipe.publish.pictures
+    found = PictureSearch(store, search.recipe)
+    assert spec
+    try:
+        return dict(found.near(grey_picture(image, (spec.width, spec.height)), _CANDIDATES))
+    except UnreadablePictureError as error:
+        raise UsageError(f"{error}. Choose another image.") from error
+
+
+def fused(lists: dict[str, Ranked]) -> list[Candidate]:
+    """Return candidates of one list with their scores, of several by reciprocal rank, with the lists as reasons."""
+    if len(lists) == 1:
+        ((why, ranked),) = lists.items()
+        return [(row, score, (why,)) for row, score in ranked.items()]
+    scores: dict[int, float] = defaultdict(float)
+    reasons: dict[int, tuple[str, ...]] = defaultdict(tuple)
+    for why, ranked in lists.items():
+        for rank, row in enumerate(ranked, 1):
+            scores[row] += 1 / (_DAMPING + rank)
+            reasons[row] += (why,)
+    best = sorted(scores, key=lambda row: (-scores[row], row))
+    return [(row, scores[row], reasons[row]) for row in best]
