@@ -3,10 +3,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ATLAS ?= demo-atlas
 
-.PHONY: help demo test lint types unit chaos bench format clean
+.PHONY: help demo test lint types unit chaos cluster-test bench format clean
 
 help: ## Show what there is
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/'
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -31,6 +31,9 @@ unit: $(VENV)/installed
 
 chaos: $(VENV)/installed ## Kill, damage and starve the job, again and again (about 10 minutes)
 	$(BIN)/pytest -m chaos tests/chaos
+
+cluster-test: $(VENV)/installed ## Jobs, dying and joining nodes, the autoscaler, on real Ray clusters here (about 10 minutes; as root)
+	$(BIN)/pytest -m cluster -s tests/cluster
 
 bench: $(VENV)/installed ## Measure; needs DATA=folder with real videos (see benchmarks/README.md)
 	$(BIN)/python -m benchmarks.parity --data $(DATA)

@@ -101,10 +101,10 @@ class RayCluster:
         self.nodes.append(Node(arguments, {**self.environment, **environment}, log, wrapper))
         return self.nodes[-1]
 
-    def add(self, cpus: int, gpus: int = 0, **environment: str) -> Node:
-        """Start another node."""
+    def add(self, cpus: int, gpus: int = 0, wrapper: tuple[str, ...] = (), **environment: str) -> Node:
+        """Start another node, inside of what a command (default: none) makes around it."""
         resources = [f"--num-cpus={cpus}", f"--num-gpus={gpus}", "--object-store-memory=100000000"]
-        return self._start([f"--address={self.gcs}", *resources], (), **environment)
+        return self._start([f"--address={self.gcs}", *resources], wrapper, **environment)
 
     def get(self, path: str, token: bool = True) -> tuple[int, str]:
         """Return status and body that the dashboard answers; 0 while it does not."""
