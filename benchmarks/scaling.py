@@ -1,9 +1,9 @@
 """How the embedding job scales with processors, and what Ray costs beside a plain loop.
 
-Run python -m benchmarks.scaling. The bundled sample, repeated under other ids, is embedded with the hashing encoder, which needs
-no model: little work a shard, so that what Ray costs shows. Each way runs in a process of its own, pinned to its CPUs with
-everything it starts, and the ways take turns. "Whole" counts the start of Ray and of its actors; "flowing" is the time from the
-first receipt to the last, per shard between them.
+Run python -m benchmarks.scaling. The bundled sample, repeated under other ids, is embedded with the hashing encoder,
+which needs no model: little work a shard, so that what Ray costs shows. Each way runs in a process of its own, pinned
+to its CPUs with everything it starts, and the ways take turns. "Whole" counts the start of Ray and of its actors;
+"flowing" is the time from the first receipt to the last, per shard between them.
 """
 
 from __future__ import annotations
