@@ -40,14 +40,16 @@ def test_a_killed_node_costs_its_shards_in_flight_and_a_new_one_helps(
     cluster: Any, sample: Any, s3: str, bucket: Any, tmp_path: Path
 ) -> None:
     nodes = {name: cluster.add(1, AWS_ACCESS_KEY_ID=name) for name in ("steady", "doomed")}
-    cluster.wait(lambda: cluster.alive() == 3)
     bucket.delay = 0.4
     run = vidatlas_on(cluster, "run", *sample.arguments(s3, "--actors", "1..3"))
     cluster.wait(lambda: len(bucket.puts("receipts", "doomed")) >= 2 or run.poll() is not None)
     assert run.poll() is None, run.communicate()[0]
     nodes["doomed"].kill()
-    lost = len(bucket.puts("attempts", "doomed")) - len(bucket.puts("receipts", "doomed"))
+    lost, bucket.delay = len(bucket.puts("attempts", "doomed")) - len(bucket.puts("receipts", "doomed")), 2.0
+    cluster.wait(lambda: cluster.alive() == 2)
     cluster.add(1, AWS_ACCESS_KEY_ID="joined")
+    cluster.wait(lambda: bucket.puts("receipts", "joined") or run.poll() is not None)
+    bucket.delay = 0.0
     said = run.communicate(timeout=PATIENCE)[0]
     assert run.returncode == 0, said
     writers = Counter(key for path, key in bucket.written if "/embeddings/" in path)
@@ -64,9 +66,7 @@ def test_a_killed_node_costs_its_shards_in_flight_and_a_new_one_helps(
 
 def test_encoders_go_where_the_gpus_are(cluster: Any, sample: Any, s3: str, bucket: Any) -> None:
     """A declared GPU: what is tested is the placing, at two actors a GPU."""
-    before = cluster.alive()
     cluster.add(2, gpus=1, AWS_ACCESS_KEY_ID="with-gpu")
-    cluster.wait(lambda: cluster.alive() == before + 1)
     run = vidatlas_on(cluster, "embed", *sample.arguments(s3, "--gpus", "0.5", "--actors", "2"))
     said = run.communicate(timeout=PATIENCE)[0]
     assert run.returncode == 0, said
@@ -89,8 +89,8 @@ def test_a_head_that_dies_ends_the_run_in_one_line_and_the_same_command_goes_on(
     print(f"exit {run.returncode} when the head died: {said.splitlines()[-1]}")
     finished = set(Store(s3).receipts())
     assert len(finished) < len(sample.shards)
-    begun = len(bucket.puts("attempts"))
-    second = make_cluster(cpus=1)
+    second, begun = make_cluster(cpus=1), len(bucket.puts("attempts"))
+    bucket.delay = 0.0
     run = vidatlas_on(second, "run", *sample.arguments(s3))
     said = run.communicate(timeout=PATIENCE)[0]
     assert run.returncode == 0, said
@@ -105,7 +105,6 @@ def test_a_local_path_that_another_node_does_not_see_is_named_in_one_line(
     apart = make_cluster()
     hidden = 'mount -t tmpfs none "$0" && exec "$@"'
     apart.add(1, wrapper=("unshare", "--mount", "sh", "-c", hidden, str(tmp_path)))
-    apart.wait(lambda: apart.alive() == 2)
     run = vidatlas_on(apart, "run", *sample.arguments(str(tmp_path / "atlas")))
     said = run.communicate(timeout=PATIENCE)[0]
     apart.stop()
