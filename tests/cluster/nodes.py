@@ -72,6 +72,8 @@ class RayCluster:
         self.temp, self.logs, self.nodes = Path(tempfile.mkdtemp(prefix="vr-", dir="/tmp")), logs, list[Node]()
         logs.mkdir(parents=True, exist_ok=True)
         gcs, self.dashboard, client = free_ports(3)
+        if config is not None:
+            gcs = 6379  # the provider of fake machines knows no other
         self.gcs, self.address, self.token = f"127.0.0.1:{gcs}", f"http://127.0.0.1:{self.dashboard}", uuid.uuid4().hex
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "PYTHON"))}
         self.environment = {

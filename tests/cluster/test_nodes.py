@@ -45,21 +45,21 @@ def test_a_killed_node_costs_its_shards_in_flight_and_a_new_one_helps(
     cluster.wait(lambda: len(bucket.puts("receipts", "doomed")) >= 2 or run.poll() is not None)
     assert run.poll() is None, run.communicate()[0]
     nodes["doomed"].kill()
-    lost, bucket.delay = len(bucket.puts("attempts", "doomed")) - len(bucket.puts("receipts", "doomed")), 2.0
+    bucket.delay = 2.0
     cluster.wait(lambda: cluster.alive() == 2)
     cluster.add(1, AWS_ACCESS_KEY_ID="joined")
     cluster.wait(lambda: bucket.puts("receipts", "joined") or run.poll() is not None)
     bucket.delay = 0.0
     said = run.communicate(timeout=PATIENCE)[0]
     assert run.returncode == 0, said
-    writers = Counter(key for path, key in bucket.written if "/embeddings/" in path)
+    writers, beginners = (
+        Counter(key for path, key in bucket.written if f"/{folder}/" in path) for folder in ("embeddings", "attempts")
+    )
     assert writers["steady"] > 0
     assert writers["joined"] > 0
     assert writers["head"] == 0
-    begun, shards = len(bucket.puts("attempts")), len(sample.shards)
-    print(
-        f"{shards} shards, {begun - shards} redone ({lost} in flight when the node died); embedded by {dict(writers)}"
-    )
+    begun, shards = beginners.total(), len(sample.shards)
+    print(f"{shards} shards, {begun - shards} redone; begun by {dict(beginners)}, embedded by {dict(writers)}")
     assert begun - shards <= 2 * 2, "an actor has two shards in hand"
     assert sample.hashes_of(s3, tmp_path) == sample.hashes
 
@@ -74,7 +74,7 @@ def test_encoders_go_where_the_gpus_are(cluster: Any, sample: Any, s3: str, buck
     assert set(Store(s3).receipts()) == sample.shards
 
 
-def test_a_head_that_dies_ends_the_run_in_one_line_and_the_same_command_goes_on(
+def test_a_head_that_dies_ends_the_run_and_the_same_command_goes_on(
     make_cluster: Callable[..., Any], sample: Any, s3: str, bucket: Any, tmp_path: Path
 ) -> None:
     first, bucket.delay = make_cluster(cpus=1), 0.4
@@ -86,7 +86,7 @@ def test_a_head_that_dies_ends_the_run_in_one_line_and_the_same_command_goes_on(
         said = run.communicate(timeout=PATIENCE)[0]
     finally:
         run.send_signal(signal.SIGKILL)
-    print(f"exit {run.returncode} when the head died: {said.splitlines()[-1]}")
+    assert run.returncode, said
     finished = set(Store(s3).receipts())
     assert len(finished) < len(sample.shards)
     second, begun = make_cluster(cpus=1), len(bucket.puts("attempts"))
@@ -109,6 +109,7 @@ def test_a_local_path_that_another_node_does_not_see_is_named_in_one_line(
     said = run.communicate(timeout=PATIENCE)[0]
     apart.stop()
     assert run.returncode == 2, said
-    assert f"vidatlas: {tmp_path}/atlas/atlas.json is not there on " in said.splitlines()[-1]
-    assert "object store" in said.splitlines()[-1]
+    (line,) = (line for line in said.splitlines() if line.startswith("vidatlas: "))
+    assert line.startswith(f"vidatlas: {tmp_path}/atlas/atlas.json is not there on ")
+    assert "object store" in line
     assert "Traceback" not in said
