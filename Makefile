@@ -3,10 +3,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ATLAS ?= demo-atlas
 
-.PHONY: help demo test lint types unit browser viewer chaos bench format clean
+.PHONY: help demo test lint types unit browser viewer chaos cluster-test bench format clean
 
 help: ## Show what there is
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/'
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -40,6 +40,9 @@ viewer: ## Bundle the map's libraries anew, the same bytes every time; needs npm
 chaos: $(VENV)/installed ## Kill, damage and starve the job, again and again (about 10 minutes)
 	$(BIN)/pytest -m chaos tests/chaos
 
+cluster-test: $(VENV)/installed ## Jobs, dying and joining nodes, the autoscaler, on real Ray clusters here (about 10 minutes; as root)
+	$(BIN)/pytest -m cluster -s tests/cluster
+
 bench: $(VENV)/installed ## Measure; needs DATA=folder with real videos (see benchmarks/README.md)
 	$(BIN)/python -m benchmarks.parity --data $(DATA)
 	$(BIN)/python -m benchmarks.encode --data $(DATA)
@@ -48,6 +51,7 @@ bench: $(VENV)/installed ## Measure; needs DATA=folder with real videos (see ben
 	$(BIN)/python -m benchmarks.savings --data $(DATA)
 	$(BIN)/python -m benchmarks.real_file --data $(DATA)
 	$(BIN)/python -m benchmarks.reduce
+	$(BIN)/python -m benchmarks.scaling
 
 format: $(VENV)/installed ## Let ruff format and mend
 	$(BIN)/ruff format .

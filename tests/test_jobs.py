@@ -59,3 +59,21 @@ def test_exit_codes_pass_through(name: str, code: int, tmp_path: Path) -> None:
 def test_every_job_says_how_it_is_submitted(name: str) -> None:
     assert f"ray job submit --working-dir . -- python jobs/{name}.py" in (JOBS / f"{name}.py").read_text()
     assert f" {name} " in job(name, "--help").stdout
+
+
+def test_a_job_ships_its_code_and_no_rubbish(tmp_path: Path) -> None:
+    """What Ray would pack of this checkout, seen in its archive."""
+    import logging
+    import zipfile
+
+    from ray._private.runtime_env.packaging import create_package
+
+    root, package = JOBS.parent, tmp_path / "package.zip"
+    quiet = logging.getLogger("quiet")
+    quiet.setLevel(logging.ERROR)
+    create_package(str(root), package, include_gitignore=True, excludes=[], logger=quiet)
+    names = {Path(name) for name in zipfile.ZipFile(package).namelist() if not name.endswith("/")}
+    assert {Path("src/vidatlas/cli.py"), Path("src/vidatlas/sample/videos.jsonl.gz"), Path("jobs/embed.py")} <= names
+    assert {name.parts[0] for name in names} & {".git", ".venv", "tests", "docs", "benchmarks", "notebooks"} == set()
+    assert not [name for name in names if "__pycache__" in name.parts]
+    assert package.stat().st_size < 2_000_000

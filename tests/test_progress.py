@@ -131,6 +131,14 @@ def test_without_a_terminal_there_are_plain_lines_now_and_then(watch: Watch) -> 
     assert "\x1b" not in watch.out.getvalue()
 
 
+def test_a_plain_line_names_the_last_shard(watch: Watch) -> None:
+    with watch.reporter:
+        event = embedded(3)
+        watch.at(0, Event("embed", 3, 10, {**event.facts, "last_shard": "videos-1a2b-00007"}))
+    assert [line.endswith(" · last videos-1a2b-00007") for line in watch.lines] == [True]
+    assert watch.file["last_shard"] == "videos-1a2b-00007"
+
+
 def test_a_new_stage_starts_its_own_rates(watch: Watch) -> None:
     with watch.reporter:
         watch.at(0, Event("plan", 0, 10, {"rows": 0}))

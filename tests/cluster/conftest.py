@@ -96,6 +96,14 @@ def bucket(s3_server: str) -> Iterator[Any]:
     started.stop()
 
 
+@pytest.fixture(autouse=True)
+def quick_and_empty(bucket: Any) -> Iterator[None]:
+    """Let each test count what is written in its own time, and give the bucket its speed back."""
+    bucket.written.clear()
+    yield
+    bucket.delay = 0.0
+
+
 @pytest.fixture(scope="session")
 def make_cluster(tmp_path_factory: pytest.TempPathFactory, bucket: Any) -> Iterator[Callable[..., Any]]:
     """Return a function that starts a head whose nodes find S3 behind the proxy."""

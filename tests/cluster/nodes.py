@@ -17,6 +17,7 @@ from pathlib import Path
 
 RAY = str(Path(sys.executable).with_name("ray"))
 PATIENCE = 240.0
+ATTEMPTS = 4
 
 
 def free_ports(count: int) -> list[int]:
@@ -71,6 +72,8 @@ class RayCluster:
         self.temp, self.logs, self.nodes = Path(tempfile.mkdtemp(prefix="vr-", dir="/tmp")), logs, list[Node]()
         logs.mkdir(parents=True, exist_ok=True)
         gcs, self.dashboard, client = free_ports(3)
+        if config is not None:
+            gcs = 6379  # the provider of fake machines knows no other
         self.gcs, self.address, self.token = f"127.0.0.1:{gcs}", f"http://127.0.0.1:{self.dashboard}", uuid.uuid4().hex
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "PYTHON"))}
         self.environment = {
@@ -93,18 +96,28 @@ class RayCluster:
             arguments.append(f"--autoscaling-config={file}")
             wrapper = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
             self.environment |= {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
-        self.head = self._start(arguments, wrapper)
-        self.wait(lambda: self.get("/api/version")[0] == 200)
+        self.head = self._start(lambda: self.get("/api/version")[0] == 200, arguments, wrapper)
 
-    def _start(self, arguments: list[str], wrapper: tuple[str, ...] = (), **environment: str) -> Node:
-        log = self.logs / f"node-{len(self.nodes)}.log"
-        self.nodes.append(Node(arguments, {**self.environment, **environment}, log, wrapper))
-        return self.nodes[-1]
+    def _start(
+        self, up: Callable[[], bool], arguments: list[str], wrapper: tuple[str, ...] = (), **environment: str
+    ) -> Node:
+        """Start a node and wait until it is up; Ray gives a node only 30 seconds, too few where the machine is busy."""
+        for attempt in range(ATTEMPTS):
+            log = self.logs / f"node-{len(self.nodes)}.log"
+            node = Node(arguments, {**self.environment, **environment}, log, wrapper)
+            self.nodes.append(node)
+            self.wait(lambda node=node: up() or node.process.poll() is not None)
+            if up():
+                return node
+            node.kill()
+            print(f"start {attempt + 1} of a node failed")
+        raise AssertionError(log.read_text(errors="replace")[-3000:])
 
-    def add(self, cpus: int, gpus: int = 0, **environment: str) -> Node:
-        """Start another node."""
+    def add(self, cpus: int, gpus: int = 0, wrapper: tuple[str, ...] = (), **environment: str) -> Node:
+        """Start another node, inside of what a command (default: none) makes around it; return when it is up."""
+        before = self.alive()
         resources = [f"--num-cpus={cpus}", f"--num-gpus={gpus}", "--object-store-memory=100000000"]
-        return self._start([f"--address={self.gcs}", *resources], (), **environment)
+        return self._start(lambda: self.alive() > before, [f"--address={self.gcs}", *resources], wrapper, **environment)
 
     def get(self, path: str, token: bool = True) -> tuple[int, str]:
         """Return status and body that the dashboard answers; 0 while it does not."""

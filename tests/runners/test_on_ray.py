@@ -16,10 +16,11 @@ from ray import cloudpickle
 from vidatlas.pipeline.records import read_shard
 from vidatlas.pipeline.shards import load_shards
 from vidatlas.pipeline.worker import MAX_ATTEMPTS, EmbedWorker
+from vidatlas.runners import on_ray
 from vidatlas.runners.on_ray import Cluster, RayRunner
 from vidatlas.runners.serial import SerialRunner
 from vidatlas.store import Store
-from vidatlas.types import ConflictError, InputError, Json, Shard, UnavailableError, VidatlasError
+from vidatlas.types import ConflictError, InputError, Json, Shard, UnavailableError, UsageError, VidatlasError
 
 # What is defined here travels to workers as a whole: they cannot import a test.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -74,6 +75,53 @@ def test_an_actor_works_on_two_shards_at_once() -> None:
         receipts = list(alone.embed(read, Meeting, shards))
     assert sorted(found["shard"] for found in receipts) == [item.name for item in shards]
     assert len({found["thread"] for found in receipts}) > 1
+
+
+def test_more_actors_than_fit_never_keep_readers_out() -> None:
+    """Actors hold their CPUs for as long as they live; those that find no place wait for another node."""
+    shards = [shard(number) for number in range(9)]
+    with RayRunner(Cluster(actors=(1, 9))) as crowded:
+        found = [key(done) for done in crowded.embed(read, lambda: receipt, shards)]
+    assert sorted(found) == [item.name for item in shards]
+
+
+@pytest.mark.parametrize(
+    ("actors", "shards", "bounds"),
+    [((1, 8), 100, (1, 8)), ((8, 8), 100, (8, 8)), ((4, 8), 2, (2, 2)), (None, 100, (1, 3)), (None, 2, (1, 2))],
+)
+def test_a_range_of_actors_is_asked_for_whole_however_small_the_cluster_is_now(
+    actors: tuple[int, int] | None, shards: int, bounds: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 3.0})
+    assert RayRunner(Cluster(actors=actors))._bounds(shards) == bounds
+
+
+def test_an_address_of_ray_s_client_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(UsageError, match="ray job submit"):
+        next(RayRunner(Cluster("ray://10.0.0.5:10001")).map(str, [1]))
+
+
+@pytest.mark.parametrize(("present", "to_come", "gpus"), [(0, 0, 0.0), (2, 0, 1.0), (0, 8, 1.0)])
+def test_a_gpu_is_asked_for_where_there_is_one_or_one_can_come(
+    present: int, to_come: int, gpus: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0, "GPU": present})
+    monkeypatch.setattr(on_ray.state, "get_max_resources_from_cluster_config", lambda: {"GPU": to_come})
+    assert RayRunner(Cluster())._gpus() == gpus
+    assert RayRunner(Cluster(gpus=0.5))._gpus() == 0.5
+
+
+def test_a_node_that_does_not_see_a_local_file_says_which_and_what_to_do(tmp_path: Path) -> None:
+    """The driver sees it, and deletes it before a worker looks: to the worker it was never there."""
+    there = tmp_path / "atlas.json"
+    there.touch()
+    runner = RayRunner(Cluster(), (there, tmp_path / "not-yet"))
+    look = runner._seeing(str)
+    assert look(7) == "7"
+    there.unlink()
+    with pytest.raises(UsageError, match=rf"^{there} is not there on [^\n]*object store[^\n]*$"):
+        look(7)
 
 
 def test_a_job_survives_the_death_of_an_actor(runner: RayRunner, tmp_path: Path) -> None:

@@ -78,6 +78,8 @@ class RayRunner:
         if ray.is_initialized():
             return
         address = self._cluster.address or os.environ.get("RAY_ADDRESS") or "local"
+        if address.startswith("ray://"):
+            raise UsageError(f"{address} is for Ray's client, which cannot carry a run. Use: ray job submit.")
         _listen_beyond_loopback(address != "local")
         options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         if address == "local":

@@ -1,0 +1,129 @@
+"""The cluster files hold to Ray's own schema and to ours: nothing secret, nothing listening without a token."""
+
+import copy
+import re
+import socket
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+FILES = {"aws": ROOT / "cluster.yaml", "gcp": ROOT / "deploy" / "gcp.yaml"}
+SPOT = {
+    "aws": lambda node: node.get("InstanceMarketOptions") == {"MarketType": "spot"},
+    "gcp": lambda node: {"provisioningModel": "SPOT"} in node.get("scheduling", []),
+}
+IMAGE = re.compile(rf"/\w+:{re.escape(version('ray'))}-py311(-gpu)?$")
+SECRET = re.compile(r"AKIA[0-9A-Z]{12,}|aws_secret|PRIVATE KEY|password|[0-9a-f]{32,}", re.IGNORECASE)
+Config = dict[str, Any]
+
+
+@pytest.fixture(params=sorted(FILES))
+def cloud(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def config(cloud: str) -> Config:
+    return dict(yaml.safe_load(FILES[cloud].read_text()))
+
+
+def validated(config: Config) -> Config:
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    prepared: Config = prepare_config(copy.deepcopy(config))
+    validate_config(prepared)
+    return prepared
+
+
+def test_ray_accepts_the_cluster_without_a_network(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> NoReturn:
+        raise AssertionError("a network was asked for")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    prepared = validated(config)
+    assert sum(kind.get("min_workers", 0) for kind in prepared["available_node_types"].values()) == 0
+
+
+@pytest.mark.parametrize("wrong", ["unknown key", "no resources", "no such head"])
+def test_ray_s_schema_finds_mistakes(wrong: str, config: Config) -> None:
+    """Or else that it accepts ours would say nothing."""
+    if wrong == "unknown key":
+        config["idle_timeout"] = 3
+    elif wrong == "no resources":
+        del config["available_node_types"]["gpu"]["resources"]
+    else:
+        config["head_node_type"] = "boss"
+    with pytest.raises(Exception, match=r"idle_timeout|resources|boss|head_node_type"):
+        validated(config)
+
+
+def test_images_hold_the_ray_and_python_that_were_tested(config: Config) -> None:
+    assert f"ray=={version('ray')}" in (ROOT / "constraints.txt").read_text()
+    docker = config["docker"]
+    assert not docker.get("image")
+    assert IMAGE.search(docker["head_image"])
+    assert IMAGE.search(docker["worker_image"])
+    assert any("constraints.txt" in command for command in config["setup_commands"])
+
+
+def test_the_head_leads_and_stays_and_workers_are_spot(cloud: str, config: Config) -> None:
+    kinds = config["available_node_types"]
+    head = kinds.pop(config["head_node_type"])
+    assert head["resources"] == {"CPU": 0, "GPU": 0}
+    assert not SPOT[cloud](head["node_config"])
+    assert kinds
+    for worker in kinds.values():
+        assert SPOT[cloud](worker["node_config"])
+        assert worker["min_workers"] == 0 < worker["max_workers"] <= config["max_workers"]
+    assert config["idle_timeout_minutes"] <= 15
+    assert config["provider"]["cache_stopped_nodes"] is False
+
+
+def test_nothing_is_reached_without_a_token(config: Config) -> None:
+    assert config["provider"]["use_internal_ips"] is True
+    for kind in ("head_start_ray_commands", "worker_start_ray_commands"):
+        (start,) = (command for command in config[kind] if "ray start" in command)
+        assert "RAY_AUTH_MODE=token" in start
+        assert "RAY_AUTH_TOKEN_PATH=/home/ray/ray-token" in start
+    (head,) = (command for command in config["head_start_ray_commands"] if "ray start" in command)
+    assert "--dashboard-host=127.0.0.1" in head
+    assert "/home/ray/ray-token" in config["file_mounts"]
+
+
+@pytest.mark.parametrize("file", [*FILES.values(), ROOT / "deploy" / "rayjob.yaml"], ids=lambda file: file.name)
+def test_no_file_holds_a_secret(file: Path) -> None:
+    assert not SECRET.search(file.read_text())
+
+
+def test_the_kubernetes_job_asks_for_a_token_and_goes_on_after_a_failure() -> None:
+    job = yaml.safe_load((ROOT / "deploy" / "rayjob.yaml").read_text())
+    assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
+    spec, cluster = job["spec"], job["spec"]["rayClusterSpec"]
+    assert spec["backoffLimit"] > 0
+    assert spec["shutdownAfterJobFinishes"] is True
+    assert cluster["rayVersion"] == version("ray")
+    assert cluster["authOptions"] == {"mode": "token"}
+    assert cluster["enableInTreeAutoscaling"] is True
+    assert cluster["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
+    groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+    for group in groups:
+        for container in group["template"]["spec"]["containers"]:
+            assert IMAGE.search(container["image"])
+    for worker in cluster["workerGroupSpecs"]:
+        assert worker["minReplicas"] == 0 < worker["maxReplicas"]
+        assert "nodeSelector" in worker["template"]["spec"]
+
+
+def test_the_kubernetes_job_gives_a_command_that_parses() -> None:
+    import typer
+
+    from vidatlas.cli import app
+
+    job = yaml.safe_load((ROOT / "deploy" / "rayjob.yaml").read_text())
+    program, name, *arguments = job["spec"]["entrypoint"].split()
+    assert program == "vidatlas"
+    typer.main.get_command(app).commands[name].make_context(name, arguments)  # type: ignore[attr-defined]
