@@ -18,7 +18,7 @@ FLOORS = (
     {"types"},
     {"cells", "folder", "stderr", "threads"},
     {"fields", "sources", "store"},
-    {"lock", "parts", "encode", "reducers", "naming", "quality", "views", "sample"},
+    {"lock", "parts", "encode", "reducers", "naming", "probe", "quality", "views", "sample"},
     {"recipe", "recipes"},
     {"pipeline"},
     {"runners"},
