@@ -19,7 +19,7 @@ FLOORS = (
     {"cells", "pictures", "storage", "stderr", "threads"},
     {"folder"},
     {"fields", "sources", "store"},
-    {"lock", "parts", "encode", "reducers", "naming", "quality", "views", "sample"},
+    {"lock", "parts", "encode", "reducers", "naming", "probe", "quality", "views", "sample"},
     {"recipe", "recipes"},
     {"pipeline"},
     {"runners"},

@@ -22,6 +22,7 @@ from vidatlas.encode.sentence import SentenceSpec
 from vidatlas.encode.tfidf import TfidfSpec
 from vidatlas.fields import RecordSpec
 from vidatlas.naming import NamingSpec
+from vidatlas.probe import ProbeSpec
 from vidatlas.quality import QualitySpec
 from vidatlas.reducers.autoencoder import AutoencoderSpec
 from vidatlas.reducers.dec import DecSpec
@@ -85,6 +86,8 @@ class ReduceSpec(_Strict):
     clusters: ClusterSpec = ClusterSpec()
     naming: NamingSpec = NamingSpec()
     quality: QualitySpec = QualitySpec()
+    probe: ProbeSpec | None = None
+    """Measure how well a linear head tells labels from vectors; left out by default."""
 
     @model_validator(mode="after")
     def _fits(self) -> ReduceSpec:
@@ -127,6 +130,12 @@ class Recipe(_Strict):
     mix: MixSpec = MixSpec()
     reduce: ReduceSpec = ReduceSpec()
     publish: PublishSpec = PublishSpec()
+
+    @model_validator(mode="after")
+    def _probes_labels(self) -> Recipe:
+        if self.reduce.probe and not self.record.labels:
+            raise ValueError("reduce.probe tells labels from vectors: set record.labels")
+        return self
 
     def settings(self, stage: Stage) -> Json:
         """Return the part of the recipe that a stage's output depends on, as JSON."""

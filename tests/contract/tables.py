@@ -55,3 +55,29 @@ def hashtags(folder: Path) -> list[str]:
         tags = [] if user == "mute" else [f"{random.choice(words)}{random.choice(['', 's', '2020'])}", "FYP"]
         rows.append([str(number), user, repr(tags) if number % 2 else json.dumps(tags)])
     return [write(folder / "users.csv", header, rows), write(folder / "empty.csv", header, [])]
+
+
+def movielens(folder: Path) -> tuple[str, str]:
+    """Write 60 films, every third a comedy, as u.item has them, and the ratings of 40 users as u.data has them."""
+    random = Random(4)
+    films, ratings = [], []
+    for number in range(1, 61):
+        flags = ["1" if kind == number % 3 * 5 + 1 else "0" for kind in range(19)]
+        films.append("|".join([str(number), f"Café {number} (1995)", "01-Jan-1995", "", "http://films/", *flags]))
+    for user in range(1, 41):
+        for number in random.sample(range(1, 61), 30):
+            ratings.append(f"{user}\t{number}\t{5 if number % 3 == user % 3 else random.randint(1, 3)}\t88125")
+    (folder / "u.item").write_bytes("\n".join(films).encode("latin-1") + b"\n")
+    (folder / "u.data").write_text("\n".join(ratings) + "\n", encoding="utf-8")
+    return str(folder / "u.item"), str(folder / "u.data")
+
+
+def reviews(folder: Path) -> str:
+    """Write ten reviews each of twelve films, in words of their genre, and five of a film that nobody rated."""
+    random, rows = Random(6), []
+    for number in range(125):
+        film = number // 10 + 1
+        words = sorted(GENRES.values())[film % 3].split()
+        text = " ".join(random.choices(words, k=15)) + '.<br />\n"Good", she said.'
+        rows.append([f"r{number}", "" if film > 12 else str(film), f"Café {film}", text])
+    return write(folder / "reviews.csv", ["review_id", "ml100k_item_id", "title", "text"], rows)

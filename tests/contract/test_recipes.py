@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,27 +36,57 @@ TINY_NETWORK = {
 }
 
 
+TINY_FACTORS = {"encoder.dim": 6, "encoder.epochs": 3, "encoder.learning_rate": 0.05, "reduce.clusterer.top": 2}
+Prepared = tuple[list[str], dict[str, Any]]
+"""The inputs of a recipe, and settings that name other files or make it small."""
+
+
 @dataclass(frozen=True)
 class Case:
-    """Name the data a recipe is tried on, what is made smaller, and the rows that become of it."""
+    """Say what a recipe is tried on, and what becomes of the rows."""
 
-    inputs: Callable[[Any, Any, Path], list[str]]
+    prepare: Callable[[Any, Any, Path], Prepared]
     read: int
     kept: int
-    changes: dict[str, Any] = field(default_factory=dict)
 
 
-def videos(tables: Any, make_lines: Any, folder: Path) -> list[str]:
+def videos(tables: Any, make_lines: Any, folder: Path) -> Prepared:
     (folder / "videos.jsonl").write_bytes(make_lines(120))
-    return [str(folder / "videos.jsonl")]
+    return [str(folder / "videos.jsonl")], SMALL | {"reduce.lexical": None}
+
+
+def topics(tables: Any, make_lines: Any, folder: Path) -> Prepared:
+    return videos(tables, make_lines, folder)[0], SMALL | {"reduce.lexical.components": 4}
+
+
+def titles(tables: Any, make_lines: Any, folder: Path) -> Prepared:
+    return [tables.films(folder)], SMALL | TINY_NETWORK
+
+
+def hashtags(tables: Any, make_lines: Any, folder: Path) -> Prepared:
+    return tables.hashtags(folder), SMALL
+
+
+def rated(tables: Any, make_lines: Any, folder: Path) -> Prepared:
+    items, ratings = tables.movielens(folder)
+    small = {key: value for key, value in SMALL.items() if key != "encoder"}
+    return [items], small | TINY_FACTORS | {"encoder.ratings.file": ratings}
+
+
+def reviewed(tables: Any, make_lines: Any, folder: Path) -> Prepared:
+    inputs, changes = rated(tables, make_lines, folder)
+    vidatlas.run(vidatlas.load_recipe("movielens-factors", changes), inputs, folder / "films", Options(runner="serial"))
+    return [tables.reviews(folder)], SMALL | {"reduce.probe.classes": str(folder / "films")}
 
 
 CASES = {
     "demo": Case(videos, 120, 120),
-    "topics": Case(videos, 120, 120, {"reduce.lexical.components": 4}),
+    "topics": Case(topics, 120, 120),
     "youniverse": Case(videos, 120, 120),
-    "netflix": Case(lambda tables, _, folder: [tables.films(folder)], 91, 72, TINY_NETWORK),
-    "tiktok-hashtags": Case(lambda tables, _, folder: tables.hashtags(folder), 200, 0),
+    "netflix": Case(titles, 91, 72),
+    "tiktok-hashtags": Case(hashtags, 200, 50),
+    "movielens-factors": Case(rated, 60, 60),
+    "movielens-reviews": Case(reviewed, 125, 120),
 }
 
 
@@ -64,9 +94,9 @@ CASES = {
 def made(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tables: Any, make_lines: Any
 ) -> tuple[str, Atlas, list[str], Any]:
-    case, folder = CASES[request.param], tmp_path_factory.mktemp(request.param)
-    inputs = case.inputs(tables, make_lines, folder)
-    recipe = vidatlas.load_recipe(request.param, SMALL | case.changes)
+    folder = tmp_path_factory.mktemp(request.param)
+    inputs, changes = CASES[request.param].prepare(tables, make_lines, folder)
+    recipe = vidatlas.load_recipe(request.param, changes)
     return request.param, vidatlas.run(recipe, inputs, folder / "atlas", Options(runner="serial")), inputs, recipe
 
 
@@ -78,7 +108,7 @@ def test_rows_add_up_to_the_last_and_every_file_is_whole(made: tuple[str, Atlas,
     name, atlas, _, _ = made
     counts = atlas.counts
     assert counts["read"] == CASES[name].read == counts["kept"] + counts["rejected"] + counts["duplicates"]
-    assert counts["kept"] == (CASES[name].kept or len(atlas.assignments()))
+    assert counts["kept"] == CASES[name].kept
     assert verify(atlas.url)["files"] > 8
     assert len(atlas.assignments()) == atlas.subcategories()["size"].sum() == counts["kept"]
     assert atlas.subcategories()["name"].ne("unnamed").any()
@@ -210,3 +240,69 @@ def test_nothing_but_users_without_tags_is_one_line(tmp_path: Path, tables: Any)
     with pytest.raises(vidatlas.VidatlasError, match="holds no embedded rows") as caught:
         vidatlas.run(vidatlas.load_recipe("tiktok-hashtags", SMALL), inputs, tmp_path / "a", Options(runner="serial"))
     assert caught.value.exit_code == 3
+
+
+@pytest.fixture(scope="module")
+def rated_films(tmp_path_factory: pytest.TempPathFactory, tables: Any) -> tuple[Atlas, Path]:
+    folder = tmp_path_factory.mktemp("rated")
+    inputs, changes = rated(tables, None, folder)
+    recipe = vidatlas.load_recipe("movielens-factors", changes)
+    return vidatlas.run(recipe, inputs, folder / "atlas", Options(runner="serial")), folder
+
+
+def test_films_lie_by_their_largest_factor_and_the_largest_are_their_classes(rated_films: tuple[Atlas, Path]) -> None:
+    atlas, folder = rated_films
+    placed = atlas.assignments()
+    _, vectors = atlas.embeddings()
+    classes = np.stack(placed["classes"].to_list())
+    assert classes.shape == (60, 2)
+    assert (np.sort(classes, axis=1) == np.sort(np.argsort(-vectors, axis=1)[:, :2], axis=1)).all()
+    assert classes[:, 0].tolist() == placed["subcategory"].tolist()
+    encoder = json.loads((folder / "atlas" / "encoder.json").read_text(encoding="utf-8"))
+    assert 0 < encoder["rmse"] < 2
+    report = Path(atlas.report).read_text(encoding="utf-8")
+    assert f"RMSE {encoder['rmse']:.3f}" in report
+    assert "Café" in report
+
+
+def test_reviews_are_probed_by_the_classes_of_their_films(
+    rated_films: tuple[Atlas, Path], tmp_path: Path, tables: Any
+) -> None:
+    films, _ = rated_films
+    settings = SMALL | {"reduce.probe.classes": films.url, "encoder.dim": 200}
+    recipe = vidatlas.load_recipe("movielens-reviews", settings)
+    atlas = vidatlas.run(recipe, [tables.reviews(tmp_path)], tmp_path / "atlas", Options(runner="serial"))
+    assert atlas.counts["rejects"] == {"missing_value": 5}
+    found = atlas.metrics["probe"]
+    assert (found["rows"], found["groups"], found["told"]) == (120, 12, 2)
+    for split in ("by_group", "by_record"):
+        assert set(found[split]["head"]) == {"micro_f1", "macro_f1", "lrap"}
+    told = pq.read_table(tmp_path / "atlas" / "predictions.parquet").to_pylist()
+    by_id = dict(zip(films.assignments()["id"], films.assignments()["classes"], strict=True))
+    names = films.subcategories().set_index("subcategory")["name"]
+    film = next(row for row in told if row["group"] == "Café 7")
+    assert film["labels"] == [f"{label} {names.get(label, '')}".strip() for label in by_id["7"]]
+    assert len(film["told"]) == 2
+    assert "Labels told, by group" in Path(atlas.report).read_text(encoding="utf-8")
+
+
+def test_films_can_be_cut_to_the_largest_of_each_factor_and_without_some(
+    rated_films: tuple[Atlas, Path], tmp_path: Path, tables: Any
+) -> None:
+    films, _ = rated_films
+    settings = SMALL | {"reduce.probe": {"classes": films.url, "without": list(range(6))}}
+    recipe = vidatlas.load_recipe("movielens-reviews", settings)
+    with pytest.raises(vidatlas.VidatlasError, match="no record has a label"):
+        vidatlas.run(recipe, [tables.reviews(tmp_path)], tmp_path / "atlas", Options(runner="serial"))
+    whole = pq.read_table(Path(films.url) / "subcategories.parquet").num_rows
+    atlas = vidatlas.reduce(
+        tmp_path / "atlas", {"reduce.probe.without": [], "reduce.probe.most_each": 20}, Options("serial")
+    )
+    assert atlas["counts"]["rows"] == 120
+    assert whole <= 6
+
+
+def test_a_film_atlas_that_has_no_classes_is_refused(tmp_path: Path, tables: Any, netflix: Atlas) -> None:
+    recipe = vidatlas.load_recipe("movielens-reviews", SMALL | {"reduce.probe.classes": netflix.url})
+    with pytest.raises(vidatlas.VidatlasError, match=r"has no classes\. Make it with reduce\.clusterer=axes"):
+        vidatlas.run(recipe, [tables.reviews(tmp_path)], tmp_path / "atlas", Options(runner="serial"))

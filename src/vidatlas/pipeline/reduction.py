@@ -16,6 +16,7 @@ from vidatlas.pipeline.metrics import NOTHING_LEFT_OUT, metrics_of, variance_of,
 from vidatlas.pipeline.model import save_centroids, save_children, save_lexical, save_pca
 from vidatlas.pipeline.networks import count_block, fit_network
 from vidatlas.pipeline.planning import RunOptions
+from vidatlas.pipeline.probing import Told, probe_labels
 from vidatlas.pipeline.projecting import (
     Counted,
     SealedShard,
@@ -120,6 +121,10 @@ class _Reduction:
             split = child_table(placed.children, UNMEASURED, self.recipe.reduce.naming)
             files |= self.store.put(layout.SUBSUBCATEGORIES, to_parquet(split))
         metrics = metrics_of(self.recipe, variance, fits, placed, table)
+        if self.recipe.reduce.probe:
+            told = self._probed(counts, step)
+            files |= told.files
+            metrics["probe"] = told.facts
         files |= self.store.put(layout.METRICS, to_json(metrics))
         step.last()
         counted = {
@@ -144,11 +149,20 @@ class _Reduction:
         ]
         if kind == "none":
             return {}, NOTHING_LEFT_OUT, counts
-        counted = [(shard, sum(rows.values())) for shard, (_, rows) in zip(self.shards, counts, strict=True)]
+        counted = self._counted(counts)
         fit = partial(fit_network, self.store.url, self.recipe.model_dump(mode="json"), self.backend)
         step.total += 1
         (fitted,) = step(self.runner.map(fit, [counted], gpus=True), "network")
         return fitted.files, variance_of_codes(fitted.facts), counts
+
+    def _counted(self, counts: list[Counted]) -> list[tuple[SealedShard, int]]:
+        return [(shard, sum(rows.values())) for shard, (_, rows) in zip(self.shards, counts, strict=True)]
+
+    def _probed(self, counts: list[Counted], step: _Steps) -> Told:
+        step.total += 1
+        run = partial(probe_labels, self.store.url, self.recipe.model_dump(mode="json"))
+        told: Told = next(step(self.runner.map(run, [self._counted(counts)]), "probe"))
+        return told
 
     def _components(self, blocks: list[list[SealedShard]], step: _Steps) -> tuple[Pca, list[Counted]]:
         spec = self.recipe.reduce.pca

@@ -26,6 +26,7 @@ def _figures(metrics: Mapping[str, Any]) -> Iterator[Figure]:
         if value is not None:
             yield Figure(name, show(value), reading)
     yield from _agreement_with_labels(metrics.get("labels"))
+    yield from _probe(metrics.get("probe"))
     agreement = metrics.get("agreement")
     if agreement:
         yield Figure(
@@ -44,6 +45,20 @@ def _agreement_with_labels(found: Mapping[str, Any] | None) -> Iterator[Figure]:
             "How far subcategories made without them repeat the labels that records came with; a record counts once "
             "for each of its labels. AMI is 0 by chance and 1 for the same split.",
         )
+
+
+def _probe(found: Mapping[str, Any] | None) -> Iterator[Figure]:
+    splits = {"by_group": "of categories it has not seen", "by_record": "of categories it has seen other records of"}
+    for split, what in splits.items():
+        if found and found[split]:
+            yield Figure(
+                f"Labels told, {split.replace('_', ' ')}",
+                "micro F1 {micro_f1:.3f}, macro F1 {macro_f1:.3f}, ranking {lrap:.3f}".format(**found[split]["head"]),
+                f"How well a linear head tells {found['labels']:,} labels of records {what}, from their vectors; "
+                "the most frequent labels alone reach {micro_f1:.3f}, {macro_f1:.3f}, {lrap:.3f}.".format(
+                    **found[split]["most_frequent"]
+                ),
+            )
 
 
 def _two(value: float) -> str:

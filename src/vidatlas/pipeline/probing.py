@@ -1,0 +1,101 @@
+"""Tell known labels from vectors: the records' own, or the classes of records of another atlas."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vidatlas import store as layout
+from vidatlas.parts import to_parquet
+from vidatlas.pipeline.projecting import SealedShard
+from vidatlas.pipeline.vectors import matrix, read_embeddings, sealed_shards
+from vidatlas.pipeline.words import choose_rows
+from vidatlas.probe import Probed, ProbeSpec, probe
+from vidatlas.recipe import Recipe
+from vidatlas.store import Files, Store
+from vidatlas.types import Floats, InputError, Json
+
+PREDICTIONS = "predictions.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Hold the file that says what was told of each record, and the figures."""
+
+    files: Files
+    facts: Json
+
+
+def probe_labels(atlas: str, recipe: Json, counted: list[tuple[SealedShard, int]]) -> Told:
+    """Probe the vectors of an atlas whose recipe has ``reduce.probe``; write what was told of each record.
+
+    Raises:
+        InputError: no record has a label.
+    """
+    store, parsed = Store(atlas), Recipe.model_validate(recipe)
+    spec = parsed.reduce.probe
+    assert spec
+    chosen = choose_rows([shard for shard, _ in counted], [rows for _, rows in counted], spec.fit_rows, spec.seed)
+    table = pa.concat_tables(
+        [
+            read_embeddings(store, *shard, ["id", "group", parsed.record.title, "labels", "embedding"]).take(rows)
+            for shard, rows in chosen
+        ]
+    )
+    classes = _classes(spec) if spec.classes else None
+    known = [_known(labels, classes) for labels in table["labels"].to_pylist()]
+    kept = np.flatnonzero([bool(labels) for labels in known])
+    if not len(kept):
+        raise InputError(
+            f"{atlas}: no record has a label that reduce.probe could tell. Check record.labels and reduce.probe."
+        )
+    names = sorted({label for labels in known for label in labels})
+    truth = np.array([[label in known[row] for label in names] for row in kept])
+    table = table.take(kept)
+    groups = np.unique(table["group"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)[1]
+    vectors: Floats = matrix(table["embedding"]).astype(np.float32)
+    found = probe(vectors, truth, groups, spec)
+    return Told(
+        store.put(PREDICTIONS, to_parquet(_told(table, [known[row] for row in kept], names, found))), found.facts
+    )
+
+
+def _known(labels: list[str] | None, classes: Mapping[str, tuple[str, ...]] | None) -> tuple[str, ...]:
+    if classes is None:
+        return tuple(labels or ())
+    return tuple(name for key in labels or () for name in classes.get(key, ()))
+
+
+def _told(table: pa.Table, known: list[tuple[str, ...]], names: list[str], found: Probed) -> pa.Table:
+    told = [[names[label] for label in row] for row in found.told.tolist()]
+    columns = {"labels": pa.array(list(map(list, known))), "told": pa.array(told, pa.list_(pa.string()))}
+    return pa.table({"id": table["id"], "group": table["group"], **columns})
+
+
+def _classes(spec: ProbeSpec) -> dict[str, tuple[str, ...]]:
+    """Return, of each record of the other atlas that counts, the names of its classes, the largest first."""
+    store = Store(spec.classes or "")
+    files = store.stage("reduce")["files"]
+    names = pq.read_table(io.BytesIO(store.check(layout.SUBCATEGORIES, files[layout.SUBCATEGORIES])))
+    named = dict(zip(names["subcategory"].to_pylist(), names["name"].to_pylist(), strict=True))
+    tables = [
+        pq.read_table(io.BytesIO(store.check(layout.assignments(shard), files[layout.assignments(shard)])))
+        for shard, _ in sealed_shards(store.stage("embed"))
+    ]
+    placed = pa.concat_tables(tables)
+    if "classes" not in placed.column_names:
+        raise InputError(f"{spec.classes} has no classes. Make it with reduce.clusterer=axes.")
+    rows = placed.sort_by([("subcategory", "ascending"), ("distance", "ascending")]).to_pylist()
+    seen: dict[int, int] = {}
+    found: dict[str, tuple[str, ...]] = {}
+    for row in rows:
+        rank = seen[row["subcategory"]] = seen.get(row["subcategory"], 0) + 1
+        if (spec.most_each and rank > spec.most_each) or set(row["classes"]) & set(spec.without):
+            continue
+        found[row["id"]] = tuple(f"{label} {named.get(label, '')}".strip() for label in row["classes"])
+    return found
