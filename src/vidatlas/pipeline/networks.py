@@ -81,7 +81,7 @@ def _tuned(
     with one_thread():
         codes = model.transform(vectors)
     k = choose_k(rows, codes, clusters, clusters.seed, kmeans).k
-    first = fit_clusters(codes, k, clusters.seed, kmeans, clusters.starts, clusters.init)
+    first = fit_clusters(codes, k, clusters.seed, kmeans, clusters.fitting)
     tuned = tune(vectors, model, first.centroids, spec, kept, clusters.seed)
     facts = {
         "before": list(tuned.before),

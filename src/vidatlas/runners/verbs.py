@@ -91,7 +91,7 @@ def publish(
 ) -> Json:
     """Write map, search index, report and data card of a reduced atlas; return the stage's entry of the manifest."""
     recipe = _made_with(atlas, settings, "publish")
-    with _runner(options) as runner:
+    with _runner(options, [f"{fspath(atlas)}/{MANIFEST}"]) as runner:
         return _publish(recipe, fspath(atlas), (runner, options, listener))
 
 
