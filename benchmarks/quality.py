@@ -70,7 +70,7 @@ class Ours:
     def __call__(self, corpus: Corpus, _: Path) -> Cluster:
         """Reduce the videos' vectors; return what clusters them."""
         recipe = load_recipe(self.recipe, self.changes)
-        vectors, backend = _reduced(corpus, recipe), open_backend("sklearn")
+        vectors, backend = reduced(corpus, recipe), open_backend("sklearn")
         how = replace(recipe.reduce.clusters.fitting, starts=1)
 
         def cluster(k: int, seed: int) -> Labels:
@@ -79,7 +79,8 @@ class Ours:
         return cluster
 
 
-def _reduced(corpus: Corpus, recipe: Recipe) -> Floats:
+def reduced(corpus: Corpus, recipe: Recipe) -> Floats:
+    """Return what a recipe clusters: float32 [videos, components], and words where it wants them."""
     mixed = corpus.mixed(recipe)
     components = fit_pca(moments_of(mixed), recipe.reduce.pca).transform(mixed)
     spec = recipe.reduce.lexical
@@ -102,14 +103,15 @@ def tfidf(corpus: Corpus, _: Path, *, unit: bool) -> Cluster:
     weighed = TfidfVectorizer(stop_words="english", **settings).fit_transform(corpus.documents)
 
     @cache
-    def reduced(seed: int) -> Floats:
+    def projected(seed: int) -> Floats:
         found = TruncatedSVD(100, random_state=seed).fit_transform(weighed)
         return normalize(found) if unit else found
 
-    return lambda k, seed: _kmeans(reduced(seed), k, seed)
+    return lambda k, seed: kmeans(projected(seed), k, seed)
 
 
-def _kmeans(vectors: Floats, k: int, seed: int) -> Labels:
+def kmeans(vectors: Floats, k: int, seed: int) -> Labels:
+    """Return the labels of scikit-learn's KMeans."""
     from sklearn.cluster import KMeans
 
     return np.asarray(KMeans(k, n_init=PEER_STARTS, random_state=seed).fit(vectors).labels_, np.int32)
@@ -129,7 +131,7 @@ def _umap(vectors: Floats, seed: int, folder: Path) -> Floats:
 def bertopic_kmeans(corpus: Corpus, folder: Path) -> Cluster:
     """BERTopic with KMeans as its cluster model: the words that it then finds do not change the clusters."""
     vectors = corpus.mixed(load_recipe("demo"))
-    return lambda k, seed: _kmeans(_umap(vectors, seed, folder), k, seed)
+    return lambda k, seed: kmeans(_umap(vectors, seed, folder), k, seed)
 
 
 def bertopic_hdbscan(corpus: Corpus, folder: Path) -> Cluster:

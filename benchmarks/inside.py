@@ -1,0 +1,125 @@
+"""Are clusters inside each category any good, beside scikit-learn's LSA and k-means on the same videos?
+
+Run python -m benchmarks.inside --data FOLDER --cache FOLDER (see benchmarks/README.md). Each category of the videos of
+benchmarks.quality is clustered on its own into 0.4 times the square root of its videos, with three seeds. Figures, the
+mean over categories: AMI with a label that nobody saw, each video's most frequent tag among those of at least five
+videos of the category (videos without one are left out; recipes that read tags as words have an advantage here); NPMI
+of clusters' ten best terms; stability between seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from benchmarks.corpus import Corpus, Labels, read_corpus
+from benchmarks.machine import machine
+from benchmarks.quality import SEEDS, kmeans, reduced
+from vidatlas import load_recipe
+from vidatlas.naming.terms import key_of
+from vidatlas.quality import stability
+from vidatlas.recipe import Recipe
+from vidatlas.reducers.backend import open_backend
+from vidatlas.reducers.choosing import k_by_size
+from vidatlas.reducers.kmeans import ClusterSpec, assign, fit_clusters
+from vidatlas.types import Floats
+
+LEAST_TAGGED = 5
+FIGURES = ("AMI with a tag", "NPMI", "NPMI by videos", "stability")
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Method:
+    """Hold a name, and what clusters some rows: (rows, number of clusters, seed) -> labels."""
+
+    name: str
+    cluster: Callable[[Rows, int, int], Labels]
+
+
+def by_recipe(corpus: Corpus, name: str, recipe: Recipe) -> Method:
+    """Return how a recipe clusters; its components and words are found on the videos of all categories, as in a job."""
+    vectors, backend = reduced(corpus, recipe), open_backend("sklearn")
+    how = replace(recipe.reduce.clusters.fitting, starts=1)
+
+    def cluster(rows: Rows, k: int, seed: int) -> Labels:
+        inside = vectors[rows]
+        return assign(inside, fit_clusters(inside, k, seed, backend, how).centroids).labels
+
+    return Method(name, cluster)
+
+
+def lsa(corpus: Corpus) -> Method:
+    """Return TF-IDF, TruncatedSVD and KMeans inside the category, with the settings of scikit-learn's example."""
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.preprocessing import normalize
+
+    def cluster(rows: Rows, k: int, seed: int) -> Labels:
+        texts = [corpus.documents[row] for row in rows]
+        weighed = TfidfVectorizer(stop_words="english", min_df=5, max_df=0.5).fit_transform(texts)
+        found: Floats = normalize(TruncatedSVD(100, random_state=seed).fit_transform(weighed))
+        return kmeans(found, k, seed)
+
+    return Method("TF-IDF, SVD 100, unit length, KMeans", cluster)
+
+
+def main_tags(corpus: Corpus, rows: Rows) -> tuple[Rows, list[str]]:
+    """Return the places among the rows of videos that have a frequent tag, and the most frequent one of each."""
+    own = [{key_of(tag) for tag in corpus.records[row].texts[1]} for row in rows]
+    often = Counter(tag for tags in own for tag in tags)
+    frequent = [[tag for tag in tags if often[tag] >= LEAST_TAGGED] for tags in own]
+    at = [place for place, tags in enumerate(frequent) if tags]
+    return np.array(at), [max(frequent[place], key=lambda tag: (often[tag], tag)) for place in at]
+
+
+def measure(method: Method, corpus: Corpus) -> dict[str, float]:
+    """Return the means over categories of a method's figures."""
+    from sklearn.metrics import adjusted_mutual_info_score
+
+    found: list[list[float]] = []
+    for category in range(int(corpus.categories.max()) + 1):
+        rows = np.flatnonzero(corpus.categories == category)
+        inside = Corpus([corpus.records[row] for row in rows], corpus.vectors[:0])
+        places, tags = main_tags(corpus, rows)
+        runs = [method.cluster(rows, k_by_size(len(rows), ClusterSpec()), seed) for seed in SEEDS]
+        coherent = np.mean([inside.coherence(labels) for labels in runs], axis=0).tolist()
+        agrees = float(np.mean([adjusted_mutual_info_score(tags, labels[places]) for labels in runs]))
+        found.append([agrees, *coherent, stability(runs) or 0.0])
+        print(method.name, len(rows), *(f"{figure:.3f}" for figure in found[-1]), file=sys.stderr, flush=True)
+    return dict(zip(FIGURES, np.mean(found, axis=0).tolist(), strict=True))
+
+
+def main() -> None:
+    """Cluster, measure, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, required=True, help="keeps vectors of texts")
+    options = parser.parse_args()
+    corpus = read_corpus(options.data, options.cache)
+    ours = partial(by_recipe, corpus)
+    without = {"reduce.clusters.smooth": 0}
+    methods = [lsa(corpus), ours("demo", load_recipe("demo")), ours("topics", load_recipe("topics"))]
+    methods += [ours("topics, smooth 0", load_recipe("topics", without))]
+    methods += [ours("topics, words in 64 dimensions", load_recipe("topics", {"reduce.lexical.components": 64}))]
+    print(machine(), f"· {len(corpus.records):,} videos · {len(SEEDS)} seeds\n")
+    print(f"| inside each category | {' | '.join(FIGURES)} |\n{'|---' * (len(FIGURES) + 1)}|")
+    with threadpool_limits(limits=1), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for method in methods:
+            figures = measure(method, corpus)
+            print(f"| {method.name} | {' | '.join(f'{figures[name]:.3f}' for name in FIGURES)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
