@@ -58,7 +58,7 @@ def test_an_idle_cluster_grows_to_the_actors_asked_for_and_shrinks_after(
     done = cluster.job("python", "jobs/embed.py", *sample.arguments(s3, "--actors", "1..2"), cwd=checkout)
     finished = round(time.monotonic() - started)
     assert done.returncode == 0, done.stdout + done.stderr
-    cluster.wait(lambda: cluster.alive() == 1)
+    cluster.wait(lambda: seen[-1][1] == 1)
     ended.set()
     watcher.join()
     counts = [(count, next(times)[0]) for count, times in groupby(seen, key=lambda point: point[1])]
