@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +40,30 @@ def grey_picture(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
     Raises:
         UnreadablePictureError: the file is absent, damaged, too large, or no JPEG, PNG, WebP or GIF.
     """
+    from PIL.Image import Resampling
+
+    with _opened(path) as image:
+        image.draft("L", size)
+        return np.asarray(image.convert("L").resize(size, Resampling.BILINEAR), np.uint8)
+
+
+def thumbnail(path: Path, size: tuple[int, int]) -> bytes:
+    """Return a picture as a JPEG of at most a size (width, height), made anew: nothing else of the file is passed on.
+
+    Raises:
+        UnreadablePictureError: as above.
+    """
+    out = io.BytesIO()
+    with _opened(path) as image:
+        image.draft("RGB", size)
+        small = image.convert("RGB")
+        small.thumbnail(size)
+        small.save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     from PIL import Image
 
     try:
@@ -44,9 +72,7 @@ def grey_picture(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
         with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise UnreadablePictureError(f"{path.name} has more than {MOST_PIXELS:,} pixels")
-            image.draft("L", size)
-            grey = image.convert("L").resize(size, Image.Resampling.BILINEAR)
+            yield image
     # Pillow says so of damaged files, each in its own way.
     except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise UnreadablePictureError(f"{path.name} cannot be read: {error}") from error
-    return np.asarray(grey, np.uint8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import sys
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import streamlit as st
 
 from vidatlas.pipeline.atlas import Atlas, open_atlas
 from vidatlas.pipeline.projecting import ALL
-from vidatlas.pipeline.suggesting import METHODS, Method
+from vidatlas.pipeline.suggesting import Method
 from vidatlas.types import VidatlasError
 from vidatlas.views.text import shown
 
@@ -28,7 +28,7 @@ class Video:
     title: str
     where: str
     image: bytes | None = None
-    """A thumbnail; no recipe stores any yet."""
+    """Its thumbnail, where the atlas has images and they are still in their folder."""
 
 
 def say(text: str, style: str = "") -> None:
@@ -47,13 +47,17 @@ def at(atlas: Atlas, positions: Iterable[int]) -> list[Video]:
     subs = atlas.subcategories().to_dict("records")
     names = {(row["group"], row["subcategory"]): str(row["name"]) for row in subs}
     rows = atlas.videos().iloc[list(positions)].to_dict("records")
+    named = [names.get((row["group"], row["subcategory"])) or names[ALL, row["subcategory"]] for row in rows]
+    return with_pictures(atlas, rows, named)
+
+
+def with_pictures(atlas: Atlas, rows: Sequence[Mapping[Hashable, Any]], names: Sequence[str]) -> list[Video]:
+    """Return videos of rows with id, title and group, with the names of their subcategories and their thumbnails."""
+    pictures = atlas.thumbnails([row["id"] for row in rows])
     return [
-        _video(row, names.get((row["group"], row["subcategory"])) or names[ALL, row["subcategory"]]) for row in rows
+        Video(row["id"], row["title"], f"{row['group']} › {name}", picture)
+        for row, name, picture in zip(rows, names, pictures, strict=True)
     ]
-
-
-def _video(row: Mapping[Hashable, Any], name: str) -> Video:
-    return Video(row["id"], row["title"], f"{row['group']} › {name}")
 
 
 def card(video: Video) -> None:
@@ -74,9 +78,13 @@ def suggestions(atlas: Atlas, video: Video, method: Method) -> None:
         found = atlas.suggest(video.id, SUGGESTIONS, method)
         if not found:
             st.caption("Nothing: no other video passes.")
+        pictures = atlas.thumbnails([suggestion.id for suggestion in found])
         for first in range(0, len(found), BESIDE):
-            for column, suggestion in zip(st.columns(BESIDE), found[first : first + BESIDE], strict=False):
+            beside = zip(found[first : first + BESIDE], pictures[first : first + BESIDE], strict=True)
+            for column, (suggestion, picture) in zip(st.columns(BESIDE), beside, strict=False):
                 with column:
+                    if picture:
+                        st.image(picture)
                     say(suggestion.title)
                     say(" · ".join(suggestion.reasons), "opacity:.7;font-size:.8em")
 
@@ -111,7 +119,8 @@ def search(atlas: Atlas, method: Method) -> None:
     if text.strip():
         with st.spinner("Searching"):
             found = atlas.search(text, CARDS, None if group == "all categories" else group)
-        grid(atlas, [_video(row, row["name"]) for row in found.to_dict("records")], method)
+        rows = found.to_dict("records")
+        grid(atlas, with_pictures(atlas, rows, [row["name"] for row in rows]), method)
 
 
 def browse(atlas: Atlas, method: Method) -> None:
@@ -137,7 +146,9 @@ def main(url: str) -> None:
     st.sidebar.title("Video atlas")
     st.sidebar.caption(f"{counts['kept']:,} videos in {len(atlas.subcategories()):,} subcategories")
     page = st.sidebar.radio("Look", ["Discover", "Search", "Browse", "Map"], key="page")
-    method = st.sidebar.radio("Suggest from", list(METHODS), format_func=lambda name: METHODS[name], key="method")
+    method = st.sidebar.radio(
+        "Suggest from", list(atlas.methods), format_func=lambda name: atlas.methods[name], key="method"
+    )
     try:
         if page == "Map":
             st.iframe(atlas.map, height=800)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vidatlas import store as layout
-from vidatlas.pipeline.recommending import Modality, recommend
+from vidatlas.pictures import UnreadablePictureError, locate, thumbnail
+from vidatlas.pipeline.recommending import Modality, alike, recommend
 from vidatlas.pipeline.searching import Filter, Search
-from vidatlas.pipeline.suggesting import Method, Suggestion, suggest
+from vidatlas.pipeline.suggesting import METHODS, PICTURED, Method, Suggestion, suggest
 from vidatlas.pipeline.vectors import matrix, sealed_shards
 from vidatlas.store import Store
 from vidatlas.types import Json, Place, UsageError
@@ -124,8 +126,11 @@ class Atlas:
         Args:
             id: of a video of the atlas.
             k: at most so many.
-            method: nearest, of all; subcategory, of the same one; elsewhere, of other categories.
+            method: nearest, of all; subcategory, of the same one; elsewhere, of other categories; picture or both,
+                where the atlas has pictures: by them, or by them and the words.
         """
+        if method in PICTURED:
+            return alike(self._store, self._search, id, k, both=method == "both")
         return suggest(self._search, id, k, method)
 
     def recommend(
@@ -137,6 +142,20 @@ class Atlas:
             UsageError: what the method needs is not given, not in the atlas, or cannot be read.
         """
         return recommend(self._store, self._search, image, title, k, method)
+
+    @property
+    def methods(self) -> dict[Method, str]:
+        """Return the methods of ``suggest`` that this atlas has, in words."""
+        pictured = layout.PICTURE_INDEX in self._store.stage("publish")["files"]
+        return METHODS | (PICTURED if pictured else {})
+
+    def thumbnails(self, ids: Sequence[str], size: tuple[int, int] = (320, 240)) -> list[bytes | None]:
+        """Return a JPEG for each of some videos; None where it has no image, or its file is no longer in its folder."""
+        spec = self._search.recipe.record.image
+        if spec is None:
+            return [None] * len(ids)
+        records = self._search.records([self._search.position(video) for video in ids])
+        return [_thumbnail(spec.folder, record["image"], size) for record in records]
 
     @cached_property
     def _search(self) -> Search:
@@ -155,3 +174,12 @@ def open_atlas(url: Place) -> Atlas:
     if not Store(url).manifest()["stages"]:
         raise UsageError(f"{url} is no atlas. Make one with: vidatlas run RECIPE INPUT… {url}")
     return Atlas(url)
+
+
+def _thumbnail(folder: str, name: str | None, size: tuple[int, int]) -> bytes | None:
+    if not name:
+        return None
+    try:
+        return thumbnail(locate(folder, name), size)
+    except UnreadablePictureError:
+        return None

@@ -91,10 +91,10 @@ class Search:
         return unit(matrix(table["embedding"])[row : row + 1])
 
     def records(self, positions: Sequence[int]) -> list[Json]:
-        """Return id, group, subcategory, title, author (where known) and tags of the videos at some positions."""
+        """Return id, group, subcategory, title, author and image (where known) and tags of the videos at positions."""
         spec = self.recipe.record
         several = [name for name, field in spec.fields.items() if field.separator]
-        columns = [*(["author"] if spec.author else []), *several]
+        columns = [*(["author"] if spec.author else []), *(["image"] if spec.image else []), *several]
         places = self._places(positions)
         texts: dict[int, pa.Table] = {
             shard: read_embeddings(self._store, *self._shards[shard], columns)
@@ -104,7 +104,7 @@ class Search:
         for record, (shard, row) in zip(known, places, strict=True):
             (more,) = texts[shard].slice(row, 1).to_pylist()
             record["tags"] = [tag for name in several for tag in more[name] or []]
-            record["author"] = more.get("author")
+            record["author"], record["image"] = more.get("author"), more.get("image")
         return known
 
     def inside(self, group: str, subcategory: int | None) -> NDArray[np.bool_]:

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from vidatlas.pipeline.searching import Search
 from vidatlas.types import Json, UsageError
 
-Method = Literal["nearest", "subcategory", "elsewhere"]
+Method = Literal["nearest", "subcategory", "elsewhere", "picture", "both"]
 METHODS: dict[Method, str] = {
     "nearest": "the nearest of all",
     "subcategory": "the same subcategory",
     "elsewhere": "other categories",
 }
+PICTURED: dict[Method, str] = {"picture": "similar pictures", "both": "similar pictures and words"}
+"""Methods that an atlas with pictures has besides."""
 _CANDIDATES = 8
 """So many times as many videos are looked at as are suggested, since some are left out."""
 _MOST_OF_AUTHOR = 2

@@ -19,6 +19,7 @@ K = 10
 """Recall is measured on so many neighbours."""
 _TRAIN_PER_LIST = 64
 _MOST_LISTS = 16_384
+_STEADY = 0.001
 
 
 class IndexSpec(BaseModel):
@@ -148,13 +149,14 @@ class SearchIndex:
             truth: positions [q, 10] of their nearest by brute force, -1 where there are fewer.
             wanted: the recall to reach, if any number of cells does.
         """
-        self.probes = 1
+        self.probes, before = 1, 0.0
         while True:
             found = self.search(queries, K + 1)[0]
             recall = recall_at(without(found, own), truth)
-            if recall >= wanted or self.probes >= self.lists:
+            # Where twice as many cells change nothing, it is the codes that are too coarse.
+            if recall >= wanted or self.probes >= self.lists or (0 < recall - before < _STEADY):
                 return recall
-            self.probes = min(2 * self.probes, self.lists)
+            before, self.probes = recall, min(2 * self.probes, self.lists)
 
 
 def _divisor(dim: int) -> int:
