@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vidatlas.views.histograms import Grid
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -86,3 +88,5 @@ class Report:
     recipe_yaml: str
     content_sha256: str
     notes: tuple[str, ...]
+    told: Grid | None = None
+    """Where labels were told from vectors: how often each, by group."""
