@@ -24,7 +24,7 @@ from vidatlas.fields import RecordSpec
 from vidatlas.naming import NamingSpec
 from vidatlas.probe import ProbeSpec
 from vidatlas.quality import QualitySpec
-from vidatlas.reducers.autoencoder import AutoencoderSpec
+from vidatlas.reducers.autoencoder import AutoencoderReducer
 from vidatlas.reducers.dec import DecSpec
 from vidatlas.reducers.kinds import AxesClusterer, KMeansClusterer, NoReducer, PcaReducer
 from vidatlas.reducers.kmeans import ClusterSpec
@@ -73,7 +73,7 @@ class ReduceSpec(_Strict):
     """Say how vectors become subcategories."""
 
     reducer: Annotated[
-        PcaReducer | AutoencoderSpec | NoReducer, Field(discriminator="kind"), BeforeValidator(_by_name)
+        PcaReducer | AutoencoderReducer | NoReducer, Field(discriminator="kind"), BeforeValidator(_by_name)
     ] = PcaReducer()
     """What vectors are reduced by: pca, autoencoder or none; its name alone takes the defaults."""
     clusterer: Annotated[

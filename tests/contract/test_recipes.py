@@ -283,7 +283,9 @@ def test_reviews_are_probed_by_the_classes_of_their_films(
     film = next(row for row in told if row["group"] == "Café 7")
     assert film["labels"] == [f"{label} {names.get(label, '')}".strip() for label in by_id["7"]]
     assert len(film["told"]) == 2
-    assert "Labels told, by group" in Path(atlas.report).read_text(encoding="utf-8")
+    report = Path(atlas.report).read_text(encoding="utf-8")
+    assert "Labels told, by group" in report
+    assert report.count("<li><b><bdi>Café") == 12
 
 
 def test_films_can_be_cut_to_the_largest_of_each_factor_and_without_some(

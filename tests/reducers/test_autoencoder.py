@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vidatlas.reducers.autoencoder import AutoencoderSpec, from_arrays, new_autoencoder, restored_share, to_arrays
+from vidatlas.reducers.autoencoder import AutoencoderReducer, from_arrays, new_autoencoder, restored_share, to_arrays
 from vidatlas.types import Floats
 
-SPEC = AutoencoderSpec(hidden=(7, 5), latent=3)
+SPEC = AutoencoderReducer(hidden=(7, 5), latent=3)
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from vidatlas.reducers.autoencoder import Arrays, Autoencoder, AutoencoderSpec, restored_share, to_arrays
+from vidatlas.reducers.autoencoder import Arrays, Autoencoder, AutoencoderReducer, restored_share, to_arrays
 from vidatlas.reducers.backend import open_backend
 from vidatlas.reducers.dec import DecSpec, soft_labels
 from vidatlas.reducers.kmeans import fit_clusters
 from vidatlas.reducers.training import Tuned, train, tune
 from vidatlas.types import Floats
 
-SHAPE = AutoencoderSpec(hidden=(16, 12), latent=3, epochs=12, batch_rows=32, checkpoint_every=3, learning_rate=0.01)
+SHAPE = AutoencoderReducer(hidden=(16, 12), latent=3, epochs=12, batch_rows=32, checkpoint_every=3, learning_rate=0.01)
 DEC = DecSpec(interval=6, batch_rows=32, checkpoint_every=2, max_updates=30)
 
 

@@ -14,7 +14,7 @@ from vidatlas.pipeline.projecting import Counted, SealedShard, counted_shards
 from vidatlas.pipeline.vectors import matrix, read_embeddings
 from vidatlas.pipeline.words import Chosen, choose_rows
 from vidatlas.recipe import Recipe, canonical
-from vidatlas.reducers.autoencoder import Arrays, Autoencoder, AutoencoderSpec, restored_share, to_arrays
+from vidatlas.reducers.autoencoder import Arrays, Autoencoder, AutoencoderReducer, restored_share, to_arrays
 from vidatlas.reducers.backend import Backend, open_backend
 from vidatlas.reducers.choosing import choose_k
 from vidatlas.reducers.dec import DecSpec
@@ -48,7 +48,7 @@ def fit_network(atlas: str, recipe: Json, backend: Backend, counted: list[tuple[
         counted: the sealed shards, and the rows of each.
     """
     store, spec = Store(atlas), Recipe.model_validate(recipe).reduce
-    assert isinstance(spec.reducer, AutoencoderSpec)
+    assert isinstance(spec.reducer, AutoencoderReducer)
     shards, rows = [shard for shard, _ in counted], [number for _, number in counted]
     vectors = _draw(store, choose_rows(shards, rows, spec.reducer.fit_rows, spec.reducer.seed))
     kept = _Kept(store, hashlib.sha256(canonical([spec.model_dump(mode="json"), rows]) + vectors.tobytes()).hexdigest())

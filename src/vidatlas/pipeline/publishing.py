@@ -18,6 +18,7 @@ from vidatlas.pipeline.indexing import index_fact, make_index
 from vidatlas.pipeline.mapping import make_map
 from vidatlas.pipeline.maps import draw_map, map_fact
 from vidatlas.pipeline.planning import RunOptions
+from vidatlas.pipeline.probing import PREDICTIONS
 from vidatlas.pipeline.vectors import sealed_shards
 from vidatlas.recipe import Recipe
 from vidatlas.store import Store
@@ -25,6 +26,7 @@ from vidatlas.types import Event, Json, Listener, Reason, Runner
 from vidatlas.version import __version__
 from vidatlas.views.card import Card, render_card
 from vidatlas.views.figures import quality_figures
+from vidatlas.views.histograms import Grid, grid_of
 from vidatlas.views.page import Category, Counts, Reject, Report, Stage, Subcategory
 from vidatlas.views.report import render
 
@@ -157,7 +159,15 @@ def _report(recipe: Recipe, store: Store, table: list[Json], metrics: Json, fact
         recipe_yaml=recipe.to_yaml(),
         content_sha256=content_sha256(manifest),
         notes=(*_limits(manifest), *reduced["notes"]),
+        told=_told(store, reduced),
     )
+
+
+def _told(store: Store, reduced: Json) -> Grid | None:
+    if PREDICTIONS not in reduced["files"]:
+        return None
+    table = pq.read_table(io.BytesIO(store.check(PREDICTIONS, reduced["files"][PREDICTIONS])))
+    return grid_of(zip(table["group"].to_pylist(), table["told"].to_pylist(), strict=True))
 
 
 def _encoder(manifest: Json) -> str:

@@ -23,7 +23,7 @@ Layer = tuple[Floats, Floats]
 """Weights [in, out] and biases [out]."""
 
 
-class AutoencoderSpec(BaseModel):
+class AutoencoderReducer(BaseModel):
     """Choose the shape of the auto-encoder and how long it is trained."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,7 +83,7 @@ def _forward(rows: Floats, layers: Sequence[Layer]) -> Floats:
     return np.asarray(rows @ weights + biases, np.float32)
 
 
-def new_autoencoder(vectors: Floats, spec: AutoencoderSpec) -> Autoencoder:
+def new_autoencoder(vectors: Floats, spec: AutoencoderReducer) -> Autoencoder:
     """Return an untrained auto-encoder for vectors float32 [n, dim]."""
     random = np.random.default_rng(spec.seed)
     widths = [vectors.shape[1], *spec.hidden, spec.latent]

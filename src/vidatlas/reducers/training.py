@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from vidatlas.reducers.autoencoder import Arrays, Autoencoder, AutoencoderSpec, from_arrays, new_autoencoder, to_arrays
+from vidatlas.reducers.autoencoder import (
+    Arrays,
+    Autoencoder,
+    AutoencoderReducer,
+    from_arrays,
+    new_autoencoder,
+    to_arrays,
+)
 from vidatlas.reducers.dec import DecSpec, divergence, soft_labels, target
 from vidatlas.threads import one_thread
 from vidatlas.types import Floats
@@ -53,7 +60,7 @@ class Tuned:
     converged: bool
 
 
-def train(vectors: Floats, spec: AutoencoderSpec, kept: Checkpoints) -> tuple[Autoencoder, tuple[float, ...]]:
+def train(vectors: Floats, spec: AutoencoderReducer, kept: Checkpoints) -> tuple[Autoencoder, tuple[float, ...]]:
     """Return an auto-encoder trained on vectors float32 [n, dim], and the mean squared error of each epoch.
 
     The error is that of scaled vectors, whose entries have a mean square of 1.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vidatlas.views.drawing import Drawing
+from vidatlas.views.histograms import Grid
 
 
 @dataclass(frozen=True)
@@ -90,3 +91,5 @@ class Report:
     notes: tuple[str, ...]
     drawing: Drawing | None = None
     """The map of the videos."""
+    told: Grid | None = None
+    """Where labels were told from vectors: how often each, by group."""
