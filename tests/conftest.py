@@ -7,6 +7,7 @@ import gzip
 import json
 import logging
 import os
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -168,6 +169,15 @@ def s3_server() -> Iterator[str]:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
+    assert server._server
+    answer, one_at_a_time = server._server.app, threading.Lock()
+
+    def atomic(*request: Any) -> Any:
+        """Decide on conditional writes as S3 does: of two at once one wins. moto alone may let both."""
+        with one_at_a_time:
+            return answer(*request)
+
+    server._server.app = atomic
     address = "http://{}:{}".format(*server.get_host_and_port())
     with pytest.MonkeyPatch.context() as environment:
         for name, value in {**S3, "AWS_ENDPOINT_URL": address, "AWS_EC2_METADATA_DISABLED": "true"}.items():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
@@ -243,6 +244,25 @@ def expand(pattern: str) -> list[str]:
 def open_folder(url: str) -> LocalFolder | RemoteFolder:
     """Return the folder at a local path or fsspec URL; nothing is created until the first put."""
     return RemoteFolder(url) if is_remote(url) else LocalFolder(local_path(url))
+
+
+def fetch(url: str, directories: Iterable[str], endings: tuple[str, ...]) -> Path:
+    """Copy files of a remote folder to this machine's cache, unless they are there; return where they lie.
+
+    Args:
+        url: the folder.
+        directories: which of its directories to look into; "" is the folder itself.
+        endings: of the names that are wanted.
+    """
+    there = RemoteFolder(url)
+    names = [name.lstrip("/") for inside in directories for name in there.list(inside) if name.endswith(endings)]
+    states = [(name, *input_state(f"{there.url}/{name}")) for name in names]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "vidatlas"
+    here = LocalFolder(cache / hashlib.sha256(repr((there.url, states)).encode()).hexdigest()[:16])
+    for name, size, _ in states:
+        if here.size(name) != size:
+            here.put(name, there.read(name))
+    return here.path
 
 
 def open_input(url: str) -> IO[bytes]:

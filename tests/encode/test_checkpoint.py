@@ -15,6 +15,7 @@ from vidatlas.encode import checkpoint as module
 from vidatlas.encode.checkpoint import PACKAGED, open_checkpoint
 from vidatlas.encode.clip import ClipSpec
 from vidatlas.encode.sentence import SentenceSpec
+from vidatlas.folder import open_folder
 from vidatlas.types import UsageError
 
 
@@ -41,6 +42,36 @@ def test_a_checkpoint_is_known_by_its_weights(tiny_clip: Path, copied: Path) -> 
     weights = copied / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
     assert open_checkpoint(str(copied), None).weights_sha256 != found.weights_sha256
+
+
+def test_a_checkpoint_in_an_object_store_is_copied_here_once(
+    tiny_clip: Path, s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    there = open_folder(s3)
+    for file in tiny_clip.iterdir():
+        there.put(file.name, file.read_bytes())
+    there.put("pytorch_model.bin", pickle.dumps(Canary(tmp_path / "ran")))
+    found, known = open_checkpoint(s3, "a1b2"), open_checkpoint(str(tiny_clip), None)
+    assert (found.weights_sha256, found.config, found.model, found.revision) == (
+        known.weights_sha256,
+        known.config,
+        s3,
+        None,
+    )
+    assert not [file for file in tmp_path.rglob("*") if file.suffix == ".bin"]
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()}
+    assert open_checkpoint(s3, None) == found
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()} == before
+    weights = there.read("model.safetensors")
+    there.put("model.safetensors", weights[:-1] + b"\x01")
+    assert open_checkpoint(s3, None).weights_sha256 != found.weights_sha256
+
+
+def test_a_folder_that_is_not_in_the_store_is_named(s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(UsageError, match=rf"^model folder {s3} does not exist, [^\n]+$"):
+        open_checkpoint(s3, None)
 
 
 @pytest.mark.parametrize("model", ["{}/none", "./none", "~/none-of-this", "none", "a/b/c"])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from vidatlas.folder import fetch, is_remote
 from vidatlas.types import Json, UnavailableError, UsageError
 
 PACKAGED = "packaged:all-MiniLM-L6-v2"
@@ -29,14 +30,14 @@ class Checkpoint:
 
 
 def open_checkpoint(model: str, revision: str | None) -> Checkpoint:
-    """Resolve a model to local files: a folder, the packaged one, or a hub id.
+    """Resolve a model to local files: a folder here or in an object store, the packaged one, or a hub id.
 
     Raises:
         UsageError: the model is absent, has only pickled weights, or asks for code of its own.
     """
     path = _locate(model, revision)
-    if Path(model).expanduser().is_dir():
-        revision = None  # a revision is the hub's; nobody checked that a local folder holds it
+    if is_remote(model) or Path(model).expanduser().is_dir():
+        revision = None  # a revision is the hub's; nobody checked that a folder holds it
     weights = sorted(path.glob("*.safetensors"))
     if not weights:
         pickled = [file.name for file in path.iterdir() if file.suffix in _PICKLED]
@@ -74,6 +75,8 @@ def _config(path: Path, model: str) -> Json:
 def _locate(model: str, revision: str | None) -> Path:
     if model == PACKAGED:
         return _packaged()
+    if is_remote(model):
+        return _fetched(model)
     local = Path(model).expanduser()
     if local.is_dir():
         return local
@@ -83,6 +86,15 @@ def _locate(model: str, revision: str | None) -> Path:
             "folder or a hub id with --set encoder.model=…"
         )
     return _download(model, revision)
+
+
+def _fetched(model: str) -> Path:
+    path = fetch(model, ("", "1_Pooling"), (".json", ".txt", ".safetensors"))
+    if not path.is_dir():
+        raise UsageError(
+            f"model folder {model} does not exist, or holds no safetensors. Name one with a transformers checkpoint."
+        )
+    return path
 
 
 def _packaged() -> Path:
