@@ -113,10 +113,10 @@ class _Survey:
         """Raise UsageError where the recipe names a column that no row has."""
         wanted = self.source.required(self.spec.columns())
         missing = [column for column in wanted if column not in self.columns]
-        if missing and self.objects:
+        if missing and self.columns and (self.objects or self.rejects):
+            where = f"The first {self.objects:,} rows have" if self.objects else "The header names"
             raise UsageError(
-                f"no such column: {', '.join(missing)}. The first {self.objects:,} "
-                f"rows have: {', '.join(self.columns)}. "
+                f"no such column: {', '.join(missing)}. {where}: {', '.join(self.columns)}. "
                 "Choose another recipe, or name the columns with --set (for example --set record.id=video_id)."
             )
 
@@ -241,6 +241,7 @@ def _read(
     with closing(scan.chunks()) as chunks:
         rows = form.split(chunks, cutter.observe)
         names = form.names(next(rows, None) if form.has_header else None)
+        survey.columns.update(dict.fromkeys(names))
         cutter.cut()
         for raw in rows:
             found = spec.rows.read(raw, names)

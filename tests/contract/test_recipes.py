@@ -308,3 +308,24 @@ def test_a_film_atlas_that_has_no_classes_is_refused(tmp_path: Path, tables: Any
     recipe = vidatlas.load_recipe("movielens-reviews", SMALL | {"reduce.probe.classes": netflix.url})
     with pytest.raises(vidatlas.VidatlasError, match=r"has no classes\. Make it with reduce\.clusterer=axes"):
         vidatlas.run(recipe, [tables.reviews(tmp_path)], tmp_path / "atlas", Options(runner="serial"))
+    assert not (tmp_path / "atlas").exists()
+
+
+def test_files_that_a_recipe_needs_are_missed_before_the_work_begins(tmp_path: Path, tables: Any, main: Any) -> None:
+    nowhere = str(tmp_path / "nowhere")
+    recipe = vidatlas.load_recipe("movielens-reviews", SMALL | {"reduce.probe.classes": nowhere})
+    with pytest.raises(vidatlas.VidatlasError, match="reduce is not done yet") as caught:
+        vidatlas.run(recipe, [tables.reviews(tmp_path)], tmp_path / "atlas", Options(runner="serial"))
+    assert caught.value.exit_code == 2
+    items, _ = tables.movielens(tmp_path)
+    settings = ["--set", f"encoder.ratings.file={nowhere}", "--runner", "serial"]
+    assert main(["run", "movielens-factors", items, str(tmp_path / "films"), *settings]) == 3
+    assert not (tmp_path / "films").exists()
+
+
+def test_a_column_that_a_table_lacks_is_named(tmp_path: Path, tables: Any) -> None:
+    inputs = tables.hashtags(tmp_path)
+    recipe = vidatlas.load_recipe("tiktok-hashtags", SMALL | {"source.explode.column": "suggested_words"})
+    message = r"no such column: suggested_words\. The header names: id, user_name, hashtags\."
+    with pytest.raises(vidatlas.VidatlasError, match=message):
+        vidatlas.run(recipe, inputs, tmp_path / "atlas", Options(runner="serial"))

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from vidatlas.encode.inspection import Inspection
 from vidatlas.encode.learned import Learned, Survey
-from vidatlas.encode.ratings import RatingsSpec, read_ratings
+from vidatlas.encode.ratings import RatingsSpec, find_ratings, read_ratings
 from vidatlas.types import EncodeStats, Floats, Json
 
 
@@ -39,7 +39,12 @@ class FactorsSpec(BaseModel):
     seed: int = 0
 
     def inspect(self) -> Inspection:
-        """Return the width; looking a thing up costs next to nothing."""
+        """Return the width; looking a thing up costs next to nothing.
+
+        Raises:
+            InputError: the ratings are absent.
+        """
+        find_ratings(self.ratings)
         return Inspection(f"factors of {self.ratings.file}", self.dim, None, len)
 
     def survey(self, texts: list[str]) -> Survey:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from vidatlas.folder import open_input
+from vidatlas.folder import input_state, open_input
 from vidatlas.sources.compression import DamagedError
 from vidatlas.sources.scan import Scan
 from vidatlas.sources.tables import CsvSpec
@@ -70,6 +70,18 @@ def read_ratings(spec: RatingsSpec) -> Ratings:
     return Ratings(tuple(things), len(users), np.array(pairs, np.int64), np.array(values, np.float32))
 
 
+def find_ratings(spec: RatingsSpec) -> None:
+    """Raise InputError where the table is absent."""
+    try:
+        input_state(spec.file)
+    except FileNotFoundError as error:
+        raise _absent(spec) from error
+
+
+def _absent(spec: RatingsSpec) -> InputError:
+    return InputError(f"no such file: {spec.file}. Say where the ratings are: --set encoder.ratings.file=…")
+
+
 def _rows(spec: RatingsSpec) -> list[dict[str, str]]:
     try:
         with closing(open_input(spec.file)) as file, closing(Scan(file).chunks()) as chunks:
@@ -77,9 +89,7 @@ def _rows(spec: RatingsSpec) -> list[dict[str, str]]:
             names = spec.format.names(next(raw, None) if spec.format.has_header else None)
             rows = [Reason.LINE_TOO_LONG if row is None else spec.format.decode(row, names) for row in raw]
     except FileNotFoundError as error:
-        raise InputError(
-            f"no such file: {spec.file}. Say where the ratings are: --set encoder.ratings.file=…"
-        ) from error
+        raise _absent(spec) from error
     except DamagedError as error:
         raise InputError(f"{spec.file} is damaged ({error}). Download or copy it again.") from error
     bad = [(number, row) for number, row in enumerate(rows, 1) if isinstance(row, Reason)]

@@ -47,7 +47,7 @@ def probe_labels(atlas: str, recipe: Json, counted: list[tuple[SealedShard, int]
             for shard, rows in chosen
         ]
     )
-    classes = _classes(spec) if spec.classes else None
+    classes = known_classes(spec)
     known = [_known(labels, classes) for labels in table["labels"].to_pylist()]
     kept = np.flatnonzero([bool(labels) for labels in known])
     if not len(kept):
@@ -77,9 +77,18 @@ def _told(table: pa.Table, known: list[tuple[str, ...]], names: list[str], found
     return pa.table({"id": table["id"], "group": table["group"], **columns})
 
 
-def _classes(spec: ProbeSpec) -> dict[str, tuple[str, ...]]:
-    """Return, of each record of the other atlas that counts, the names of its classes, the largest first."""
-    store = Store(spec.classes or "")
+def known_classes(spec: ProbeSpec) -> dict[str, tuple[str, ...]] | None:
+    """Return, of each record of the other atlas that counts, the names of its classes, the largest first.
+
+    None where the recipe names no other atlas.
+
+    Raises:
+        UsageError: the other atlas is not there, or not reduced yet.
+        InputError: it has no classes.
+    """
+    if spec.classes is None:
+        return None
+    store = Store(spec.classes)
     files = store.stage("reduce")["files"]
     names = pq.read_table(io.BytesIO(store.check(layout.SUBCATEGORIES, files[layout.SUBCATEGORIES])))
     named = dict(zip(names["subcategory"].to_pylist(), names["name"].to_pylist(), strict=True))

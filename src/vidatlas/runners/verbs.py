@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vidatlas.folder import expand, is_remote
-from vidatlas.pipeline import embedding, planning, publishing, reduction
+from vidatlas.pipeline import embedding, planning, probing, publishing, reduction
 from vidatlas.pipeline.atlas import Atlas
 from vidatlas.pipeline.planning import MAX_REJECTS, RunOptions
 from vidatlas.recipe import Recipe, load_recipe
@@ -104,6 +104,8 @@ def run(
         how = (runner, options, listener)
         if options.backend:
             reduction.find_backend(runner, options.backend)  # what cannot run should not cost the embedding first
+        if parsed.reduce.probe:
+            probing.known_classes(parsed.reduce.probe)
         _plan(parsed, urls, where, how)
         _embed(parsed, where, how)
         _reduce(parsed, where, how)
