@@ -82,6 +82,7 @@ def test_every_reason_explains_itself_and_all_others_come_from_a_line_of_json() 
     assert {reason for _, reason in REASONS} == set(Reason) - {
         Reason.LINE_TOO_LONG,
         Reason.DUPLICATE_ID,
+        Reason.UNREADABLE_IMAGE,
     } - tables - asked
     assert all(reason.meaning for reason in Reason)
 
@@ -247,9 +248,8 @@ def test_a_recipe_joins_cleans_and_labels() -> None:
         UNGROUPED,
         "Up",
         (("Up",), ("Up No Data",), ("a", "b, c"), ("drama",)),
-        "",
-        ("Kids", "Air"),
-        ("2009",),
+        labels=("Kids", "Air"),
+        shown=("2009",),
     )
 
 

@@ -80,7 +80,9 @@ def test_a_file_that_is_no_recipe_is_one_line(tmp_path: Path, text: str) -> None
 
 
 def test_an_unknown_recipe_lists_those_there_are() -> None:
-    with pytest.raises(UsageError, match=r"no recipe 'nope': neither built in \([^)]*topics, youniverse\)"):
+    with pytest.raises(
+        UsageError, match=r"no recipe 'nope': neither built in \([^)]*topics, youniverse, youtube-recommender\)"
+    ):
         load_recipe("nope")
 
 
