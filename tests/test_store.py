@@ -33,6 +33,16 @@ def test_stages_are_sealed_and_unsealed(store: Store) -> None:
         store.stage("embed")
 
 
+def test_of_two_runs_that_begin_an_atlas_at_once_one_puts_its_manifest(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write_manifest({"schema": SCHEMA, "stages": {}, "recipe": {"name": "first"}})
+    monkeypatch.setattr(store.folder, "size", lambda name: None)
+    with pytest.raises(ConflictError, match="at the same moment"):
+        store.write_manifest({"schema": SCHEMA, "stages": {}, "recipe": {"name": "second"}})
+    assert store.read_json(MANIFEST)["recipe"] == {"name": "first"}
+
+
 def test_unsealing_what_is_not_sealed_writes_nothing(store: Store) -> None:
     store.unseal(["reduce"])
     assert store.folder.size(MANIFEST) is None

@@ -162,8 +162,16 @@ class Store:
         return dict(entry)
 
     def write_manifest(self, manifest: Json) -> None:
-        """Put the manifest in place: from here on readers see what it lists."""
-        self.folder.put(MANIFEST, to_json(manifest))
+        """Put the manifest in place: from here on readers see what it lists.
+
+        Raises:
+            ConflictError: there was none, and another run put one there at the same moment.
+        """
+        data = to_json(manifest)
+        if self.folder.size(MANIFEST) is not None:
+            self.folder.put(MANIFEST, data)
+        elif not self.folder.put_new(MANIFEST, data):
+            raise ConflictError(f"another run began {self.url} at the same moment. Wait for it, then try again.")
 
     def seal(self, stage: str, entry: Json, recipe: Json) -> None:
         """List a finished stage in the manifest."""
