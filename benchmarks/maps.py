@@ -55,7 +55,8 @@ def layouts(sizes: list[int]) -> None:
         place(others, vectors, positions, LayoutSpec())
         rate = len(others) / (time.perf_counter() - started)
         print(
-            f"| layout of {rows:,} | {seconds:.0f} s on one thread ({cpu:.0f} s of the processor) | others placed at {rate:,.0f} videos/s a core |"
+            f"| layout of {rows:,} | {seconds:.0f} s on one thread ({cpu:.0f} s of the processor) "
+            f"| others placed at {rate:,.0f} videos/s a core |"
         )
 
 
