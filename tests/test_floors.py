@@ -25,6 +25,7 @@ FLOORS = (
     {"progress", "shell"},
     {"screens"},
     {"job", "app"},
+    {"exploring"},
     {"cli"},
     {"__init__", "__main__"},
 )
