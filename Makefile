@@ -52,6 +52,8 @@ bench: $(VENV)/installed ## Measure; needs DATA=folder with real videos (see ben
 	$(BIN)/python -m benchmarks.real_file --data $(DATA)
 	$(BIN)/python -m benchmarks.reduce
 	$(BIN)/python -m benchmarks.scaling
+	$(BIN)/python -m benchmarks.search
+	$(BIN)/python -m benchmarks.maps --data $(DATA)
 
 format: $(VENV)/installed ## Let ruff format and mend
 	$(BIN)/ruff format .

@@ -1,6 +1,7 @@
 """How long the layout of a map takes, how large its page is, and when it can be used: 10,000 to 5 million videos.
 
-Vectors are seeded ones that look like embeddings (benchmarks.vectors), titles are invented.
+Vectors are seeded ones that look like embeddings (benchmarks.vectors). Titles are invented, or real ones with --data,
+which compress less.
 
     python -m benchmarks.maps                   # layout of 20,000 and 100,000; pages of 10,000, 100,000 and 5 million
     python -m benchmarks.maps --layout 20000 --pages 10000
@@ -9,6 +10,7 @@ Vectors are seeded ones that look like embeddings (benchmarks.vectors), titles a
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import tempfile
 import time
@@ -18,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import machine
+from benchmarks.parity import first_lines
 from benchmarks.vectors import clustered
 from vidatlas.reducers.moments import merge_all, moments_of
 from vidatlas.reducers.pca import PcaSpec, fit_pca
@@ -44,24 +47,36 @@ def layouts(sizes: list[int]) -> None:
     """Print how long a layout of so many videos takes, and how fast others are placed beside it."""
     for rows in sizes:
         vectors = components(rows)
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         positions = lay_out(vectors, LayoutSpec())
-        seconds = time.perf_counter() - started
+        seconds, cpu = time.perf_counter() - started, time.process_time() - worked
         others = vectors[:2_000]
         started = time.perf_counter()
         place(others, vectors, positions, LayoutSpec())
         rate = len(others) / (time.perf_counter() - started)
-        print(f"| layout of {rows:,} | {seconds:.0f} s on one thread | others placed at {rate:,.0f} videos/s a core |")
+        print(
+            f"| layout of {rows:,} | {seconds:.0f} s on one thread ({cpu:.0f} s of the processor) "
+            f"| others placed at {rate:,.0f} videos/s a core |"
+        )
 
 
-def points_of(rows: int) -> tuple[Points, list[dict[str, Any]]]:
+def titles_of(rows: int, data: Path | None) -> tuple[str, ...]:
+    """Return at most 100,000 titles."""
+    if data is None:
+        random = np.random.default_rng(1)
+        return tuple(" ".join(random.choice(_WORDS, 6)) + f" {row}" for row in range(min(rows, TITLED)))
+    lines = first_lines(data / "youtube" / "videos.jsonl.gz", min(rows, TITLED))
+    return tuple(json.loads(line)["title"] or "" for line in lines)
+
+
+def points_of(rows: int, data: Path | None) -> tuple[Points, list[dict[str, Any]]]:
     """Return invented points in islands, with titles of the first 100,000, and their subcategories."""
     random = np.random.default_rng(0)
     sizes = np.sort(random.pareto(1.2, _SUBCATEGORIES) + 0.05)[::-1]
     codes = random.choice(_SUBCATEGORIES, rows, p=sizes / sizes.sum())
     centres = random.uniform(-0.9, 0.9, (_SUBCATEGORIES, 2))
     at = np.clip(centres[codes] + random.normal(0, 0.02, (rows, 2)), -1, 1).astype(np.float32)
-    titles = tuple(" ".join(random.choice(_WORDS, 6)) + f" {row}" for row in range(min(rows, TITLED)))
+    titles = titles_of(rows, data)
     counts = np.bincount(codes, minlength=_SUBCATEGORIES)
     table = [
         {"group": f"Category {at % _GROUPS}", "subcategory": at, "name": f"name · of · {at}", "size": int(size)}
@@ -70,14 +85,14 @@ def points_of(rows: int) -> tuple[Points, list[dict[str, Any]]]:
     return Points(np.linspace(0, 1, rows, endpoint=False), quantised(at), codes, titles), table
 
 
-def pages(sizes: list[int]) -> None:
+def pages(sizes: list[int], data: Path | None) -> None:
     """Print size and times of the page of so many videos, opened in headless Chromium without a GPU."""
     from playwright.sync_api import sync_playwright
 
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=_ARGUMENTS)
         for rows in sizes:
-            points, table = points_of(rows)
+            points, table = points_of(rows, data)
             started = time.perf_counter()
             drawing = drawing_of(points, table, labels_of(points, table), TITLED)
             file = Path(folder) / f"{rows}.html"
@@ -114,9 +129,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--layout", type=int, nargs="*", default=[20_000, 100_000])
     parser.add_argument("--pages", type=int, nargs="*", default=[10_000, 100_000, 5_000_000])
+    parser.add_argument("--data", type=Path, help="a folder with youtube/videos.jsonl.gz: use its titles")
     chosen = parser.parse_args()
     print(machine(), end="\n\n")
-    pages(chosen.pages)
+    pages(chosen.pages, chosen.data)
     layouts(chosen.layout)
 
 

@@ -26,6 +26,7 @@ FLOORS = (
     {"progress", "shell"},
     {"screens"},
     {"job", "app"},
+    {"exploring"},
     {"cli"},
     {"__init__", "__main__"},
 )

@@ -7,7 +7,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from vidatlas.job import console, read_options, read_recipe, read_settings, run_job, show_found, show_next, show_result
+from vidatlas import exploring
+from vidatlas.job import console, read_options, read_recipe, read_settings, run_job, show_next, show_result
 from vidatlas.shell import guard, quiet_libraries
 
 app = typer.Typer(
@@ -233,80 +234,8 @@ def assign(
     )
 
 
-K_ = Annotated[int, typer.Option("-k", min=1, max=1000, help="How many videos.")]
-Group_ = Annotated[str | None, typer.Option(help="Only videos of this category.")]
-Subcategory_ = Annotated[str | None, typer.Option(help="Only videos of this subcategory: number or name.")]
-Json_ = Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a table.")]
-
-
-@app.command(rich_help_panel="Explore")
-def search(
-    atlas: Atlas_,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What the videos should be about.")],
-    k: K_ = 10,
-    group: Group_ = None,
-    subcategory: Subcategory_ = None,
-    json: Json_ = False,
-) -> None:
-    """Find the videos nearest to a text, which the atlas's own encoder reads.
-
-    Example: vidatlas search atlas/ "squat workout" -k 5 --group Sports
-    """
-    from vidatlas.pipeline.atlas import open_atlas
-
-    with quiet_libraries(atlas):
-        found = open_atlas(atlas).search(text, k, group, subcategory)
-    show_found(found, json)
-
-
-@app.command(rich_help_panel="Explore")
-def similar(
-    atlas: Atlas_,
-    video: Annotated[str, typer.Argument(metavar="ID", help="The id of a video of the atlas.")],
-    k: K_ = 10,
-    group: Group_ = None,
-    subcategory: Subcategory_ = None,
-    json: Json_ = False,
-) -> None:
-    """Find the videos nearest to one of the atlas.
-
-    Example: vidatlas similar atlas/ x72dBgcVPFI -k 5
-    """
-    from vidatlas.pipeline.atlas import open_atlas
-
-    with quiet_libraries(atlas):
-        found = open_atlas(atlas).similar(video, k, group, subcategory)
-    show_found(found, json)
-
-
-@app.command(rich_help_panel="Explore")
-def serve(
-    atlas: Atlas_, port: Annotated[int, typer.Option(min=1, max=65_535, help="On this machine only.")] = 8501
-) -> None:
-    """Open an atlas as an app in the browser: look around, search, and see what is alike. Needs vidatlas[app].
-
-    Example: vidatlas serve atlas/
-    """
-    from vidatlas.app.serving import serve as start
-
-    console.print(f"http://127.0.0.1:{port} (Ctrl-C stops it)", highlight=False)
-    start(atlas, port)
-
-
-@app.command(rich_help_panel="Explore")
-def export(
-    atlas: Atlas_,
-    embedding_atlas: Annotated[
-        str, typer.Option("--embedding-atlas", metavar="DIR", help="Write what Embedding Atlas reads into this folder.")
-    ],
-) -> None:
-    """Write an atlas in the form that another tool opens, and show the command that opens it.
-
-    Example: vidatlas export atlas/ --embedding-atlas shared/
-    """
-    from vidatlas.pipeline.exporting import export_embedding_atlas
-
-    show_next(export_embedding_atlas(atlas, embedding_atlas))
+for explore in (exploring.search, exploring.similar, exploring.serve, exploring.export):
+    app.command(rich_help_panel="Explore")(explore)
 
 
 def main(arguments: list[str] | None = None) -> int:

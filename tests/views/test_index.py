@@ -38,7 +38,7 @@ def test_brute_force_in_blocks_is_brute_force() -> None:
 
 @pytest.mark.parametrize("spec", [IndexSpec(), IVF, IndexSpec(kind="ivf", codec="pq", recall=0.5)])
 def test_recall_is_as_wanted_and_survives_the_disk(spec: IndexSpec) -> None:
-    rows, own = vectors(2000, 8), np.arange(0, 2000, 20)
+    rows, own = vectors(800, 8), np.arange(0, 800, 8)
     index = built(spec, rows)
     recall = index.tune(rows[own], own, truth_of(rows, own), spec.recall)
     assert recall >= spec.recall

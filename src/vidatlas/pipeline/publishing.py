@@ -21,7 +21,7 @@ from vidatlas.pipeline.planning import RunOptions
 from vidatlas.pipeline.probing import PREDICTIONS
 from vidatlas.pipeline.vectors import sealed_shards
 from vidatlas.recipe import Recipe
-from vidatlas.store import Store
+from vidatlas.store import Files, Store
 from vidatlas.types import Event, Json, Listener, Reason, Runner
 from vidatlas.version import __version__
 from vidatlas.views.card import Card, render_card
@@ -66,39 +66,42 @@ def publish(recipe: Recipe, atlas: str, runner: Runner, options: RunOptions, lis
         return dict(sealed)
     with Lock(store, options.take_over) as lock:
         store.unseal(["publish"])
-        listener(Event("publish", 0, 4, {"step": "map"}))
-        shards = list(sealed_shards(manifest["stages"]["embed"]))
-        files, laid_out, points = make_map(recipe, store, shards, runner)
-        listener(Event("publish", 1, 4, {"step": "search index"}))
-        found, indexed = make_index(recipe, store, shards)
-        files |= found
-        found, learned = make_pictures(recipe, store, shards, runner)
-        files |= found
-        listener(Event("publish", 2, 4, {"step": "report"}))
-        table = _subcategories(store, reduced)
-        metrics = store.read_json(layout.METRICS)
-        facts = _facts(recipe, manifest) | {"Map": map_fact(laid_out), "Search index": index_fact(indexed)}
-        facts |= picture_facts(learned)
-        found, drawing = draw_map(recipe, store, points, reduced["counts"]["rows"])
-        report = replace(_report(recipe, store, table, metrics, facts), drawing=drawing)
-        files |= found | store.put(layout.REPORT, render(report).encode())
-        listener(Event("publish", 3, 4, {"step": "data card"}))
-        files |= store.put(layout.README, render_card(_card(recipe, manifest, facts)).encode())
+        files, facts = _publish(recipe, store, runner, listener)
         lock.confirm()
         entry = {
             "fingerprint": fingerprint,
             "upstream": reduced["digest"],
             "versions": {name: version(name) for name in LIBRARIES},
             "content_sha256": content_sha256(manifest),
-            "layout": laid_out,
-            "index": indexed,
-            **({"pictures": learned} if learned else {}),
+            **facts,
             "digest": layout.digest_of(files),
             "files": files,
         }
         store.seal("publish", entry, recipe.model_dump(mode="json"))
         listener(Event("publish", 4, 4, {"step": "done"}))
     return entry
+
+
+def _publish(recipe: Recipe, store: Store, runner: Runner, listener: Listener) -> tuple[Files, Json]:
+    """Write everything; return the files, and what the manifest says of map, index and pictures."""
+    manifest = store.manifest()
+    reduced = manifest["stages"]["reduce"]
+    shards = list(sealed_shards(manifest["stages"]["embed"]))
+    listener(Event("publish", 0, 4, {"step": "map"}))
+    mapped, laid_out, points = make_map(recipe, store, shards, runner)
+    listener(Event("publish", 1, 4, {"step": "search index"}))
+    indexes, indexed = make_index(recipe, store, shards)
+    pictures, learned = make_pictures(recipe, store, shards, runner)
+    listener(Event("publish", 2, 4, {"step": "report"}))
+    facts = _facts(recipe, manifest) | {"Map": map_fact(laid_out), "Search index": index_fact(indexed)}
+    facts |= picture_facts(learned)
+    drawn, drawing = draw_map(recipe, store, points, reduced["counts"]["rows"])
+    table, metrics = _subcategories(store, reduced), store.read_json(layout.METRICS)
+    report = replace(_report(recipe, store, table, metrics, facts), drawing=drawing)
+    files = mapped | indexes | pictures | drawn | store.put(layout.REPORT, render(report).encode())
+    listener(Event("publish", 3, 4, {"step": "data card"}))
+    files |= store.put(layout.README, render_card(_card(recipe, manifest, facts)).encode())
+    return files, {"layout": laid_out, "index": indexed, **({"pictures": learned} if learned else {})}
 
 
 def content_sha256(manifest: Json) -> str:

@@ -90,6 +90,8 @@ class SearchIndex:
         if not flat:
             made.cp.seed = spec.seed
             made.cp.max_points_per_centroid = _TRAIN_PER_LIST
+            if spec.codec == "pq":
+                made.do_polysemous_training = False  # slow, and of use only to searches that are not made here
             with one_thread():
                 made.train(training)
         return cls(made)
