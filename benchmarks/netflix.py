@@ -47,7 +47,7 @@ FEATURES: dict[str, Json] = {
     "sentence": {"kind": "sentence", "model": "packaged:all-MiniLM-L6-v2"},
 }
 METHODS = ("k-means on the features", "auto-encoder, k-means", "DEC")
-SEEDS = range(5)
+SEEDS = 5
 FIGURES = ("AMI", "NMI", "AMI first", "NMI first", "silhouette", "silhouette in the features")
 
 
@@ -171,17 +171,18 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--features", nargs="+", choices=FEATURES, default=list(FEATURES))
+    parser.add_argument("--seeds", type=int, default=SEEDS)
     arguments = parser.parse_args()
     arguments.cache.mkdir(parents=True, exist_ok=True)
     records = films(load_recipe("netflix"), str(arguments.data / "netflix" / "netflix_titles.csv"))
     results: dict[str, list[Json]] = defaultdict(list)
-    for seed in SEEDS:
+    for seed in range(arguments.seeds):
         for kind in arguments.features:
             file = arguments.cache / f"netflix-{kind}-{seed}.json"
             if not file.exists():
                 file.write_text(json.dumps(compared(records, features(records, kind, arguments.cache), seed)))
             results[kind].append(json.loads(file.read_text()))
-    print(f"{machine()} · {len(records):,} films · {len(SEEDS)} seeds\n")
+    print(f"{machine()} · {len(records):,} films · {arguments.seeds} seeds\n")
     print("\n".join(table(results)))
 
 
