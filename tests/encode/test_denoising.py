@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from vidatlas.encode.denoising import AutoencoderSpec, encode_pictures, train
+from vidatlas.encode.denoising import DenoisingSpec, encode_pictures, train
 
-SPEC = AutoencoderSpec(width=16, height=8, channels=(4, 8), latent=6, epochs=6, batch=16, learning_rate=5e-3)
+SPEC = DenoisingSpec(width=16, height=8, channels=(4, 8), latent=6, epochs=6, batch=16, learning_rate=5e-3)
 
 
 def pictures(rows: int = 96) -> np.ndarray:
@@ -45,4 +45,4 @@ def test_going_on_from_any_epoch_gives_the_same_bytes() -> None:
 
 def test_every_layer_halves() -> None:
     with pytest.raises(ValidationError, match="multiples of 8"):
-        AutoencoderSpec(width=100, height=72)
+        DenoisingSpec(width=100, height=72)
