@@ -176,9 +176,10 @@ def methods() -> list[Method]:
     else:
         print("BERTopic is left out: pip install bertopic\n")
     own = [Method(recipe, Ours(recipe)) for recipe in ("demo", "topics")]
-    own += [_changed("topics", f"words weigh {w:g}", {"reduce.lexical.weight": w}) for w in (0.4, 0.8)]
-    own += [_changed("topics", "words in 64 dimensions", {"reduce.lexical.components": 64})]
-    own += [_changed("topics", f"smooth {n}", {"reduce.clusters.smooth": n}) for n in (0, 40)]
+    smooth, weight, dimensions = "reduce.clusters.smooth", "reduce.lexical.weight", "reduce.lexical.components"
+    own += [_changed("topics", f"smooth {n}", {smooth: n}) for n in (0, 15)]
+    own += [_changed("topics", f"smooth 15, words weigh {w:g}", {smooth: 15, weight: w}) for w in (0.4, 0.8)]
+    own += [_changed("topics", "smooth 15, words in 64 dimensions", {smooth: 15, dimensions: 64})]
     return peers + own
 
 
