@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 import vidatlas
 from vidatlas import Atlas, Options
@@ -59,6 +60,17 @@ def topics(tables: Any, make_lines: Any, folder: Path) -> Prepared:
     return videos(tables, make_lines, folder)[0], SMALL | {"reduce.lexical.components": 4}
 
 
+def pictured(tables: Any, make_lines: Any, folder: Path) -> Prepared:
+    inputs, small = videos(tables, make_lines, folder)
+    images = folder / "images"
+    images.mkdir()
+    for number, line in enumerate(Path(inputs[0]).read_bytes().splitlines()):
+        shade = Image.fromarray(np.full((24, 32, 3), number, np.uint8))
+        shade.save(images / f"{json.loads(line)['display_id']}.jpg")
+    network = {"width": 16, "height": 8, "channels": [4], "latent": 4, "epochs": 2}
+    return inputs, small | {"record.image.folder": str(images), "publish.pictures": network}
+
+
 def titles(tables: Any, make_lines: Any, folder: Path) -> Prepared:
     return [tables.films(folder)], SMALL | TINY_NETWORK
 
@@ -87,6 +99,7 @@ CASES = {
     "tiktok-hashtags": Case(hashtags, 200, 50),
     "movielens-factors": Case(rated, 60, 60),
     "movielens-reviews": Case(reviewed, 125, 120),
+    "youtube-recommender": Case(pictured, 120, 120),
 }
 
 

@@ -11,7 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 from vidatlas.reducers.autoencoder import Arrays, Autoencoder, AutoencoderReducer, restored_share, to_arrays
 from vidatlas.reducers.backend import open_backend
 from vidatlas.reducers.dec import DecSpec, soft_labels
-from vidatlas.reducers.kmeans import fit_clusters
+from vidatlas.reducers.kmeans import Fitting, fit_clusters
 from vidatlas.reducers.training import Tuned, train, tune
 from vidatlas.types import Floats
 
@@ -56,7 +56,7 @@ def trained(blobs: tuple[Floats, np.ndarray]) -> tuple[Autoencoder, tuple[float,
 @pytest.fixture(scope="module")
 def tuning(blobs: tuple[Floats, np.ndarray], trained: tuple[Autoencoder, tuple[float, ...]]) -> Callable[..., Tuned]:
     codes = trained[0].transform(blobs[0])
-    centroids = fit_clusters(codes, 4, 0, open_backend("sklearn"), 3).centroids
+    centroids = fit_clusters(codes, 4, 0, open_backend("sklearn"), Fitting(3)).centroids
     return lambda kept, spec=DEC: tune(blobs[0], trained[0], centroids, spec, kept)
 
 
