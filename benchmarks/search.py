@@ -2,13 +2,16 @@
 
 python -m benchmarks.search --rows 200000                 # seeded vectors that look like embeddings
 python -m benchmarks.search --atlas ATLAS --rows 200000   # those of an atlas
+python -m benchmarks.search --vectors FILE.npy            # others, such as benchmarks.quality keeps of real texts
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -28,8 +31,8 @@ SETTINGS = {
 _ROUNDS = 5
 
 
-def measure(vectors: Floats, queries: int) -> None:
-    """Print recall and speed of every setting."""
+def measure(vectors: Floats, queries: int, only: str) -> None:
+    """Print recall and speed of every setting that is asked for."""
     own = sample_rows(len(vectors), queries, 5)
     asked = vectors[own]
     brute = BruteForce(asked, K + 1)
@@ -39,6 +42,8 @@ def measure(vectors: Floats, queries: int) -> None:
     print("| index | bytes a video | built in | cells looked into | recall@10 | queries/s | times brute force |")
     print("|---|---|---|---|---|---|---|")
     for name, spec in SETTINGS.items():
+        if not re.search(only, name):
+            continue
         started = time.perf_counter()
         rows = sample_rows(len(vectors), training_rows(spec, len(vectors)), spec.seed)
         index = SearchIndex.empty(spec, len(vectors), vectors.shape[1], vectors[rows])
@@ -85,17 +90,23 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--atlas")
+    parser.add_argument("--vectors", type=Path, help="float16 or float32 [n, dim], as NumPy saves it")
+    parser.add_argument("--only", default="", help="settings whose names match this pattern")
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--dim", type=int, default=384)
     parser.add_argument("--queries", type=int, default=500)
     chosen = parser.parse_args()
-    blocks: Iterator[Block] = (
-        of_atlas(chosen.atlas, chosen.rows) if chosen.atlas else clustered(chosen.rows, chosen.dim)
-    )
-    vectors = unit(np.concatenate(list(blocks)))
+    vectors = unit(np.concatenate(list(blocks(chosen))))
     print(machine())
     print(f"\n{len(vectors):,} vectors of {vectors.shape[1]} dimensions, {chosen.queries} queries\n")
-    measure(vectors, chosen.queries)
+    measure(vectors, chosen.queries, chosen.only)
+
+
+def blocks(chosen: argparse.Namespace) -> Iterator[Block]:
+    """Yield the vectors that are searched."""
+    if chosen.vectors:
+        return iter([np.load(chosen.vectors)[: chosen.rows]])
+    return of_atlas(chosen.atlas, chosen.rows) if chosen.atlas else clustered(chosen.rows, chosen.dim)
 
 
 if __name__ == "__main__":
