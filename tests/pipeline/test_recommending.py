@@ -74,7 +74,10 @@ def test_the_error_falls_and_the_report_shows_it(made: Any) -> None:
     losses = json.loads((Path(atlas.url) / "index" / "pictures.json").read_text())["losses"]
     assert len(losses) == 6
     assert losses[-1] < losses[0]
-    assert "Reconstruction error" in (Path(atlas.url) / "report.html").read_text()
+    report = (Path(atlas.url) / "report.html").read_text()
+    assert "Reconstruction error" in report
+    assert "Denoising auto-encoder of the images" in report
+    assert f"From {losses[0]:.3g} to {losses[-1]:.3g} (the dot)." in report
 
 
 def test_each_method_follows_its_modality(made: Any) -> None:
