@@ -75,5 +75,5 @@ class ImageTower:
         return np.concatenate(found)
 
     def _pixels(self, pictures: Pictures) -> torch.Tensor:
-        scaled = torch.from_numpy(pictures).to(self._device).permute(0, 3, 1, 2).float() / 255
+        scaled = torch.tensor(pictures, device=self._device).permute(0, 3, 1, 2).float() / 255
         return ((scaled - self._mean) / self._std).to(self._dtype)
