@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 import vidatlas
 from vidatlas import Options
+from vidatlas.cli import main
 from vidatlas.pipeline import imaging, picturing
 from vidatlas.pipeline.searching import Search
 from vidatlas.store import Store
@@ -170,3 +171,14 @@ def test_workers_must_agree() -> None:
     assert imaging._one_of([one, dict(one)]) == one
     with pytest.raises(ConflictError, match="device: cpu and cuda"):
         imaging._one_of([one, one | {"device": "cuda"}])
+
+
+def test_a_model_that_is_not_there_is_missed_before_the_work_begins(made: Any, tmp_path: Path, capsys: Any) -> None:
+    _, folder = made
+    settings = ["encoder={kind: hashing, dim: 8}", f"record.image.folder={folder / 'images'}",
+                "publish.pictures={kind: clip, model: /nowhere}"]  # fmt: skip
+    given = [part for setting in settings for part in ("--set", setting)]
+    command = ["run", "youtube-recommender", str(folder / "videos.jsonl"), str(tmp_path / "atlas"), *given]
+    assert main([*command, "--runner", "serial"]) == 2
+    assert "--set publish.pictures.model" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "atlas").exists()

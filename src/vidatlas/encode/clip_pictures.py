@@ -44,7 +44,7 @@ class ClipPicturesSpec(BaseModel):
             UsageError: it is absent, or no plain data.
             UnavailableError: it is not here, and the hub cannot be reached.
         """
-        return open_checkpoint(self.model, self.revision)
+        return open_checkpoint(self.model, self.revision, "publish.pictures.model")
 
     def load(self) -> ImageTower:
         """Load the image tower and its projection onto this process's device."""
