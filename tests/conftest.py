@@ -198,3 +198,22 @@ def s3(s3_server: str) -> str:
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Return where an atlas may lie: a local folder, fsspec's memory, a bucket."""
     return str(tmp_path / "atlas") if request.param == "local" else str(request.getfixturevalue(request.param))
+
+
+@pytest.fixture(scope="session")
+def tiny_clip_whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a CLIP with both towers and random weights, for pictures of 32 x 32, without a preprocessor's settings."""
+    import torch
+    from transformers import CLIPConfig, CLIPModel
+
+    path = tmp_path_factory.mktemp("clip-whole")
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    text = {**sizes, "vocab_size": 50, "max_position_embeddings": 16, "projection_dim": 24}
+    vision = {**sizes, "image_size": 32, "patch_size": 8, "projection_dim": 24}
+    torch.manual_seed(0)
+    model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=24))
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.normal_(0, 0.15)
+    model.save_pretrained(path)
+    return path

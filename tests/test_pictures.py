@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from vidatlas.fields import ImageField, RecordSpec, TextField, parse_row
-from vidatlas.pictures import UnreadablePictureError, grey_picture, locate
+from vidatlas.pictures import UnreadablePictureError, colour_picture, grey_picture, locate
 from vidatlas.types import Reason, Record
 
 
@@ -51,6 +52,34 @@ def test_what_cannot_be_read_is_said_to_be_so(tmp_path: Path, data: bytes) -> No
         grey_picture(tmp_path / "a.jpg", (16, 12))
     with pytest.raises(UnreadablePictureError):
         grey_picture(tmp_path / "absent.jpg", (16, 12))
+    with pytest.raises(UnreadablePictureError):
+        colour_picture(tmp_path / "a.jpg", 16, 16)
+    with pytest.raises(UnreadablePictureError):
+        colour_picture(tmp_path / "absent.jpg", 16, 16)
+
+
+def test_the_middle_of_a_picture_is_taken_in_colour(tmp_path: Path) -> None:
+    stripes = np.zeros((20, 60, 3), np.uint8)
+    stripes[:, 20:40] = (250, 100, 5)
+    Image.fromarray(stripes).save(tmp_path / "a.png")
+    found = colour_picture(tmp_path / "a.png", 40, 32)
+    assert found.shape == (32, 32, 3)
+    assert found.dtype == np.uint8
+    assert (found[:, 4:-4] == (250, 100, 5)).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 50_000), (50_000, 1), (1, 1)])
+def test_a_long_picture_does_not_grow_when_it_is_scaled(tmp_path: Path, shape: tuple[int, int]) -> None:
+    pixels = np.full((*shape, 3), 7, np.uint8)
+    pixels[shape[0] // 2 - 2 : shape[0] // 2 + 2, shape[1] // 2 - 2 : shape[1] // 2 + 2] = 90
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    tracemalloc.start()
+    found = colour_picture(tmp_path / "a.png", 224, 224)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.shape == (224, 224, 3)
+    assert (found == (90 if max(shape) > 1 else pixels[0, 0, 0])).all()
+    assert most < 2**21
 
 
 @pytest.mark.parametrize("name", ["../a.jpg", "/etc/passwd", "a/../../b"])

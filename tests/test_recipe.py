@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from vidatlas.encode.clip_pictures import ClipPicturesSpec
+from vidatlas.encode.denoising import DenoisingSpec
 from vidatlas.recipe import (
     STAGES,
     Recipe,
@@ -64,6 +66,28 @@ def test_a_wrong_key_is_named_in_one_line(changes: dict[str, Any], named: str) -
     with pytest.raises(UsageError, match=rf"^recipe demo: {named}: [^\n]+$") as caught:
         load_recipe("demo", changes)
     assert caught.value.exit_code == 2
+
+
+def test_pictures_are_of_a_kind_and_another_kind_shares_no_setting() -> None:
+    clip = {"publish.pictures.kind": "clip", "publish.pictures.batch": 8}
+    for name in ("youtube-recommender", "demo"):
+        found = load_recipe(name, clip).publish.pictures
+        assert isinstance(found, ClipPicturesSpec)
+        assert found.batch == 8
+    assert load_recipe("demo", {"publish.pictures": "clip"}).publish.pictures == ClipPicturesSpec()
+    unnamed = load_recipe("demo", {"publish.pictures": {"latent": 8}})
+    assert unnamed.publish.pictures == DenoisingSpec(latent=8)
+    nameless = {**load_recipe("demo").model_dump(mode="json"), "publish": {"pictures": {"latent": 8}}}
+    assert load_recipe(nameless, {"publish.pictures.kind": "autoencoder"}).publish.pictures == DenoisingSpec(latent=8)
+    for wrong in ({"kind": "magic"}, {"kind": "clip", "latent": 8}, {"kind": "autoencoder", "model": "a/b"}):
+        with pytest.raises(UsageError, match=r"^recipe demo: publish\.pictures[a-z.]*: [^\n]+$"):
+            load_recipe("demo", {"publish.pictures": wrong})
+
+
+def test_models_of_pictures_are_looked_for() -> None:
+    with pytest.raises(UsageError, match=r"/nowhere does not exist.*--set publish\.pictures\.model=…"):
+        load_recipe("demo", {"publish.pictures": {"kind": "clip", "model": "/nowhere"}}).publish.find_models()
+    load_recipe("youtube-recommender").publish.find_models()
 
 
 def test_an_override_below_a_value_is_refused() -> None:

@@ -71,6 +71,8 @@ def run_job(recipe: Any, inputs: list[str], atlas: str, options: Any, last: str,
     with quiet_libraries(atlas):
         if last != "plan":
             recipe.encoder.inspect()  # a model that is not there should not cost the reading of the whole input
+        if last == "publish":
+            recipe.publish.find_models()
         with Reporter(atlas, console) as reporter:
             verbs.plan(recipe, inputs, atlas, options, reporter)
         place = where(options.address, options.actors, options.threads, options.gpus)

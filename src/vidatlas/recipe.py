@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from vidatlas.encode.clip import ClipSpec
+from vidatlas.encode.clip_pictures import ClipPicturesSpec
 from vidatlas.encode.denoising import DenoisingSpec
 from vidatlas.encode.factors import FactorsSpec
 from vidatlas.encode.hashing import HashingSpec
@@ -39,6 +40,8 @@ from vidatlas.views.index import IndexSpec
 from vidatlas.views.layout import LayoutSpec
 
 Stage = Literal["plan", "embed", "reduce", "publish"]
+_PICTURES = "autoencoder"
+"""The kind of ``publish.pictures`` where none is named."""
 STAGES: tuple[Stage, ...] = ("plan", "embed", "reduce", "publish")
 
 
@@ -49,6 +52,12 @@ class _Strict(BaseModel):
 def _by_name(value: Any) -> Any:
     """Let the name of a kind stand for it with all its defaults."""
     return {"kind": value} if isinstance(value, str) else value
+
+
+def _pictures(value: Any) -> Any:
+    """Let the name of a kind stand for it, and settings without one be the auto-encoder's."""
+    value = _by_name(value)
+    return {"kind": _PICTURES, **value} if isinstance(value, dict) else value
 
 
 class SourceSpec(_Strict):
@@ -113,8 +122,15 @@ class PublishSpec(_Strict):
     map_points: Annotated[int, Field(ge=1, le=20_000_000)] = 5_000_000
     """Most videos on map.html, drawn by seed."""
     index: IndexSpec = IndexSpec()
-    pictures: DenoisingSpec | None = None
-    """How images become vectors; the records need ``record.image``."""
+    pictures: (
+        Annotated[DenoisingSpec | ClipPicturesSpec, Field(discriminator="kind"), BeforeValidator(_pictures)] | None
+    ) = None
+    """How images become vectors: autoencoder, which learns from them, or clip; the records need ``record.image``."""
+
+    def find_models(self) -> None:
+        """Find the checkpoints that publishing needs; raise what finding them raises."""
+        if isinstance(self.pictures, ClipPicturesSpec):
+            self.pictures.find()
 
 
 class Recipe(_Strict):
@@ -179,10 +195,8 @@ def load_recipe(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
     """
     label, data = _read(source)
     changes = dict(overrides or {})
-    kind = changes.get("encoder.kind")
-    if kind is not None and kind != data.get("encoder", {}).get("kind"):
-        # Another kind of encoder shares no setting with this one.
-        data["encoder"] = {"kind": kind}
+    _switch(data, changes.get("encoder.kind"), "encoder")
+    _switch(data.get("publish"), changes.get("publish.pictures.kind"), "pictures")
     for key, value in changes.items():
         _override(data, key, value)
     try:
@@ -193,6 +207,13 @@ def load_recipe(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
         raise UsageError(
             f"recipe {label}: {where}: {first['msg']}. See the keys with: vidatlas recipes {_shown(data, label)}"
         ) from error
+
+
+def _switch(holder: Any, kind: Any, section: str) -> None:
+    """Empty a section whose kind is changed: another kind of encoder shares no setting with this one."""
+    there = holder.get(section) if isinstance(holder, dict) else None
+    if kind is not None and isinstance(there, dict) and kind != there.get("kind", _PICTURES):
+        holder[section] = {"kind": kind}
 
 
 def _dotted(location: tuple[int | str, ...], data: Any) -> str:

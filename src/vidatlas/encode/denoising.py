@@ -6,20 +6,22 @@ with the clean picture.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from vidatlas.types import Floats
+from vidatlas.pictures import Pictures, grey_picture
+from vidatlas.types import Floats, Json
 
 if TYPE_CHECKING:
     import torch
 
-Pictures = NDArray[np.uint8]
 Tensors = dict[str, NDArray[Any]]
 
 
@@ -100,6 +102,35 @@ def encode_pictures(pictures: Pictures, spec: DenoisingSpec, tensors: Tensors, r
         for at in range(0, len(pictures), rows):
             found.append(model[0](_scaled(pictures[at : at + rows])).numpy())
     return np.concatenate(found)
+
+
+class Denoiser:
+    """Encode pictures with a trained auto-encoder.
+
+    Args:
+        spec: that it was trained by.
+        weights: its safetensors file.
+    """
+
+    def __init__(self, spec: DenoisingSpec, weights: bytes) -> None:
+        from safetensors.numpy import load
+
+        self._spec, self._tensors = spec, load(weights)
+        self.dim = spec.latent
+        digest = hashlib.sha256(weights).hexdigest()
+        self.identity: Json = {"model": spec.kind, "weights_sha256": digest, "dim": spec.latent}
+
+    def read(self, path: Path) -> Pictures:
+        """Return a picture in grey, uint8 [height, width].
+
+        Raises:
+            UnreadablePictureError: the file is none.
+        """
+        return grey_picture(path, (self._spec.width, self._spec.height))
+
+    def encode(self, pictures: Pictures) -> Floats:
+        """Return float32 [n, latent] for pictures uint8 [n, height, width]."""
+        return encode_pictures(pictures, self._spec, self._tensors)
 
 
 def _scaled(pictures: Pictures) -> torch.Tensor:

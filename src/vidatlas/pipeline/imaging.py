@@ -1,10 +1,10 @@
-"""Images of an atlas: a model learns to shorten them, every image gets a vector, and an index finds alike ones."""
+"""Images of an atlas: every image gets a vector, and an index finds alike ones."""
 
 from __future__ import annotations
 
-import hashlib
 import io
-from functools import partial
+from functools import cached_property, partial
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -14,29 +14,29 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from vidatlas import store as layout
-from vidatlas.encode.denoising import Pictures, Progress, encode_pictures, train
+from vidatlas.encode.clip_pictures import ClipPicturesSpec
 from vidatlas.parts import to_parquet
-from vidatlas.pictures import grey_picture, locate
+from vidatlas.pictures import UnreadablePictureError, locate
+from vidatlas.pipeline.picturing import PictureEncoder, learn_pictures, open_pictures, same_pictures
 from vidatlas.pipeline.projecting import SealedShard
 from vidatlas.pipeline.vectors import matrix, read_embeddings
-from vidatlas.recipe import Recipe, canonical
-from vidatlas.reducers.kmeans import sample_rows
+from vidatlas.recipe import Recipe
 from vidatlas.store import Files, Store, to_json
 from vidatlas.threads import one_thread
-from vidatlas.types import Floats, Json, Runner, UsageError
+from vidatlas.types import ConflictError, Floats, InputError, Json, Runner, UsageError
 from vidatlas.views.index import SearchIndex, training_rows, unit
 
-MODEL = "model/pictures.safetensors"
-CHECKPOINT = "model/pictures-checkpoint.safetensors"
-_EVERY = 5
-"""Epochs between checkpoints."""
+_ROWS = 256
+"""Images in memory at once: those of a shard may be more than it holds."""
 
 
 def make_pictures(recipe: Recipe, store: Store, shards: list[SealedShard], runner: Runner) -> tuple[Files, Json]:
-    """Write the model, ``pictures/`` and their index; return the files and their facts.
+    """Write the model, if one is trained, ``pictures/`` and their index; return the files and their facts.
 
     Raises:
         UsageError: the recipe names no images, or no record has one.
+        InputError: an image can no longer be read.
+        ConflictError: workers have different encoders.
     """
     spec = recipe.publish.pictures
     if spec is None:
@@ -47,30 +47,34 @@ def make_pictures(recipe: Recipe, store: Store, shards: list[SealedShard], runne
     flat = [name for found in names for name in found if name]
     if not flat:
         raise UsageError(f"no record of {store.url} has an image in column {recipe.record.image.column!r}.")
-    chosen = sample_rows(len(flat), min(spec.pictures, len(flat)), spec.seed)
-    progress = _trained(recipe, store, [flat[row] for row in chosen])
-    weights = {name: value for name, value in progress.tensors.items() if name.startswith("model.")}
-    files = store.put(MODEL, bytes(save_tensors(weights)))
-    encoded = runner.map(partial(_encode_shard, store.url, recipe.model_dump(mode="json")), shards)
-    vectors, positions, first = [], [], 0
-    for found, latents, present in encoded:
+    files, learned = learn_pictures(recipe, store, flat)
+    encode = partial(_encode_shard, store.url, recipe.model_dump(mode="json"))
+    vectors, positions, identities, first = [], [], [], 0
+    for found, encoded, present, identity in runner.map(encode, shards, gpus=isinstance(spec, ClipPicturesSpec)):
         files |= found
-        vectors.append(latents)
+        vectors.append(encoded)
         positions.append(first + np.flatnonzero(present))
+        identities.append(identity)
         first += len(present)
-    facts = {"pictures": len(flat), "learned_from": len(chosen), "losses": list(progress.losses)}
+    facts = {"pictures": len(flat), "encoder": _one_of(identities), **learned}
     return files | _index(recipe, store, np.concatenate(vectors), np.concatenate(positions), facts), facts
 
 
 def picture_facts(facts: Json) -> dict[str, str]:
-    """Return in words what was learned from the images; nothing where there are none."""
+    """Return in words what the images were encoded by; nothing where there are none."""
     if not facts:
         return {}
+    count, encoder = f"{facts['pictures']:,}", facts["encoder"]
+    if "losses" not in facts:
+        revision = f" at revision {encoder['revision']}" if encoder["revision"] else ""
+        tower = f"CLIP's image tower of {encoder['model']}{revision}, {encoder['dim']} numbers each"
+        precision = f"{encoder['dtype']} on {encoder['device']}"
+        return {"Images": f"{count}; {tower}, {precision}", "Weights of images (sha256)": encoder["weights_sha256"]}
     losses = facts["losses"]
     steps = sorted({0, *range(4, len(losses), max(5, len(losses) // 6)), len(losses) - 1})
     curve = ", ".join(f"{losses[step]:.4f} (epoch {step + 1})" for step in steps)
     return {
-        "Images": f"{facts['pictures']:,}; a denoising auto-encoder learned from {facts['learned_from']:,}",
+        "Images": f"{count}; a denoising auto-encoder learned from {facts['learned_from']:,}",
         "Reconstruction error": f"mean square of a range of 1: {curve}",
     }
 
@@ -80,64 +84,43 @@ def _names(atlas: str, shard: SealedShard) -> list[str | None]:
     return names
 
 
-def load_pictures(recipe: Recipe, names: list[str]) -> Pictures:
-    """Return the images of an atlas by name, uint8 [n, height, width]."""
-    spec, image = recipe.publish.pictures, recipe.record.image
-    assert spec
-    assert image
-    size = spec.width, spec.height
-    found = [grey_picture(locate(image.folder, name), size) for name in names]
-    return np.array(found, np.uint8).reshape(-1, spec.height, spec.width)
+def _one_of(identities: list[Json]) -> Json:
+    """Return the identity of all workers' encoders."""
+    first = identities[0]
+    for other in identities:
+        if other != first:
+            key = next(key for key in {**first, **other} if first.get(key) != other.get(key))
+            raise ConflictError(
+                f"workers encode pictures with different {key}: {first.get(key)} and {other.get(key)}. "
+                "Use machines of one kind, with one model."
+            )
+    return first
 
 
-def _trained(recipe: Recipe, store: Store, names: list[str]) -> Progress:
-    """Train, going on from the checkpoint of the same recipe and images, if there is one."""
-    spec = recipe.publish.pictures
-    assert spec
-    key = hashlib.sha256(canonical({"spec": spec.model_dump(mode="json"), "names": names})).hexdigest()
-    begun = _checkpoint(store, key)
-    if begun and begun.epoch >= spec.epochs:
-        return begun
-    pictures = load_pictures(recipe, names)
-    progress = begun
-    with one_thread():
-        for progress in train(pictures, spec, begun):
-            if progress.epoch % _EVERY == 0 or progress.epoch == spec.epochs:
-                tensors = {**progress.tensors, "losses": np.array(progress.losses)}
-                store.put(CHECKPOINT, bytes(save_tensors(tensors, metadata={"key": key})))
-    assert progress
-    return progress
-
-
-def _checkpoint(store: Store, key: str) -> Progress | None:
-    if store.folder.size(CHECKPOINT) is None:
-        return None
-    data = store.read(CHECKPOINT)
-    header = int.from_bytes(data[:8], "little")
-    if key.encode() not in data[8 : 8 + header]:
-        return None
-    tensors = load_tensors(data)
-    losses = tuple(float(loss) for loss in tensors.pop("losses"))
-    return Progress(len(losses), losses, tensors)
-
-
-def _encode_shard(atlas: str, recipe: Json, shard: SealedShard) -> tuple[Files, Floats, NDArray[np.bool_]]:
+def _encode_shard(atlas: str, recipe: Json, shard: SealedShard) -> tuple[Files, Floats, NDArray[np.bool_], Json]:
     store, parsed = Store(atlas), Recipe.model_validate(recipe)
     table = read_embeddings(store, *shard, ["id", "image"])
     names = table["image"].to_pylist()
     present = np.array([bool(name) for name in names], bool)
-    vectors = encode(store, parsed, load_pictures(parsed, [name for name in names if name]))
+    encoder, image = open_pictures(store, parsed), parsed.record.image
+    assert image
+    vectors = _encode(encoder, image.folder, [name for name in names if name])
     lists = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
     kept = pa.table({"id": table["id"].filter(pa.array(present)), "vector": lists})
-    return store.put(layout.pictures(shard[0]), to_parquet(kept)), vectors, present
+    return store.put(layout.pictures(shard[0]), to_parquet(kept)), vectors, present, encoder.identity
 
 
-def encode(store: Store, recipe: Recipe, pictures: Pictures) -> Floats:
-    """Return float32 [n, latent]: the vectors of pictures by the model of an atlas."""
-    spec = recipe.publish.pictures
-    assert spec
-    with one_thread():
-        return encode_pictures(pictures, spec, load_tensors(store.read(MODEL)))
+def _encode(encoder: PictureEncoder, folder: str, names: list[str]) -> Floats:
+    """Return float32 [n, dim]: the vectors of images by name."""
+    found = [np.empty((0, encoder.dim), np.float32)]
+    try:
+        for at in range(0, len(names), _ROWS):
+            pictures = np.array([encoder.read(locate(folder, name)) for name in names[at : at + _ROWS]], np.uint8)
+            with one_thread():
+                found.append(encoder.encode(pictures))
+    except UnreadablePictureError as error:
+        raise InputError(f"an image that was there while planning is not any more: {error}. Put it back.") from error
+    return np.concatenate(found)
 
 
 def _index(recipe: Recipe, store: Store, vectors: Floats, positions: NDArray[np.int64], facts: Json) -> Files:
@@ -165,9 +148,20 @@ class PictureSearch:
         tensors = load_tensors(store.read("model/pictures.index.safetensors"))
         self._mean, self.positions = tensors["mean"], tensors["positions"]
 
-    def near(self, picture: Pictures, k: int) -> list[tuple[int, float]]:
-        """Return position in the atlas and cosine of the k pictures nearest to one, uint8 [height, width]."""
-        query = unit(encode(self._store, self._recipe, picture[None]) - self._mean)
+    @cached_property
+    def _encoder(self) -> PictureEncoder:
+        return same_pictures(self._store, self._recipe)
+
+    def near(self, image: Path, k: int) -> list[tuple[int, float]]:
+        """Return position in the atlas and cosine of the k pictures nearest to a file.
+
+        Raises:
+            UnreadablePictureError: the file is no picture.
+            ConflictError: the encoder of the atlas's pictures is not on this machine, but another in its place.
+        """
+        picture = self._encoder.read(image)
+        with one_thread():
+            query = unit(self._encoder.encode(picture[None]) - self._mean)
         rows, cosines = self._index.search(query, min(k, len(self.positions)))
         pairs = zip(rows[0].tolist(), cosines[0].tolist(), strict=True)
         return [(int(self.positions[row]), cosine) for row, cosine in pairs if row >= 0]

@@ -27,6 +27,7 @@ from vidatlas.version import __version__
 from vidatlas.views.card import Card, render_card
 from vidatlas.views.figures import quality_figures
 from vidatlas.views.histograms import Grid, grid_of
+from vidatlas.views.losses import losses_of
 from vidatlas.views.page import Category, Counts, Reject, Report, Stage, Subcategory
 from vidatlas.views.report import render
 
@@ -97,7 +98,7 @@ def _publish(recipe: Recipe, store: Store, runner: Runner, listener: Listener) -
     facts |= picture_facts(learned)
     drawn, drawing = draw_map(recipe, store, points, reduced["counts"]["rows"])
     table, metrics = _subcategories(store, reduced), store.read_json(layout.METRICS)
-    report = replace(_report(recipe, store, table, metrics, facts), drawing=drawing)
+    report = replace(_report(recipe, store, table, metrics, facts), drawing=drawing, losses=losses_of(metrics, learned))
     files = mapped | indexes | pictures | drawn | store.put(layout.REPORT, render(report).encode())
     listener(Event("publish", 3, 4, {"step": "data card"}))
     files |= store.put(layout.README, render_card(_card(recipe, manifest, facts)).encode())

@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
-from vidatlas.pictures import UnreadablePictureError, grey_picture
+from vidatlas.pictures import UnreadablePictureError
 from vidatlas.pipeline.imaging import PictureSearch
 from vidatlas.pipeline.searching import Search
 from vidatlas.pipeline.suggesting import Candidate, Suggestion, varied
@@ -51,11 +51,8 @@ def recommend(
 
 
 def _pictures(store: Store, search: Search, image: Path) -> Ranked:
-    spec = search.recipe.publish.pictures
-    found = PictureSearch(store, search.recipe)
-    assert spec
     try:
-        return dict(found.near(grey_picture(image, (spec.width, spec.height)), _CANDIDATES))
+        return dict(PictureSearch(store, search.recipe).near(image, _CANDIDATES))
     except UnreadablePictureError as error:
         raise UsageError(f"{error}. Choose another image.") from error
 

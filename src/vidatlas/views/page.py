@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from vidatlas.views.drawing import Drawing
 from vidatlas.views.histograms import Grid
+from vidatlas.views.losses import Losses
 
 
 @dataclass(frozen=True)
@@ -93,3 +94,5 @@ class Report:
     """The map of the videos."""
     told: Grid | None = None
     """Where labels were told from vectors: how often each, by group."""
+    losses: tuple[Losses, ...] = ()
+    """Of each network that learned."""

@@ -114,7 +114,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        count="{:,}".format, counted=_counted, share=_share, width=_width, decimal=_decimal,
+        count="{:,}".format, counted=_counted, share=_share, width=_width, decimal=_decimal, significant=_significant,
         band=_band, duration=_duration, known=_known, shown=shown,
     )  # fmt: skip
     return environment
@@ -159,6 +159,11 @@ def _decimal(value: float | None, digits: int = 2) -> str:
     if not _known(value):
         return UNKNOWN
     return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _significant(value: float) -> str:
+    """Return a number that is not negative with three significant digits."""
+    return f"{value:.3g}"
 
 
 def _band(silhouette: float | None) -> tuple[int, str]:
