@@ -111,6 +111,8 @@ class RayCluster:
                 return node
             node.kill()
             print(f"start {attempt + 1} of a node failed")
+            # The head counts a node that died among the living for a while: the next must not be taken for it.
+            self.wait(lambda: not up())
         raise AssertionError(log.read_text(errors="replace")[-3000:])
 
     def add(self, cpus: int, gpus: int = 0, wrapper: tuple[str, ...] = (), **environment: str) -> Node:
