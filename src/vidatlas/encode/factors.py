@@ -7,16 +7,15 @@ Hyper-Parameters", 2018) with decoupled weight decay (Loshchilov and Hutter, 201
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from vidatlas.encode.inspection import Inspection
 from vidatlas.encode.learned import Learned, Survey
+from vidatlas.encode.lookup import LookupEncoder
 from vidatlas.encode.ratings import RatingsSpec, find_ratings, read_ratings
-from vidatlas.types import EncodeStats, Floats, Json
+from vidatlas.types import Floats
 
 
 class FactorsSpec(BaseModel):
@@ -64,40 +63,14 @@ class FactorsSpec(BaseModel):
         arrays = {"factors": found.things, "biases": found.biases}
         return Learned(ratings.things, arrays, {"ratings": len(ratings.values), "rmse": found.rmse})
 
-    def load_learned(self, learned: Learned, threads: int) -> FactorsEncoder:
-        """Return the encoder."""
+    def load_learned(self, learned: Learned, threads: int) -> LookupEncoder:
+        """Return an encoder of a thing's key, its only text, as its factors; one that nobody rated is zero."""
         places = {name: at for at, name in enumerate(learned.names)}
-        return FactorsEncoder(self.dim, places, learned.arrays["factors"], learned)
+        factors = learned.arrays["factors"]
 
+        def fill(key: str, vector: Floats) -> int:
+            if key in places:
+                vector[:] = factors[places[key]]
+            return 1
 
-@dataclass(frozen=True, slots=True)
-class FactorsEncoder:
-    """Encode a thing's key, its only text, as its factors; one that nobody rated is zero."""
-
-    dim: int
-    places: dict[str, int]
-    factors: Floats
-    learned: Learned
-    hardware: str = "cpu"
-    flops_per_node: float = 0.0
-
-    @property
-    def identity(self) -> Json:
-        """Return what must be equal for two workers to compute the same vectors, and the error that was measured."""
-        return {"model": "factors", "dim": self.dim, "weights_sha256": self.learned.sha256, **self.learned.facts}
-
-    def limit(self) -> float:
-        """Return 0: looking up multiplies nothing."""
-        return 0.0
-
-    def encode(self, texts: list[str], stats: EncodeStats) -> Floats:
-        """Return float32 [len(texts), dim]."""
-        stats.texts += len(texts)
-        stats.distinct += len(texts)
-        stats.tokens += len(texts)
-        stats.nodes = stats.tokens
-        found = np.zeros((len(texts), self.dim), np.float32)
-        for row, text in enumerate(texts):
-            if text in self.places:
-                found[row] = self.factors[self.places[text]]
-        return found
+        return LookupEncoder("factors", self.dim, learned, fill)

@@ -6,7 +6,6 @@ stand in the same places, which says little of what they mean.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
@@ -14,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from vidatlas.encode.inspection import Inspection
 from vidatlas.encode.learned import Learned, Survey
+from vidatlas.encode.lookup import LookupEncoder
 from vidatlas.encode.vocabulary import most_frequent, survey_words, words_of
-from vidatlas.types import EncodeStats, Floats, Json
+from vidatlas.types import Floats
 
 
 class SequencesSpec(BaseModel):
@@ -42,39 +42,13 @@ class SequencesSpec(BaseModel):
         names = tuple(word for word, _ in most_frequent(survey.words, self.words))
         return Learned(names, {}, {"texts": survey.texts})
 
-    def load_learned(self, learned: Learned, threads: int) -> SequencesEncoder:
-        """Return the encoder; it runs on one thread whatever is asked for."""
-        return SequencesEncoder(self.dim, {word: rank for rank, word in enumerate(learned.names, 1)}, learned.sha256)
+    def load_learned(self, learned: Learned, threads: int) -> LookupEncoder:
+        """Return an encoder of ranks over the number of words: from 0 (no word) to 1 (the rarest)."""
+        shares = {word: np.float32(rank) / np.float32(len(learned.names)) for rank, word in enumerate(learned.names, 1)}
 
+        def fill(text: str, vector: Floats) -> int:
+            found = [shares[word] for word in words_of(text) if word in shares][-self.dim :]
+            vector[self.dim - len(found) :] = found
+            return len(found)
 
-@dataclass(frozen=True, slots=True)
-class SequencesEncoder:
-    """Encode a text as the ranks of its words over the number of words, from 0 (none) to 1 (the rarest)."""
-
-    dim: int
-    ranks: dict[str, int]
-    learned: str
-    hardware: str = "cpu"
-    flops_per_node: float = 0.0
-
-    @property
-    def identity(self) -> Json:
-        """Return what must be equal for two workers to compute the same vectors."""
-        return {"model": "sequences", "dim": self.dim, "weights_sha256": self.learned}
-
-    def limit(self) -> float:
-        """Return 0: looking up multiplies nothing."""
-        return 0.0
-
-    def encode(self, texts: list[str], stats: EncodeStats) -> Floats:
-        """Return float32 [len(texts), dim]."""
-        stats.texts += len(texts)
-        stats.distinct += len(texts)
-        found = np.zeros((len(texts), self.dim), np.float32)
-        for row, text in enumerate(texts):
-            ranks = [self.ranks[word] for word in words_of(text) if word in self.ranks][-self.dim :]
-            stats.tokens += len(ranks)
-            if ranks:
-                found[row, -len(ranks) :] = ranks
-        stats.nodes = stats.tokens
-        return found / np.float32(max(1, len(self.ranks)))
+        return LookupEncoder("sequences", self.dim, learned, fill)

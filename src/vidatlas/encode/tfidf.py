@@ -7,7 +7,6 @@ as 2,000 of them do not collide.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
@@ -15,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from vidatlas.encode.inspection import Inspection
 from vidatlas.encode.learned import Learned, Survey
+from vidatlas.encode.lookup import LookupEncoder
 from vidatlas.encode.vocabulary import most_frequent, survey_words, words_of
-from vidatlas.types import EncodeStats, Floats, Json
+from vidatlas.types import Floats
 
 
 class TfidfSpec(BaseModel):
@@ -45,44 +45,15 @@ class TfidfSpec(BaseModel):
         idf = (np.log((1 + survey.texts) / (1 + counts)) + 1).astype(np.float32)
         return Learned(tuple(word for word, _ in chosen), {"idf": idf}, {"texts": survey.texts})
 
-    def load_learned(self, learned: Learned, threads: int) -> TfidfEncoder:
-        """Return the encoder; it runs on one thread whatever is asked for."""
-        places = {word: at for at, word in enumerate(learned.names)}
-        return TfidfEncoder(self.dim, places, learned.arrays["idf"], learned.sha256)
+    def load_learned(self, learned: Learned, threads: int) -> LookupEncoder:
+        """Return an encoder of the weights of a text's words, at unit length; without a known word the text is zero."""
+        weights = {word: (at, learned.arrays["idf"][at]) for at, word in enumerate(learned.names)}
 
-
-@dataclass(frozen=True, slots=True)
-class TfidfEncoder:
-    """Encode a text as the weights of its words, scaled to unit length; a text without a known word is zero."""
-
-    dim: int
-    places: dict[str, int]
-    idf: Floats
-    learned: str
-    hardware: str = "cpu"
-    flops_per_node: float = 0.0
-
-    @property
-    def identity(self) -> Json:
-        """Return what must be equal for two workers to compute the same vectors."""
-        return {"model": "tfidf", "dim": self.dim, "weights_sha256": self.learned}
-
-    def limit(self) -> float:
-        """Return 0: counting multiplies nothing."""
-        return 0.0
-
-    def encode(self, texts: list[str], stats: EncodeStats) -> Floats:
-        """Return float32 [len(texts), dim]; dimensions beyond the vocabulary stay zero."""
-        stats.texts += len(texts)
-        stats.distinct += len(texts)
-        found = np.zeros((len(texts), self.dim), np.float32)
-        for row, text in enumerate(texts):
+        def fill(text: str, vector: Floats) -> int:
             words = words_of(text)
-            stats.tokens += len(words)
-            for word in words:
-                place = self.places.get(word)
-                if place is not None:
-                    found[row, place] += self.idf[place]
-        stats.nodes = stats.tokens
-        length = np.linalg.norm(found, axis=1, keepdims=True)
-        return np.asarray(found / np.where(length > 0, length, 1), np.float32)
+            for at, weight in (weights[word] for word in words if word in weights):
+                vector[at] += weight
+            vector /= np.linalg.norm(vector) or 1
+            return len(words)
+
+        return LookupEncoder("tfidf", self.dim, learned, fill)
