@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -189,7 +189,7 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
     """Read a part once, to its end or to ``spec.limit`` rows.
 
     Args:
-        url: local path or fsspec URL of a file of rows: plain, gzip, zstd or bzip2.
+        url: local path or fsspec URL of a file of rows: plain, gzip, zstd, bzip2 or Parquet.
         spec: how to read and cut it.
         progress: called now and then with (rows so far, compressed bytes so far).
 
@@ -201,7 +201,8 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
     try:
         with closing(open_input(url)) as file:
             scan = Scan(file)
-            names, complete = _read(scan, survey, cutter, spec, progress)
+            here = replace(spec, rows=spec.rows.inside(scan.compression))
+            names, complete = _read(scan, survey, cutter, here, progress)
             scan.finish(complete)
     except FileNotFoundError as error:
         raise InputError(f"no such file: {url}. Check the path; quote patterns such as 'data/*.jsonl.gz'.") from error

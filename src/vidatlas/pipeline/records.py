@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ def read_shard(shard: Shard, spec: RecordSpec, source: RowSpec = JSON_LINES) -> 
     Raises:
         InputError: the part is gone or changed since it was planned.
     """
+    source = source.inside(shard.compression)
     duplicates, occurrences = frozenset(shard.duplicates), dict(shard.occurrences)
     rows: list[dict[str, Any]] = []
     for line, raw in shard_rows(shard, source):
@@ -91,3 +93,10 @@ def titles_of(table: pa.Table, name: str, rows: NDArray[np.int64]) -> list[str]:
     """Return the title of some rows of a shard of embeddings; the first where the field has several, "" where none."""
     found = table[name].take(rows).to_pylist()
     return [(value[0] if value else "") if isinstance(value, list) else value or "" for value in found]
+
+
+def notes_of(table: pa.Table, names: Sequence[str], rows: NDArray[np.int64]) -> list[str]:
+    """Return in one line each what some rows hold in a recipe's further columns; nothing where it has none."""
+    if not names:
+        return []
+    return [" · ".join(filter(None, row.values())) for row in table.select(names).take(rows).to_pylist()]

@@ -1,4 +1,4 @@
-"""Decompress a part from its start or from any seek point; the format is told by magic bytes, never by name."""
+"""Read a part from its start or from any seek point, decompressed; the format is told by magic bytes, never by name."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
+import pyarrow as pa
 import zstandard
 
+from vidatlas.sources.columnar import json_lines
 from vidatlas.sources.deflate import inflater
 from vidatlas.types import SeekPoint
 
 CHUNK = 1 << 20
-_MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "bzip2": b"BZh"}
+_MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "bzip2": b"BZh", "parquet": b"PAR1"}
 _GZIP_TRAILER = 8
 
 
@@ -22,7 +24,7 @@ class DamagedError(Exception):
 
 
 def detect(file: IO[bytes]) -> str:
-    """Return "gzip", "zstd", "bzip2" or "plain" for a file, and go back to its start."""
+    """Return "gzip", "zstd", "bzip2", "parquet" or "plain" for a file, and go back to its start."""
     head = file.read(4)
     file.seek(0)
     return next((name for name, magic in _MAGIC.items() if head.startswith(magic)), "plain")
@@ -49,7 +51,7 @@ def decompress(
         compression: what ``detect`` said.
         seek: where to start.
         on_member: called with (compressed, uncompressed) offset at the start of every member (gzip), frame (zstd) or
-            stream (bzip2) after the first.
+            stream (bzip2) after the first; with (row, uncompressed offset) at every batch of a Parquet file.
 
     Raises:
         DamagedError: the bytes end too early, or fail their format's own checks.
@@ -60,8 +62,11 @@ def decompress(
         yield from iter(lambda: file.read(CHUNK), b"")
         return
     try:
-        yield from _members(file, compression, start, on_member)
-    except (zlib.error, zstandard.ZstdError, OSError, EOFError) as error:
+        if compression == "parquet":
+            yield from json_lines(file, start.compressed, on_member)
+        else:
+            yield from _members(file, compression, start, on_member)
+    except (zlib.error, zstandard.ZstdError, pa.ArrowException, OSError, EOFError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise DamagedError(f"invalid {compression} data: {error}") from error

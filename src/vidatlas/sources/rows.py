@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vidatlas.sources.explode import TERM, ExplodeSpec
@@ -20,6 +20,10 @@ class RowSpec:
 
     format: Format
     explode: ExplodeSpec | None = None
+
+    def inside(self, container: str) -> RowSpec:
+        """Return how rows are read out of a container: those of Parquet are JSON lines, whatever the recipe reads."""
+        return replace(self, format=JsonLinesSpec()) if container == "parquet" else self
 
     def read(self, raw: bytes | None, names: tuple[str, ...]) -> list[dict[str, Any] | Reason]:
         """Return what is read of one raw row, or why it cannot be: one row, or with ``explode`` one or more."""

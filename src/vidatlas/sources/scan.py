@@ -73,14 +73,14 @@ class Scan:
     """Stream a part's uncompressed bytes; afterwards know its size, hash and seek points.
 
     Attributes:
-        compression: "plain", "gzip", "zstd" or "bzip2", by magic bytes.
+        compression: "plain", "gzip", "zstd", "bzip2" or "parquet", by magic bytes.
         bytes: size of the file (set by ``finish``).
         sha256: hash of the file (set by ``finish`` unless the scan stopped early).
         points: seek points in ascending order (set by ``finish``).
     """
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._file = _Hashing(file)
+        self._raw, self._file = file, _Hashing(file)
         self.compression = detect(file)
         self.bytes = 0
         self.sha256: str | None = None
@@ -98,6 +98,9 @@ class Scan:
         """
         if self.compression == "gzip":
             yield from self._gzip()
+        elif self.compression == "parquet":
+            # Its columns lie apart: hashing on the way would hold all that is read before its turn.
+            yield from decompress(self._raw, "parquet", None, self._remember)
         else:
             yield from decompress(self._file, self.compression, None, self._remember)  # type: ignore[arg-type]
 
