@@ -34,6 +34,25 @@ def report(tmp_path_factory: pytest.TempPathFactory, hashing_recipe: Recipe, mak
     return (folder / "atlas" / "report.html").as_uri()
 
 
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the URL of the report of 60 films, of which each says its year, and two of three their genres."""
+    folder = tmp_path_factory.mktemp("films")
+    genres = {"comedy": "", "hostile": HOSTILE, "horror": "Dramas, Horror Movies"}
+    always = {"tags": "a", "categories": "Film", "year": 1990}
+    rows = [
+        {"display_id": f"{kind}-{number}", "title": f"{kind} {number}", "genres": genre, **always}
+        for number in range(20)
+        for kind, genre in genres.items()
+    ]
+    part = folder / "films.jsonl"
+    part.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    changes = {"encoder": {"kind": "hashing", "dim": 64}, "record.shown": ["year", "genres"], "reduce.clusters.k": 2}
+    recipe = vidatlas.load_recipe("demo", changes)
+    vidatlas.run(recipe, str(part), folder / "atlas", Options(runner="serial"))
+    return (folder / "atlas" / "report.html").as_uri()
+
+
 def opened(visit: Any, url: str) -> Any:
     """Open a page and wait until all its points are drawn."""
     visit.page.goto(url)
@@ -88,6 +107,19 @@ def test_hovering_shows_title_category_and_subcategory(visit: Any, report: str) 
     assert any(category.startswith(group) for group in groups)
     assert title
     assert subcategory
+
+
+def test_hovering_shows_the_further_columns_of_a_recipe_and_the_search_finds_them(visit: Any, films: str) -> None:
+    page = opened(visit, films)
+    title, note, category, _ = reach_a_point(page).split("\n")
+    genres = {"comedy": [], "horror": ["Dramas, Horror Movies"], "hostile": [f"{SHOWN} [31mred"]}
+    assert note == " · ".join(["1990", *genres[title.split()[0]]])
+    assert category == "Film"
+    words = page.locator("#map input[type=search]")
+    for wanted in ("horror movies", "onerror"):
+        words.fill(wanted)
+        until(page, "document.querySelector('#map output').textContent === '20 of 60 videos'")
+    assert visit.errors == []
 
 
 def test_a_click_filters_the_table_and_all_comes_back(visit: Any, report: str) -> None:

@@ -25,7 +25,9 @@ def some(rows: int, seed: int, titles: int) -> Points:
     random = np.random.default_rng(seed)
     keys = np.sort(random.random(rows))
     places = quantised(random.uniform(-1, 1, (rows, 2)).astype(np.float32))
-    return Points(keys, places, random.integers(2, size=rows), tuple(f"t{key:.6f}" for key in keys[:titles]))
+    titled = [f"{key:.6f}" for key in keys[:titles]]
+    codes = random.integers(2, size=rows)
+    return Points(keys, places, codes, tuple(f"t{key}" for key in titled), tuple(f"n{key}" for key in titled))
 
 
 def unpacked(text: str) -> bytes:
@@ -42,6 +44,7 @@ def test_pieces_merge_by_key_and_titles_stay_with_their_points() -> None:
     of_key = {f"t{key:.6f}" for key in merged.keys}
     assert set(merged.titles) <= of_key
     assert list(merged.titles) == sorted(merged.titles)
+    assert [note[1:] for note in merged.notes] == [title[1:] for title in merged.titles]
     assert len(merge_points([]).codes) == 0
 
 
@@ -67,6 +70,7 @@ def test_a_drawing_holds_every_point_once() -> None:
     names = json.loads(unpacked(drawing.names))
     assert names["total"] == 500
     assert names["titles"] == list(points.titles)
+    assert names["notes"] == list(points.notes)
     assert [group["name"] for group in names["groups"]] == ["B", "A"]
     assert names["subs"][1]["name"] == "red ab"
 
@@ -78,7 +82,8 @@ def test_no_point_at_all_is_a_map_too() -> None:
 
 def test_nothing_of_the_data_is_markup() -> None:
     points = some(20, 5, 20)
-    hostile = Points(points.keys, points.places, points.codes, ("</script><script>alert(1)</script>",) * 20)
+    script = ("</script><script>alert(1)</script>",) * 20
+    hostile = Points(points.keys, points.places, points.codes, script, script)
     page = render_map("<script>alert(2)</script>", "{{7*7}}", drawing_of(hostile, TABLE, [], 9))
     assert "alert(1)" not in page
     assert "<script>alert(2)" not in page

@@ -20,7 +20,7 @@ from vidatlas import store as layout
 from vidatlas.parts import to_parquet
 from vidatlas.pipeline.grouped import ordered_components
 from vidatlas.pipeline.projecting import ALL, SealedShard, blocks_of
-from vidatlas.pipeline.records import titles_of
+from vidatlas.pipeline.records import notes_of, titles_of
 from vidatlas.pipeline.vectors import read_embeddings
 from vidatlas.recipe import Recipe
 from vidatlas.store import Files, Store
@@ -146,9 +146,10 @@ def _place_block(atlas: str, recipe: Json, block: list[SealedShard]) -> tuple[Fi
         keys = _random(parsed.publish.layout.seed, shard, 1).random(len(found))
         shown = np.argsort(keys, kind="stable")[: int((keys < parsed.publish.map_points / total).sum())]
         titled = shown[keys[shown] < TITLED / total]
-        titles = titles_of(read_embeddings(store, shard, facts, [parsed.record.title]), parsed.record.title, titled)
+        table = read_embeddings(store, shard, facts, [parsed.record.title, *parsed.record.shown])
+        titles, notes = titles_of(table, parsed.record.title, titled), notes_of(table, parsed.record.shown, titled)
         codes = _codes(assigned, order)[shown]
-        points.append(Points(keys[shown], quantised(found[shown]), codes, tuple(titles)))
+        points.append(Points(keys[shown], quantised(found[shown]), codes, tuple(titles), tuple(notes)))
     return files, merge_points(points)
 
 

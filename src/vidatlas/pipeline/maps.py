@@ -44,7 +44,7 @@ def draw_map(recipe: Recipe, store: Store, points: Points, rows: int) -> tuple[F
     if len(points.titles) == shown:
         return files, drawing
     first = slice(0, len(points.titles))
-    few = Points(points.keys[first], points.places[first], points.codes[first], points.titles)
+    few = replace(points, keys=points.keys[first], places=points.places[first], codes=points.codes[first])
     return files, drawing_of(few, table, labels, len(few.codes))
 
 

@@ -117,7 +117,9 @@ def drawing_of(points: Points, table: Sequence[Mapping[str, Any]], labels: Seque
         for row in table
     ]
     titles = [shown(title, _LONGEST_TITLE) for title in points.titles]
+    notes = [shown(note, _LONGEST_TITLE) if note else "" for note in points.notes]
     names = {"total": len(points.codes), "groups": shown_groups, "subs": subs[: MOST_CODES + 1], "titles": titles}
+    names |= {"notes": notes}
     codes = np.minimum(points.codes, MOST_CODES).astype("<u2")
     # A map has a first piece, be it empty.
     bounds = sorted({0, *range(min(first, len(codes)), len(codes), CHUNK), len(codes)}) if len(codes) else [0, 0]

@@ -25,6 +25,8 @@ class Points:
     """[n]: the number of each one's subcategory."""
     titles: tuple[str, ...]
     """Of the first points; as many as were asked for."""
+    notes: tuple[str, ...] = ()
+    """What is shown below each of the titles; none where a recipe shows nothing further."""
 
 
 def quantised(positions: Floats) -> NDArray[np.uint16]:
@@ -39,10 +41,12 @@ def merge_points(pieces: Sequence[Points]) -> Points:
         return Points(np.empty(0), np.empty((0, 2), np.uint16), none, ())
     keys = np.concatenate([piece.keys for piece in pieces])
     order = np.argsort(keys, kind="stable")
-    titles = sorted((key, title) for piece in pieces for key, title in zip(piece.keys, piece.titles, strict=False))
+    titles = sorted(pair for piece in pieces for pair in zip(piece.keys, piece.titles, strict=False))
+    notes = sorted(pair for piece in pieces for pair in zip(piece.keys, piece.notes, strict=False))
     return Points(
         keys[order],
         np.concatenate([piece.places for piece in pieces])[order],
         np.concatenate([piece.codes for piece in pieces])[order],
         tuple(title for _, title in titles),
+        tuple(note for _, note in notes),
     )

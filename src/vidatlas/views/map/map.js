@@ -29,7 +29,7 @@
   const bytes = (colour) => { const { r, g, b } = colour.rgb().clamp(); return [r, g, b]; };
 
   const start = async () => {
-    const { groups, subs, titles, total } = JSON.parse(new TextDecoder().decode(await unpack(document.getElementById("map-names"))));
+    const { groups, subs, titles, notes, total } = JSON.parse(new TextDecoder().decode(await unpack(document.getElementById("map-names"))));
     const capacity = total;
     const [places, codes, shades] = [new Uint16Array(2 * capacity), new Uint16Array(capacity), new Uint8Array(capacity)];
     let [count, byCategory, chosen, words, view] = [0, true, null, [], zoomIdentity];
@@ -168,16 +168,13 @@
       refresh();
     };
 
-    // ── Which points stand out: those of a choice that have all words in title or names ──
+    // ── Which points stand out: those of a choice that have all words in title, note or names ──
     const folded = subs.map((sub) => fold(`${sub.name} ${groups[sub.group].name}`));
     let foldedTitles;
     const within = (at) => !chosen || (chosen.sub === undefined ? subs[codes[at]].group === chosen.group : codes[at] === chosen.sub);
-    const matches = (at) => {
-      const text = at < titles.length ? `${foldedTitles[at]} ${folded[codes[at]]}` : folded[codes[at]];
-      return words.every((word) => text.includes(word));
-    };
+    const matches = (at) => words.every((word) => folded[codes[at]].includes(word) || foldedTitles[at]?.includes(word));
     const shade = (from = 0) => {
-      if (words.length) foldedTitles ??= titles.map(fold);
+      if (words.length) foldedTitles ??= titles.map((title, at) => fold(`${title} ${notes[at] ?? ""}`));
       for (let at = from; at < count; at += 1) shades[at] = within(at) && (!words.length || matches(at)) ? 255 : 0;
       geometry.attributes.shade.needsUpdate = true;
       let found = 0;
@@ -223,7 +220,8 @@
       canvas.style.cursor = at < 0 ? "grab" : "pointer";
       if (at < 0) return;
       const sub = subs[codes[at]];
-      tip.replaceChildren(line("b", at < titles.length ? titles[at] || "(untitled)" : "(title not in this page)"), line("span", groups[sub.group].name), line("span", sub.name));
+      const title = at < titles.length ? titles[at] || "(untitled)" : "(title not in this page)";
+      tip.replaceChildren(line("b", title), ...[notes[at], groups[sub.group].name, sub.name].filter(Boolean).map((text) => line("span", text)));
       const [tipWidth, tipHeight] = [tip.offsetWidth, tip.offsetHeight];
       tip.style.transform = `translate(${Math.max(4, Math.min(px + 14, width - tipWidth - 4))}px, ${py + tipHeight + 20 > height ? py - tipHeight - 12 : py + 16}px)`;
     };
