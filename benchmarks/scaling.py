@@ -26,7 +26,7 @@ from benchmarks.machine import machine
 
 WAYS = {"serial, 1 CPU": ("serial", 1), "Ray, 1 CPU": ("ray", 1), "Ray, 2 CPUs": ("ray", 2)}
 BASE = "serial, 1 CPU"
-SMALLER = 3
+SMALLER = 6
 """The small input has this part of the rows of the large one."""
 
 
@@ -65,7 +65,7 @@ def measure(way: str, videos: str, shard_rows: int) -> float:
 def main() -> None:
     """Take turns and print medians and ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=60_000)
+    parser.add_argument("--rows", type=int, default=480_000)
     parser.add_argument("--shard-rows", type=int, default=1_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
