@@ -15,7 +15,8 @@ NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 LAST = {
     "netflix": "dict(counts=counts, ami=labels['ami'], restored=network['restored'], dec=dec, rows=len(films))",
     "tiktok": "dict(counts=counts, users=[*found['group'].unique()], words=len(words), size=int(found['size'].sum()))",
-    "movielens": "dict(rmse=rmse, probe=probe, told=len(told), left=len(without.columns), all=len(counted.columns))",
+    "movielens": "dict(rmse=rmse, probe=probe, told=len(told), left=len(without.columns), all=len(counted.columns), "
+    "factor=factor, ranked=ranked['value'].tolist(), rest=[classes.tolist() for classes in without_it['classes']])",
 }
 
 
@@ -52,6 +53,10 @@ def test_tiktok_counts_the_words_of_users_who_use_any(tmp_path: Path) -> None:
 def test_movielens_tells_classes_better_than_the_most_frequent_ones(tmp_path: Path) -> None:
     found = executed("movielens", tmp_path)
     assert found["rmse"] < 1.2
+    assert len(found["ranked"]) == 20
+    assert found["ranked"] == sorted(found["ranked"], reverse=True)
+    assert 0 < len(found["rest"]) < 120
+    assert not any(found["factor"] in classes for classes in found["rest"])
     split = found["probe"]["by_group"]
     assert split["head"]["lrap"] > split["most_frequent"]["lrap"] + 0.1
     assert found["told"] == found["probe"]["rows"] == 240
