@@ -131,6 +131,14 @@ def test_without_a_terminal_there_are_plain_lines_now_and_then(watch: Watch) -> 
     assert "\x1b" not in watch.out.getvalue()
 
 
+def test_a_new_step_is_said_at_once(watch: Watch) -> None:
+    with watch.reporter:
+        for second, done, step in ((0, 0, "rows"), (0.1, 1, "rows"), (0.2, 1, "network"), (90, 2, "network")):
+            watch.at(second, Event("reduce", done, 4, {"step": step}))
+            assert (watch.file["step"], watch.clock.now) == (step, 1_000.0 + second)
+    assert watch.lines == ["reducing 0/4 rows", "reducing 1/4 network", "reducing 2/4 network"]
+
+
 def test_a_plain_line_names_the_last_shard(watch: Watch) -> None:
     with watch.reporter:
         event = embedded(3)
@@ -167,7 +175,7 @@ def test_an_event_is_described_in_one_line() -> None:
     )
     assert describe(embedded(10), rates).endswith("25% distinct")
     assert describe(Event("reduce", 1, 4, {"step": "clusters"}), {}) == "1/4 clusters"
-    assert describe(Event("publish", 1, 2), {}) == "1/2"
+    assert describe(Event("publish", 1, 4, {"step": "search index"}), {}) == "1/4 search index"
 
 
 @pytest.mark.parametrize(

@@ -89,14 +89,16 @@ class Reporter:
         if self._meter is None or self._meter.first.stage != event.stage:
             self._meter = _Meter(now, event, event)
             self._shown = self._written = float("-inf")
+        step = self._meter.last.facts.get("step")
         self._meter.take(event, now)
-        finished = event.done >= event.total
-        if finished or now - self._written >= FILE_EVERY:
+        # A step may last long, and say nothing before it ends.
+        due = event.done >= event.total or event.facts.get("step") != step
+        if due or now - self._written >= FILE_EVERY:
             self._written = now
             self._write("running")
         if self._bar:
             self._draw(event)
-        elif finished or now - self._shown >= LINE_EVERY:
+        elif due or now - self._shown >= LINE_EVERY:
             self._shown = now
             last = f" · last {event.facts['last_shard']}" if event.facts.get("last_shard") else ""
             self.console.print(
@@ -139,11 +141,9 @@ def describe(event: Event, rates: Mapping[str, Any]) -> str:
     """Return an event as one line for a person."""
     if event.stage == "plan":
         return f"{event.done / 1e6:,.1f} of {event.total / 1e6:,.1f} MB, {event.facts.get('rows', 0):,} rows"
-    if event.stage == "reduce":
-        return f"{event.done}/{event.total} {event.facts.get('step', '')}"
     if event.stage == "embed":
         return _describe_embedding(event, rates)
-    return f"{event.done}/{event.total}"
+    return f"{event.done}/{event.total} {event.facts.get('step', '')}".rstrip()
 
 
 def _describe_embedding(event: Event, rates: Mapping[str, Any]) -> str:
