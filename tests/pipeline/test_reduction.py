@@ -82,7 +82,7 @@ def test_hardly_any_data_gives_a_smaller_k_and_a_note(
 ) -> None:
     url = str(shutil.copytree(embedded[data], tmp_path / "atlas"))
     entry = vidatlas.reduce(url, RECIPES[recipe], vidatlas.Options(runner="serial", backend=backend))
-    vidatlas.publish(url)
+    vidatlas.publish(url, options=vidatlas.Options(runner="serial"))
     atlas = vidatlas.open_atlas(url)
     rows = len(DEGENERATE[data])
     table, placed = atlas.subcategories(), atlas.assignments()
