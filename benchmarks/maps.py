@@ -27,6 +27,7 @@ from vidatlas.reducers.pca import PcaSpec, fit_pca
 from vidatlas.types import Floats
 from vidatlas.views.drawing import drawing_of, labels_of
 from vidatlas.views.layout import LayoutSpec, lay_out, place
+from vidatlas.views.nouns import Nouns
 from vidatlas.views.points import Points, quantised
 from vidatlas.views.report import render_map
 
@@ -96,7 +97,7 @@ def pages(sizes: list[int], data: Path | None) -> None:
             started = time.perf_counter()
             drawing = drawing_of(points, table, labels_of(points, table), TITLED)
             file = Path(folder) / f"{rows}.html"
-            file.write_text(render_map("Benchmark", f"{rows:,} invented videos", drawing), encoding="utf-8")
+            file.write_text(render_map("Benchmark", f"{rows:,} invented videos", drawing, Nouns()), encoding="utf-8")
             made = time.perf_counter() - started
             size = file.stat().st_size / 1e6
             print(f"| page of {rows:,} | {size:.1f} MB, made in {made:.1f} s | {_opened(browser, file)} |")

@@ -126,7 +126,7 @@ def test_without_a_terminal_there_are_plain_lines_now_and_then(watch: Watch) -> 
         "reading 0.0 of 1.0 MB, 0 rows",
         "reading 0.5 of 1.0 MB, 5,000 rows",
         "reading 1.0 of 1.0 MB, 10,000 rows",
-        "embedding 0/10 shards · 0 of 1,000 videos · workers start and load the model",
+        "embedding 0/10 shards · 0 of 1,000 records · workers start and load the model",
     ]
     assert "\x1b" not in watch.out.getvalue()
 
@@ -170,7 +170,7 @@ def test_a_terminal_gets_a_bar_that_ends(tmp_path: Path) -> None:
 def test_an_event_is_described_in_one_line() -> None:
     rates = {"rows_per_second": 1_234.5, "texts_per_second": 9_999.0, "eta_seconds": 100.0}
     assert describe(embedded(3, rejects={"no_text": 2, "duplicate_id": 1}), rates) == (
-        "3/10 shards · 300 of 1,000 videos · 1,234 videos/s, 9,999 texts/s · 25% distinct"
+        "3/10 shards · 300 of 1,000 records · 1,234 records/s, 9,999 texts/s · 25% distinct"
         " · left out: 2 no_text, 1 duplicate_id · 1 min 40 s left"
     )
     assert describe(embedded(10), rates).endswith("25% distinct")

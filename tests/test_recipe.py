@@ -169,3 +169,11 @@ def test_differences_name_each_setting_once() -> None:
         'more: null → {"é": 1}',
     ]
     assert list(differences(old, old)) == []
+
+
+@pytest.mark.parametrize("noun", ["", "<b>", "a|b", "[x](y)", "x" * 41, "two\nlines", " film"])
+def test_what_a_record_is_called_is_plain_words(noun: str) -> None:
+    named = load_recipe("demo", {"publish.nouns.record": ["film d'auteur", "sci-fi films"]}).publish.nouns
+    assert (named.records(1), named.records(2_000)) == ("1 film d'auteur", "2,000 sci-fi films")
+    with pytest.raises(UsageError, match="nouns"):
+        load_recipe("demo", {"publish.nouns.record": [noun, "films"]})

@@ -15,6 +15,7 @@ from vidatlas.encode.inspection import Inspection
 from vidatlas.pipeline.preview import Preview
 from vidatlas.recipe import load_recipe
 from vidatlas.screens import plain, show_preview, show_status, show_tree, where
+from vidatlas.views.nouns import Nouns
 
 HOSTILE = "[bold]b[/] [/] [link=x]l \x1b[31mred\x07 \u202eexe\nnew line {{7*7}} :smile:"
 SHOWN = "[bold]b[/] [/] [link=x]l  [31mred   exe new line {{7*7}} :smile:"
@@ -25,6 +26,7 @@ class Made:
     """Stand in for an atlas with hostile names."""
 
     counts = COUNTS
+    nouns = Nouns()
 
     def subcategories(self) -> pd.DataFrame:
         rows = [("Music", "piano · cello", 500), ("Music", HOSTILE, 250), ("Music", "drums", 100), ("Music", "x", 20)]
@@ -146,10 +148,10 @@ def test_status_shows_all_there_is(console: Console) -> None:
         "✓ plan  · embed",
         "1,000 rows: 970 to embed, 20 duplicates, 10 no_text",
         "3 of 10, 7 left",
-        "300 videos, 1,200 texts, 25% distinct, 9,000 tokens",
+        "300 records, 1,200 texts, 25% distinct, 9,000 tokens",
         "6,000 tokens computed, 2,000 a second in each worker, 75% of a matrix product's speed",
         "12 subcategories in 3 categories",
-        "running in embed (3 of 10), 1,500 videos/s, 1 min 5 s left; 4 s ago",
+        "running in embed (3 of 10), 1,500 records/s, 1 min 5 s left; 4 s ago",
         "plan 3 s, embed 1 min 1 s",
         "process 7 on [red]h since then",
         "sha256 abc",

@@ -148,9 +148,9 @@ def describe(event: Event, rates: Mapping[str, Any]) -> str:
 
 def _describe_embedding(event: Event, rates: Mapping[str, Any]) -> str:
     facts = event.facts
-    parts = [f"{event.done:,}/{event.total:,} shards", f"{facts['rows']:,} of {facts['planned_rows']:,} videos"]
+    parts = [f"{event.done:,}/{event.total:,} shards", f"{facts['rows']:,} of {facts['planned_rows']:,} records"]
     if rates.get("rows_per_second"):
-        parts.append(f"{rates['rows_per_second']:,.0f} videos/s, {rates['texts_per_second']:,.0f} texts/s")
+        parts.append(f"{rates['rows_per_second']:,.0f} records/s, {rates['texts_per_second']:,.0f} texts/s")
     if facts["texts"]:
         parts.append(f"{facts['distinct'] / facts['texts']:.0%} distinct")
     elif event.done < event.total:

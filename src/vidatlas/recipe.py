@@ -38,6 +38,7 @@ from vidatlas.sources.tables import CsvSpec
 from vidatlas.types import Json, UsageError
 from vidatlas.views.index import IndexSpec
 from vidatlas.views.layout import LayoutSpec
+from vidatlas.views.nouns import Nouns
 
 Stage = Literal["plan", "embed", "reduce", "publish"]
 _PICTURES = "autoencoder"
@@ -118,6 +119,8 @@ class PublishSpec(_Strict):
     """Say what the report shows, how the map is drawn, and how videos are searched."""
 
     title: str = "Video atlas"
+    nouns: Nouns = Nouns()
+    """What a record and a group are called, one and many, wherever people read about them."""
     layout: LayoutSpec = LayoutSpec()
     map_points: Annotated[int, Field(ge=1, le=20_000_000)] = 5_000_000
     """Most videos on map.html, drawn by seed."""

@@ -142,9 +142,8 @@ def show_tree(console: Console, atlas: Any, most: int = 3) -> None:
     """Print categories and their largest subcategories by name, with counts that add up."""
     frame, counts = atlas.subcategories(), atlas.counts
     sizes = frame.groupby("group")["size"].sum().sort_values(ascending=False, kind="stable")
-    tree = Tree(
-        Text(f"{counts['kept']:,} videos · {len(sizes):,} categories · {len(frame):,} subcategories", style="bold")
-    )
+    many = [atlas.nouns.records(counts["kept"]), atlas.nouns.groups(len(sizes)), f"{len(frame):,} subcategories"]
+    tree = Tree(Text(" · ".join(many), style="bold"))
     for group, size in sizes.items():
         inside = frame[frame["group"] == group]
         branch = tree.add(plain(f"{group}  {size:,}").append(f"  in {len(inside)}", style="dim"))
@@ -194,7 +193,7 @@ def _embedded(counts: Json) -> list[tuple[str, Any]]:
         return []
     distinct = f"{counts['distinct'] / counts['texts']:.0%} distinct"
     rows: list[tuple[str, Any]] = [
-        ("embedded", f"{counts['kept']:,} videos, {counts['texts']:,} texts, {distinct}, {counts['tokens']:,} tokens")
+        ("embedded", f"{counts['kept']:,} records, {counts['texts']:,} texts, {distinct}, {counts['tokens']:,} tokens")
     ]
     if counts["compute_seconds"]:
         rate = counts["nodes"] / counts["compute_seconds"]
@@ -208,7 +207,7 @@ def _embedded(counts: Json) -> list[tuple[str, Any]]:
 
 
 def _last_run(progress: Json) -> str:
-    rate = f", {progress['rows_per_second']:,.0f} videos/s" if progress.get("rows_per_second") else ""
+    rate = f", {progress['rows_per_second']:,.0f} records/s" if progress.get("rows_per_second") else ""
     left = (
         f", {duration(progress['eta_seconds'])} left"
         if progress["state"] == "running" and progress.get("eta_seconds")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from vidatlas.views.drawing import drawing_of, group_order, labels_of
+from vidatlas.views.nouns import Nouns
 from vidatlas.views.points import Points, merge_points, quantised
 from vidatlas.views.report import render_map
 
@@ -84,7 +85,7 @@ def test_nothing_of_the_data_is_markup() -> None:
     points = some(20, 5, 20)
     script = ("</script><script>alert(1)</script>",) * 20
     hostile = Points(points.keys, points.places, points.codes, script, script)
-    page = render_map("<script>alert(2)</script>", "{{7*7}}", drawing_of(hostile, TABLE, [], 9))
+    page = render_map("<script>alert(2)</script>", "{{7*7}}", drawing_of(hostile, TABLE, [], 9), Nouns())
     assert "alert(1)" not in page
     assert "<script>alert(2)" not in page
     assert "{{7*7}}" in page

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vidatlas.views.figures import quality_figures
+from vidatlas.views.nouns import Nouns
 
 VARIANCE = {"total": 0.6312, "components": 64}
 
@@ -12,7 +13,7 @@ VARIANCE = {"total": 0.6312, "components": 64}
 def test_every_figure_has_a_value_and_a_sentence() -> None:
     overall = {"silhouette": -0.021, "davies_bouldin": 2.4, "stability": 0.5, "coherence": 0.31}
     agreement = {"ami": 0.3, "nmi": 0.31, "purity": 0.5, "rows": 9, "clusters": 12}
-    figures = quality_figures({"explained_variance": VARIANCE, "overall": overall, "agreement": agreement})
+    figures = quality_figures({"explained_variance": VARIANCE, "overall": overall, "agreement": agreement}, Nouns())
     assert [figure.value for figure in figures] == [
         "63.1%",
         "\N{MINUS SIGN}0.02",
@@ -26,5 +27,5 @@ def test_every_figure_has_a_value_and_a_sentence() -> None:
 
 def test_what_was_not_measured_is_left_out() -> None:
     overall: dict[str, Any] = dict.fromkeys(("silhouette", "davies_bouldin", "stability", "coherence"))
-    figures = quality_figures({"explained_variance": VARIANCE, "overall": overall, "agreement": None})
+    figures = quality_figures({"explained_variance": VARIANCE, "overall": overall, "agreement": None}, Nouns())
     assert [figure.name for figure in figures] == ["Explained variance"]

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import pytest
 
+from vidatlas.views.nouns import Nouns
 from vidatlas.views.page import Category, Counts, Figure, Reject, Report, Stage, Subcategory
 from vidatlas.views.report import render
 
@@ -122,13 +123,23 @@ def test_the_policy_allows_exactly_the_one_script() -> None:
 
 def test_the_numbers_appear() -> None:
     text = Page(render(make_report())).text
-    assert "3,021 videos in 1 category, sorted into 2 named subcategories." in text
+    assert "3,021 videos, sorted into 2 named subcategories." in text
     assert "3,410 read = 3,021 kept + 260 rejected + 129 duplicates" in text
     assert "rejected, 7.6% of 3,410 read" in text
     assert "Silhouette 0.08: groups overlap" in text
     assert "the 3 components keep 70.0%" in text
     assert "1 min 14 s" in text
     assert text.index("2,000 66.2%") < text.index("1,021 33.8%")
+
+
+def test_records_and_groups_are_called_what_the_recipe_calls_them() -> None:
+    users = tuple(Category(name, 5, 0.1, (subcategory(),)) for name in ("ann", "ben"))
+    nouns = Nouns(record=("hashtag", "hashtags"), group=("user", "users"))
+    report = replace(make_report("tags"), categories=users, nouns=nouns, title="Tags", making="How.", alike="near")
+    text = Page(render(report)).text
+    assert "3,021 hashtags of 2 users, sorted into 2 named subcategories." in text
+    assert "How. A group is named after the words that set it apart from the rest of its user." in text
+    assert not re.search(r"\b([Vv]ideo|[Cc]ategor)", text)
 
 
 def test_counts_that_do_not_add_up_are_called_out() -> None:

@@ -77,7 +77,7 @@ def suggestions(atlas: Atlas, video: Video, method: Method) -> None:
         say(f"You may also like, after “{shown(video.title)}”", "font-weight:600")
         found = atlas.suggest(video.id, SUGGESTIONS, method)
         if not found:
-            st.caption("Nothing: no other video passes.")
+            st.caption(f"Nothing: no other {atlas.nouns.record[0]} passes.")
         pictures = atlas.thumbnails([suggestion.id for suggestion in found])
         for first in range(0, len(found), BESIDE):
             beside = zip(found[first : first + BESIDE], pictures[first : first + BESIDE], strict=True)
@@ -113,12 +113,13 @@ def discover(atlas: Atlas, method: Method) -> None:
 def search(atlas: Atlas, method: Method) -> None:
     """Show the videos nearest to a text."""
     left, right = st.columns([3, 1])
-    text = left.text_input("What should the videos be about?", key="query")
+    text = left.text_input(f"What should the {atlas.nouns.record[1]} be about?", key="query")
     groups = sorted(set(atlas.subcategories()["group"]))
-    group = right.selectbox("In", ["all categories", *groups], key="group")
+    everywhere = f"all {atlas.nouns.group[1]}"
+    group = right.selectbox("In", [everywhere, *groups], key="group")
     if text.strip():
         with st.spinner("Searching"):
-            found = atlas.search(text, CARDS, None if group == "all categories" else group)
+            found = atlas.search(text, CARDS, None if group == everywhere else group)
         rows = found.to_dict("records")
         grid(atlas, with_pictures(atlas, rows, [row["name"] for row in rows]), method)
 
@@ -128,7 +129,7 @@ def browse(atlas: Atlas, method: Method) -> None:
     table = atlas.subcategories()
     sizes = table.groupby("group")["size"].sum().sort_values(ascending=False, kind="stable")
     left, right = st.columns(2)
-    group = left.selectbox("Category", list(sizes.index), key="category")
+    group = left.selectbox(atlas.nouns.group[0].capitalize(), list(sizes.index), key="category")
     inside = table[table["group"] == group].reset_index(drop=True)
     names = [f"{name} ({size:,})" for name, size in zip(inside["name"], inside["size"], strict=True)]
     place = right.selectbox("Subcategory", range(len(names)), format_func=lambda number: names[number], key="sub")
@@ -140,11 +141,12 @@ def browse(atlas: Atlas, method: Method) -> None:
 
 def main(url: str) -> None:
     """Show the app."""
-    st.set_page_config(page_title="Video atlas", layout="wide")
+    st.set_page_config(page_title="vidatlas", layout="wide")
     atlas = opened(url)
     counts = atlas.counts
-    st.sidebar.title("Video atlas")
-    st.sidebar.caption(f"{counts['kept']:,} videos in {len(atlas.subcategories()):,} subcategories")
+    with st.sidebar:
+        say(atlas.title, "font-size:1.6rem;font-weight:700")
+    st.sidebar.caption(f"{atlas.nouns.records(counts['kept'])} in {len(atlas.subcategories()):,} subcategories")
     page = st.sidebar.radio("Look", ["Discover", "Search", "Browse", "Map"], key="page")
     method = st.sidebar.radio(
         "Suggest from", list(atlas.methods), format_func=lambda name: atlas.methods[name], key="method"

@@ -16,8 +16,10 @@ from vidatlas.pipeline.recommending import Modality, alike, recommend
 from vidatlas.pipeline.searching import Filter, Search
 from vidatlas.pipeline.suggesting import METHODS, PICTURED, Method, Suggestion, suggest
 from vidatlas.pipeline.vectors import matrix, sealed_shards
+from vidatlas.recipe import Recipe
 from vidatlas.store import Store
 from vidatlas.types import Json, Place, UsageError
+from vidatlas.views.nouns import Nouns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,10 +35,24 @@ class Atlas:
     def __repr__(self) -> str:
         return f"Atlas({self.url!r})"
 
+    @cached_property
+    def _recipe(self) -> Recipe:
+        return Recipe.model_validate(self._store.manifest()["recipe"])
+
     @property
     def counts(self) -> Json:
         """Return rows read, kept, rejected and duplicate."""
         return dict(self._store.stage("plan")["counts"])
+
+    @property
+    def title(self) -> str:
+        """Return what the recipe calls the atlas."""
+        return self._recipe.publish.title
+
+    @property
+    def nouns(self) -> Nouns:
+        """Return what the recipe calls records and groups."""
+        return self._recipe.publish.nouns
 
     @property
     def metrics(self) -> Json:

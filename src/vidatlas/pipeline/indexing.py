@@ -19,6 +19,7 @@ from vidatlas.reducers.kmeans import sample_rows
 from vidatlas.store import Files, Store, to_json
 from vidatlas.types import Floats, Json
 from vidatlas.views.index import BruteForce, K, SearchIndex, training_rows, unit
+from vidatlas.views.nouns import Nouns
 
 SCHEMA = pa.schema([("id", pa.string()), ("group", pa.string()), ("subcategory", pa.int32()), ("title", pa.string())])
 
@@ -52,12 +53,12 @@ def make_index(recipe: Recipe, store: Store, shards: list[SealedShard]) -> tuple
     return files | store.put(layout.INDEX_FACTS, to_json(facts)), facts
 
 
-def index_fact(facts: Json) -> str:
+def index_fact(facts: Json, nouns: Nouns) -> str:
     """Return in words what the index is and how good."""
     if facts["kind"] == "none":
         return "none"
     return (
-        f"{facts['kind']}; finds {facts['recall_at_10']:.1%} of the ten nearest of {facts['queries']:,} videos "
+        f"{facts['kind']}; finds {facts['recall_at_10']:.1%} of the ten nearest of {nouns.records(facts['queries'])} "
         "(recall@10, beside brute force)"
     )
 

@@ -13,6 +13,7 @@ from vidatlas.recipe import Recipe
 from vidatlas.store import Files, Store
 from vidatlas.types import Json
 from vidatlas.views.drawing import Drawing, drawing_of, labels_of
+from vidatlas.views.nouns import Nouns
 from vidatlas.views.points import Points
 from vidatlas.views.report import render_map
 
@@ -37,20 +38,21 @@ def draw_map(recipe: Recipe, store: Store, points: Points, rows: int) -> tuple[F
     placed = [asdict(replace(label, x=label.x / 32767.5 - 1, y=label.y / 32767.5 - 1)) for label in labels]
     files = store.put(layout.LABELS, to_parquet(pa.Table.from_pylist(placed, schema=_SCHEMA)))
     shown = len(points.codes)
-    which = f"all {rows:,} videos" if shown == rows else f"{shown:,} of {rows:,} videos, drawn by chance"
+    nouns = recipe.publish.nouns
+    which = f"all {nouns.records(rows)}" if shown == rows else f"{shown:,} of {nouns.records(rows)}, drawn by chance"
     about = which if len(points.titles) == shown else f"{which}; titles of {len(points.titles):,}"
-    drawing = drawing_of(points, table, labels, TITLED)
-    files |= store.put(layout.MAP, render_map(recipe.publish.title, about, drawing).encode())
+    drawing = drawing_of(points, table, labels, TITLED, nouns.record[1])
+    files |= store.put(layout.MAP, render_map(recipe.publish.title, about, drawing, nouns).encode())
     if len(points.titles) == shown:
         return files, drawing
     first = slice(0, len(points.titles))
     few = replace(points, keys=points.keys[first], places=points.places[first], codes=points.codes[first])
-    return files, drawing_of(few, table, labels, len(few.codes))
+    return files, drawing_of(few, table, labels, len(few.codes), nouns.record[1])
 
 
-def map_fact(laid_out: Json) -> str:
+def map_fact(laid_out: Json, nouns: Nouns) -> str:
     """Return in words how the map was drawn."""
-    few = f"{laid_out['sampled']:,} videos"
+    few = nouns.records(laid_out["sampled"])
     if laid_out["method"] == "pca":
         return f"the first two principal components of {few}"
     return (

@@ -20,7 +20,7 @@ class Card:
     facts: tuple[tuple[str, str], ...]
     weights: str
     normalisation: str
-    components: int
+    making: str
     dim: int
     limits: tuple[str, ...]
     content_sha256: str

@@ -5,34 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from vidatlas.views.nouns import Nouns
 from vidatlas.views.page import Figure
 
 
-def quality_figures(metrics: Mapping[str, Any]) -> tuple[Figure, ...]:
+def quality_figures(metrics: Mapping[str, Any], nouns: Nouns) -> tuple[Figure, ...]:
     """Return what ``metrics.json`` says of the whole atlas; what was not measured is left out."""
-    return tuple(_figures(metrics))
+    return tuple(_figures(metrics, nouns))
 
 
-def _figures(metrics: Mapping[str, Any]) -> Iterator[Figure]:
+def _figures(metrics: Mapping[str, Any], nouns: Nouns) -> Iterator[Figure]:
     variance = metrics["explained_variance"]
     yield Figure(
         "Explained variance",
         f"{variance['total']:.1%}",
-        f"Share of the differences between videos that {variance['components']:,} components keep; subcategories are "
-        "made of what they keep.",
+        f"Share of the differences between {nouns.record[1]} that {variance['components']:,} components keep; "
+        "subcategories are made of what they keep.",
     )
     for name, key, show, reading in _MEANS:
         value = metrics.get("overall", {}).get(key)
         if value is not None:
-            yield Figure(name, show(value), reading)
+            yield Figure(name, show(value), reading.format(*nouns.record))
     yield from _agreement_with_labels(metrics.get("labels"))
     yield from _probe(metrics.get("probe"))
     agreement = metrics.get("agreement")
     if agreement:
         yield Figure(
-            "Agreement with the categories",
+            f"Agreement with the {nouns.group[1]}",
             f"AMI {agreement['ami']:.3f}, NMI {agreement['nmi']:.3f}, purity {agreement['purity']:.1%}",
-            f"How far {agreement['clusters']:,} subcategories made without them repeat the uploaders' categories: "
+            f"How far {agreement['clusters']:,} subcategories made without them repeat the input's {nouns.group[1]}: "
             "AMI is 0 by chance and 1 for the same split; purity rises with the number of subcategories.",
         )
 
@@ -70,8 +71,8 @@ _MEANS: tuple[tuple[str, str, Callable[[float], str], str], ...] = (
         "Silhouette",
         "silhouette",
         _two,
-        "1: every video deep inside its subcategory; 0: subcategories run into each other. Short texts stay low; "
-        "compare atlases of the same videos, not against 1.",
+        "1: every {0} deep inside its subcategory; 0: subcategories run into each other. Short texts stay low; "
+        "compare atlases of the same {1}, not against 1.",
     ),
     (
         "Davies\N{EN DASH}Bouldin index",
@@ -90,7 +91,6 @@ _MEANS: tuple[tuple[str, str, Callable[[float], str], str], ...] = (
         "Coherence of names",
         "coherence",
         _two,
-        "How much more often than by chance a name's terms stand in the same videos: 1 never apart, 0 by chance "
-        "(NPMI).",
+        "How much more often than by chance a name's terms stand in the same {1}: 1 never apart, 0 by chance (NPMI).",
     ),
 )

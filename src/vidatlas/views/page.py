@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vidatlas.views.drawing import Drawing
 from vidatlas.views.histograms import Grid
 from vidatlas.views.losses import Losses
+from vidatlas.views.nouns import Nouns
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,13 @@ class Report:
     content_sha256: str
     notes: tuple[str, ...]
     drawing: Drawing | None = None
-    """The map of the videos."""
+    """The map of the records."""
+    title: str = "Video atlas"
+    nouns: Nouns = field(default_factory=Nouns)
+    making: str = ""
+    """How records became vectors, and vectors subcategories."""
+    alike: str = "alike"
+    """What records have in common that lie close together."""
     told: Grid | None = None
     """Where labels were told from vectors: how often each, by group."""
     losses: tuple[Losses, ...] = ()

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
 from markupsafe import Markup
 
 from vidatlas.views.drawing import Drawing, map_scripts, script_hash
+from vidatlas.views.nouns import Nouns
 from vidatlas.views.page import Category, Report
 from vidatlas.views.text import clean, shown
 
@@ -75,6 +76,7 @@ def render(report: Report) -> str:
     categories = sorted(report.categories, key=lambda category: (-category.size, category.name))
     return template.render(
         report=report,
+        nouns=report.nouns,
         categories=categories,
         subcategory_count=sum(len(category.subcategories) for category in categories),
         maps=[_map(categories, "wide", 1600, 760), _map(categories, "tall", 800, 1000)],
@@ -86,7 +88,7 @@ def render(report: Report) -> str:
     )
 
 
-def render_map(title: str, about: str, drawing: Drawing) -> str:
+def render_map(title: str, about: str, drawing: Drawing, nouns: Nouns) -> str:
     """Return a page with nothing but a map."""
     style, *scripts = map_scripts()
     return (
@@ -95,6 +97,7 @@ def render_map(title: str, about: str, drawing: Drawing) -> str:
         .render(
             title=title,
             about=about,
+            nouns=nouns,
             map=drawing,
             map_style=style,
             map_scripts=scripts,

@@ -29,12 +29,11 @@
   const bytes = (colour) => { const { r, g, b } = colour.rgb().clamp(); return [r, g, b]; };
 
   const start = async () => {
-    const { groups, subs, titles, notes, total } = JSON.parse(new TextDecoder().decode(await unpack(document.getElementById("map-names"))));
-    const capacity = total;
-    const [places, codes, shades] = [new Uint16Array(2 * capacity), new Uint16Array(capacity), new Uint8Array(capacity)];
-    let [count, byCategory, chosen, words, view] = [0, true, null, [], zoomIdentity];
-    const placeOf = [];  // of a subcategory among those of its category
-    const seen = new Map();
+    const { groups, subs, titles, notes, many, total } = JSON.parse(new TextDecoder().decode(await unpack(document.getElementById("map-names"))));
+    const single = groups.length === 1;  // a category that is the only one says nothing: subcategories take its place
+    const [places, codes, shades] = [new Uint16Array(2 * total), new Uint16Array(total), new Uint8Array(total)];
+    let [count, byCategory, chosen, words, view] = [0, !single, null, [], zoomIdentity];
+    const [placeOf, seen] = [[], new Map()];  // a subcategory's place among those of its category
     for (const sub of subs) { placeOf.push(seen.get(sub.group) ?? 0); seen.set(sub.group, placeOf.at(-1) + 1); }
 
     // ── Drawing ──
@@ -107,7 +106,7 @@
     };
 
     const paint = () => {
-      subs.forEach((sub, at) => palette.image.data.set([...bytes(byCategory ? colourOf(sub.group) : tint(sub.group, placeOf[at])), 255], 4 * at));
+      subs.forEach((sub, at) => palette.image.data.set([...bytes(byCategory ? colourOf(sub.group) : single ? colourOf(at) : tint(sub.group, placeOf[at])), 255], 4 * at));
       palette.needsUpdate = true;
       for (const swatch of key.querySelectorAll("i")) swatch.style.background = colourOf(Number(swatch.dataset.group)).formatRgb();
       refresh();
@@ -115,7 +114,7 @@
 
     // ── Names, like those of a geographic map: the larger first, more the nearer one comes ──
     const pen = document.createElement("canvas").getContext("2d");
-    const labels = [...groups.map((group, at) => ({ ...group, level: 0, group: at })), ...subs.map((sub) => ({ ...sub, level: 1 }))].filter(({ x }) => x >= 0);
+    const labels = [...groups.map((group, at) => ({ ...group, level: 0, group: at })).filter(() => !single), ...subs.map((sub) => ({ ...sub, level: 1 }))].filter(({ x }) => x >= 0);
     for (const label of labels) {
       label.text = label.name.length > 46 ? `${label.name.slice(0, 45)}…` : label.name;
       pen.font = label.level ? "12px system-ui" : "600 15px system-ui";
@@ -123,19 +122,19 @@
     }
     const write = () => {
       const [taken, shown] = [[], []];
-      const seenSubs = 10 * view.k * view.k * Math.min(1, (width * height) / 600000);
+      const seenSubs = (single ? 30 : 10) * view.k * view.k * Math.min(1, (width * height) / 600000);
       let sub = 0;
       for (const label of labels) {
         if (label.level && sub++ > seenSubs) break;
         if (view.k > 7 && !label.level) continue;
-        if (label.level && view.k < 1.35) break;
-        const [at, down, tall] = [x(label.x), y(label.y), label.level ? 9 : 11];
-        if (at < -20 || down < 0 || at > width + 20 || down > height) continue;
+        if (label.level && view.k < 1.35 && !single) break;
+        const [place, down, tall] = [x(label.x), y(label.y), label.level ? 9 : 11];
+        if (place < -20 || down < 0 || place > width + 20 || down > height) continue;
+        const at = (label.at = Math.max(label.reach, Math.min(place, width - label.reach)));
         const box = [at - label.reach, down - tall, at + label.reach, down + tall];
         if (taken.some((other) => box[0] < other[2] && box[2] > other[0] && box[1] < other[3] && box[3] > other[1])) continue;
         taken.push(box);
-        shown.push(label);
-        if (shown.length >= MOST_NAMES) break;
+        if (shown.push(label) >= MOST_NAMES) break;
       }
       for (const label of labels) if (label.node && !shown.includes(label)) label.node.hidden = true;
       for (const label of shown) {
@@ -146,7 +145,7 @@
           names.append(label.node);
         }
         label.node.hidden = false;
-        label.node.style.transform = `translate(${Math.round(x(label.x))}px, ${Math.round(y(label.y))}px) translate(-50%, -50%)`;
+        label.node.style.transform = `translate(${Math.round(label.at)}px, ${Math.round(y(label.y))}px) translate(-50%, -50%)`;
       }
     };
 
@@ -180,7 +179,7 @@
       let found = 0;
       for (let at = 0; at < count; at += 1) found += shades[at] ? 1 : 0;
       const name = chosen ? ` in ${chosen.sub === undefined ? groups[chosen.group].name : subs[chosen.sub].name}` : "";
-      output.textContent = chosen || words.length ? `${found.toLocaleString("en")} of ${count.toLocaleString("en")} videos${name}` : `${count.toLocaleString("en")} videos`;
+      output.textContent = chosen || words.length ? `${found.toLocaleString("en")} of ${count.toLocaleString("en")} ${many}${name}` : `${count.toLocaleString("en")} ${many}`;
       find("[data-all]").disabled = !chosen && !words.length;
       for (const entry of key.querySelectorAll("button")) entry.setAttribute("aria-pressed", String(chosen !== null && chosen.group === Number(entry.dataset.group)));
       refresh();
@@ -221,7 +220,7 @@
       if (at < 0) return;
       const sub = subs[codes[at]];
       const title = at < titles.length ? titles[at] || "(untitled)" : "(title not in this page)";
-      tip.replaceChildren(line("b", title), ...[notes[at], groups[sub.group].name, sub.name].filter(Boolean).map((text) => line("span", text)));
+      tip.replaceChildren(line("b", title), ...[notes[at], !single && groups[sub.group].name, sub.name].filter(Boolean).map((text) => line("span", text)));
       const [tipWidth, tipHeight] = [tip.offsetWidth, tip.offsetHeight];
       tip.style.transform = `translate(${Math.max(4, Math.min(px + 14, width - tipWidth - 4))}px, ${py + tipHeight + 20 > height ? py - tipHeight - 12 : py + 16}px)`;
     };
@@ -249,6 +248,7 @@
     find("[data-all]").addEventListener("click", () => { [words, input.value] = [[], ""]; choose(null); });
     find("[data-home]").addEventListener("click", () => surface.call(navigation.transform, zoomIdentity));
     for (const radio of root.querySelectorAll("input[type=radio]")) radio.addEventListener("change", () => { byCategory = find("input[value=category]").checked; paint(); });
+    find("fieldset").hidden = key.hidden = single;
     groups.forEach((group, at) => {
       const [entry, button, swatch] = ["li", "button", "i"].map((kind) => document.createElement(kind));
       button.type = "button";
