@@ -19,15 +19,19 @@ PLANNED: dict[str, Any] = {"stages": {"plan": {"complete": True}}}
         (
             "youniverse",
             {},
-            "For every video, an encoder read title and tags and turned them into a list of numbers, so that videos "
-            "described in similar words lie close together. Those lists were shortened to 12 numbers per video, and "
-            "each category was split into groups of neighbours.",
+            "For every video, an encoder turned its title and tags into a list of numbers, so that videos described in "
+            "similar words lie close together. Those lists were shortened to 12 numbers per video, and the videos of "
+            "each category were split into groups of neighbours.",
         ),
         ("youniverse", {"reduce.clusters.within": "all"}, "and all of them were split into groups of neighbours."),
-        ("netflix", {}, "read title, director, cast, country, rating and description and"),
+        ("netflix", {}, "turned its title, director, cast, country, rating and description into"),
         ("netflix", {}, "shortened to 12 numbers per film, and all of them were split"),
-        ("tiktok-hashtags", {}, "numbers per hashtag, and each user was split into groups of neighbours."),
-        ("tiktok-hashtags", {"reduce.reducer": "none"}, "lie close together. Then each user was split into groups"),
+        ("tiktok-hashtags", {}, "numbers per hashtag, and the hashtags of each user were split into groups of"),
+        (
+            "tiktok-hashtags",
+            {"reduce.reducer": "none"},
+            "lie close together. Then the hashtags of each user were",
+        ),
         (
             "movielens-factors",
             {},

@@ -105,16 +105,16 @@ def making_words(recipe: Recipe, reduced: Json) -> str:
         first = f"For every {one}, numbers were found that explain how people rated it"
     else:
         read = _listed([column for field in recipe.record.embedded().values() for column in field.columns])
-        first = f"For every {one}, an encoder read {read} and turned them into a list of numbers"
+        first = f"For every {one}, an encoder turned its {read} into a list of numbers"
     close = f"{first}, so that {many} {alike_words(recipe)} lie close together."
     if recipe.reduce.clusterer.kind == "axes":
         return f"{close} Each number stands for a group, to which those belong in whose list it is the largest."
-    which = f"each {recipe.publish.nouns.group[0]} was" if _inside_groups(recipe) else "all of them were"
+    which = f"the {many} of each {recipe.publish.nouns.group[0]}" if _inside_groups(recipe) else "all of them"
     if recipe.reduce.reducer.kind == "none":
-        return f"{close} Then {which} split into groups of neighbours."
+        return f"{close} Then {which} were split into groups of neighbours."
     count = reduced["counts"]["components"]
     short = f"Those lists were shortened to {count:,} numbers per {one}"
-    return f"{close} {short}, and {which} split into groups of neighbours."
+    return f"{close} {short}, and {which} were split into groups of neighbours."
 
 
 def _listed(names: list[str]) -> str:
