@@ -1,16 +1,21 @@
 """Input and atlas on S3, over its real protocol: the same bytes, whatever requests are lost, refused or cut."""
 
+import io
 import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import vidatlas
 from vidatlas.cli import main
 from vidatlas.folder import open_folder
+from vidatlas.pipeline.records import read_shard
+from vidatlas.pipeline.shards import load_shards
 from vidatlas.storage import ATTEMPTS
 from vidatlas.store import Store
 from vidatlas.types import UnavailableError
@@ -112,6 +117,24 @@ def test_input_that_cannot_be_read_is_not_called_damaged(
         proxy.faults[:] = [fault("500", "GET", Path(url).name, times=None)]
         with pytest.raises(UnavailableError, match=url):
             vidatlas.plan(remote_world.recipe(), url, s3, vidatlas.Options(runner="serial", max_rejects=0.5))
+
+
+def test_parquet_is_read_on_s3_and_not_called_damaged_where_it_cannot_be(
+    remote_world: Any, s3: str, proxy: Any, fault: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    rows = [{"display_id": f"v{row}", "title": f"film {row}", "tags": "a", "categories": "b"} for row in range(90)]
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), out, row_group_size=40)
+    folder = open_folder(s3.rpartition("/")[0] + "/tables")
+    folder.put("videos.parquet", out.getvalue())
+    recipe, url = remote_world.recipe(), f"{folder.url}/videos.parquet"
+    vidatlas.plan(recipe, url, s3, vidatlas.Options(runner="serial"))
+    read = [read_shard(shard, recipe.record, recipe.source.rows) for shard in load_shards(Store(s3))]
+    assert pa.concat_tables(read)["id"].to_pylist() == [row["display_id"] for row in rows]
+    proxy.faults.append(fault("500", "GET", "videos.parquet", times=None))
+    with pytest.raises(UnavailableError, match=url):
+        read_shard(load_shards(Store(s3))[-1], recipe.record, recipe.source.rows)
 
 
 def test_a_listing_that_fails_is_not_an_empty_one(
