@@ -213,7 +213,7 @@ def recipes(name: Annotated[str | None, typer.Argument(help="Show this one in fu
 @app.command(rich_help_panel="Look and check")
 def assign(
     atlas: Atlas_,
-    new: Annotated[str, typer.Argument(metavar="NEW.jsonl", help="New videos, one JSON object a line.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="New videos, as the recipe reads them or as Parquet.")],
     out: Annotated[str, typer.Option(help="Where to write the assignments.")] = "assignments.parquet",
     limit: Limit_ = None,
 ) -> None:
