@@ -34,9 +34,10 @@ R = TypeVar("R")
 SHARDS_AT_ONCE = 2
 """Shards that an actor works on; only one of them is on its device."""
 PACKAGE = Path(__file__).parents[1]
-READER_CPUS = 0.01
-"""What a reading task asks for. An actor leaves as much: so actors that fill a cluster never keep readers out, and
-a head without CPUs gets neither."""
+READER_CPUS = 0.0001
+"""What a reading task asks for, the least that Ray counts: a head without CPUs gets none."""
+LEFT_CPUS = 0.01
+"""What an actor leaves of its threads, room for a hundred readers: neither keeps the other out of a node."""
 READERS = 4
 """Most reading tasks for each actor."""
 
@@ -142,7 +143,7 @@ class RayRunner:
             fn_constructor_args=(self._seeing(open_worker),),
             batch_size=1,
             batch_format="pyarrow",
-            num_cpus=self._cluster.threads - READER_CPUS,
+            num_cpus=self._cluster.threads - LEFT_CPUS,
             num_gpus=gpus or None,
             compute=ActorPoolStrategy(
                 min_size=fewest,
