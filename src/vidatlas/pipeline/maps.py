@@ -41,13 +41,13 @@ def draw_map(recipe: Recipe, store: Store, points: Points, rows: int) -> tuple[F
     nouns = recipe.publish.nouns
     which = f"all {nouns.records(rows)}" if shown == rows else f"{shown:,} of {nouns.records(rows)}, drawn by chance"
     about = which if len(points.titles) == shown else f"{which}; titles of {len(points.titles):,}"
-    drawing = drawing_of(points, table, labels, TITLED, nouns.record[1])
+    drawing = drawing_of(points, table, labels, TITLED)
     files |= store.put(layout.MAP, render_map(recipe.publish.title, about, drawing, nouns).encode())
     if len(points.titles) == shown:
         return files, drawing
     first = slice(0, len(points.titles))
     few = replace(points, keys=points.keys[first], places=points.places[first], codes=points.codes[first])
-    return files, drawing_of(few, table, labels, len(few.codes), nouns.record[1])
+    return files, drawing_of(few, table, labels, len(few.codes))
 
 
 def map_fact(laid_out: Json, nouns: Nouns) -> str:

@@ -100,18 +100,8 @@ def _densest(
     return found
 
 
-def drawing_of(
-    points: Points, table: Sequence[Mapping[str, Any]], labels: Sequence[Label], first: int, many: str = "videos"
-) -> Drawing:
-    """Return the data of a map.
-
-    Args:
-        points: of the map.
-        table: group, subcategory, name and size of every subcategory.
-        labels: where names stand.
-        first: points of the first piece, which is drawn before the others are read.
-        many: what the points are.
-    """
+def drawing_of(points: Points, table: Sequence[Mapping[str, Any]], labels: Sequence[Label], first: int) -> Drawing:
+    """Return the data of a map: a first piece of so many points, which is drawn before the others are read."""
     groups = group_order(table)
     number = {group: at for at, group in enumerate(groups)}
     at = {(label.group, label.subcategory): (round(label.x), round(label.y)) for label in labels}
@@ -128,8 +118,8 @@ def drawing_of(
     ]
     titles = [shown(title, _LONGEST_TITLE) for title in points.titles]
     notes = [shown(note, _LONGEST_TITLE) if note else "" for note in points.notes]
-    names = {"total": len(points.codes), "groups": shown_groups, "subs": subs[: MOST_CODES + 1], "titles": titles}
-    names |= {"notes": notes, "many": many}
+    names = {"total": len(points.codes), "groups": shown_groups, "subs": subs[: MOST_CODES + 1]}
+    names |= {"titles": titles, "notes": notes}
     codes = np.minimum(points.codes, MOST_CODES).astype("<u2")
     # A map has a first piece, be it empty.
     bounds = sorted({0, *range(min(first, len(codes)), len(codes), CHUNK), len(codes)}) if len(codes) else [0, 0]

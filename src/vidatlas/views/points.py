@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,12 +41,16 @@ def merge_points(pieces: Sequence[Points]) -> Points:
         return Points(np.empty(0), np.empty((0, 2), np.uint16), none, ())
     keys = np.concatenate([piece.keys for piece in pieces])
     order = np.argsort(keys, kind="stable")
-    titles = sorted(pair for piece in pieces for pair in zip(piece.keys, piece.titles, strict=False))
-    notes = sorted(pair for piece in pieces for pair in zip(piece.keys, piece.notes, strict=False))
     return Points(
         keys[order],
         np.concatenate([piece.places for piece in pieces])[order],
         np.concatenate([piece.codes for piece in pieces])[order],
-        tuple(title for _, title in titles),
-        tuple(note for _, note in notes),
+        _by_key((piece.keys, piece.titles) for piece in pieces),
+        _by_key((piece.keys, piece.notes) for piece in pieces),
     )
+
+
+def _by_key(pieces: Iterable[tuple[NDArray[np.float64], tuple[str, ...]]]) -> tuple[str, ...]:
+    """Return the texts of the first points of each piece in the order of their keys."""
+    pairs = sorted(pair for keys, texts in pieces for pair in zip(keys, texts, strict=False))
+    return tuple(text for _, text in pairs)

@@ -29,8 +29,8 @@
   const bytes = (colour) => { const { r, g, b } = colour.rgb().clamp(); return [r, g, b]; };
 
   const start = async () => {
-    const { groups, subs, titles, notes, many, total } = JSON.parse(new TextDecoder().decode(await unpack(document.getElementById("map-names"))));
-    const single = groups.length === 1;  // a category that is the only one says nothing: subcategories take its place
+    const { groups, subs, titles, notes, total } = JSON.parse(new TextDecoder().decode(await unpack(document.getElementById("map-names"))));
+    const [single, many] = [groups.length === 1, root.dataset.many];  // an only category says nothing: subcategories take its place
     const [places, codes, shades] = [new Uint16Array(2 * total), new Uint16Array(total), new Uint8Array(total)];
     let [count, byCategory, chosen, words, view] = [0, !single, null, [], zoomIdentity];
     const [placeOf, seen] = [[], new Map()];  // a subcategory's place among those of its category
