@@ -152,6 +152,21 @@ def test_new_records_are_placed(made: tuple[str, Atlas, list[str], Any], tmp_pat
     assert (placed["subcategory"] == there[placed.index]).mean() > 0.98
 
 
+def test_a_records_own_words_find_it(made: tuple[str, Atlas, list[str], Any]) -> None:
+    name, atlas, _, recipe = made
+    shard = sorted((Path(atlas.url) / "embeddings").glob("*.parquet"))[0]
+    record = pq.read_table(shard).to_pylist()[5]
+    if name == "movielens-factors":  # its vectors come of ratings
+        with pytest.raises(vidatlas.VidatlasError, match=r"\(factors\) knows nothing in 'ghosts'.*vidatlas similar"):
+            atlas.search("ghosts")
+        return
+    text = record.get("text") or record[recipe.record.title]
+    found = atlas.search(text, k=1)
+    assert found["cosine"][0] > 0.5
+    if len(recipe.record.embedded()) == 1:
+        assert found["title"][0] == record[recipe.record.title]
+
+
 @pytest.fixture(scope="module")
 def netflix(tmp_path_factory: pytest.TempPathFactory, tables: Any) -> Atlas:
     folder = tmp_path_factory.mktemp("films")

@@ -46,17 +46,23 @@ class Search:
         return self._nearest(self.text_vector(text), k, only, None)
 
     def text_vector(self, text: str) -> Floats:
-        """Return the unit vector float32 [1, dim] of a text.
+        """Return the unit vector float32 [1, dim] of a text, as of the title where titles are embedded.
 
         Raises:
-            UsageError: there is none.
+            UsageError: there is none, or the encoder, which knows what it learned, knows nothing in it.
         """
         if not text.strip():
             raise UsageError("the text to search for is empty. Write what the videos should be about.")
-        recipe = self.recipe
-        row = {"line": 0, "id": "query", "group": "", recipe.record.title: [text]}
-        table = pa.Table.from_pylist([row], schema=schema(recipe.record))
-        return unit(vectors_of(table, recipe, self._encoder, EncodeStats(), query=True))
+        record, embedded = self.recipe.record, self.recipe.record.embedded()
+        field = record.title if record.title in embedded else next(iter(embedded))
+        table = pa.Table.from_pylist([{"line": 0, "id": "query", "group": "", field: [text]}], schema=schema(record))
+        vector = vectors_of(table, self.recipe, self._encoder, EncodeStats(), query=True)
+        if not vector.any():
+            raise UsageError(
+                f"the encoder of {self._store.url} ({self.recipe.encoder.kind}) knows nothing in {text!r}. "
+                f"Use other words, or search by an id: vidatlas similar {self._store.url} ID"
+            )
+        return unit(vector)
 
     def by_id(self, video: str, k: int, only: Filter) -> pd.DataFrame:
         """Return the k videos nearest to one of the atlas, itself left out."""
