@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -74,6 +75,19 @@ def find_ratings(spec: RatingsSpec) -> None:
     """Raise InputError where the table is absent."""
     try:
         input_state(spec.file)
+    except FileNotFoundError as error:
+        raise _absent(spec) from error
+
+
+def hash_ratings(spec: RatingsSpec) -> str:
+    """Return the SHA-256 of the table's bytes.
+
+    Raises:
+        InputError: the file is absent.
+    """
+    try:
+        with closing(open_input(spec.file)) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
     except FileNotFoundError as error:
         raise _absent(spec) from error
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from vidatlas import store as layout
 from vidatlas.lock import Lock
-from vidatlas.pipeline.encoders import learn_encoder
-from vidatlas.pipeline.planning import RunOptions, refuse_other_recipe
+from vidatlas.pipeline.encoders import LEARNING, learn_encoder, refuse_other_source
+from vidatlas.pipeline.planning import RunOptions, has_vectors, refuse_other_recipe
 from vidatlas.pipeline.records import read_shard
 from vidatlas.pipeline.shards import load_shards
 from vidatlas.pipeline.worker import open_worker
@@ -38,6 +38,8 @@ def embed(recipe: Recipe, atlas: str, threads: int, runner: Runner, options: Run
     """
     store = Store(atlas)
     refuse_other_recipe(store, recipe)
+    if has_vectors(store):
+        refuse_other_source(store, recipe)
     planned = store.stage("plan")
     sealed = store.manifest()["stages"].get("embed")
     if sealed and sealed["upstream"] == planned["digest"] and store.intact(sealed["files"]):
@@ -75,7 +77,8 @@ def embed(recipe: Recipe, atlas: str, threads: int, runner: Runner, options: Run
 
 def _refuse_other_weights(store: Store, recipe: Recipe, made_with: Json) -> None:
     """Raise ConflictError where a finished atlas is given a model that lies elsewhere and holds other weights."""
-    if store.manifest()["recipe"]["encoder"] == recipe.model_dump(mode="json")["encoder"]:
+    same = store.manifest()["recipe"]["encoder"] == recipe.model_dump(mode="json")["encoder"]
+    if same or isinstance(recipe.encoder, LEARNING):
         return
     weights = recipe.encoder.inspect().weights_sha256
     if weights != made_with.get("weights_sha256"):

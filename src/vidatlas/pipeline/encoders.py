@@ -11,16 +11,18 @@ from safetensors.numpy import save as save_tensors
 from vidatlas.encode.factors import FactorsSpec
 from vidatlas.encode.learned import Learned, Survey
 from vidatlas.encode.ranks import SequencesSpec
+from vidatlas.encode.ratings import hash_ratings
 from vidatlas.encode.tfidf import TfidfSpec
 from vidatlas.pipeline.records import kept, read_shard
 from vidatlas.pipeline.vectors import mixed_fields
 from vidatlas.recipe import Recipe
 from vidatlas.store import Files, Store, to_json
-from vidatlas.types import Encoder, Json, Runner, Shard
+from vidatlas.types import ConflictError, Encoder, Json, Runner, Shard
 
 LEARNED = "model/encoder.json"
 ARRAYS = "model/encoder.safetensors"
 LEARNING = (TfidfSpec, SequencesSpec, FactorsSpec)
+Learning = TfidfSpec | SequencesSpec | FactorsSpec
 
 
 def open_encoder(store: Store, recipe: Recipe, threads: int) -> Encoder:
@@ -33,12 +35,12 @@ def open_encoder(store: Store, recipe: Recipe, threads: int) -> Encoder:
 
 
 def learn_encoder(store: Store, recipe: Recipe, shards: list[Shard], runner: Runner) -> Files:
-    """Fit an encoder that learns, unless this plan's was fitted already; return its files, none for other encoders."""
+    """Fit an encoder that learns, unless it was fitted already; return its files, none for other encoders."""
     spec = recipe.encoder
     if not isinstance(spec, LEARNING):
         return {}
-    planned = store.stage("plan")["digest"]
-    if store.folder.size(LEARNED) is None or store.read_json(LEARNED)["plan"] != planned:
+    made_of = {"plan": store.stage("plan")["digest"], "settings": _settings(spec)}
+    if not _is_learned(store, made_of):
         total = Survey()
         for found in runner.map(partial(_survey_shard, recipe.model_dump(mode="json")), shards):
             total = total.merge(found)
@@ -46,8 +48,29 @@ def learn_encoder(store: Store, recipe: Recipe, shards: list[Shard], runner: Run
         arrays = {name: np.ascontiguousarray(array) for name, array in learned.arrays.items()}
         # The names come last: where they are, the arrays are too.
         store.put(ARRAYS, bytes(save_tensors(arrays)))
-        store.put(LEARNED, to_json({"plan": planned, "facts": learned.facts, "names": list(learned.names)}))
+        store.put(LEARNED, to_json({**made_of, "facts": learned.facts, "names": list(learned.names)}))
     return store.entry(LEARNED) | store.entry(ARRAYS)
+
+
+def refuse_other_source(store: Store, recipe: Recipe) -> None:
+    """Raise ConflictError where what an atlas's encoder learned from, besides the records, is not there as it was."""
+    if isinstance(recipe.encoder, FactorsSpec) and store.read_json(LEARNED)["settings"] != _settings(recipe.encoder):
+        raise ConflictError(
+            f"{store.url} was made with other ratings than {recipe.encoder.ratings.file} holds now. "
+            "Choose another output folder, or put the ratings back."
+        )
+
+
+def _settings(spec: Learning) -> Json:
+    """Return what an encoder learns by; of ratings their hash, wherever they lie."""
+    settings = spec.model_dump(mode="json")
+    if isinstance(spec, FactorsSpec):
+        settings["ratings"] |= {"file": hash_ratings(spec.ratings)}
+    return settings
+
+
+def _is_learned(store: Store, made_of: Json) -> bool:
+    return store.folder.size(LEARNED) is not None and made_of.items() <= store.read_json(LEARNED).items()
 
 
 def _survey_shard(recipe: Json, shard: Shard) -> Survey:

@@ -32,7 +32,7 @@ from vidatlas.types import (
 )
 
 MAX_REJECTS = 0.01
-_LOCATION = ("encoder.model:", "encoder.revision:")
+_LOCATION = ("encoder.model:", "encoder.revision:", "encoder.ratings.file:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ class RunOptions:
 def refuse_other_recipe(store: Store, recipe: Recipe) -> None:
     """Raise ConflictError, naming the differences, where vectors are there that another recipe made.
 
-    Where the model lies does not count: its weights are compared when it is loaded. A plan without vectors may be
-    replaced.
+    Where model and ratings lie does not count: what they hold is compared when it is needed. A plan without vectors may
+    be replaced.
     """
     if not has_vectors(store):
         return

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vidatlas import store as layout
@@ -77,6 +78,15 @@ def _told(table: pa.Table, known: list[tuple[str, ...]], names: list[str], found
     return pa.table({"id": table["id"], "group": table["group"], **columns})
 
 
+def classes_digest(spec: ProbeSpec | None) -> str | None:
+    """Return what tells the other atlas's classes from earlier ones; None where a recipe names no other atlas.
+
+    Raises:
+        UsageError: the other atlas is not there, or not reduced yet.
+    """
+    return str(Store(spec.classes).stage("reduce")["digest"]) if spec and spec.classes else None
+
+
 def known_classes(spec: ProbeSpec) -> dict[str, tuple[str, ...]] | None:
     """Return, of each record of the other atlas that counts, the names of its classes, the largest first.
 
@@ -99,7 +109,9 @@ def known_classes(spec: ProbeSpec) -> dict[str, tuple[str, ...]] | None:
     placed = pa.concat_tables(tables)
     if "classes" not in placed.column_names:
         raise InputError(f"{spec.classes} has no classes. Make it with reduce.clusterer=axes.")
-    rows = placed.sort_by([("subcategory", "ascending"), ("distance", "ascending")]).to_pylist()
+    # What has no number in any dimension has no class: nobody rated it.
+    placed = placed.filter(pc.is_valid(placed["classes"]))
+    rows = placed.sort_by([("subcategory", "ascending"), ("value", "descending")]).to_pylist()
     seen: dict[int, int] = {}
     found: dict[str, tuple[str, ...]] = {}
     for row in rows:

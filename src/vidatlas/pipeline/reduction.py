@@ -16,7 +16,7 @@ from vidatlas.pipeline.metrics import NOTHING_LEFT_OUT, metrics_of, variance_of,
 from vidatlas.pipeline.model import save_centroids, save_children, save_lexical, save_pca
 from vidatlas.pipeline.networks import count_block, fit_network
 from vidatlas.pipeline.planning import RunOptions
-from vidatlas.pipeline.probing import Told, probe_labels
+from vidatlas.pipeline.probing import Told, classes_digest, probe_labels
 from vidatlas.pipeline.projecting import (
     Counted,
     SealedShard,
@@ -48,7 +48,9 @@ def reduce(recipe: Recipe, atlas: str, runner: Runner, options: RunOptions, list
     embedded = store.stage("embed")
     sealed = store.manifest()["stages"].get("reduce")
     fingerprint = recipe.fingerprint("reduce")
-    current = sealed and sealed["upstream"] == embedded["digest"] and sealed["fingerprint"] == fingerprint
+    classes = classes_digest(recipe.reduce.probe)
+    made_of = {"upstream": embedded["digest"], "classes": classes, "fingerprint": fingerprint}
+    current = sealed and made_of.items() <= sealed.items()
     if current and options.backend in (None, sealed["backend"]["name"]) and store.intact(sealed["files"]):
         return dict(sealed)
     if not embedded["counts"]["kept"]:
@@ -62,12 +64,7 @@ def reduce(recipe: Recipe, atlas: str, runner: Runner, options: RunOptions, list
         shards = list(sealed_shards(embedded))
         files, entry = _Reduction(recipe, store, shards, runner, backend).run(listener)
         lock.confirm()
-        entry |= {
-            "fingerprint": fingerprint,
-            "upstream": embedded["digest"],
-            "digest": layout.digest_of(files),
-            "files": files,
-        }
+        entry |= {**made_of, "digest": layout.digest_of(files), "files": files}
         store.seal("reduce", entry, recipe.model_dump(mode="json"))
     return entry
 
