@@ -16,7 +16,10 @@ from PIL import Image
 
 import vidatlas
 from vidatlas import Atlas, Options
+from vidatlas.pipeline import worker
 from vidatlas.pipeline.inspection import verify
+from vidatlas.pipeline.probing import known_classes
+from vidatlas.probe import ProbeSpec
 from vidatlas.recipe import builtin_recipes
 
 SMALL: dict[str, Any] = {
@@ -81,8 +84,16 @@ def hashtags(tables: Any, make_lines: Any, folder: Path) -> Prepared:
 
 def rated(tables: Any, make_lines: Any, folder: Path) -> Prepared:
     items, ratings = tables.movielens(folder)
+    return [items], rated_settings(ratings)
+
+
+def rated_settings(ratings: str) -> dict[str, Any]:
     small = {key: value for key, value in SMALL.items() if key != "encoder"}
-    return [items], small | TINY_FACTORS | {"encoder.ratings.file": ratings}
+    return small | TINY_FACTORS | {"encoder.ratings.file": ratings}
+
+
+def stop(*arguments: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def reviewed(tables: Any, make_lines: Any, folder: Path) -> Prepared:
@@ -223,10 +234,6 @@ def test_an_interrupted_training_leaves_nothing_and_gives_the_same_bytes(
     )
     inputs, atlas = [tables.films(tmp_path)], tmp_path / "atlas"
     vidatlas.run(recipe, inputs, tmp_path / "whole", Options(runner="serial"))
-
-    def stop(*arguments: Any) -> None:
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patched:
         patched.setattr(networks, "tune", stop)
         with pytest.raises(KeyboardInterrupt):
@@ -293,6 +300,68 @@ def test_films_lie_by_their_largest_factor_and_the_largest_are_their_classes(rat
     report = Path(atlas.report).read_text(encoding="utf-8")
     assert f"RMSE {encoder['rmse']:.3f}" in report
     assert "Café" in report
+
+
+def test_films_of_a_factor_are_ranked_by_it_and_one_that_nobody_rated_has_no_class(tmp_path: Path, tables: Any) -> None:
+    items, ratings = tables.movielens(tmp_path)
+    lines = Path(ratings).read_text(encoding="utf-8").splitlines(keepends=True)
+    Path(ratings).write_text("".join(line for line in lines if line.split("\t")[1] != "7"), encoding="utf-8")
+    recipe = vidatlas.load_recipe("movielens-factors", rated_settings(ratings))
+    atlas = vidatlas.run(recipe, items, tmp_path / "atlas", Options(runner="serial"))
+    ids, vectors = atlas.embeddings()
+    vector_of = dict(zip(ids, vectors.astype(float), strict=True))
+    placed = atlas.assignments().set_index("id")
+    assert not vector_of["7"].any()
+    assert placed["classes"].isna().tolist() == [film == "7" for film in placed.index]
+    for row in atlas.subcategories().itertuples():
+        inside = sorted(
+            placed.index[placed["subcategory"] == row.subcategory], key=lambda film: -vector_of[film][row.subcategory]
+        )
+        assert list(row.exemplars) == inside[: len(row.exemplars)]
+    assert "7" not in known_classes(ProbeSpec(classes=atlas.url))
+    two = known_classes(ProbeSpec(classes=atlas.url, most_each=2))
+    leading = placed.loc[list(two)].groupby("subcategory")["value"].min()
+    for subcategory, least in leading.items():
+        others = placed[(placed["subcategory"] == subcategory) & ~placed.index.isin(list(two))]
+        assert (others["value"] <= least).all()
+
+
+def test_factors_are_those_of_the_ratings_that_are_there(tmp_path: Path, tables: Any) -> None:
+    items, ratings = tables.movielens(tmp_path)
+    atlas, moved = tmp_path / "atlas", tmp_path / "moved.data"
+
+    def run(**changes: Any) -> Atlas:
+        settings = rated_settings(ratings) | {key.replace("_", "."): value for key, value in changes.items()}
+        return vidatlas.run(vidatlas.load_recipe("movielens-factors", settings), items, atlas, Options(runner="serial"))
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(worker, "open_encoder", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(encoder_dim=4)
+    learned = atlas / "model" / "encoder.json"
+    assert json.loads(learned.read_text(encoding="utf-8"))["settings"]["dim"] == 4
+    run()  # learned anew, for nothing was embedded yet
+    assert json.loads(learned.read_text(encoding="utf-8"))["settings"]["dim"] == 6
+    moved.write_bytes(Path(ratings).read_bytes())
+    before = learned.stat().st_mtime_ns
+    run(encoder_ratings_file=str(moved))  # the same ratings, elsewhere
+    with Path(ratings).open("a", encoding="utf-8") as file:
+        file.write("1\t1\t5\t0\n")
+    with pytest.raises(vidatlas.VidatlasError, match="was made with other ratings than") as caught:
+        run()
+    assert caught.value.exit_code == 4
+    assert learned.stat().st_mtime_ns == before
+
+
+def test_other_classes_of_the_films_are_told_anew(tmp_path: Path, tables: Any) -> None:
+    items, ratings = tables.movielens(tmp_path)
+    films, reviews, serial = str(tmp_path / "films"), tables.reviews(tmp_path), Options(runner="serial")
+    vidatlas.run(vidatlas.load_recipe("movielens-factors", rated_settings(ratings)), items, films, serial)
+    recipe = vidatlas.load_recipe("movielens-reviews", SMALL | {"reduce.probe.classes": films})
+    atlas = vidatlas.run(recipe, reviews, tmp_path / "atlas", serial)
+    assert atlas.metrics["probe"]["told"] == 2
+    vidatlas.reduce(films, {"reduce.clusterer.top": 3}, serial)
+    assert vidatlas.run(recipe, reviews, tmp_path / "atlas", serial).metrics["probe"]["told"] == 3
 
 
 def test_reviews_are_probed_by_the_classes_of_their_films(

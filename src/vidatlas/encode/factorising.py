@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vidatlas.encode.ratings import Ratings
 from vidatlas.threads import one_thread
@@ -25,7 +26,7 @@ class Factors:
     Attributes:
         things: float32 [things, dim].
         biases: float32 [things].
-        rmse: root of the mean squared error on the ratings that were held out.
+        rmse: root of the mean squared error on held-out ratings, of factors learned without them.
     """
 
     things: Floats
@@ -34,25 +35,43 @@ class Factors:
 
 
 def factorise(ratings: Ratings, spec: FactorsSpec) -> Factors:
-    """Return the factors of each thing, learned from all ratings but those held out."""
-    import torch
-
-    random = np.random.default_rng(spec.seed)
-    held = np.zeros(len(ratings.values), bool)
-    held[random.permutation(len(held))[: max(1, round(spec.held_out * len(held)))]] = True
-    tables = [
-        torch.tensor(random.normal(0, 0.01, (rows, width)), dtype=torch.float32, requires_grad=True)
-        for rows in (ratings.users, len(ratings.things))
-        for width in (spec.dim, 1)
-    ]
-    pairs, values = torch.from_numpy(ratings.pairs), torch.from_numpy(ratings.values)
-    with one_thread():
-        _train(tables, pairs[~held], values[~held], spec)
-        with torch.no_grad():
-            errors = predict(tables, pairs[held], spec.span) - values[held]
-            rmse = math.sqrt(float(errors.square().mean()))
+    """Return the factors of each thing, learned from all ratings; the error is that of learning without some."""
+    rmse = held_out_error(ratings, spec)
+    tables = _learned(ratings, np.ones(len(ratings.values), bool), spec)
     factors, biases = (table.detach().numpy() for table in tables[2:])
     return Factors(np.ascontiguousarray(factors), np.ascontiguousarray(biases[:, 0]), rmse)
+
+
+def held_out_error(ratings: Ratings, spec: FactorsSpec) -> float:
+    """Return the root of the mean squared error on ratings drawn by seed, learned from the others."""
+    import torch
+
+    held = np.zeros(len(ratings.values), bool)
+    order = np.random.default_rng(spec.seed).permutation(len(held))
+    held[order[: max(1, round(spec.held_out * len(held)))]] = True
+    tables = _learned(ratings, ~held, spec)
+    with one_thread(), torch.no_grad():
+        foretold = predict(tables, torch.from_numpy(ratings.pairs[held]), spec.span)
+        errors = foretold - torch.from_numpy(ratings.values[held])
+        return math.sqrt(float(errors.square().mean()))
+
+
+def _learned(ratings: Ratings, used: NDArray[np.bool_], spec: FactorsSpec) -> list[torch.Tensor]:
+    """Return factors and biases of users and things, learned from some ratings.
+
+    Users start with small random factors, all else with zero: a thing then has what its ratings gave it, and one that
+    nobody rated has nothing.
+    """
+    import torch
+
+    start = np.random.default_rng((spec.seed, ratings.users)).normal(0, 0.01, (ratings.users, spec.dim))
+    shapes = ((ratings.users, 1), (len(ratings.things), spec.dim), (len(ratings.things), 1))
+    tables = [torch.tensor(start, dtype=torch.float32), *map(torch.zeros, shapes)]
+    for table in tables:
+        table.requires_grad_()
+    with one_thread():
+        _train(tables, torch.from_numpy(ratings.pairs[used]), torch.from_numpy(ratings.values[used]), spec)
+    return tables
 
 
 def predict(tables: list[torch.Tensor], pairs: torch.Tensor, span: tuple[float, float]) -> torch.Tensor:

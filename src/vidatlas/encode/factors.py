@@ -34,7 +34,8 @@ class FactorsSpec(BaseModel):
     learning_rate: Annotated[float, Field(gt=0)] = 5e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.1
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Share of the ratings, drawn by seed, on which the error is measured; the others are learned from."""
+    """Share of the ratings, drawn by seed, on which the error of learning from the others is measured; the factors
+    themselves are learned from all."""
     seed: int = 0
 
     def inspect(self) -> Inspection:
@@ -51,7 +52,7 @@ class FactorsSpec(BaseModel):
         return Survey()
 
     def learn(self, survey: Survey) -> Learned:
-        """Return the factors of each thing, its bias, and the error on the ratings that were held out.
+        """Return the factors of each thing, its bias, and the error on held-out ratings.
 
         Raises:
             InputError: the ratings are absent or cannot be read.

@@ -23,7 +23,7 @@ from vidatlas.pipeline.subcategories import Tally, tally
 from vidatlas.pipeline.vectors import read_embeddings
 from vidatlas.quality import Silhouette
 from vidatlas.recipe import Recipe
-from vidatlas.reducers.axes import axes
+from vidatlas.reducers.axes import axes, largest, leading
 from vidatlas.reducers.backend import Backend, open_backend
 from vidatlas.reducers.choosing import Choice, choose_k
 from vidatlas.reducers.dec import DecSpec, soft_labels
@@ -127,14 +127,14 @@ def assign_block(atlas: str, recipe: Json, block: list[SealedShard]) -> Placed:
         components = ordered_components(store, shard)
         found = _assign_shard(components, groups, centroids)
         columns = {"id": table["id"], "group": table["group"], **_columns(found)}
-        columns |= _soft(components, parsed.reduce.clusterer, centroids)
+        columns |= _soft(components, parsed.reduce.clusterer, centroids, found.labels)
         inside = table.set_column(table.schema.get_field_index("group"), "group", pa.array(groups, pa.string()))
         done = Placed(inertia=_inertia(found, groups))
         if parsed.record.labels:
             done.labelled.update(_labelled(groups, found.labels, table["labels"]))
         if parsed.reduce.clusters.within == "all":
             done.against.update(zip(found.labels.tolist(), given, strict=True))
-        done.tallies = tally(inside, _columns(found), parsed.record, parsed.reduce.naming)
+        done.tallies = tally(inside, columns, parsed.record, parsed.reduce.naming)
         if children:
             split = assign_children(components, groups, found.labels, children)
             columns["subsubcategory"] = pa.array(split.labels)
@@ -149,15 +149,21 @@ def _labelled(groups: NDArray[Any], found: NDArray[np.int32], labels: pa.Chunked
         yield from ((f"{label} {group}", name) for name in known or ())
 
 
-def _soft(components: Floats, spec: DecSpec | AxesClusterer | KMeansClusterer, centroids: Mapping[str, Floats]) -> Json:
+def _soft(
+    components: Floats,
+    spec: DecSpec | AxesClusterer | KMeansClusterer,
+    centroids: Mapping[str, Floats],
+    labels: NDArray[np.int32],
+) -> Json:
     """Return the columns of records that belong to several subcategories, more or less."""
     if isinstance(spec, DecSpec):
         with one_thread():
             q = soft_labels(components, centroids[ALL])
         return {"soft": pa.FixedSizeListArray.from_arrays(pa.array(q.reshape(-1)), q.shape[1])}
     if isinstance(spec, AxesClusterer):
-        classes = np.argsort(-components, axis=1, kind="stable")[:, : spec.top].astype(np.int32)
-        return {"classes": pa.FixedSizeListArray.from_arrays(pa.array(classes.reshape(-1)), classes.shape[1])}
+        classes, nothing = largest(components, spec.top), pa.array(~components.any(axis=1))
+        lists = pa.FixedSizeListArray.from_arrays(pa.array(classes.reshape(-1)), classes.shape[1], mask=nothing)
+        return {"value": pa.array(leading(components, labels)), "classes": lists}
     return {}
 
 

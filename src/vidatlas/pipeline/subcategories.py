@@ -17,7 +17,7 @@ from vidatlas.quality import Silhouette
 from vidatlas.types import Floats
 
 Exemplar = tuple[float, str, str]
-"""Distance to the centroid, id, title."""
+"""What they are ranked by (distance to the centroid, or of axes the number itself, negative), id, title."""
 STRETCH = 50
 """Rows of a shard that count as one author where none of them names any: a crawl goes channel by channel."""
 
@@ -73,7 +73,7 @@ def tally(table: pa.Table, assigned: Mapping[str, pa.Array], record: RecordSpec,
 
     Args:
         table: the shard's ids, groups, authors if the recipe names them, and texts.
-        assigned: subcategory and distance of each row.
+        assigned: subcategory and distance of each row, and its value where rows are ranked by that.
         record: which fields hold running text and which hold lists of tags.
         spec: how many rows are kept for names and as exemplars.
     """
@@ -81,6 +81,7 @@ def tally(table: pa.Table, assigned: Mapping[str, pa.Array], record: RecordSpec,
     ids, titles = columns["id"], columns[record.title]
     authors = _authors(ids, columns.get("author"))
     labels, distances = assigned["subcategory"].to_pylist(), assigned["distance"].to_pylist()
+    ranks = [-value for value in assigned["value"].to_pylist()] if "value" in assigned else distances
     counts = columns.get("count") or [1] * len(ids)
     further = list(zip(*(columns[name] for name in record.shown), strict=True)) or [()] * len(ids)
     tallies: dict[str, Tally] = {}
@@ -97,7 +98,7 @@ def tally(table: pa.Table, assigned: Mapping[str, pa.Array], record: RecordSpec,
         shown = titles[row] if isinstance(titles[row], str) else ", ".join(titles[row] or [])
         found.members.setdefault(label, []).append((-counts[row], shown))
         line = " · ".join([shown, *filter(None, further[row])])
-        found.exemplars.setdefault(label, []).append((distances[row], ids[row], line))
+        found.exemplars.setdefault(label, []).append((ranks[row], ids[row], line))
     empty = Tally(spec, Counter(), {}, {}, {}, {})
     return {group: found.merge(empty) for group, found in tallies.items()}
 
