@@ -11,28 +11,34 @@ import orjson
 MAX_LIST_CHARS = 100_000
 MAX_NESTING = 8
 """Brackets that may be open at once in a list written as text."""
+_QUOTED = ("['", '["', "[{")
+"""How a list written as text begins, and hardly anything else."""
 _BRACKETS = re.compile(r"[\[\]{}()]")
 
 
 def read_list(cell: Any, separator: str, key: str) -> tuple[str, ...] | None:
-    """Return the stripped, non-empty texts of a cell; None where it holds something else.
+    """Return the stripped, non-empty texts of a cell; None where it holds something else, such as a list cut short.
 
     Args:
         cell: a list, a list written as JSON or as Python text (``['a', 'b']``, ``[{'word': 'a'}]``), or texts joined by
-            the separator; None and empty cells hold no text.
+            the separator; None and empty cells hold no text, and neither do a list's empty items.
         separator: where a cell that is no list is split.
-        key: of a list of objects, the key whose values are the texts.
+        key: of a list of objects, the key whose values are the texts; some may lack it, but not all.
     """
     if cell is None:
         return ()
     if isinstance(cell, str):
         bare = cell.strip()
-        if not (bare.startswith("[") and bare.endswith("]")):
+        if not (bare.startswith("[") and bare.endswith("]")) and not bare.startswith(_QUOTED):
             return tuple(text for part in bare.split(separator) if (text := part.strip()))
         cell = _literal(bare)
     if not isinstance(cell, list):
         return None
+    objects = [item for item in cell if isinstance(item, dict)]
+    if objects and not any(key in item for item in objects):
+        return None
     items = [item.get(key) if isinstance(item, dict) else item for item in cell]
+    items = [item for item in items if item is not None]
     if not all(isinstance(item, str | int | float) and not isinstance(item, bool) for item in items):
         return None
     return tuple(text for item in items if (text := str(item).strip()))

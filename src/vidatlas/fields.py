@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Annotated, Any
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vidatlas.cells import read_list
@@ -81,8 +83,8 @@ class RecordSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: Columns
-    """Of several columns the values are joined by a slash."""
+    id: Columns | None
+    """Of several columns the values are joined by a slash. None: a hash of all that the row holds."""
     group: str | None = None
     author: str | None = None
     """The column that tells who published a record, such as a channel's id: what only one of them says is no name of a
@@ -125,7 +127,7 @@ class RecordSpec(BaseModel):
         group = [self.group] if self.group else []
         labels = [self.labels.column] if self.labels else []
         texts = [column for field in self.fields.values() for column in field.columns]
-        named = [*_tuple(self.id), *group, *texts, *self.where, *self.fill, *self.require, *labels, *self.shown]
+        named = [*_tuple(self.id or ()), *group, *texts, *self.where, *self.fill, *self.require, *labels, *self.shown]
         return list(dict.fromkeys(named))
 
     def stored(self) -> list[str]:
@@ -143,8 +145,9 @@ def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
     lacking = _lacks(row, spec)
     if lacking:
         return lacking
+    content = "" if spec.id else _hash(row)
     row = row if not spec.fill else {**row, **{name: text for name, text in spec.fill.items() if _is_empty(row, name)}}
-    key = _identifier([row.get(column) for column in _tuple(spec.id)])
+    key = _identifier([row.get(column) for column in _tuple(spec.id)]) if spec.id else content
     if isinstance(key, Reason):
         return key
     texts = [_field(row, field) for field in spec.fields.values()]
@@ -222,6 +225,11 @@ def _list_or_text(cell: Any, separator: str) -> Any:
         return cell
     found = read_list(cell, separator, "name")
     return {} if found is None else list(found)
+
+
+def _hash(row: dict[str, Any]) -> str:
+    """Return 32 hexadecimal digits for what a row holds, in whatever order."""
+    return hashlib.blake2b(orjson.dumps(row, default=str, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
 
 
 def _identifier(values: list[Any]) -> str | Reason:

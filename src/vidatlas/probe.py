@@ -8,7 +8,7 @@ both splits is that leak.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,8 @@ class ProbeSpec(BaseModel):
     classes: str | None = None
     """An atlas clustered by ``axes``: a record's label is the id of one of its records, and stands for its classes.
     None: the record's own labels."""
+    by: Literal["id", "title"] = "id"
+    """What of the other atlas's records a label is: the id, or the title, whatever its case."""
     most_each: Annotated[int, Field(ge=1)] | None = None
     """Of the other atlas's records only so many of each subcategory count, those with the largest number."""
     without: tuple[int, ...] = ()

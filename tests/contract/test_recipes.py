@@ -387,6 +387,30 @@ def test_reviews_are_probed_by_the_classes_of_their_films(
     assert report.count("<li><b><bdi>Café") == 12
 
 
+def test_reviews_with_nothing_but_a_title_find_their_films(
+    rated_films: tuple[Atlas, Path], tmp_path: Path, tables: Any
+) -> None:
+    films, _ = rated_films
+    rows = [[f"  cafÉ {1 + number % 12} (1995)", f"ghost {number} ghost"] for number in range(60)]
+    inputs = tables.write(tmp_path / "reviews.csv", ["title", "review"], [*rows, rows[0]])
+    settings = {
+        "record.id": None,
+        "record.fields.text.column": "review",
+        "record.require": ["title", "review"],
+        "record.labels.column": "title",
+        "reduce.probe": {"classes": films.url, "by": "title"},
+    }
+    recipe = vidatlas.load_recipe("movielens-reviews", SMALL | settings)
+    atlas = vidatlas.run(recipe, inputs, tmp_path / "atlas", Options(runner="serial"))
+    assert (atlas.counts["kept"], atlas.counts["duplicates"]) == (60, 1)
+    assert (atlas.metrics["probe"]["rows"], atlas.metrics["probe"]["groups"]) == (60, 12)
+    names, told = films.subcategories().set_index("subcategory")["name"], tmp_path / "atlas" / "predictions.parquet"
+    classes = dict(zip(films.assignments()["id"], films.assignments()["classes"], strict=True))
+    for row in pq.read_table(told).to_pylist():
+        film = row["group"].split()[1]
+        assert row["labels"] == [f"{label} {names.get(label, '')}".strip() for label in classes[film]]
+
+
 def test_films_can_be_cut_to_the_largest_of_each_factor_and_without_some(
     rated_films: tuple[Atlas, Path], tmp_path: Path, tables: Any
 ) -> None:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from vidatlas import store as layout
 from vidatlas.parts import to_parquet
 from vidatlas.pipeline.projecting import SealedShard
+from vidatlas.pipeline.records import titles_of
 from vidatlas.pipeline.vectors import matrix, read_embeddings, sealed_shards
 from vidatlas.pipeline.words import choose_rows
 from vidatlas.probe import Probed, ProbeSpec, probe
@@ -49,7 +50,7 @@ def probe_labels(atlas: str, recipe: Json, counted: list[tuple[SealedShard, int]
         ]
     )
     classes = known_classes(spec)
-    known = [_known(labels, classes) for labels in table["labels"].to_pylist()]
+    known = [_known(labels, classes, spec) for labels in table["labels"].to_pylist()]
     kept = np.flatnonzero([bool(labels) for labels in known])
     if not len(kept):
         raise InputError(
@@ -66,10 +67,14 @@ def probe_labels(atlas: str, recipe: Json, counted: list[tuple[SealedShard, int]
     )
 
 
-def _known(labels: list[str] | None, classes: Mapping[str, tuple[str, ...]] | None) -> tuple[str, ...]:
+def _known(labels: list[str] | None, classes: Mapping[str, tuple[str, ...]] | None, spec: ProbeSpec) -> tuple[str, ...]:
     if classes is None:
         return tuple(labels or ())
-    return tuple(name for key in labels or () for name in classes.get(key, ()))
+    return tuple(name for label in labels or () for name in classes.get(_key(label, spec), ()))
+
+
+def _key(label: str, spec: ProbeSpec) -> str:
+    return label.strip().casefold() if spec.by == "title" else label
 
 
 def _told(table: pa.Table, known: list[tuple[str, ...]], names: list[str], found: Probed) -> pa.Table:
@@ -88,9 +93,9 @@ def classes_digest(spec: ProbeSpec | None) -> str | None:
 
 
 def known_classes(spec: ProbeSpec) -> dict[str, tuple[str, ...]] | None:
-    """Return, of each record of the other atlas that counts, the names of its classes, the largest first.
+    """Return by id or title of each record of the other atlas that counts the names of its classes, the largest first.
 
-    None where the recipe names no other atlas.
+    None where the recipe names no other atlas. Of several records with one title one counts.
 
     Raises:
         UsageError: the other atlas is not there, or not reduced yet.
@@ -102,11 +107,7 @@ def known_classes(spec: ProbeSpec) -> dict[str, tuple[str, ...]] | None:
     files = store.stage("reduce")["files"]
     names = pq.read_table(io.BytesIO(store.check(layout.SUBCATEGORIES, files[layout.SUBCATEGORIES])))
     named = dict(zip(names["subcategory"].to_pylist(), names["name"].to_pylist(), strict=True))
-    tables = [
-        pq.read_table(io.BytesIO(store.check(layout.assignments(shard), files[layout.assignments(shard)])))
-        for shard, _ in sealed_shards(store.stage("embed"))
-    ]
-    placed = pa.concat_tables(tables)
+    placed = _placed(store, spec)
     if "classes" not in placed.column_names:
         raise InputError(f"{spec.classes} has no classes. Make it with reduce.clusterer=axes.")
     # What has no number in any dimension has no class: nobody rated it.
@@ -118,5 +119,18 @@ def known_classes(spec: ProbeSpec) -> dict[str, tuple[str, ...]] | None:
         rank = seen[row["subcategory"]] = seen.get(row["subcategory"], 0) + 1
         if (spec.most_each and rank > spec.most_each) or set(row["classes"]) & set(spec.without):
             continue
-        found[row["id"]] = tuple(f"{label} {named.get(label, '')}".strip() for label in row["classes"])
+        classes = tuple(f"{label} {named.get(label, '')}".strip() for label in row["classes"])
+        found.setdefault(_key(row["key"], spec), classes)
     return found
+
+
+def _placed(store: Store, spec: ProbeSpec) -> pa.Table:
+    """Return an atlas's assignments, and as ``key`` what its records are known by."""
+    files, tables = store.stage("reduce")["files"], []
+    column = "id" if spec.by == "id" else Recipe.model_validate(store.manifest()["recipe"]).record.title
+    for shard, facts in sealed_shards(store.stage("embed")):
+        name = layout.assignments(shard)
+        table = pq.read_table(io.BytesIO(store.check(name, files[name])))
+        keys = read_embeddings(store, shard, facts, [column])
+        tables.append(table.append_column("key", pa.array(titles_of(keys, column, np.arange(len(keys))))))
+    return pa.concat_tables(tables)
