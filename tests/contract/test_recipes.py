@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from streamlit.testing.v1 import AppTest
 
 import vidatlas
 from vidatlas import Atlas, Options
+from vidatlas.app.serving import PAGE
 from vidatlas.pipeline import worker
 from vidatlas.pipeline.inspection import verify
 from vidatlas.pipeline.probing import known_classes
@@ -452,3 +455,20 @@ def test_a_column_that_a_table_lacks_is_named(tmp_path: Path, tables: Any) -> No
     message = r"no such column: suggested_words\. The header names: id, user_name, hashtags\."
     with pytest.raises(vidatlas.VidatlasError, match=message):
         vidatlas.run(recipe, inputs, tmp_path / "atlas", Options(runner="serial"))
+
+
+def test_the_app_searches_where_there_is_one_group_and_says_where_words_say_nothing(
+    netflix: Atlas, rated_films: tuple[Atlas, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["page.py", netflix.url])
+    app = AppTest.from_file(str(PAGE), default_timeout=120).run()
+    app.sidebar.radio(key="page").set_value("Search").run()
+    assert not [box for box in app.selectbox if box.key == "group"]
+    app.text_input(key="query").set_value("ghost").run()
+    assert len([button for button in app.button if button.key.startswith("like-")]) == 12
+    monkeypatch.setattr(sys, "argv", ["page.py", rated_films[0].url])
+    app = AppTest.from_file(str(PAGE), default_timeout=120).run()
+    app.sidebar.radio(key="page").set_value("Search").run()
+    app.text_input(key="query").set_value("ghost").run()
+    assert not app.exception
+    assert any("(factors) knows nothing in" in shown.proto.body for shown in app.get("html"))

@@ -114,9 +114,9 @@ def search(atlas: Atlas, method: Method) -> None:
     """Show the videos nearest to a text."""
     left, right = st.columns([3, 1])
     text = left.text_input(f"What should the {atlas.nouns.record[1]} be about?", key="query")
-    groups = sorted(set(atlas.subcategories()["group"]))
+    groups = sorted(set(atlas.videos()["group"]))
     everywhere = f"all {atlas.nouns.group[1]}"
-    group = right.selectbox("In", [everywhere, *groups], key="group")
+    group = right.selectbox("In", [everywhere, *groups], key="group") if len(groups) > 1 else everywhere
     if text.strip():
         with st.spinner("Searching"):
             found = atlas.search(text, CARDS, None if group == everywhere else group)
