@@ -102,8 +102,10 @@ class RecordSpec(BaseModel):
     """What is known of a record beforehand: how far clusters agree with it is measured."""
     shown: tuple[str, ...] = ()
     """Further columns that are kept, and shown with a subcategory's exemplars."""
-    count: bool = False
-    """Keep in how many rows a record's id stands: in its own and in those of its duplicates."""
+    count: bool | str = False
+    """Keep in how many rows a record's id stands: in its own and in those of its duplicates. With a column's name, in
+    how many different values of that, so that a row that is in the input twice counts once; the column may be absent
+    or empty."""
     image: ImageField | None = None
 
     @model_validator(mode="after")
@@ -123,7 +125,7 @@ class RecordSpec(BaseModel):
         return {name: field for name, field in self.fields.items() if field.weight}
 
     def columns(self) -> list[str]:
-        """Return the input columns that must be there; the author's may be absent."""
+        """Return the input columns that must be there; the author's and what is counted may be absent."""
         group = [self.group] if self.group else []
         labels = [self.labels.column] if self.labels else []
         texts = [column for field in self.fields.values() for column in field.columns]

@@ -89,6 +89,8 @@ class _Survey:
     examples: list[Json] = field(default_factory=list)
     rows: array[int] = field(default_factory=lambda: array("q"))
     digests: bytearray = field(default_factory=bytearray)
+    uses: bytearray = field(default_factory=bytearray)
+    """With ``record.count`` of a column: 64 bits for each record's value in it, 0 where it has none."""
 
     def take(self, row: int, found: dict[str, Any] | Reason) -> None:
         if not isinstance(found, Reason):
@@ -99,6 +101,9 @@ class _Survey:
             return
         self.rows.append(row)
         self.digests += hashlib.blake2b(record.id.encode(), digest_size=16).digest()
+        if isinstance(self.spec.count, str) and not isinstance(found, Reason):
+            value = found.get(self.spec.count)
+            self.uses += hashlib.blake2b(str(value).encode(), digest_size=8).digest() if value else bytes(8)
         self._count(record)
 
     def _see_columns(self, row: dict[str, Any]) -> None:
@@ -147,9 +152,11 @@ class _Survey:
 
     def ids(self) -> pa.Table:
         digests = np.frombuffer(self.digests, dtype=">u8").reshape(-1, 2).astype(np.uint64)
-        return pa.table(
-            [pa.array(np.frombuffer(self.rows, np.int64)), pa.array(digests[:, 0]), pa.array(digests[:, 1])], schema=IDS
-        )
+        rows = np.frombuffer(self.rows, np.int64)
+        table = pa.table([pa.array(rows), pa.array(digests[:, 0]), pa.array(digests[:, 1])], schema=IDS)
+        if not isinstance(self.spec.count, str):
+            return table
+        return table.append_column("use", pa.array(np.frombuffer(self.uses, dtype=">u8").astype(np.uint64)))
 
 
 @dataclass(slots=True)

@@ -261,6 +261,18 @@ def test_a_user_without_tags_is_said_and_counts_are_kept(tmp_path: Path, tables:
     assert sum(sum(table["count"].to_pylist()) for table in tables_of) == 80
 
 
+def test_a_video_that_stands_in_two_files_is_counted_once(tmp_path: Path, tables: Any) -> None:
+    header, rows = ["id", "user_name", "hashtags"], [[f"{number}", "ann", "['dance', 'food']"] for number in range(6)]
+    mute = [["", "ann", "dance"], ["", "ann", "dance"]]
+    inputs = [tables.write(tmp_path / "a.csv", header, rows), tables.write(tmp_path / "b.csv", header, rows[2:] + mute)]
+    atlas = vidatlas.run(
+        vidatlas.load_recipe("tiktok-hashtags", SMALL), inputs, tmp_path / "atlas", Options(runner="serial")
+    )
+    shards = [pq.read_table(path).to_pylist() for path in (tmp_path / "atlas" / "embeddings").glob("*.parquet")]
+    assert {row["term"]: row["count"] for shard in shards for row in shard} == {"dance": 8, "food": 6}
+    assert (atlas.counts["read"], atlas.counts["duplicates"]) == (22, 20)
+
+
 def test_all_users_together_and_another_column_are_settings(tmp_path: Path, tables: Any) -> None:
     rows = [
         [str(number), "u", f"[{{'word': 'dance{number % 9}', 'id': 1}}, {{'word': 'food'}}]"] for number in range(30)

@@ -21,7 +21,7 @@ class Repeats:
     first: Rows
     """Ascending: the id's first row, where there are more."""
     counts: Rows
-    """In how many rows of all parts the id of each of ``first`` stands."""
+    """In how many rows of all parts the id of each of ``first`` stands; rows of one use, not 0, count once."""
 
 
 def repeats(ids: list[pa.Table], bucket_rows: int = 1 << 24) -> list[Repeats]:
@@ -35,18 +35,27 @@ def repeats(ids: list[pa.Table], bucket_rows: int = 1 << 24) -> list[Repeats]:
     found: list[list[tuple[Rows, Rows, Rows]]] = [[] for _ in ids]
     for bucket in range(buckets):
         slices = [_slice(number, table, bucket, buckets) for number, table in enumerate(ids)]
-        part, row, high, low = (np.concatenate([piece[axis] for piece in slices]) for axis in range(4))
+        part, row, high, low, use = (np.concatenate([piece[axis] for piece in slices]) for axis in range(5))
         order = np.lexsort((row, part, low, high))
+        uses = use[np.lexsort((use, low, high))] if len(use) else None
         part, row, high, low = part[order], row[order], high[order], low[order]
         starts = np.flatnonzero(np.r_[True, (high[1:] != high[:-1]) | (low[1:] != low[:-1])][: len(row)])
         sizes = np.diff(np.r_[starts, len(row)])
+        counts = sizes if uses is None else _distinct(uses, starts)
         later = np.ones(len(row), bool)
         later[starts] = False
         several = starts[sizes > 1]
         for number in range(len(ids)):
             mine, firsts = later & (part == number), several[part[several] == number]
-            found[number].append((row[mine], row[firsts], sizes[np.searchsorted(starts, firsts)]))
+            found[number].append((row[mine], row[firsts], counts[np.searchsorted(starts, firsts)]))
     return [_joined(pieces) for pieces in found]
+
+
+def _distinct(uses: NDArray[np.uint64], starts: Rows) -> Rows:
+    """Return how many different values stand in each stretch, sorted within it, that starts at one of ``starts``."""
+    new = np.r_[True, uses[1:] != uses[:-1]]
+    new[starts] = True
+    return np.asarray(np.add.reduceat(new, starts, dtype=np.int64))
 
 
 def _joined(pieces: list[tuple[Rows, Rows, Rows]]) -> Repeats:
@@ -65,4 +74,7 @@ def _slice(number: int, table: pa.Table, bucket: int, buckets: int) -> tuple[Any
     high = table["high"].to_numpy()
     chosen = np.flatnonzero(high % np.uint64(buckets) == bucket)
     row, low = table["row"].to_numpy()[chosen], table["low"].to_numpy()[chosen]
-    return np.full(len(chosen), number, np.int32), row, high[chosen], low
+    if "use" not in table.column_names:
+        return np.full(len(chosen), number, np.int32), row, high[chosen], low, np.empty(0, np.uint64)
+    use, own = table["use"].to_numpy()[chosen], np.uint64(number) << np.uint64(40) | row.astype(np.uint64)
+    return np.full(len(chosen), number, np.int32), row, high[chosen], low, np.where(use == 0, own, use)
