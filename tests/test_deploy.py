@@ -3,6 +3,7 @@
 import copy
 import re
 import socket
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
@@ -66,8 +67,47 @@ def test_images_hold_the_ray_and_python_that_were_tested(config: Config) -> None
     docker = config["docker"]
     assert not docker.get("image")
     assert IMAGE.search(docker["head_image"])
-    assert IMAGE.search(docker["worker_image"])
+    own = [kind["docker"] for kind in config["available_node_types"].values() if "docker" in kind]
+    for worker in (docker, *own):
+        assert IMAGE.search(worker["worker_image"])
     assert any("constraints.txt" in command for command in config["setup_commands"])
+
+
+def test_nodes_hold_an_image_and_a_network_of_their_own(cloud: str, config: Config) -> None:
+    """Where these are left out, Ray takes Ubuntu 18.04, public subnets, public addresses, and opens port 22 to the world."""
+    for kind in config["available_node_types"].values():
+        node = kind["node_config"]
+        if cloud == "aws":
+            assert node["ImageId"].startswith("ami-")
+            assert all(subnet.startswith("subnet-") for subnet in node["SubnetIds"])
+            assert all(group.startswith("sg-") for group in node["SecurityGroupIds"])
+        else:
+            assert [interface for interface in node["networkInterfaces"] if "subnetwork" in interface]
+            assert not [interface for interface in node["networkInterfaces"] if "accessConfigs" in interface]
+
+
+def test_the_container_waits_for_the_driver_but_not_for_ever(config: Config) -> None:
+    """Ray starts it without the GPU where nvidia-smi fails."""
+    for kind in config["available_node_types"].values():
+        waits = [command for command in kind.get("initialization_commands", []) if "nvidia-smi" in command]
+        assert len(waits) == kind["resources"].get("GPU", 0)
+        assert all(re.match(r"timeout \d+ bash -c 'until nvidia-smi; do sleep \d+; done'$", wait) for wait in waits)
+
+
+def test_only_what_asks_for_a_gpu_starts_one(config: Config) -> None:
+    """By Ray's own choice among the types of nodes."""
+    from ray.autoscaler._private.resource_demand_scheduler import (
+        NodeAvailabilitySummary,
+        _default_utilization_scorer,
+        get_nodes_for,
+    )
+
+    score = partial(_default_utilization_scorer, node_availability_summary=NodeAvailabilitySummary({}))
+    kinds, head, most = (config[key] for key in ("available_node_types", "head_node_type", "max_workers"))
+    started, left = get_nodes_for(kinds, {head: 1}, head, most, [{"CPU": 1}] * 40, score)
+    assert (set(started), left) == ({"cpu"}, [])
+    started, left = get_nodes_for(kinds, {head: 1}, head, most, [{"CPU": 0.99, "GPU": 1}] * 3, score)
+    assert (started, left) == ({"gpu": 3}, [])
 
 
 def test_the_head_leads_and_stays_and_workers_are_spot(cloud: str, config: Config) -> None:
@@ -89,8 +129,10 @@ def test_nothing_is_reached_without_a_token(config: Config) -> None:
         (start,) = (command for command in config[kind] if "ray start" in command)
         assert "RAY_AUTH_MODE=token" in start
         assert "RAY_AUTH_TOKEN_PATH=/home/ray/ray-token" in start
+        assert "--metrics-export-port=8080" in start
     (head,) = (command for command in config["head_start_ray_commands"] if "ray start" in command)
     assert "--dashboard-host=127.0.0.1" in head
+    assert "RAY_JOB_STOP_WAIT_TIME_S=60" in head.partition("ray start")[0]
     assert "/home/ray/ray-token" in config["file_mounts"]
 
 
@@ -111,8 +153,11 @@ def test_the_kubernetes_job_asks_for_a_token_and_goes_on_after_a_failure() -> No
     assert cluster["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
     groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
     for group in groups:
+        assert group["rayStartParams"]["metrics-export-port"] == "8080"
         for container in group["template"]["spec"]["containers"]:
             assert IMAGE.search(container["image"])
+    (head,) = cluster["headGroupSpec"]["template"]["spec"]["containers"]
+    assert {"name": "RAY_JOB_STOP_WAIT_TIME_S", "value": "60"} in head["env"]
     for worker in cluster["workerGroupSpecs"]:
         assert worker["minReplicas"] == 0 < worker["maxReplicas"]
         assert "nodeSelector" in worker["template"]["spec"]
