@@ -74,7 +74,7 @@ def test_images_hold_the_ray_and_python_that_were_tested(config: Config) -> None
 
 
 def test_nodes_hold_an_image_and_a_network_of_their_own(cloud: str, config: Config) -> None:
-    """Where these are left out, Ray takes Ubuntu 18.04, public subnets, public addresses, and opens port 22 to the world."""
+    """Where these are left out, Ray takes Ubuntu 18.04, public subnets and addresses, and opens port 22 to all."""
     for kind in config["available_node_types"].values():
         node = kind["node_config"]
         if cloud == "aws":
