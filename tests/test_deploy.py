@@ -1,8 +1,12 @@
 """The cluster files hold to Ray's own schema and to ours: nothing secret, nothing listening without a token."""
 
 import copy
+import json
+import os
 import re
 import socket
+import subprocess
+import sys
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -84,6 +88,53 @@ def test_nodes_hold_an_image_and_a_network_of_their_own(cloud: str, config: Conf
         else:
             assert [interface for interface in node["networkInterfaces"] if "subnetwork" in interface]
             assert not [interface for interface in node["networkInterfaces"] if "accessConfigs" in interface]
+
+
+BOOTSTRAP = """
+import json, sys
+import boto3
+from moto import mock_aws
+from ray.autoscaler._private.aws.config import bootstrap_aws
+with mock_aws():
+    ec2, iam = boto3.resource("ec2"), boto3.client("iam")
+    vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")
+    own = {f"subnet-CHANGE-{z}": vpc.create_subnet(CidrBlock=f"10.1.{n}.0/24", AvailabilityZone=f"us-east-1{z}").id
+           for n, z in enumerate("ab")}
+    own["sg-CHANGE"] = ec2.create_security_group(GroupName="mine", Description="mine", VpcId=vpc.id).id
+    for name in ("vidatlas-head", "vidatlas-worker"):
+        iam.create_instance_profile(InstanceProfileName=name)
+    text, before = sys.stdin.read(), {group.id for group in ec2.security_groups.all()}
+    for placeholder, value in own.items():
+        text = text.replace(placeholder, value)
+    kinds = bootstrap_aws(json.loads(text))["available_node_types"].values()
+    groups = [group.id for group in ec2.security_groups.all() if group.id not in before]
+    print(json.dumps({"own": own, "groups": groups, "nodes": [kind["node_config"] for kind in kinds]}))
+"""
+
+
+def test_ray_s_aws_takes_what_is_given_and_makes_no_group(tmp_path: Path) -> None:
+    """In a process of its own: moto's AWS would take the other tests' bucket with it."""
+    prepared = validated(dict(yaml.safe_load(FILES["aws"].read_text())))
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
+    (tmp_path / ".ssh").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", BOOTSTRAP],
+        input=json.dumps(prepared),
+        env={**clean, **keys, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = json.loads(done.stdout.splitlines()[-1])
+    security, *subnets = (made["own"][name] for name in ("sg-CHANGE", "subnet-CHANGE-a", "subnet-CHANGE-b"))
+    assert made["groups"] == []
+    assert len(made["nodes"]) == 3
+    for node in made["nodes"]:
+        assert (node["SecurityGroupIds"], sorted(node["SubnetIds"])) == ([security], sorted(subnets))
+        assert node["ImageId"] == "ami-CHANGE"
 
 
 def test_the_container_waits_for_the_driver_but_not_for_ever(config: Config) -> None:
