@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,6 +18,7 @@ from vidatlas.folder import (
     LocalFolder,
     RemoteFolder,
     expand,
+    fetch,
     input_state,
     is_remote,
     local_path,
@@ -204,3 +207,27 @@ def test_a_location_is_local_unless_it_names_another_protocol(tmp_path: Path) ->
     assert is_remote("s3://bucket/a")
     assert local_path("file:///a/b") == Path("/a/b")
     assert local_path("~/x") == Path.home() / "x"
+
+
+def test_several_that_want_a_model_at_once_copy_it_once(
+    memory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for name in ("config.json", "model.safetensors", "README.md"):
+        open_folder(memory).put(name, name.encode())
+    real, copied, together = RemoteFolder.read, [], threading.Barrier(4)
+
+    def read(self: RemoteFolder, name: str) -> bytes:
+        copied.append(name)
+        time.sleep(0.05)
+        return real(self, name)
+
+    def want(_: int) -> Path:
+        together.wait()
+        return fetch(memory, [""], (".json", ".safetensors"))
+
+    monkeypatch.setattr(RemoteFolder, "read", read)
+    with ThreadPoolExecutor(4) as pool:
+        (path,) = set(pool.map(want, range(4)))
+    assert sorted(copied) == ["config.json", "model.safetensors"]
+    assert everything(path) == {"config.json": b"config.json", "model.safetensors": b"model.safetensors"}

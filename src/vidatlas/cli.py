@@ -10,6 +10,7 @@ import typer
 from vidatlas import exploring
 from vidatlas.job import console, read_options, read_recipe, read_settings, run_job, show_next, show_result
 from vidatlas.shell import guard, quiet_libraries
+from vidatlas.submission import OnCluster
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,7 +37,13 @@ Set_ = Annotated[
 Limit_ = Annotated[int | None, typer.Option(min=1, help="Read only the first N rows.")]
 DryRun_ = Annotated[bool, typer.Option("--dry-run", help="Plan, show plan and resolved recipe, and stop.")]
 Runner_ = Annotated[str, typer.Option(help="ray, or serial for a plain loop in this process.")]
-Address_ = Annotated[str | None, typer.Option(help="A Ray cluster's address; without it Ray runs on this machine.")]
+Address_ = Annotated[
+    str | None,
+    typer.Option(
+        help="A Ray cluster: HOST:PORT, on one of its nodes; or its dashboard, http://HOST:8265, from anywhere: "
+        "the command runs there as a job. Without it Ray runs on this machine."
+    ),
+]
 Actors_ = Annotated[str | None, typer.Option(metavar="N|MIN..MAX", help="Encoder actors; by default as many as fit.")]
 Threads_ = Annotated[int, typer.Option(min=1, help="CPU threads of each actor.")]
 Gpus_ = Annotated[
@@ -49,7 +56,7 @@ Backend_ = Annotated[
 TakeOver_ = Annotated[bool, typer.Option("--take-over", help="Take the atlas from a run that is gone for certain.")]
 
 
-@app.command(rich_help_panel="The job")
+@app.command(cls=OnCluster, rich_help_panel="The job")
 def run(
     recipe: Recipe_,
     inputs: Inputs_,
@@ -93,7 +100,7 @@ def plan(
     run_job(read_recipe(recipe, set_, limit), inputs, atlas, options, "plan", resolved=dry_run)
 
 
-@app.command(rich_help_panel="Its steps")
+@app.command(cls=OnCluster, rich_help_panel="Its steps")
 def embed(
     recipe: Recipe_,
     inputs: Inputs_,
@@ -117,7 +124,7 @@ def embed(
     run_job(read_recipe(recipe, set_, limit), inputs, atlas, options, "plan" if dry_run else "embed")
 
 
-@app.command(rich_help_panel="Its steps")
+@app.command(cls=OnCluster, rich_help_panel="Its steps")
 def reduce(
     atlas: Atlas_,
     set_: Set_ = None,
@@ -140,7 +147,7 @@ def reduce(
     show_next(f"vidatlas publish {atlas}")
 
 
-@app.command(rich_help_panel="Its steps")
+@app.command(cls=OnCluster, rich_help_panel="Its steps")
 def publish(
     atlas: Atlas_,
     set_: Set_ = None,

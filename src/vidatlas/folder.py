@@ -249,6 +249,8 @@ def open_folder(url: str) -> LocalFolder | RemoteFolder:
 def fetch(url: str, directories: Iterable[str], endings: tuple[str, ...]) -> Path:
     """Copy files of a remote folder to this machine's cache, unless they are there; return where they lie.
 
+    Of processes that want the same ones at once, the first copies them and the others wait.
+
     Args:
         url: the folder.
         directories: which of its directories to look into; "" is the folder itself.
@@ -259,10 +261,22 @@ def fetch(url: str, directories: Iterable[str], endings: tuple[str, ...]) -> Pat
     states = [(name, *input_state(f"{there.url}/{name}")) for name in names]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "vidatlas"
     here = LocalFolder(cache / hashlib.sha256(repr((there.url, states)).encode()).hexdigest()[:16])
-    for name, size, _ in states:
-        if here.size(name) != size:
-            here.put(name, there.read(name))
+    with _alone(here.path):
+        for name, size, _ in states:
+            if here.size(name) != size:
+                here.put(name, there.read(name))
     return here.path
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Wait until no other process of this machine is in here for the same path; one that dies is out."""
+    import fcntl
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def open_input(url: str) -> IO[bytes]:

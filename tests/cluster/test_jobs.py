@@ -2,7 +2,9 @@
 
 import json
 import re
+import signal
 import subprocess
+import sys
 import time
 import urllib.request
 import uuid
@@ -73,6 +75,74 @@ def test_a_job_that_fails_says_so_in_one_line(one_node: Any, checkout: Path, tmp
     logs = json.loads(one_node.get(f"/api/jobs/{name}/logs")[1])["logs"]
     assert [line for line in logs.splitlines() if line.startswith("vidatlas: no such file: ")]
     assert "Traceback" not in logs
+
+
+def on_a_laptop(one_node: Any, checkout: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start a command with the dashboard's address, by the checkout's code."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "vidatlas", *arguments, "--address", one_node.address],
+        cwd=checkout / "src",
+        env=one_node.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def from_a_laptop(one_node: Any, checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Give that command and wait for its end."""
+    process = on_a_laptop(one_node, checkout, *arguments)
+    said, errors = process.communicate(timeout=240)
+    return subprocess.CompletedProcess(process.args, process.returncode, said, errors)
+
+
+@pytest.mark.cluster
+def test_a_command_with_the_dashboard_s_address_makes_the_atlas_of_a_plain_loop(
+    one_node: Any, checkout: Path, sample: Any, s3: str, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(vidatlas.load_recipe("demo").to_yaml())
+    done = from_a_laptop(one_node, checkout, "run", str(recipe), *sample.arguments(s3)[1:])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^\d\d:\d\d:\d\d embedding ", done.stdout, re.MULTILINE)
+    assert done.stderr == ""
+    assert {receipt.worker for receipt in Store(s3).receipts().values()} == {"shipped"}
+    assert sample.hashes_of(s3, tmp_path) == sample.hashes
+
+
+@pytest.mark.cluster
+def test_a_command_with_the_dashboard_s_address_ends_as_its_job_does(
+    one_node: Any, checkout: Path, s3: str, tmp_path: Path
+) -> None:
+    done = from_a_laptop(one_node, checkout, "embed", "demo", str(tmp_path / "gone.jsonl"), s3)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "vidatlas: no such file: " in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    one_node.environment = {**one_node.environment, "RAY_AUTH_TOKEN": "another"}
+    try:
+        done = from_a_laptop(one_node, checkout, "reduce", s3)
+    finally:
+        one_node.environment = {**one_node.environment, "RAY_AUTH_TOKEN": one_node.token}
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.startswith(f"vidatlas: the Ray cluster at {one_node.address} does not take this token")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.cluster
+def test_ctrl_c_on_the_laptop_stops_the_job(one_node: Any, checkout: Path, sample: Any, s3: str, bucket: Any) -> None:
+    bucket.delay = 0.2
+    process = on_a_laptop(one_node, checkout, "embed", *sample.arguments(s3, "--actors", "1"))
+    one_node.wait(lambda: len(Store(s3).receipts()) >= 2 or process.poll() is not None)
+    process.send_signal(signal.SIGINT)
+    said, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, said + errors
+    name = re.findall(r"^job +(\S+)$", said, re.MULTILINE)[0]
+    assert json.loads(one_node.get(f"/api/jobs/{name}")[1])["status"] == "STOPPED"
+    assert f"ray job logs {name} --address {one_node.address}" in said
+    assert errors.startswith("vidatlas: stopped.")
+    assert errors.count("\n") == 1
+    assert 2 <= len(Store(s3).receipts()) < len(sample.shards)
 
 
 @pytest.mark.cluster

@@ -40,6 +40,11 @@ def tables() -> Any:
 
 
 @pytest.fixture(scope="session")
+def places() -> Any:
+    return _load("places")
+
+
+@pytest.fixture(scope="session")
 def whole(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an atlas that was never disturbed; tests must not change it."""
     atlas = tmp_path_factory.mktemp("whole") / "atlas"

@@ -56,6 +56,7 @@ class World:
         self.folder, self.inputs = folder, [str(plain), str(packed)]
 
     recipe = staticmethod(recipe)
+    broken = BROKEN
 
     def run(self, atlas: Path, runner: Any = "serial", made_by: Recipe | None = None, **options: Any) -> Atlas:
         """Run everything into a folder."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -69,3 +72,25 @@ def test_an_index_of_few(rows: int) -> None:
     for spec in (IndexSpec(), IVF):
         index = built(spec, few)
         assert index.tune(few, own, truth_of(few, own), 1.0) == 1.0
+
+
+PEAK = """
+import resource
+import numpy as np
+from vidatlas.views.index import IndexSpec, SearchIndex
+rows = np.zeros((10_000, 512), np.float32)
+index = SearchIndex.empty(IndexSpec(kind="flat"), 0, 512, rows)
+for _ in range(12):
+    index.add(rows)
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+before = peak()
+print(len(index.to_bytes()), peak() - before)
+"""
+
+
+def test_an_index_is_written_in_the_memory_of_one_copy() -> None:
+    """At 73 million videos a second copy is tens of gigabytes of the head."""
+    done = subprocess.run([sys.executable, "-c", PEAK], check=True, capture_output=True, text=True)
+    size, more = map(int, done.stdout.split())
+    assert size > 100_000_000
+    assert more < 1.3 * size

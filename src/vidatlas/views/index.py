@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -104,10 +105,13 @@ class SearchIndex:
         return cls(faiss.deserialize_index(np.frombuffer(data, np.uint8)), probes)
 
     def to_bytes(self) -> bytes:
-        """Return the index as FAISS's own format."""
+        """Return the index in FAISS's own format; memory holds it twice then, thrice by faiss.serialize_index."""
         import faiss
 
-        return bytes(faiss.serialize_index(self.index))
+        api: Any = faiss
+        out = io.BytesIO()
+        api.write_index(self.index, api.PyCallbackIOWriter(out.write))
+        return out.getvalue()
 
     @property
     def lists(self) -> int:
