@@ -316,6 +316,13 @@ def test_reviews_are_probed_by_the_classes_of_their_films(
     report = Path(atlas.report).read_text(encoding="utf-8")
     assert "Labels told, by group" in report
     assert report.count("<li><b><bdi>Café") == 12
+    assert "had not seen any of them" in report
+    assert "labels of reviews of films it has not seen" in report
+    vidatlas.reduce(atlas.url, {"reduce.probe.folds": 13}, Options("serial"))
+    vidatlas.publish(atlas.url, {}, Options("serial"))
+    report = Path(atlas.report).read_text(encoding="utf-8")
+    assert "there were too few films to keep whole ones from it" in report
+    assert "had not seen" not in report
 
 
 def test_films_can_be_cut_to_the_largest_of_each_factor_and_without_some(

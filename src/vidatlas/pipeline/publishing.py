@@ -162,15 +162,17 @@ def _report(recipe: Recipe, store: Store, table: list[Json], metrics: Json, fact
         recipe_yaml=recipe.to_yaml(),
         content_sha256=content_sha256(manifest),
         notes=(*limits_of(recipe, manifest), *reduced["notes"]),
-        told=_told(store, reduced),
+        told=_told(store, reduced, metrics.get("probe")),
     )
 
 
-def _told(store: Store, reduced: Json) -> Grid | None:
-    if PREDICTIONS not in reduced["files"]:
+def _told(store: Store, reduced: Json, probed: Json | None) -> Grid | None:
+    """Return what was told of each record, None where too few records let none be told."""
+    if probed is None or not (probed["by_group"] or probed["by_record"]):
         return None
     table = pq.read_table(io.BytesIO(store.check(PREDICTIONS, reduced["files"][PREDICTIONS])))
-    return grid_of(zip(table["group"].to_pylist(), table["told"].to_pylist(), strict=True))
+    told = zip(table["group"].to_pylist(), table["told"].to_pylist(), strict=True)
+    return grid_of(told, unseen=probed["by_group"] is not None)
 
 
 def _stages(store: Store, manifest: Json, many: str) -> tuple[Stage, ...]:

@@ -27,7 +27,7 @@ def _figures(metrics: Mapping[str, Any], nouns: Nouns) -> Iterator[Figure]:
         if value is not None:
             yield Figure(name, show(value), reading.format(*nouns.record))
     yield from _agreement_with_labels(metrics.get("labels"))
-    yield from _probe(metrics.get("probe"))
+    yield from _probe(metrics.get("probe"), nouns)
     agreement = metrics.get("agreement")
     if agreement:
         yield Figure(
@@ -48,14 +48,15 @@ def _agreement_with_labels(found: Mapping[str, Any] | None) -> Iterator[Figure]:
         )
 
 
-def _probe(found: Mapping[str, Any] | None) -> Iterator[Figure]:
-    splits = {"by_group": "of categories it has not seen", "by_record": "of categories it has seen other records of"}
+def _probe(found: Mapping[str, Any] | None, nouns: Nouns) -> Iterator[Figure]:
+    (_, many), (_, groups) = nouns.record, nouns.group
+    splits = {"by_group": "it has not seen", "by_record": f"it has seen other {many} of"}
     for split, what in splits.items():
         if found and found[split]:
             yield Figure(
                 f"Labels told, {split.replace('_', ' ')}",
                 "micro F1 {micro_f1:.3f}, macro F1 {macro_f1:.3f}, ranking {lrap:.3f}".format(**found[split]["head"]),
-                f"How well a linear head tells {found['labels']:,} labels of records {what}, from their vectors; "
+                f"How well a linear head tells {found['labels']:,} labels of {many} of {groups} {what}, from vectors; "
                 "the most frequent labels alone reach {micro_f1:.3f}, {macro_f1:.3f}, {lrap:.3f}.".format(
                     **found[split]["most_frequent"]
                 ),
