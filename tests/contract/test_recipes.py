@@ -247,6 +247,10 @@ def test_a_user_without_tags_is_said_and_counts_are_kept(tmp_path: Path, tables:
     assert set(frame["group"]) == {"ann", "ben"}
     assert sum(count for scores in frame["scores"] for count in scores) == 80
     assert all(row.name == " · ".join(list(row.terms)[:3]) for row in frame.itertuples(index=False))
+    report = Path(atlas.report).read_text(encoding="utf-8")
+    row = next(frame.itertuples(index=False))
+    assert f"<li><bdi>{row.terms[0]}</bdi> <small>×{row.scores[0]:.0f}</small></li>" in report
+    assert "A group is named after its most frequent hashtags." in report
     tables_of = [pq.read_table(path) for path in sorted((tmp_path / "atlas" / "embeddings").glob("*.parquet"))]
     assert sum(sum(table["count"].to_pylist()) for table in tables_of) == 80
 

@@ -117,6 +117,14 @@ def making_words(recipe: Recipe, reduced: Json) -> str:
     return f"{close} {short}, and {which} were split into groups of neighbours."
 
 
+def naming_words(recipe: Recipe, groups: int) -> str:
+    """Return in a sentence after what subcategories are named, of an atlas with so many groups."""
+    if recipe.reduce.naming.by == "members":
+        return f"A group is named after its most frequent {recipe.publish.nouns.record[1]}."
+    others = "the others" if groups == 1 else f"the rest of its {recipe.publish.nouns.group[0]}"
+    return f"A group is named after the words that set it apart from {others}."
+
+
 def _listed(names: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 

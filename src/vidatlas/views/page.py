@@ -97,6 +97,10 @@ class Report:
     nouns: Nouns = field(default_factory=Nouns)
     making: str = ""
     """How records became vectors, and vectors subcategories."""
+    naming: str = ""
+    """After what subcategories are named."""
+    members: int | None = None
+    """Where they are named after their most frequent records: of so many at most each lists title and count."""
     alike: str = "alike"
     """What records have in common that lie close together."""
     told: Grid | None = None
