@@ -95,11 +95,12 @@ def show_result(atlas: str) -> None:
     from vidatlas.pipeline.atlas import Atlas
     from vidatlas.pipeline.inspection import status as ask
     from vidatlas.progress import duration
-    from vidatlas.screens import show_tree
+    from vidatlas.screens import show_notes, show_tree
 
-    made = Atlas(atlas)
+    made, status = Atlas(atlas), ask(atlas)
     show_tree(console, made)
-    timings = ask(atlas)["timings"]
+    show_notes(console, status["notes"])
+    timings = status["timings"]
     console.print(
         "time    " + ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in timings.items()), highlight=False
     )

@@ -231,6 +231,14 @@ def _show_rejects(console: Console, counts: Json) -> None:
     console.print(table)
 
 
+def show_notes(console: Console, notes: list[str], most: int = 3) -> None:
+    """Print the first notes of a reduction, a line each, and how many more the report has."""
+    for note in notes[:most]:
+        console.print(plain(f"note    {note}"), soft_wrap=True)
+    if len(notes) > most:
+        console.print(f"        and {len(notes) - most:,} more: in report.html, under Known limits", highlight=False)
+
+
 def show_videos(console: Console, found: Any) -> None:
     """Print videos that were found, nearest first."""
     table = Table("cosine", "id", "title", "category", "subcategory", box=None, padding=(0, 2), header_style="bold")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,6 +199,22 @@ def test_films_have_soft_labels_genres_and_a_course_of_training(netflix: Atlas) 
     assert "Deep Embedded Clustering" in report
     assert "Auto-encoder of the vectors" in report
     assert "Divergence of the soft labels" in report
+    assert "updates of the target, last change" in report
+
+
+def test_a_tuning_that_does_not_converge_is_said_in_report_and_on_the_screen(
+    netflix: Atlas, tmp_path: Path, main: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    atlas = shutil.copytree(netflix.url, tmp_path / "atlas")
+    settings = ["--set", "reduce.clusterer.max_updates=1", "--set", "reduce.clusterer.tolerance=0"]
+    assert main(["reduce", str(atlas), "--runner", "serial", *settings]) == 0
+    said = " ".join(capfd.readouterr().out.split())
+    assert "note Deep Embedded Clustering has not converged in 1 update: at the last one" in said
+    assert main(["publish", str(atlas), "--runner", "serial"]) == 0
+    assert "note Deep Embedded Clustering has not converged" in " ".join(capfd.readouterr().out.split())
+    report = (atlas / "report.html").read_text(encoding="utf-8")
+    assert "Deep Embedded Clustering has not converged" in report
+    assert "1 update of the target, last change" in report
 
 
 def test_tfidf_words_are_learned_from_all_shards_before_the_first_is_embedded(netflix: Atlas) -> None:

@@ -30,6 +30,7 @@ from vidatlas.pipeline.mapping import make_map
 from vidatlas.pipeline.maps import draw_map, map_fact
 from vidatlas.pipeline.planning import RunOptions
 from vidatlas.pipeline.probing import PREDICTIONS
+from vidatlas.pipeline.trainings import tuning_fact
 from vidatlas.pipeline.vectors import sealed_shards
 from vidatlas.recipe import Recipe
 from vidatlas.store import Files, Store
@@ -91,9 +92,9 @@ def _publish(recipe: Recipe, store: Store, runner: Runner, listener: Listener) -
         "Map": map_fact(laid_out, recipe.publish.nouns),
         "Search index": index_fact(indexed, recipe.publish.nouns),
     }
-    facts |= picture_facts(learned)
-    drawn, drawing = draw_map(recipe, store, points, reduced["counts"]["rows"])
     table, metrics = _subcategories(store, reduced), store.read_json(layout.METRICS)
+    facts |= picture_facts(learned) | tuning_fact(recipe, metrics)
+    drawn, drawing = draw_map(recipe, store, points, reduced["counts"]["rows"])
     report = replace(_report(recipe, store, table, metrics, facts), drawing=drawing, losses=losses_of(metrics, learned))
     files = mapped | indexes | pictures | drawn | store.put(layout.REPORT, render(report).encode())
     listener(Event("publish", 3, 4, {"step": "data card"}))
