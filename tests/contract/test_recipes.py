@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -198,6 +199,8 @@ def test_films_have_soft_labels_genres_and_a_course_of_training(netflix: Atlas) 
     assert "Agreement with known labels" in report
     assert "Deep Embedded Clustering" in report
     assert "Auto-encoder of the vectors" in report
+    assert "Variance restored from the codes" in report
+    assert not re.search("explained variance|What shortening kept", report, re.IGNORECASE)
     assert "Divergence of the soft labels" in report
     assert "updates of the target, last change" in report
 
@@ -313,6 +316,9 @@ def test_films_lie_by_their_largest_factor_and_the_largest_are_their_classes(rat
     assert 0 < encoder["rmse"] < 2
     report = Path(atlas.report).read_text(encoding="utf-8")
     assert f"RMSE {encoder['rmse']:.3f}" in report
+    shown = report.split("<pre>")[0]
+    assert not re.search("silhouette|mean distance|explained variance", shown, re.IGNORECASE)
+    assert atlas.metrics["overall"]["silhouette"] is None
     assert "Café" in report
 
 

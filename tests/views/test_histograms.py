@@ -24,7 +24,7 @@ def page_of(grid: Grid | None) -> str:
 def told(told: Told, unseen: bool = True) -> str:
     """Return the report's part with the grid."""
     page = page_of(grid_of(told, unseen))
-    return page[page.index('<section id="told"') : page.index('<section id="variance"')]
+    return page[page.index('<section id="told"') : page.index('<section id="method"')]
 
 
 def test_labels_are_counted_by_group_in_the_order_of_their_numbers() -> None:

@@ -142,6 +142,26 @@ def test_records_and_groups_are_called_what_the_recipe_calls_them() -> None:
     assert not re.search(r"\b([Vv]ideo|[Cc]ategor)", text)
 
 
+def test_what_no_clustering_made_has_no_words_on_silhouettes_and_distances() -> None:
+    report = make_report()
+    sub = replace(subcategory(), silhouette=None, mean_distance=None)
+    groups = (Category("Gaming", 5, None, (sub,)),)
+    made = replace(report, categories=groups, explained_variance=(), clustered=False)
+    text = Page(render(made)).text
+    assert not re.search(r"silhouette|distance|Shade|centre|What shortening kept|variance", text, re.IGNORECASE)
+    assert "titles whose number is the largest there" in text
+    clustered = Page(render(report)).text
+    assert all(word in clustered for word in ("Silhouette", "mean distance", "Shade", "nearest to its centre"))
+
+
+def test_no_article_stands_before_a_noun_of_the_recipe() -> None:
+    users = tuple(Category(name, 5, 0.1, (subcategory(),)) for name in ("ann", "ben"))
+    nouns = Nouns(record=("item", "items"), group=("owner", "owners"))
+    text = Page(render(replace(make_report(), categories=users, nouns=nouns, figures=()))).text
+    assert not re.search(r"\b[Aa] (item|owner)", text)
+    assert "duplicates of items already kept" in text
+
+
 def counted(size: int, terms: int, kept: int) -> str:
     """Return the text of a page with one subcategory of words that are counted."""
     words = tuple((f"word{number}", float(terms - number)) for number in range(terms))

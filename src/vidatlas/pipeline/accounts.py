@@ -93,6 +93,11 @@ def _inside_groups(recipe: Recipe) -> bool:
     return recipe.record.group is not None and recipe.reduce.clusters.within != "all"
 
 
+def are_clusters(recipe: Recipe) -> bool:
+    """Tell whether subcategories are clusters: the axes of vectors have no centre that records could lie around."""
+    return recipe.reduce.clusterer.kind != "axes"
+
+
 def alike_words(recipe: Recipe) -> str:
     """Return what records have in common that lie close together."""
     return "liked by the same people" if recipe.encoder.kind == "factors" else "described in similar words"

@@ -15,6 +15,7 @@ from vidatlas.lock import Lock
 from vidatlas.pipeline.accounts import (
     LIBRARIES,
     alike_words,
+    are_clusters,
     encoder_words,
     facts_of,
     limits_of,
@@ -114,8 +115,9 @@ def _subcategories(store: Store, reduced: Json) -> list[Json]:
     return rows
 
 
-def _categories(table: list[Json], metrics: Json) -> tuple[Category, ...]:
+def _categories(recipe: Recipe, table: list[Json], metrics: Json) -> tuple[Category, ...]:
     groups: dict[str, list[Subcategory]] = defaultdict(list)
+    clustered = are_clusters(recipe)
     for row in table:
         groups[row["group"]].append(
             Subcategory(
@@ -124,8 +126,8 @@ def _categories(table: list[Json], metrics: Json) -> tuple[Category, ...]:
                 size=row["size"],
                 terms=tuple(zip(row["terms"], row["scores"], strict=True)),
                 exemplars=tuple(row["exemplar_titles"]),
-                silhouette=row["silhouette"],
-                mean_distance=row["mean_distance"],
+                silhouette=row["silhouette"] if clustered else None,
+                mean_distance=row["mean_distance"] if clustered else None,
             )
         )
     return tuple(
@@ -150,13 +152,14 @@ def _report(recipe: Recipe, store: Store, table: list[Json], metrics: Json, fact
         recipe_name=recipe.name,
         title=recipe.publish.title,
         nouns=recipe.publish.nouns,
+        clustered=are_clusters(recipe),
         making=making_words(recipe, reduced),
         naming=naming_words(recipe, reduced["counts"]["groups"]),
         members=recipe.reduce.naming.terms if recipe.reduce.naming.by == "members" else None,
         alike=alike_words(recipe),
         inputs=tuple(url.rsplit("/", 1)[-1] for url in planned["inputs"]),
         counts=Counts(counts["read"], counts["kept"], counts["rejected"], counts["duplicates"]),
-        categories=_categories(table, metrics),
+        categories=_categories(recipe, table, metrics),
         rejects=tuple(Reject(reason, count, Reason(reason).meaning) for reason, count in reasons.items()),
         explained_variance=tuple(metrics["explained_variance"]["ratio"]),
         figures=quality_figures(metrics, recipe.publish.nouns),

@@ -15,13 +15,7 @@ def quality_figures(metrics: Mapping[str, Any], nouns: Nouns) -> tuple[Figure, .
 
 
 def _figures(metrics: Mapping[str, Any], nouns: Nouns) -> Iterator[Figure]:
-    variance = metrics["explained_variance"]
-    yield Figure(
-        "Explained variance",
-        f"{variance['total']:.1%}",
-        f"Share of the differences between {nouns.record[1]} that {variance['components']:,} components keep; "
-        "subcategories are made of what they keep.",
-    )
+    yield from _variance(metrics, nouns.record[1])
     for name, key, show, reading in _MEANS:
         value = metrics.get("overall", {}).get(key)
         if value is not None:
@@ -35,6 +29,27 @@ def _figures(metrics: Mapping[str, Any], nouns: Nouns) -> Iterator[Figure]:
             f"AMI {agreement['ami']:.3f}, NMI {agreement['nmi']:.3f}, purity {agreement['purity']:.1%}",
             f"How far {agreement['clusters']:,} subcategories made without them repeat the input's {nouns.group[1]}: "
             "AMI is 0 by chance and 1 for the same split; purity rises with the number of subcategories.",
+        )
+
+
+def _variance(metrics: Mapping[str, Any], many: str) -> Iterator[Figure]:
+    """Yield how much of the vectors is left; nothing where they were not shortened."""
+    found = metrics["explained_variance"]
+    total, kept, network = f"{found['total']:.1%}", found["components"], metrics.get("network")
+    if network:
+        when = ", before they were tuned to the clusters" if "dec" in network else ""
+        yield Figure(
+            "Variance restored from the codes",
+            total,
+            f"Share of the differences between {many} that the auto-encoder restores from codes of {kept:,} numbers"
+            f"{when}; subcategories are made of codes.",
+        )
+    elif kept:
+        yield Figure(
+            "Explained variance",
+            total,
+            f"Share of the differences between {many} that {kept:,} components keep; "
+            "subcategories are made of what they keep.",
         )
 
 

@@ -95,6 +95,8 @@ class Report:
     """The map of the records."""
     title: str = "Video atlas"
     nouns: Nouns = field(default_factory=Nouns)
+    clustered: bool = True
+    """Whether subcategories are clusters, of which silhouettes and distances from a centre say how good they are."""
     making: str = ""
     """How records became vectors, and vectors subcategories."""
     naming: str = ""
