@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -231,8 +231,8 @@ def _show_rejects(console: Console, counts: Json) -> None:
     console.print(table)
 
 
-def show_notes(console: Console, notes: list[str], most: int = 3) -> None:
-    """Print the first notes of a reduction, a line each, and how many more the report has."""
+def show_notes(console: Console, notes: Sequence[str], most: int = 3) -> None:
+    """Print the first of what a reader must know, a line each, and how many more the report has."""
     for note in notes[:most]:
         console.print(plain(f"note    {note}"), soft_wrap=True)
     if len(notes) > most:

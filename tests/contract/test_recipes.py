@@ -271,8 +271,19 @@ def test_a_user_without_tags_is_said_and_counts_are_kept(tmp_path: Path, tables:
     row = next(frame.itertuples(index=False))
     assert f"<li><bdi>{row.terms[0]}</bdi> <small>×{row.scores[0]:.0f}</small></li>" in report
     assert "A group is named after its most frequent hashtags." in report
+    assert "1 user has no hashtags to keep: mute" in report
+    assert "1 of 2 files holds no rows: empty.csv" in report
     tables_of = [pq.read_table(path) for path in sorted((tmp_path / "atlas" / "embeddings").glob("*.parquet"))]
     assert sum(sum(table["count"].to_pylist()) for table in tables_of) == 80
+
+
+def test_users_without_tags_and_empty_files_are_named_behind_the_plan(
+    tmp_path: Path, tables: Any, main: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    inputs = tables.hashtags(tmp_path)
+    assert main(["plan", "tiktok-hashtags", *inputs, str(tmp_path / "atlas"), "--set", "encoder.kind=hashing"]) == 0
+    said = " ".join(capfd.readouterr().out.split())
+    assert "note 1 user has no hashtags to keep: mute note 1 of 2 files holds no rows: empty.csv" in said
 
 
 def test_all_users_together_and_another_column_are_settings(tmp_path: Path, tables: Any) -> None:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from vidatlas import store as layout
 from vidatlas.lock import Lock
+from vidatlas.pipeline.absences import absence_words
 from vidatlas.pipeline.accounts import (
     LIBRARIES,
     alike_words,
@@ -44,6 +45,8 @@ from vidatlas.views.page import Category, Counts, Reject, Report, Stage, Subcate
 from vidatlas.views.report import render
 
 TIMINGS = "timings.json"
+NAMED = 50
+"""Names of groups or files without records that the report lists."""
 
 
 def publish(recipe: Recipe, atlas: str, runner: Runner, options: RunOptions, listener: Listener) -> Json:
@@ -152,6 +155,7 @@ def _report(recipe: Recipe, store: Store, table: list[Json], metrics: Json, fact
         recipe_name=recipe.name,
         title=recipe.publish.title,
         nouns=recipe.publish.nouns,
+        absences=absence_words(planned, recipe.publish.nouns, NAMED),
         clustered=are_clusters(recipe),
         making=making_words(recipe, reduced),
         naming=naming_words(recipe, reduced["counts"]["groups"]),

@@ -95,6 +95,8 @@ class Report:
     """The map of the records."""
     title: str = "Video atlas"
     nouns: Nouns = field(default_factory=Nouns)
+    absences: tuple[str, ...] = ()
+    """Sentences on what of the input gave no record: files without rows, groups without records."""
     clustered: bool = True
     """Whether subcategories are clusters, of which silhouettes and distances from a centre say how good they are."""
     making: str = ""
