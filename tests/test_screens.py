@@ -14,7 +14,7 @@ from vidatlas import screens
 from vidatlas.encode.inspection import Inspection
 from vidatlas.pipeline.preview import Preview
 from vidatlas.recipe import load_recipe
-from vidatlas.screens import plain, show_preview, show_status, show_tree, where
+from vidatlas.screens import plain, show_notes, show_preview, show_status, show_tree, where
 from vidatlas.views.nouns import Nouns
 
 HOSTILE = "[bold]b[/] [/] [link=x]l \x1b[31mred\x07 \u202eexe\nnew line {{7*7}} :smile:"
@@ -50,6 +50,13 @@ def test_plain_keeps_what_prints_and_blanks_what_does_not() -> None:
     assert plain(HOSTILE).plain == SHOWN
     assert plain(HOSTILE).spans == []
     assert plain("日本語 🎬 é").plain == "日本語 🎬 é"
+
+
+def test_the_first_notes_are_shown_as_text_and_the_others_counted(console: Console) -> None:
+    show_notes(console, [HOSTILE, "b", "c", "d", "e"])
+    lines = text_of(console).splitlines()
+    assert lines[0] == f"note    {SHOWN}"
+    assert lines[2:] == ["note    c", "        and 2 more: in report.html, under Known limits"]
 
 
 def test_a_tree_shows_hostile_names_as_text_and_adds_up(console: Console) -> None:

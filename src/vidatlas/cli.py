@@ -140,10 +140,12 @@ def reduce(
     """
     from vidatlas.progress import Reporter
     from vidatlas.runners import verbs
+    from vidatlas.screens import show_notes
 
     options = read_options(runner, address, None, 1, gpus, 0.01, take_over, backend)
     with quiet_libraries(atlas), Reporter(atlas, console) as reporter:
-        verbs.reduce(atlas, read_settings(set_), options, reporter)
+        entry = verbs.reduce(atlas, read_settings(set_), options, reporter)
+    show_notes(console, entry["notes"])
     show_next(f"vidatlas publish {atlas}")
 
 

@@ -159,13 +159,12 @@ def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
     by_name = dict(zip(spec.fields, found, strict=True))
     if not any(by_name[name] for name in spec.embedded()):
         return Reason.NO_TEXT
-    group = _label(row.get(spec.group)) if spec.group else ""
     image = _image(row.get(spec.image.column), spec.image) if spec.image else ""
     if isinstance(image, Reason):
         return image
     return Record(
         key,
-        group or UNGROUPED,
+        group_of(row, spec) or UNGROUPED,
         (by_name[spec.title] or ("",))[0],
         found,
         _label(row.get(spec.author)) if spec.author else "",
@@ -173,6 +172,11 @@ def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
         _labels(row, spec.labels) if spec.labels else (),
         tuple(_label(row.get(column)) for column in spec.shown),
     )
+
+
+def group_of(row: dict[str, Any], spec: RecordSpec) -> str:
+    """Return the name of the group that a row names, "" where it names none."""
+    return _label(row.get(spec.group)) if spec.group else ""
 
 
 def _image(value: Any, spec: ImageField) -> str | Reason:

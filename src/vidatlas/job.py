@@ -63,10 +63,11 @@ def _range(text: str | None) -> tuple[int, int] | None:
 
 def run_job(recipe: Any, inputs: list[str], atlas: str, options: Any, last: str, resolved: bool = True) -> None:
     """Plan, show what is ahead, and run up to the stage ``last``."""
+    from vidatlas.pipeline.absences import absence_words
     from vidatlas.pipeline.preview import preview
     from vidatlas.progress import Reporter
     from vidatlas.runners import verbs
-    from vidatlas.screens import show_preview, where
+    from vidatlas.screens import show_notes, show_preview, where
 
     with quiet_libraries(atlas):
         if last != "plan":
@@ -74,9 +75,10 @@ def run_job(recipe: Any, inputs: list[str], atlas: str, options: Any, last: str,
         if last == "publish":
             recipe.publish.find_models()
         with Reporter(atlas, console) as reporter:
-            verbs.plan(recipe, inputs, atlas, options, reporter)
+            planned = verbs.plan(recipe, inputs, atlas, options, reporter)
         place = where(options.address, options.actors, options.threads, options.gpus)
         show_preview(console, recipe, preview(recipe, atlas), atlas, place)
+        show_notes(console, absence_words(planned, recipe.publish.nouns))
         if last == "plan":
             if resolved:
                 console.out(recipe.to_yaml(), highlight=False, end="")
@@ -95,11 +97,12 @@ def show_result(atlas: str) -> None:
     from vidatlas.pipeline.atlas import Atlas
     from vidatlas.pipeline.inspection import status as ask
     from vidatlas.progress import duration
-    from vidatlas.screens import show_tree
+    from vidatlas.screens import show_notes, show_tree
 
-    made = Atlas(atlas)
+    made, status = Atlas(atlas), ask(atlas)
     show_tree(console, made)
-    timings = ask(atlas)["timings"]
+    show_notes(console, status["notes"])
+    timings = status["timings"]
     console.print(
         "time    " + ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in timings.items()), highlight=False
     )

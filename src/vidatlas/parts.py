@@ -19,11 +19,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vidatlas.fields import RecordSpec, parse_row
+from vidatlas.fields import RecordSpec, group_of, parse_row
 from vidatlas.folder import open_input
 from vidatlas.sources.compression import DamagedError
 from vidatlas.sources.rows import JSON_LINES, RowSpec
 from vidatlas.sources.scan import Scan
+from vidatlas.sources.silent import Silent
 from vidatlas.types import InputError, Json, Reason, Record, UsageError
 
 EXAMPLES = 3
@@ -81,6 +82,7 @@ class _Survey:
     source: RowSpec = JSON_LINES
     rejects: Counter[str] = field(default_factory=Counter)
     groups: Counter[str] = field(default_factory=Counter)
+    silent: Silent = field(default_factory=Silent)
     columns: dict[str, None] = field(default_factory=dict)
     objects: int = 0
     present: Counter[str] = field(default_factory=Counter)
@@ -105,6 +107,11 @@ class _Survey:
             value = found.get(self.spec.count)
             self.uses += hashlib.blake2b(str(value).encode(), digest_size=8).digest() if value else bytes(8)
         self._count(record)
+
+    def end_row(self, row: dict[str, Any] | Reason) -> None:
+        """Take a row of the input, behind all that it stands for."""
+        if self.source.explode and not isinstance(row, Reason):
+            self.silent.see(group_of(row, self.spec), self.groups)
 
     def _see_columns(self, row: dict[str, Any]) -> None:
         if self.objects >= COLUMNS_AFTER:
@@ -142,7 +149,9 @@ class _Survey:
             name: {"present": self.present[name], "texts": self.texts[name], "chars": self.chars[name]}
             for name in self.spec.fields
         }
+        silent = self.silent.facts(self.groups)
         return {
+            **({"silent": silent} if silent["count"] or not silent["complete"] else {}),
             "rejects": dict(sorted(self.rejects.items())),
             "columns": list(self.columns),
             "fields": fields,
@@ -252,9 +261,11 @@ def _read(
         survey.columns.update(dict.fromkeys(names))
         cutter.cut()
         for raw in rows:
-            found = spec.rows.read(raw, names)
+            whole = spec.rows.decode(raw, names)
+            found = spec.rows.spread(whole)
             for number, row in enumerate(found, cutter.row):
                 survey.take(number, row)
+            survey.end_row(whole)
             cutter.end_row(len(found))
             if cutter.row - reported >= REPORT_EVERY:
                 reported = cutter.row

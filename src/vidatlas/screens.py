@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -229,6 +229,14 @@ def _show_rejects(console: Console, counts: Json) -> None:
     for reason, count in sorted(left_out.items(), key=lambda item: -item[1]):
         table.add_row(str(reason), f"{count:,}", Reason(reason).meaning)
     console.print(table)
+
+
+def show_notes(console: Console, notes: Sequence[str], most: int = 3) -> None:
+    """Print the first of what a reader must know, a line each, and how many more the report has."""
+    for note in notes[:most]:
+        console.print(plain(f"note    {note}"), soft_wrap=True)
+    if len(notes) > most:
+        console.print(f"        and {len(notes) - most:,} more: in report.html, under Known limits", highlight=False)
 
 
 def show_videos(console: Console, found: Any) -> None:

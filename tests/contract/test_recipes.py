@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -211,7 +213,25 @@ def test_films_have_soft_labels_genres_and_a_course_of_training(netflix: Atlas) 
     assert "Agreement with known labels" in report
     assert "Deep Embedded Clustering" in report
     assert "Auto-encoder of the vectors" in report
+    assert "Variance restored from the codes" in report
+    assert not re.search("explained variance|What shortening kept", report, re.IGNORECASE)
     assert "Divergence of the soft labels" in report
+    assert "updates of the target, last change" in report
+
+
+def test_a_tuning_that_does_not_converge_is_said_in_report_and_on_the_screen(
+    netflix: Atlas, tmp_path: Path, main: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    atlas = shutil.copytree(netflix.url, tmp_path / "atlas")
+    settings = ["--set", "reduce.clusterer.max_updates=1", "--set", "reduce.clusterer.tolerance=0"]
+    assert main(["reduce", str(atlas), "--runner", "serial", *settings]) == 0
+    said = " ".join(capfd.readouterr().out.split())
+    assert "note Deep Embedded Clustering has not converged in 1 update: at the last one" in said
+    assert main(["publish", str(atlas), "--runner", "serial"]) == 0
+    assert "note Deep Embedded Clustering has not converged" in " ".join(capfd.readouterr().out.split())
+    report = (atlas / "report.html").read_text(encoding="utf-8")
+    assert "Deep Embedded Clustering has not converged" in report
+    assert "1 update of the target, last change" in report
 
 
 def test_tfidf_words_are_learned_from_all_shards_before_the_first_is_embedded(netflix: Atlas) -> None:
@@ -257,6 +277,12 @@ def test_a_user_without_tags_is_said_and_counts_are_kept(tmp_path: Path, tables:
     assert set(frame["group"]) == {"ann", "ben"}
     assert sum(count for scores in frame["scores"] for count in scores) == 80
     assert all(row.name == " · ".join(list(row.terms)[:3]) for row in frame.itertuples(index=False))
+    report = Path(atlas.report).read_text(encoding="utf-8")
+    row = next(frame.itertuples(index=False))
+    assert f"<li><bdi>{row.terms[0]}</bdi> <small>×{row.scores[0]:.0f}</small></li>" in report
+    assert "A group is named after its most frequent hashtags." in report
+    assert "1 user has no hashtags to keep: mute" in report
+    assert "1 of 2 files holds no rows: empty.csv" in report
     tables_of = [pq.read_table(path) for path in sorted((tmp_path / "atlas" / "embeddings").glob("*.parquet"))]
     assert sum(sum(table["count"].to_pylist()) for table in tables_of) == 80
 
@@ -271,6 +297,15 @@ def test_a_video_that_stands_in_two_files_is_counted_once(tmp_path: Path, tables
     shards = [pq.read_table(path).to_pylist() for path in (tmp_path / "atlas" / "embeddings").glob("*.parquet")]
     assert {row["term"]: row["count"] for shard in shards for row in shard} == {"dance": 8, "food": 6}
     assert (atlas.counts["read"], atlas.counts["duplicates"]) == (22, 20)
+
+
+def test_users_without_tags_and_empty_files_are_named_behind_the_plan(
+    tmp_path: Path, tables: Any, main: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    inputs = tables.hashtags(tmp_path)
+    assert main(["plan", "tiktok-hashtags", *inputs, str(tmp_path / "atlas"), "--set", "encoder.kind=hashing"]) == 0
+    said = " ".join(capfd.readouterr().out.split())
+    assert "note 1 user has no hashtags to keep: mute note 1 of 2 files holds no rows: empty.csv" in said
 
 
 def test_all_users_together_and_another_column_are_settings(tmp_path: Path, tables: Any) -> None:
@@ -314,6 +349,9 @@ def test_films_lie_by_their_largest_factor_and_the_largest_are_their_classes(rat
     assert 0 < encoder["rmse"] < 2
     report = Path(atlas.report).read_text(encoding="utf-8")
     assert f"RMSE {encoder['rmse']:.3f}" in report
+    shown = report.split("<pre>")[0]
+    assert not re.search("silhouette|mean distance|explained variance", shown, re.IGNORECASE)
+    assert atlas.metrics["overall"]["silhouette"] is None
     assert "Café" in report
 
 
@@ -400,6 +438,13 @@ def test_reviews_are_probed_by_the_classes_of_their_films(
     report = Path(atlas.report).read_text(encoding="utf-8")
     assert "Labels told, by group" in report
     assert report.count("<li><b><bdi>Café") == 12
+    assert "had not seen any of them" in report
+    assert "labels of reviews of films it has not seen" in report
+    vidatlas.reduce(atlas.url, {"reduce.probe.folds": 13}, Options("serial"))
+    vidatlas.publish(atlas.url, {}, Options("serial"))
+    report = Path(atlas.report).read_text(encoding="utf-8")
+    assert "there were too few films to keep whole ones from it" in report
+    assert "had not seen" not in report
 
 
 def test_reviews_with_nothing_but_a_title_find_their_films(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from vidatlas.pipeline.accounts import limits_of, making_words
+from vidatlas.pipeline.accounts import limits_of, making_words, naming_words
 from vidatlas.recipe import load_recipe
 
 REDUCED: dict[str, Any] = {"counts": {"components": 12}}
@@ -43,6 +43,14 @@ PLANNED: dict[str, Any] = {"stages": {"plan": {"complete": True}}}
 )
 def test_the_making_is_told_in_the_words_of_the_recipe(recipe: str, changes: dict[str, Any], words: str) -> None:
     assert words in making_words(load_recipe(recipe, changes), REDUCED)
+
+
+def test_names_are_explained_by_what_they_are_made_of() -> None:
+    films, tags = load_recipe("netflix"), load_recipe("tiktok-hashtags")
+    assert naming_words(films, 1) == "A group is named after the words that set it apart from the others."
+    apart = "A group is named after the words that set it apart from the rest of its category."
+    assert naming_words(load_recipe("youniverse"), 15) == apart
+    assert naming_words(tags, 40) == "A group is named after its most frequent hashtags."
 
 
 def test_only_clusters_inside_groups_have_the_limits_of_groups() -> None:

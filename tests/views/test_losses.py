@@ -56,12 +56,21 @@ def test_long_courses_are_thinned_to_their_ends_and_what_is_no_number_is_left_ou
 
 
 def test_every_network_has_its_curve() -> None:
-    metrics = {"network": {"loss": [0.5, 0.4], "dec": {"before": [0.3], "behind": []}}}
+    dec: dict[str, list[float]] = {"before": [0.25, 0.5], "behind": [0.125], "changed": [1.0, 0.0625]}
+    metrics = {"network": {"loss": [0.5, 0.4], "dec": dec}}
     found = losses_of(metrics, {"losses": [0.1, 0.05]})
-    assert [one.losses for one in found] == [(0.5, 0.4), (0.3,), (0.1, 0.05)]
+    assert [one.losses for one in found] == [(0.5, 0.4), (0.25, 0.5), (6.25,), (0.1, 0.05)]
+    assert [one.behind for one in found] == [(), (0.125,), (), ()]
     assert losses_of({}, {}) == ()
     assert losses_of({"network": {"loss": [NAN]}}, {}) == ()
-    assert section(*found).count("<svg ") == 3
+    assert section(*found).count("<svg ") == 4
+
+
+def test_what_the_steps_behind_a_target_reached_is_drawn_beside_it_on_the_same_axis() -> None:
+    found = section(Losses("t", "r.", "target", (0.5, 0.25, 0.5), (1.0, 0.25)))
+    assert 'class="line" d="M48.0 70.0L220.0 100.0L392.0 70.0"' in found
+    assert 'class="line behind" d="M48.0 10.0L220.0 100.0"' in found
+    assert "line behind" not in section(curve(0.5, 0.4))
 
 
 def test_words_of_a_curve_stay_text() -> None:

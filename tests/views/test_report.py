@@ -135,11 +135,58 @@ def test_the_numbers_appear() -> None:
 def test_records_and_groups_are_called_what_the_recipe_calls_them() -> None:
     users = tuple(Category(name, 5, 0.1, (subcategory(),)) for name in ("ann", "ben"))
     nouns = Nouns(record=("hashtag", "hashtags"), group=("user", "users"))
-    report = replace(make_report("tags"), categories=users, nouns=nouns, title="Tags", making="How.", alike="near")
-    text = Page(render(report)).text
+    said = {"title": "Tags", "making": "How.", "naming": "A name.", "alike": "near"}
+    text = Page(render(replace(make_report("tags"), categories=users, nouns=nouns, **said))).text
     assert "3,021 hashtags of 2 users, sorted into 2 named subcategories." in text
-    assert "How. A group is named after the words that set it apart from the rest of its user." in text
+    assert "How. A name. No one looked at the hashtags" in text
     assert not re.search(r"\b([Vv]ideo|[Cc]ategor)", text)
+
+
+def test_what_no_clustering_made_has_no_words_on_silhouettes_and_distances() -> None:
+    report = make_report()
+    sub = replace(subcategory(), silhouette=None, mean_distance=None)
+    groups = (Category("Gaming", 5, None, (sub,)),)
+    made = replace(report, categories=groups, explained_variance=(), clustered=False)
+    text = Page(render(made)).text
+    assert not re.search(r"silhouette|distance|Shade|centre|What shortening kept|variance", text, re.IGNORECASE)
+    assert "titles whose number is the largest there" in text
+    clustered = Page(render(report)).text
+    assert all(word in clustered for word in ("Silhouette", "mean distance", "Shade", "nearest to its centre"))
+
+
+def test_no_article_stands_before_a_noun_of_the_recipe() -> None:
+    users = tuple(Category(name, 5, 0.1, (subcategory(),)) for name in ("ann", "ben"))
+    nouns = Nouns(record=("item", "items"), group=("owner", "owners"))
+    text = Page(render(replace(make_report(), categories=users, nouns=nouns, figures=()))).text
+    assert not re.search(r"\b[Aa] (item|owner)", text)
+    assert "duplicates of items already kept" in text
+
+
+def counted(size: int, terms: int, kept: int) -> str:
+    """Return the text of a page with one subcategory of words that are counted."""
+    words = tuple((f"word{number}", float(terms - number)) for number in range(terms))
+    sub = replace(subcategory(size=size), terms=words)
+    nouns = Nouns(record=("hashtag", "hashtags"), group=("user", "users"))
+    report = replace(make_report(), categories=(Category("ann", size, None, (sub,)),), nouns=nouns, members=kept)
+    return Page(render(report)).text
+
+
+def test_every_counted_word_of_a_subcategory_is_listed_with_its_count() -> None:
+    text = counted(20, 20, 500)
+    assert "word0 ×20 word1 ×19" in text
+    assert "word11 ×9 8 more hashtags word12 ×8" in text
+    assert "word19 ×1" in text
+    assert "not listed here" not in text
+    assert "its hashtags with how often each occurs" in text
+    assert "not listed here" not in counted(23, 20, 500), "titles that repeat are listed once, and all are there"
+
+
+def test_words_beyond_those_that_are_kept_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "word29 ×1 and 1,970 more that are not listed here" in counted(2_000, 30, 30)
+    monkeypatch.setattr("vidatlas.views.report.MOST_MEMBERS", 15)
+    text = counted(20, 20, 500)
+    assert "word14 ×6 and 5 more that are not listed here" in text
+    assert "word15" not in text
 
 
 def test_counts_that_do_not_add_up_are_called_out() -> None:

@@ -93,6 +93,11 @@ def _inside_groups(recipe: Recipe) -> bool:
     return recipe.record.group is not None and recipe.reduce.clusters.within != "all"
 
 
+def are_clusters(recipe: Recipe) -> bool:
+    """Tell whether subcategories are clusters: the axes of vectors have no centre that records could lie around."""
+    return recipe.reduce.clusterer.kind != "axes"
+
+
 def alike_words(recipe: Recipe) -> str:
     """Return what records have in common that lie close together."""
     return "liked by the same people" if recipe.encoder.kind == "factors" else "described in similar words"
@@ -115,6 +120,14 @@ def making_words(recipe: Recipe, reduced: Json) -> str:
     count = reduced["counts"]["components"]
     short = f"Those lists were shortened to {count:,} numbers per {one}"
     return f"{close} {short}, and {which} were split into groups of neighbours."
+
+
+def naming_words(recipe: Recipe, groups: int) -> str:
+    """Return in a sentence after what subcategories are named, of an atlas with so many groups."""
+    if recipe.reduce.naming.by == "members":
+        return f"A group is named after its most frequent {recipe.publish.nouns.record[1]}."
+    others = "the others" if groups == 1 else f"the rest of its {recipe.publish.nouns.group[0]}"
+    return f"A group is named after the words that set it apart from {others}."
 
 
 def _listed(names: list[str]) -> str:

@@ -22,7 +22,8 @@ def status(atlas: Place) -> Json:
 
     Returns:
         ``recipe``, ``stages`` (sealed or not), ``shards`` (done, total), ``counts``, ``embedded`` (sums of the
-        receipts), ``progress`` (what the last run wrote), ``timings`` (seconds), ``held`` (by which run).
+        receipts), ``notes`` (what a reader must know of the reduction), ``progress`` (what the last run wrote),
+        ``timings`` (seconds), ``held`` (by which run).
     """
     store = Store(atlas)
     manifest = store.manifest()
@@ -41,6 +42,7 @@ def status(atlas: Place) -> Json:
         "counts": planned.get("counts", {}),
         "embedded": embedded["counts"] if embedded else Totals(receipts.values()).facts(),
         "reduced": stages.get("reduce", {}).get("counts", {}),
+        "notes": stages.get("reduce", {}).get("notes", []),
         "progress": _optional(store, layout.PROGRESS),
         "timings": _optional(store, TIMINGS),
         "held": _holder(store),

@@ -16,6 +16,8 @@ _SPACES = {
     "autoencoder": "the codes of the auto-encoder, Euclidean",
     "none": "the vectors, Euclidean",
 }
+_OF_CLUSTERS = ("inertia", "silhouette", "silhouette_rows", "davies_bouldin")
+"""Figures that say nothing of axes, whose centroids lie far outside."""
 CURVE = 256
 """Most directions whose share of the variance is listed."""
 
@@ -43,7 +45,8 @@ def variance_of_codes(facts: Json) -> Json:
 def metrics_of(recipe: Recipe, variance: Json, fits: list[GroupFit], placed: Placed, subcategories: pa.Table) -> Json:
     """Return what is known of the reducer, of clusters and names, of each group and of the whole."""
     spec = recipe.reduce
-    groups = {found.group: _group(found, placed, subcategories) for found in fits}
+    no_clusters = dict.fromkeys(_OF_CLUSTERS) if spec.clusterer.kind == "axes" else {}
+    groups = {found.group: _group(found, placed, subcategories) | no_clusters for found in fits}
     return {
         "rows": sum(found.rows for found in fits),
         **variance,

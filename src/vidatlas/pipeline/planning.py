@@ -15,6 +15,7 @@ from vidatlas import store as layout
 from vidatlas.folder import expand, input_state
 from vidatlas.lock import Lock
 from vidatlas.parts import PartPlan, PlanSpec, plan_part, to_parquet
+from vidatlas.pipeline.absences import absences
 from vidatlas.pipeline.repeats import Repeats, repeats
 from vidatlas.pipeline.shards import INPUTS, known_inputs, plan_table
 from vidatlas.recipe import Recipe, differences
@@ -243,6 +244,7 @@ def _finish(store: Store, recipe: Recipe, urls: list[str], parts: list[str], opt
         "shards": sum(fact["shards"] for fact in facts),
         "complete": all(fact["complete"] for fact in facts) and len(parts) == len(urls),
         "counts": counts,
+        **absences(urls, facts),
         "digest": layout.digest_of(files),
         "files": files,
     }

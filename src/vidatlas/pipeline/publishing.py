@@ -12,13 +12,16 @@ import pyarrow.parquet as pq
 
 from vidatlas import store as layout
 from vidatlas.lock import Lock
+from vidatlas.pipeline.absences import absence_words
 from vidatlas.pipeline.accounts import (
     LIBRARIES,
     alike_words,
+    are_clusters,
     encoder_words,
     facts_of,
     limits_of,
     making_words,
+    naming_words,
     normalisation_words,
     version,
     weights_words,
@@ -29,6 +32,7 @@ from vidatlas.pipeline.mapping import make_map
 from vidatlas.pipeline.maps import draw_map, map_fact
 from vidatlas.pipeline.planning import RunOptions
 from vidatlas.pipeline.probing import PREDICTIONS
+from vidatlas.pipeline.trainings import tuning_fact
 from vidatlas.pipeline.vectors import sealed_shards
 from vidatlas.recipe import Recipe
 from vidatlas.store import Files, Store
@@ -41,6 +45,8 @@ from vidatlas.views.page import Category, Counts, Reject, Report, Stage, Subcate
 from vidatlas.views.report import render
 
 TIMINGS = "timings.json"
+NAMED = 50
+"""Names of groups or files without records that the report lists."""
 
 
 def publish(recipe: Recipe, atlas: str, runner: Runner, options: RunOptions, listener: Listener) -> Json:
@@ -90,9 +96,9 @@ def _publish(recipe: Recipe, store: Store, runner: Runner, listener: Listener) -
         "Map": map_fact(laid_out, recipe.publish.nouns),
         "Search index": index_fact(indexed, recipe.publish.nouns),
     }
-    facts |= picture_facts(learned)
-    drawn, drawing = draw_map(recipe, store, points, reduced["counts"]["rows"])
     table, metrics = _subcategories(store, reduced), store.read_json(layout.METRICS)
+    facts |= picture_facts(learned) | tuning_fact(recipe, metrics)
+    drawn, drawing = draw_map(recipe, store, points, reduced["counts"]["rows"])
     report = replace(_report(recipe, store, table, metrics, facts), drawing=drawing, losses=losses_of(metrics, learned))
     files = mapped | indexes | pictures | drawn | store.put(layout.REPORT, render(report).encode())
     listener(Event("publish", 3, 4, {"step": "data card"}))
@@ -112,8 +118,9 @@ def _subcategories(store: Store, reduced: Json) -> list[Json]:
     return rows
 
 
-def _categories(table: list[Json], metrics: Json) -> tuple[Category, ...]:
+def _categories(recipe: Recipe, table: list[Json], metrics: Json) -> tuple[Category, ...]:
     groups: dict[str, list[Subcategory]] = defaultdict(list)
+    clustered = are_clusters(recipe)
     for row in table:
         groups[row["group"]].append(
             Subcategory(
@@ -122,8 +129,8 @@ def _categories(table: list[Json], metrics: Json) -> tuple[Category, ...]:
                 size=row["size"],
                 terms=tuple(zip(row["terms"], row["scores"], strict=True)),
                 exemplars=tuple(row["exemplar_titles"]),
-                silhouette=row["silhouette"],
-                mean_distance=row["mean_distance"],
+                silhouette=row["silhouette"] if clustered else None,
+                mean_distance=row["mean_distance"] if clustered else None,
             )
         )
     return tuple(
@@ -148,11 +155,15 @@ def _report(recipe: Recipe, store: Store, table: list[Json], metrics: Json, fact
         recipe_name=recipe.name,
         title=recipe.publish.title,
         nouns=recipe.publish.nouns,
+        absences=absence_words(planned, recipe.publish.nouns, NAMED),
+        clustered=are_clusters(recipe),
         making=making_words(recipe, reduced),
+        naming=naming_words(recipe, reduced["counts"]["groups"]),
+        members=recipe.reduce.naming.terms if recipe.reduce.naming.by == "members" else None,
         alike=alike_words(recipe),
         inputs=tuple(url.rsplit("/", 1)[-1] for url in planned["inputs"]),
         counts=Counts(counts["read"], counts["kept"], counts["rejected"], counts["duplicates"]),
-        categories=_categories(table, metrics),
+        categories=_categories(recipe, table, metrics),
         rejects=tuple(Reject(reason, count, Reason(reason).meaning) for reason, count in reasons.items()),
         explained_variance=tuple(metrics["explained_variance"]["ratio"]),
         figures=quality_figures(metrics, recipe.publish.nouns),
@@ -162,15 +173,17 @@ def _report(recipe: Recipe, store: Store, table: list[Json], metrics: Json, fact
         recipe_yaml=recipe.to_yaml(),
         content_sha256=content_sha256(manifest),
         notes=(*limits_of(recipe, manifest), *reduced["notes"]),
-        told=_told(store, reduced),
+        told=_told(store, reduced, metrics.get("probe")),
     )
 
 
-def _told(store: Store, reduced: Json) -> Grid | None:
-    if PREDICTIONS not in reduced["files"]:
+def _told(store: Store, reduced: Json, probed: Json | None) -> Grid | None:
+    """Return what was told of each record, None where too few records let none be told."""
+    if probed is None or not (probed["by_group"] or probed["by_record"]):
         return None
     table = pq.read_table(io.BytesIO(store.check(PREDICTIONS, reduced["files"][PREDICTIONS])))
-    return grid_of(zip(table["group"].to_pylist(), table["told"].to_pylist(), strict=True))
+    told = zip(table["group"].to_pylist(), table["told"].to_pylist(), strict=True)
+    return grid_of(told, unseen=probed["by_group"] is not None)
 
 
 def _stages(store: Store, manifest: Json, many: str) -> tuple[Stage, ...]:

@@ -27,6 +27,7 @@ from vidatlas.pipeline.projecting import (
 )
 from vidatlas.pipeline.splitting import child_table
 from vidatlas.pipeline.subcategories import subcategory_table
+from vidatlas.pipeline.trainings import training_notes
 from vidatlas.pipeline.vectors import sealed_shards
 from vidatlas.pipeline.words import fit_words, project_block
 from vidatlas.recipe import Recipe
@@ -130,7 +131,9 @@ class _Reduction:
             "subcategories": table.num_rows,
             "components": metrics["explained_variance"]["components"],
         }
-        notes = [f"{found.group}: {note}" for found in fits for note in found.notes]
+        clusters = (sum(len(found.centroids) for found in fits), table.num_rows)
+        notes = training_notes(self.recipe, variance.get("network"), clusters)
+        notes += [f"{found.group}: {note}" for found in fits for note in found.notes]
         return files, {"counts": counted, "backend": open_backend(self.backend).identity, "notes": notes}
 
     def _reducer(self, blocks: list[list[SealedShard]], step: _Steps) -> tuple[Files, Json, list[Counted]]:

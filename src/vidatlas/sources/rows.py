@@ -27,10 +27,15 @@ class RowSpec:
 
     def read(self, raw: bytes | None, names: tuple[str, ...]) -> list[dict[str, Any] | Reason]:
         """Return what is read of one raw row, or why it cannot be: one row, or with ``explode`` one or more."""
-        row = Reason.LINE_TOO_LONG if raw is None else self.format.decode(raw, names)
-        if isinstance(row, Reason) or self.explode is None:
-            return [row]
-        return self.explode.rows(row)
+        return self.spread(self.decode(raw, names))
+
+    def decode(self, raw: bytes | None, names: tuple[str, ...]) -> dict[str, Any] | Reason:
+        """Return one raw row by column, or why it cannot be read."""
+        return Reason.LINE_TOO_LONG if raw is None else self.format.decode(raw, names)
+
+    def spread(self, row: dict[str, Any] | Reason) -> list[dict[str, Any] | Reason]:
+        """Return the rows that one row stands for."""
+        return [row] if isinstance(row, Reason) or self.explode is None else self.explode.rows(row)
 
     def required(self, columns: Iterable[str]) -> list[str]:
         """Return which columns the input must have, of those that a recipe names."""

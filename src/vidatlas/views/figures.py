@@ -15,19 +15,13 @@ def quality_figures(metrics: Mapping[str, Any], nouns: Nouns) -> tuple[Figure, .
 
 
 def _figures(metrics: Mapping[str, Any], nouns: Nouns) -> Iterator[Figure]:
-    variance = metrics["explained_variance"]
-    yield Figure(
-        "Explained variance",
-        f"{variance['total']:.1%}",
-        f"Share of the differences between {nouns.record[1]} that {variance['components']:,} components keep; "
-        "subcategories are made of what they keep.",
-    )
+    yield from _variance(metrics, nouns.record[1])
     for name, key, show, reading in _MEANS:
         value = metrics.get("overall", {}).get(key)
         if value is not None:
             yield Figure(name, show(value), reading.format(*nouns.record))
     yield from _agreement_with_labels(metrics.get("labels"))
-    yield from _probe(metrics.get("probe"))
+    yield from _probe(metrics.get("probe"), nouns)
     agreement = metrics.get("agreement")
     if agreement:
         yield Figure(
@@ -35,6 +29,27 @@ def _figures(metrics: Mapping[str, Any], nouns: Nouns) -> Iterator[Figure]:
             f"AMI {agreement['ami']:.3f}, NMI {agreement['nmi']:.3f}, purity {agreement['purity']:.1%}",
             f"How far {agreement['clusters']:,} subcategories made without them repeat the input's {nouns.group[1]}: "
             "AMI is 0 by chance and 1 for the same split; purity rises with the number of subcategories.",
+        )
+
+
+def _variance(metrics: Mapping[str, Any], many: str) -> Iterator[Figure]:
+    """Yield how much of the vectors is left; nothing where they were not shortened."""
+    found = metrics["explained_variance"]
+    total, kept, network = f"{found['total']:.1%}", found["components"], metrics.get("network")
+    if network:
+        when = ", before they were tuned to the clusters" if "dec" in network else ""
+        yield Figure(
+            "Variance restored from the codes",
+            total,
+            f"Share of the differences between {many} that the auto-encoder restores from codes of {kept:,} numbers"
+            f"{when}; subcategories are made of codes.",
+        )
+    elif kept:
+        yield Figure(
+            "Explained variance",
+            total,
+            f"Share of the differences between {many} that {kept:,} components keep; "
+            "subcategories are made of what they keep.",
         )
 
 
@@ -48,14 +63,15 @@ def _agreement_with_labels(found: Mapping[str, Any] | None) -> Iterator[Figure]:
         )
 
 
-def _probe(found: Mapping[str, Any] | None) -> Iterator[Figure]:
-    splits = {"by_group": "of categories it has not seen", "by_record": "of categories it has seen other records of"}
+def _probe(found: Mapping[str, Any] | None, nouns: Nouns) -> Iterator[Figure]:
+    (_, many), (_, groups) = nouns.record, nouns.group
+    splits = {"by_group": "it has not seen", "by_record": f"it has seen other {many} of"}
     for split, what in splits.items():
         if found and found[split]:
             yield Figure(
                 f"Labels told, {split.replace('_', ' ')}",
                 "micro F1 {micro_f1:.3f}, macro F1 {macro_f1:.3f}, ranking {lrap:.3f}".format(**found[split]["head"]),
-                f"How well a linear head tells {found['labels']:,} labels of records {what}, from their vectors; "
+                f"How well a linear head tells {found['labels']:,} labels of {many} of {groups} {what}, from vectors; "
                 "the most frequent labels alone reach {micro_f1:.3f}, {macro_f1:.3f}, {lrap:.3f}.".format(
                     **found[split]["most_frequent"]
                 ),

@@ -20,6 +20,8 @@ class Losses:
     reading: str
     step: str
     losses: tuple[float, ...]
+    behind: tuple[float, ...] = ()
+    """Of the same targets after the steps that followed each; drawn dashed beside them."""
 
     @property
     def last(self) -> int:
@@ -29,14 +31,17 @@ class Losses:
     @property
     def points(self) -> tuple[tuple[int, float], ...]:
         """Return place and loss of the steps that are drawn: the first, the last, and evenly between."""
-        steps = range(0, len(self.losses), max(1, len(self.losses) // MOST_POINTS))
-        chosen = dict.fromkeys((*steps, self.last))
-        return tuple((step, max(self.losses[step], 0.0)) for step in chosen if math.isfinite(self.losses[step]))
+        return _thinned(self.losses)
+
+    @property
+    def points_behind(self) -> tuple[tuple[int, float], ...]:
+        """Return the same of ``behind``."""
+        return _thinned(self.behind)
 
     @property
     def ceiling(self) -> float:
         """Return the upper end of the axis: a round number that no loss exceeds."""
-        highest = max(loss for _, loss in self.points)
+        highest = max(loss for _, loss in (*self.points, *self.points_behind))
         if highest <= 0:
             return 1.0
         unit = 10.0 ** math.floor(math.log10(highest))
@@ -56,19 +61,38 @@ def _all(metrics: Mapping[str, Any], pictures: Mapping[str, Any]) -> Iterator[Lo
         "pass",
         _floats(network.get("loss", ())),
     )
-    yield Losses(
-        "Deep Embedded Clustering",
-        "Divergence of the soft labels from their target, at each update of the target. The target sharpens with the "
-        "labels, so the curve may rise before it falls.",
-        "update",
-        _floats(network.get("dec", {}).get("before", ())),
-    )
+    yield from _tuning(network.get("dec", {}))
     yield Losses(
         "Denoising auto-encoder of the images",
         "Mean squared error of the images that come out of it, of a range of 1, at each pass over the sample.",
         "pass",
         _floats(pictures.get("losses", ())),
     )
+
+
+def _tuning(found: Mapping[str, Any]) -> Iterator[Losses]:
+    yield Losses(
+        "Deep Embedded Clustering",
+        "Divergence of the soft labels from each target when it is set; dashed, from the same target after the steps "
+        "that followed. Targets sharpen with the labels, so the curve may rise before it falls.",
+        "target",
+        _floats(found.get("before", ())),
+        _floats(found.get("behind", ())),
+    )
+    yield Losses(
+        "Labels that changed",
+        "Percent of the records whose likeliest cluster is another one than at the update before.",
+        "update",
+        # At the first there is none before it.
+        tuple(100 * share for share in _floats(found.get("changed", ()))[1:]),
+    )
+
+
+def _thinned(losses: Sequence[float]) -> tuple[tuple[int, float], ...]:
+    last = len(losses) - 1
+    steps = range(0, len(losses), max(1, len(losses) // MOST_POINTS))
+    chosen = dict.fromkeys((*steps, last) if losses else ())
+    return tuple((step, max(losses[step], 0.0)) for step in chosen if math.isfinite(losses[step]))
 
 
 def _floats(values: Sequence[float]) -> tuple[float, ...]:

@@ -95,8 +95,16 @@ class Report:
     """The map of the records."""
     title: str = "Video atlas"
     nouns: Nouns = field(default_factory=Nouns)
+    absences: tuple[str, ...] = ()
+    """Sentences on what of the input gave no record: files without rows, groups without records."""
+    clustered: bool = True
+    """Whether subcategories are clusters, of which silhouettes and distances from a centre say how good they are."""
     making: str = ""
     """How records became vectors, and vectors subcategories."""
+    naming: str = ""
+    """After what subcategories are named."""
+    members: int | None = None
+    """Where they are named after their most frequent records: of so many at most each lists title and count."""
     alike: str = "alike"
     """What records have in common that lie close together."""
     told: Grid | None = None

@@ -64,6 +64,10 @@ SILHOUETTE_BANDS = (  # from this value on, shade of the map, plain words
     (0.0, 2, "groups overlap"),
     (-math.inf, 1, "groups are mixed"),
 )
+MEMBERS_OPEN = 12
+"""Of the records that a subcategory lists as its terms, so many are open to see."""
+MOST_MEMBERS = 60_000
+"""Of all subcategories together; where there are more, each lists as many as the others."""
 UNKNOWN = "\N{EN DASH}"
 NOT_MEASURED = (0, "not measured")
 
@@ -79,6 +83,9 @@ def render(report: Report) -> str:
         nouns=report.nouns,
         categories=categories,
         subcategory_count=sum(len(category.subcategories) for category in categories),
+        listed=sum(len(sub.terms) for category in categories for sub in category.subcategories),
+        members_open=MEMBERS_OPEN,
+        most_members=MOST_MEMBERS,
         maps=[_map(categories, "wide", 1600, 760), _map(categories, "tall", 800, 1000)],
         curve=_curve(report.explained_variance),
         map_style=style,
