@@ -19,6 +19,7 @@ FLOORS = (
     {"cells", "pictures", "storage", "stderr", "threads"},
     {"folder"},
     {"fields", "sources", "store"},
+    {"survey"},
     {"lock", "parts", "encode", "reducers", "naming", "probe", "quality", "views", "sample"},
     {"recipe", "recipes"},
     {"pipeline"},

@@ -20,8 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vidatlas.fields import RecordSpec, TextField
-from vidatlas.parts import IDS, PartPlan, PlanSpec, plan_part
+from vidatlas.parts import PartPlan, PlanSpec, plan_part
 from vidatlas.pipeline.repeats import duplicate_rows
+from vidatlas.survey import IDS
 from vidatlas.types import InputError, Reason, UsageError
 
 Lines = Callable[..., bytes]

@@ -9,8 +9,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidatlas.parts import IDS
 from vidatlas.pipeline.repeats import repeats
+from vidatlas.survey import IDS
 
 
 def table(ids: list[str], uses: list[int] | None = None) -> pa.Table:
