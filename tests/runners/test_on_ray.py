@@ -13,11 +13,13 @@ import pytest
 import ray
 from ray import cloudpickle
 
+import vidatlas
 from vidatlas.pipeline.records import read_shard
 from vidatlas.pipeline.shards import load_shards
 from vidatlas.pipeline.worker import MAX_ATTEMPTS, EmbedWorker
 from vidatlas.runners import on_ray
 from vidatlas.runners.on_ray import Cluster, RayRunner
+from vidatlas.runners.seeing import IN_A_JOB
 from vidatlas.runners.serial import SerialRunner
 from vidatlas.store import Store
 from vidatlas.types import ConflictError, InputError, Json, Shard, UnavailableError, UsageError, VidatlasError
@@ -96,10 +98,45 @@ def test_a_range_of_actors_is_asked_for_whole_however_small_the_cluster_is_now(
     assert RayRunner(Cluster(actors=actors))._bounds(shards) == bounds
 
 
-def test_an_address_of_ray_s_client_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("address", ["ray://10.0.0.5:10001", "http://127.0.0.1:8265"])
+def test_an_address_that_is_no_node_s_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     with pytest.raises(UsageError, match="ray job submit"):
-        next(RayRunner(Cluster("ray://10.0.0.5:10001")).map(str, [1]))
+        next(RayRunner(Cluster(address)).map(str, [1]))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            ray.exceptions.AuthenticationError("Authentication is on\nwithout a token."),
+            "RAY_AUTH_TOKEN_PATH",
+        ),
+        (RuntimeError("Version mismatch: The cluster was started with:\n    Ray: 2.9\n    Python: 3.10"), "last digit"),
+        (ConnectionError("No cluster at 10.0.0.5:6379.\nTo fix this, either:\n 1. start one"), "Check the address"),
+    ],
+)
+def test_a_cluster_that_cannot_be_used_says_why_and_what_to_do(
+    error: Exception, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def init(**options: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(UnavailableError, match=said) as caught:
+        next(RayRunner(Cluster("10.0.0.5:6379")).map(str, [1]))
+    assert str(caught.value).startswith(f"cannot use Ray at 10.0.0.5:6379: {' '.join(str(error).split())[:20]}")
+    assert "To fix" not in str(caught.value)
+
+
+def test_what_lies_in_a_job_s_own_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(IN_A_JOB, "{}")
+    for inputs, atlas in ((vidatlas.sample_path(), "atlas"), ("videos.jsonl", tmp_path / "atlas")):
+        with pytest.raises(UsageError, match="an absolute path that every node sees"):
+            vidatlas.run("demo", inputs, atlas)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("present", "to_come", "gpus"), [(0, 0, 0.0), (2, 0, 1.0), (0, 8, 1.0)])
@@ -154,6 +191,17 @@ def test_a_job_survives_the_death_of_a_reader(runner: RayRunner, tmp_path: Path)
     shards = [shard(number) for number in range(4)]
     found = Counter(key(done) for done in runner.embed(deadly, lambda: receipt, shards))
     assert found == Counter(item.name for item in shards)
+
+
+def test_a_shard_that_always_kills_its_reader_ends_the_job_in_one_line(
+    runner: RayRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deadly(item: Shard) -> pa.Table:
+        return read(item) if item.number != 2 else os._exit(1)
+
+    monkeypatch.setattr(on_ray, "READ_RETRIES", 1)
+    with pytest.raises(UnavailableError, match=r"^Ray stopped working: [^\n]+$"):
+        list(runner.embed(deadly, lambda: receipt, [shard(number) for number in range(4)]))
 
 
 class Deadly:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +24,7 @@ from ray.data import ActorPoolStrategy, DataContext
 
 from vidatlas.runners.carried import carry, raise_carried
 from vidatlas.runners.datasource import EncodeActor, ShardSource
+from vidatlas.runners.seeing import see_first
 from vidatlas.stderr import stderr_to
 from vidatlas.types import Json, Shard, UnavailableError, UsageError, VidatlasError
 
@@ -40,6 +40,8 @@ LEFT_CPUS = 0.01
 """What an actor leaves of its threads, room for a hundred readers: neither keeps the other out of a node."""
 READERS = 4
 """Most reading tasks for each actor."""
+READ_RETRIES = 5
+"""How often a reading task is tried anew whose process or node died: one that dies of its shard would never end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,8 @@ class RayRunner:
         if ray.is_initialized():
             return
         address = self._cluster.address or os.environ.get("RAY_ADDRESS") or "local"
-        if address.startswith("ray://"):
-            raise UsageError(f"{address} is for Ray's client, which cannot carry a run. Use: ray job submit.")
+        if address.startswith(("ray://", "http://", "https://")):
+            raise UsageError(f"{address}: a run needs the address of a Ray node, HOST:6379. Or use: ray job submit.")
         _listen_beyond_loopback(address != "local")
         options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         if address == "local":
@@ -94,11 +96,8 @@ class RayRunner:
         try:
             with _own_signals(), stderr_to(Path(os.devnull)):
                 ray.init(address=address, **options)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise UnavailableError(
-                f"cannot use Ray at {address}: {str(error).splitlines()[0]}. Check the "
-                "address, or leave --address out to run on this machine."
-            ) from error
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            raise UnavailableError(f"cannot use Ray at {address}: {_said(error)}. {_remedy(error)}") from error
         # A cluster's connection lasts as long as the process: Ray deletes a job's working directory with the first one.
         self._own = address == "local"
 
@@ -136,6 +135,7 @@ class RayRunner:
             ShardSource(self._seeing(read), shards),
             override_num_blocks=len(shards),
             num_cpus=READER_CPUS,
+            ray_remote_args={"max_retries": READ_RETRIES},
             concurrency=min(READERS * most, len(shards)),
         )
         receipts = dataset.map_batches(
@@ -181,19 +181,18 @@ class RayRunner:
         return partial(see_first, there, function) if there else function
 
 
-def see_first(files: tuple[Path, ...], function: Callable[..., R], *arguments: Any) -> R:
-    """Call a function where every file is there.
+def _said(error: Exception) -> str:
+    """Return in one line what Ray says is wrong, without what it advises."""
+    return " ".join(str(error).split())[:300].split(" To fix this")[0].rstrip(" .:")
 
-    Raises:
-        UsageError: one is not: this machine has another disk than the driver's.
-    """
-    for path in files:
-        if not path.exists():
-            raise UsageError(
-                f"{path} is not there on {socket.gethostname()}, a node of the cluster. Put input and atlas into "
-                "an object store (s3://…), or on a disk that every node mounts at the same place."
-            )
-    return function(*arguments)
+
+def _remedy(error: Exception) -> str:
+    """Return what to do about a Ray that cannot be used."""
+    if isinstance(error, ray.exceptions.AuthenticationError):
+        return "Set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH to a file with the cluster's token."
+    if "Version mismatch" in str(error):
+        return "Install the cluster's versions of Ray and Python here, to the last digit, or run there: ray job submit."
+    return "Check the address, or leave --address out to run on this machine."
 
 
 def _ahead() -> int:

@@ -16,6 +16,7 @@ from vidatlas.pipeline.atlas import Atlas
 from vidatlas.pipeline.planning import MAX_REJECTS, RunOptions
 from vidatlas.recipe import Recipe, load_recipe
 from vidatlas.reducers.backend import Backend
+from vidatlas.runners.seeing import refuse_relative
 from vidatlas.runners.serial import SerialRunner
 from vidatlas.store import MANIFEST, Store, to_json
 from vidatlas.types import Event, Json, Listener, Place, Runner, UsageError, ignore
@@ -167,6 +168,8 @@ def _made_with(atlas: Place, settings: Mapping[str, Any] | None, section: str) -
 
 @contextmanager
 def _runner(options: Options, places: Iterable[str]) -> Iterator[Runner]:
+    places = list(places)
+    refuse_relative(places)
     if options.runner == "serial":
         yield SerialRunner()
         return
