@@ -139,12 +139,15 @@ def test_a_new_step_is_said_at_once(watch: Watch) -> None:
     assert watch.lines == ["reducing 0/4 rows", "reducing 1/4 network", "reducing 2/4 network"]
 
 
-def test_a_plain_line_names_the_last_shard(watch: Watch) -> None:
+def test_a_log_has_a_line_for_every_shard(watch: Watch) -> None:
+    shards = [{"shard": f"videos-1a2b-0000{number}", "rows": 10, "kept": 9, "attempt": 1} for number in range(3)]
     with watch.reporter:
-        event = embedded(3)
-        watch.at(0, Event("embed", 3, 10, {**event.facts, "last_shard": "videos-1a2b-00007"}))
-    assert [line.endswith(" · last videos-1a2b-00007") for line in watch.lines] == [True]
-    assert watch.file["last_shard"] == "videos-1a2b-00007"
+        for number, shard in enumerate(shards):
+            watch.at(number / 100, Event("embed", number + 1, 10, {**embedded(number + 1).facts, "last": shard}))
+    lines = [line for line in watch.lines if line.startswith("done ")]
+    assert lines == [f"done shard=videos-1a2b-0000{number} rows=10 kept=9 attempt=1" for number in range(3)]
+    assert len(watch.lines) == 4  # and one of progress: the next is due five seconds later
+    assert watch.file["last"] == shards[2]
 
 
 def test_a_new_stage_starts_its_own_rates(watch: Watch) -> None:

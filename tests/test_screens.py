@@ -135,6 +135,7 @@ def status_of(**changes: Any) -> dict[str, Any]:
             "nodes": 6_000,
             "compute_seconds": 3.0,
             "gemm_share": 0.75,
+            "redone": 2,
         },
         "reduced": {"subcategories": 12, "groups": 3},
         "progress": {"state": "running", "stage": "embed", "done": 3, "total": 10, "age_seconds": 4.0}
@@ -157,6 +158,7 @@ def test_status_shows_all_there_is(console: Console) -> None:
         "3 of 10, 7 left",
         "300 records, 1,200 texts, 25% distinct, 9,000 tokens",
         "6,000 tokens computed, 2,000 a second in each worker, 75% of a matrix product's speed",
+        "2 shards, whose worker or node went in the middle",
         "12 subcategories in 3 categories",
         "running in embed (3 of 10), 1,500 records/s, 1 min 5 s left; 4 s ago",
         "plan 3 s, embed 1 min 1 s",

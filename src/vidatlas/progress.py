@@ -98,14 +98,15 @@ class Reporter:
             self._write("running")
         if self._bar:
             self._draw(event)
-        elif due or now - self._shown >= LINE_EVERY:
+            return
+        if event.facts.get("last"):
+            self._print("done", " ".join(f"{key}={value}" for key, value in event.facts["last"].items()))
+        if due or now - self._shown >= LINE_EVERY:
             self._shown = now
-            last = f" · last {event.facts['last_shard']}" if event.facts.get("last_shard") else ""
-            self.console.print(
-                f"{time.strftime('%H:%M:%S')} {_VERBS[event.stage]} {escape(self._text() + last)}",
-                highlight=False,
-                soft_wrap=True,
-            )
+            self._print(_VERBS[event.stage], self._text())
+
+    def _print(self, what: str, text: str) -> None:
+        self.console.print(f"{time.strftime('%H:%M:%S')} {what} {escape(text)}", highlight=False, soft_wrap=True)
 
     def _draw(self, event: Event) -> None:
         assert self._bar

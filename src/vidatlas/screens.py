@@ -203,6 +203,8 @@ def _embedded(counts: Json) -> list[tuple[str, Any]]:
             rows.append(("devices", f"idle {counts['idle_share']:.0%} of the time, waiting for shards"))
     if len(counts.get("batch_tokens", ())) > 1:
         rows.append(("memory", out_of_memory(counts["batch_tokens"])))
+    if counts.get("redone"):
+        rows.append(("redone", f"{counts['redone']:,} shards, whose worker or node went in the middle"))
     return rows
 
 

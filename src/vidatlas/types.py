@@ -195,6 +195,11 @@ class Receipt:
     batch_tokens: int = 0
     """Most rows of hidden states that were computed together: less than others where the device ran out of memory."""
     worker: str = ""
+    """The device's name."""
+    host: str = ""
+    """The machine it was computed on."""
+    attempt: int = 1
+    """How often it was begun: more than once where a worker died of it, or with it in hand."""
 
     @property
     def duplicates(self) -> int:

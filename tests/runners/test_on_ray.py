@@ -1,6 +1,7 @@
 """Ray does what the plain loop does, also when workers die; nothing hangs, and errors arrive as what they are."""
 
 import os
+import socket
 import sys
 import threading
 from collections import Counter
@@ -14,6 +15,7 @@ import ray
 from ray import cloudpickle
 
 import vidatlas
+from vidatlas.pipeline.embedding import Totals
 from vidatlas.pipeline.records import read_shard
 from vidatlas.pipeline.shards import load_shards
 from vidatlas.pipeline.worker import MAX_ATTEMPTS, EmbedWorker
@@ -22,7 +24,7 @@ from vidatlas.runners.on_ray import Cluster, RayRunner
 from vidatlas.runners.seeing import IN_A_JOB
 from vidatlas.runners.serial import SerialRunner
 from vidatlas.store import Store
-from vidatlas.types import ConflictError, InputError, Json, Shard, UnavailableError, UsageError, VidatlasError
+from vidatlas.types import ConflictError, InputError, Json, Receipt, Shard, UnavailableError, UsageError, VidatlasError
 
 # What is defined here travels to workers as a whole: they cannot import a test.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -227,6 +229,30 @@ def test_a_shard_that_always_kills_its_worker_ends_the_job_in_one_line(
     with pytest.raises(VidatlasError, match=f"{planned[0].name} ended its worker {MAX_ATTEMPTS} times") as caught:
         list(runner.embed(reading, open_worker, planned))
     assert "\n" not in str(caught.value)
+
+
+def test_a_shard_that_was_begun_twice_says_so(runner: RayRunner, world: Any, whole: Path, tmp_path: Path) -> None:
+    recipe, atlas, planned = world.recipe(), str(tmp_path / "atlas"), load_shards(Store(str(whole)))[:3]
+    first, marker = planned[0].name, tmp_path / "died"
+
+    def open_worker() -> Worker:
+        worker = EmbedWorker(Store(atlas), recipe, recipe.encoder.load(1), 0.0)
+
+        def work(table: pa.Table) -> Json:
+            if table.schema.metadata[b"shard"].decode() == first and not marker.exists():
+                marker.touch()
+                worker.encoder = Deadly()
+            return worker(table)
+
+        return work
+
+    def reading(item: Shard) -> pa.Table:
+        return read_shard(item, recipe.record)
+
+    found = {done["shard"]: done for done in runner.embed(reading, open_worker, planned)}
+    assert found[first]["attempt"] == 2
+    assert {done["host"] for done in found.values()} == {socket.gethostname()}
+    assert Totals(Receipt(**done) for done in found.values()).facts()["redone"] >= 1
 
 
 def refusing(kind: type[VidatlasError]) -> Callable[[Any], Any]:

@@ -66,7 +66,7 @@ def embed(recipe: Recipe, atlas: str, threads: int, runner: Runner, options: Run
         for data in runner.embed(read, opened, todo) if todo else ():
             receipts[data["shard"]] = receipt = Receipt(**data)
             totals.add(receipt)
-            tell(len(receipts), receipt.shard)
+            tell(len(receipts), receipt)
         _prove(store, earlier, runner)
         entry = _entry(recipe, store, planned, [receipts[shard.name] for shard in shards], learned)
         lock.confirm()
@@ -88,6 +88,8 @@ def _refuse_other_weights(store: Store, recipe: Recipe, made_with: Json) -> None
 
 
 _COUNTS = ("rows", "kept", "texts", "distinct", "tokens", "nodes")
+_TOLD = ("shard", "rows", "kept", "seconds", "host", "attempt")
+"""What a listener is told of a shard as it is committed."""
 _AMOUNTS = ("seconds", "compute_seconds", "idle_seconds", "flops", "possible_flops")
 
 
@@ -97,6 +99,7 @@ class Totals:
     def __init__(self, receipts: Iterable[Receipt] = ()) -> None:
         self._reasons: Counter[str] = Counter()
         self._batch_tokens: set[int] = set()
+        self._redone = 0
         self._sums: dict[str, Any] = dict.fromkeys((*_COUNTS, *_AMOUNTS), 0)
         for receipt in receipts:
             self.add(receipt)
@@ -104,6 +107,7 @@ class Totals:
     def add(self, receipt: Receipt) -> None:
         """Take one more receipt."""
         self._reasons.update(receipt.rejects)
+        self._redone += receipt.attempt > 1
         if receipt.batch_tokens:
             self._batch_tokens.add(receipt.batch_tokens)
         for name in self._sums:
@@ -112,6 +116,8 @@ class Totals:
     def facts(self) -> Json:
         """Return counts, rejects by reason, seconds, the devices' idle share, and the share of the possible operations.
 
+        ``redone`` counts shards that were begun more than once, as a worker or its node went in the middle.
+
         ``batch_tokens`` lists the batch sizes that occurred: more than one where a device ran out of memory.
         """
         sums = self._sums
@@ -119,6 +125,7 @@ class Totals:
         return {
             **{name: sums[name] for name in _COUNTS},
             "rejects": dict(sorted(self._reasons.items())),
+            "redone": self._redone,
             "worker_seconds": round(sums["seconds"], 1),
             "compute_seconds": round(sums["compute_seconds"], 1),
             "idle_share": round(sums["idle_seconds"] / waited, 3) if waited else None,
@@ -127,8 +134,11 @@ class Totals:
         }
 
 
-def _tell(listener: Listener, shards: int, rows: int, totals: Totals, done: int, last: str = "") -> None:
-    listener(Event("embed", done, shards, {**totals.facts(), "planned_rows": rows, "last_shard": last}))
+def _tell(
+    listener: Listener, shards: int, rows: int, totals: Totals, done: int, receipt: Receipt | None = None
+) -> None:
+    last = {name: getattr(receipt, name) for name in _TOLD} if receipt else None
+    listener(Event("embed", done, shards, {**totals.facts(), "planned_rows": rows, "last": last}))
 
 
 def _prove(store: Store, earlier: Mapping[str, Receipt], runner: Runner) -> None:

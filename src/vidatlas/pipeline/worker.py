@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from dataclasses import asdict, dataclass
 
@@ -34,7 +35,7 @@ class EmbedWorker:
         """Commit the shard whose rows are given; return its receipt as JSON."""
         started = time.perf_counter()
         shard, rows = table.schema.metadata[b"shard"].decode(), int(table.schema.metadata[b"rows"])
-        self._mark_attempt(shard)
+        attempt = self._mark_attempt(shard)
         records = kept(table)
         lost, reasons = rejected(table)
         if table.num_rows != rows or records.num_rows + sum(reasons.values()) != rows:
@@ -71,14 +72,16 @@ class EmbedWorker:
             idle_seconds=round(stats.idle, 3),
             batch_tokens=stats.batch_tokens,
             worker=self.encoder.hardware,
+            host=socket.gethostname(),
+            attempt=attempt,
         )
         # The receipt is the commit: a shard without one is done again, over the same names.
         self.store.put(layout.receipt(shard), to_json(asdict(receipt)))
         self.store.folder.delete(layout.attempt(shard))
         return asdict(receipt)
 
-    def _mark_attempt(self, shard: str) -> None:
-        """Count how often a shard was begun: one that kills its worker each time must not be tried for ever."""
+    def _mark_attempt(self, shard: str) -> int:
+        """Return how often a shard was begun: one that kills its worker each time must not be tried for ever."""
         name = layout.attempt(shard)
         count = 1 + (orjson.loads(self.store.read(name))["attempts"] if self.store.folder.size(name) is not None else 0)
         if count > MAX_ATTEMPTS:
@@ -88,6 +91,7 @@ class EmbedWorker:
                 "and a smaller --set encoder.batch_tokens."
             )
         self.store.folder.put(name, to_json({"shard": shard, "attempts": count}))
+        return count
 
 
 def open_worker(atlas: str, recipe: Json, threads: int) -> EmbedWorker:

@@ -284,6 +284,6 @@ def _plain_errors() -> Iterator[None]:
         raise
     except ray.exceptions.RayError as error:
         raise UnavailableError(
-            f"Ray stopped working: {str(error).strip().splitlines()[0]}. "
+            f"Ray stopped working: {str(error).strip().splitlines()[0].rstrip('.')}. "
             "Run the same command again; it goes on where it stopped."
         ) from error
