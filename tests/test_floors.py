@@ -16,7 +16,7 @@ import vidatlas
 ROOT = Path(vidatlas.__file__).parent
 FLOORS = (
     {"types", "version"},
-    {"cells", "pictures", "storage", "stderr", "threads"},
+    {"cells", "gpus", "pictures", "storage", "stderr", "threads"},
     {"folder"},
     {"fields", "sources", "store"},
     {"survey"},

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ import pytest
 
 from vidatlas import lock as module
 from vidatlas.folder import TEMPORARY
-from vidatlas.lock import LOCK, STALE_SECONDS, Lock
+from vidatlas.lock import LOCK, LOOK_SECONDS, STALE_SECONDS, Lock
+from vidatlas.recipe import Recipe
+from vidatlas.runners import verbs
 from vidatlas.store import Store, to_json
-from vidatlas.types import ConflictError
+from vidatlas.types import ConflictError, Event
 
 
 @pytest.fixture
@@ -82,12 +85,108 @@ def test_a_living_process_of_this_host_holds_however_old_its_heartbeat(store: St
     assert holder_of(store) == "other"
 
 
-def test_another_host_holds_while_its_heart_beats(store: Store) -> None:
-    held_by(store, host="elsewhere", pid=dead_pid())
+class Clock:
+    """Stand in for the module ``time`` and let hours pass at once; something may happen at a given second."""
+
+    strftime = staticmethod(time.strftime)
+
+    def __init__(self, second: float = float("inf"), happen: Callable[[], object] = lambda: None) -> None:
+        self.passed, self._second, self._happen = 0.0, second, happen
+
+    def time(self) -> float:
+        return 1_000_000.0 + self.passed
+
+    def monotonic(self) -> float:
+        return self.passed
+
+    def sleep(self, seconds: float) -> None:
+        self.passed += seconds
+        if self.passed >= self._second:
+            self._second = float("inf")
+            self._happen()
+
+
+def foreign(store: Store, age: float) -> None:
+    """Leave the lock of a run on another host whose heart last beat so many seconds before the clock began."""
+    held_by(store, host="elsewhere", pid=dead_pid(), beat=1_000_000.0 - age)
+
+
+def test_a_lock_of_another_host_without_a_heartbeat_for_ten_minutes_gives_way_at_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "time", clock := Clock())
+    foreign(store, STALE_SECONDS + 1)
+    assert_taken_over(store)
+    assert clock.passed == 0
+
+
+@pytest.mark.parametrize(("age", "longest"), [(100.0, STALE_SECONDS - 100), (-3_600.0, STALE_SECONDS)])
+def test_a_dead_run_of_another_host_is_waited_out(
+    age: float, longest: float, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where that host's clock was an hour ahead: what counts is how long nothing was seen from here."""
+    monkeypatch.setattr(module, "time", clock := Clock())
+    foreign(store, age)
+    told: list[Event] = []
+    with Lock(store, listener=told.append):
+        assert holder_of(store) != "other"
+    assert longest <= clock.passed <= longest + LOOK_SECONDS
+    (event,) = told
+    assert event.stage == "wait"
+    assert "on elsewhere since then" in event.facts["holder"]
+    assert event.facts["until"] == 1_000_000 + longest
+
+
+def test_a_living_run_of_another_host_is_noticed_at_its_next_heartbeat(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "time", clock := Clock(28.0, lambda: foreign(store, -28)))
+    foreign(store, 2)
     with pytest.raises(ConflictError, match="on elsewhere"):
         Lock(store).__enter__()
-    held_by(store, host="elsewhere", beat=time.time() - STALE_SECONDS - 1)
+    assert 28 <= clock.passed <= 28 + LOOK_SECONDS
+    assert holder_of(store) == "other"
+
+
+def test_a_run_of_another_host_that_ends_meanwhile_lets_the_next_one_in(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "time", clock := Clock(12.0, lambda: store.folder.delete(LOCK)))
+    foreign(store, 2)
     assert_taken_over(store)
+    assert clock.passed <= 12 + LOOK_SECONDS
+
+
+def test_of_two_that_wait_for_the_same_dead_run_one_proceeds(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one has waited too, and took over a moment before."""
+    monkeypatch.setattr(module, "time", clock := Clock())
+    foreign(store, 300)
+    first, second = Lock(store), Lock(store)
+    clock._second, clock._happen = 300.0, first.__enter__
+    with pytest.raises(ConflictError, match=f"on {socket.gethostname()}"):
+        second.__enter__()
+    first.confirm()
+    first.__exit__(None, None, None)
+
+
+def test_whoever_waits_in_vain_leaves_nothing_in_the_atlas_of_the_other(
+    tmp_path: Path, make_lines: Callable[..., bytes], hashing_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part, store, told = tmp_path / "part.jsonl", Store(str(tmp_path / "atlas")), list[Event]()
+    part.write_bytes(make_lines(3))
+    monkeypatch.setattr(module, "time", Clock(28.0, lambda: foreign(store, -28)))
+    foreign(store, 2)
+    with pytest.raises(ConflictError, match="on elsewhere"):
+        verbs.plan(hashing_recipe, part, store.url, verbs.Options(runner="serial"), told.append)
+    assert [event.stage for event in told] == ["wait"]
+    assert [path.name for path in (tmp_path / "atlas").rglob("*")] == [LOCK]
+
+
+def test_take_over_does_not_wait_for_another_host(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "time", clock := Clock())
+    foreign(store, 2)
+    assert_taken_over(store, take_over=True)
+    assert clock.passed == 0
 
 
 def test_take_over_takes_from_the_living(store: Store) -> None:

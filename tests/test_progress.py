@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,17 @@ def test_a_log_has_a_line_for_every_shard(watch: Watch) -> None:
     assert lines == [f"done shard=videos-1a2b-0000{number} rows=10 kept=9 attempt=1" for number in range(3)]
     assert len(watch.lines) == 4  # and one of progress: the next is due five seconds later
     assert watch.file["last"] == shards[2]
+
+
+def test_waiting_for_another_run_is_said_and_leaves_that_run_s_file_alone(watch: Watch) -> None:
+    holder = "process 7 on elsewhere since then"
+    with watch.reporter:
+        watch.at(0, Event("wait", 130, 600, {"holder": holder, "until": 1_700_000_000.0}))
+    assert list(watch.atlas.iterdir()) == []
+    (line,) = watch.lines
+    until = time.strftime("%H:%M:%S", time.localtime(1_700_000_000))
+    assert line.startswith("waiting for a sign of life of the run that holds the atlas (process 7 on elsewhere")
+    assert line.endswith(f"the last of which is 2 min 10 s old; if none comes until {until}, this run takes over")
 
 
 def test_a_new_stage_starts_its_own_rates(watch: Watch) -> None:

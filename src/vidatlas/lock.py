@@ -13,25 +13,30 @@ from types import TracebackType
 from typing import Any
 
 from vidatlas.store import Store, to_json
-from vidatlas.types import ConflictError, VidatlasError
+from vidatlas.types import ConflictError, Event, Listener, VidatlasError, ignore
 
 LOCK = "lock"
 CLAIMS = "claims"
 """Who may take over which dead run's lock."""
 BEAT_SECONDS = 30.0
+LOOK_SECONDS = 5.0
 STALE_SECONDS = 600.0
 
 
 class Lock:
     """Hold an atlas for one run; a lock of a dead process, or one without a heartbeat for ten minutes, is taken over.
 
+    Whether a run on another host is alive, only its next heartbeat tells: entering waits for that, or for the end of
+    the ten minutes, and says so to the listener in one event of the stage "wait".
+
     Raises (on entering, and from ``confirm``):
         ConflictError: another run holds the atlas.
     """
 
-    def __init__(self, store: Store, take_over: bool = False) -> None:
+    def __init__(self, store: Store, take_over: bool = False, listener: Listener = ignore) -> None:
         self._store = store
         self._take_over = take_over
+        self._listener = listener
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._own = {
@@ -43,17 +48,37 @@ class Lock:
         }
 
     def __enter__(self) -> Lock:
-        if not self._store.folder.put_new(LOCK, self._data()):
-            self._replace(self._holder())
+        while not self._store.folder.put_new(LOCK, self._data()):
+            holder = self._holder()
+            if not holder or self._take_over or is_dead(holder) or self._stays_silent(holder):
+                self._replace(holder)
+                break
         self._store.folder.sweep(spare=LOCK)
         self._thread = threading.Thread(target=self._beat, daemon=True)
         self._thread.start()
         return self
 
+    def _stays_silent(self, holder: dict[str, Any]) -> bool:
+        """Wait for a sign of life of a run on another host: False if it let go, True if none came in ten minutes."""
+        if holder["host"] == socket.gethostname():
+            raise self._held(holder)
+        # Seen from here: clocks of two hosts may differ.
+        age = min(max(0.0, time.time() - float(holder["beat"])), STALE_SECONDS)
+        left = STALE_SECONDS - age
+        end = time.monotonic() + left
+        facts = {"holder": _name(holder), "until": time.time() + left}
+        self._listener(Event("wait", round(age), round(STALE_SECONDS), facts))
+        while time.monotonic() < end:
+            time.sleep(LOOK_SECONDS)
+            now = self._holder()
+            if now is None:
+                return False
+            if now != holder:
+                raise self._held(now)
+        return True
+
     def _replace(self, holder: dict[str, Any] | None) -> None:
         """Put this run's lock in place of a dead one; of several runs that try, one may."""
-        if holder and not self._take_over and not is_dead(holder):
-            raise self._held(holder)
         claim = f"{CLAIMS}/{holder['run'] if holder else 'nobody'}"
         rival = None if self._store.folder.put_new(claim, self._data()) else self._read(claim)
         if (rival and not self._take_over and not is_dead(rival)) or self._holder() != holder:
@@ -61,9 +86,8 @@ class Lock:
         self._store.folder.put(LOCK, self._data())
 
     def _held(self, holder: dict[str, Any]) -> ConflictError:
-        who = f"process {holder['pid']} on {holder['host']} since {holder['since']}"
         return ConflictError(
-            f"{self._store.url} is held by another run ({who}). "
+            f"{self._store.url} is held by another run ({_name(holder)}). "
             "Wait for it, or pass --take-over if you are sure that it is gone."
         )
 
@@ -110,6 +134,10 @@ class Lock:
             except VidatlasError:
                 # Storage that cannot be reached now stops the run where it writes data; a missed beat alone must not.
                 continue
+
+
+def _name(holder: dict[str, Any]) -> str:
+    return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
 
 
 def _process_start(pid: int) -> str:

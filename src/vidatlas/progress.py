@@ -85,6 +85,9 @@ class Reporter:
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
+        if event.stage == "wait":
+            self._say(_waiting(event))
+            return
         now = self.clock()
         if self._meter is None or self._meter.first.stage != event.stage:
             self._meter = _Meter(now, event, event)
@@ -100,13 +103,13 @@ class Reporter:
             self._draw(event)
             return
         if event.facts.get("last"):
-            self._print("done", " ".join(f"{key}={value}" for key, value in event.facts["last"].items()))
+            self._say("done " + " ".join(f"{key}={value}" for key, value in event.facts["last"].items()))
         if due or now - self._shown >= LINE_EVERY:
             self._shown = now
-            self._print(_VERBS[event.stage], self._text())
+            self._say(f"{_VERBS[event.stage]} {self._text()}")
 
-    def _print(self, what: str, text: str) -> None:
-        self.console.print(f"{time.strftime('%H:%M:%S')} {what} {escape(text)}", highlight=False, soft_wrap=True)
+    def _say(self, text: str) -> None:
+        self.console.print(f"{time.strftime('%H:%M:%S')} {escape(text)}", highlight=False, soft_wrap=True)
 
     def _draw(self, event: Event) -> None:
         assert self._bar
@@ -136,6 +139,14 @@ class Reporter:
             "updated": round(time.time(), 1),
         }
         Store(self.atlas).folder.put(PROGRESS, to_json(data))
+
+
+def _waiting(event: Event) -> str:
+    until = time.strftime("%H:%M:%S", time.localtime(event.facts["until"]))
+    return (
+        f"waiting for a sign of life of the run that holds the atlas ({event.facts['holder']}), the last of which is "
+        f"{duration(event.done)} old; if none comes until {until}, this run takes over"
+    )
 
 
 def describe(event: Event, rates: Mapping[str, Any]) -> str:

@@ -22,28 +22,56 @@ _STOPPED = "stopped. Nothing that was finished is lost; give the same command ag
 
 @contextmanager
 def quiet_libraries(atlas: str) -> Iterator[None]:
-    """Send what libraries write to standard error into the atlas's log while a command works.
+    """Send what libraries write to standard error into a log while a command works; an error names what it grew by.
+
+    The log lies in the atlas or, where that is remote, in a temporary folder of this command's own.
 
     Raises:
-        UsageError: the atlas's folder cannot be written.
+        UsageError: the atlas's folder, or the temporary one, cannot be written.
     """
-    folder = Path(tempfile.gettempdir()) if is_remote(atlas) else local_path(atlas) / "logs"
-    log = folder / "libraries.log"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        log.touch(mode=0o600)
-    except OSError as error:
-        raise UsageError(f"cannot write to {atlas}: {error.strerror}. Choose another output folder.") from error
+    remote = is_remote(atlas)
+    log = _open_log(atlas, remote)
+    before = _size(log)
     try:
         with stderr_to(log):
             yield
+    except VidatlasError as error:
+        if _size(log) > before:
+            error.add_note(f"What libraries wrote meanwhile is in {log}.")
+        raise
+    else:
+        # Nobody is told of it: it would only fill the disk.
+        if remote:
+            log.unlink(missing_ok=True)
     finally:
-        # A command that failed before it had anything to log leaves no folder behind.
-        if log.exists() and log.stat().st_size == 0:
-            log.unlink()
-            with suppress(OSError):
-                folder.rmdir()
-                folder.parent.rmdir()
+        _tidy(log, remote)
+
+
+def _open_log(atlas: str, remote: bool) -> Path:
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="vidatlas-")) if remote else local_path(atlas) / "logs"
+        log = folder / "libraries.log"
+        folder.mkdir(parents=True, exist_ok=True)
+        log.touch(mode=0o600)
+    except OSError as error:
+        where = error.filename or "the temporary folder"
+        remedy = "Set TMPDIR to a folder that can be written." if remote else "Choose another output folder."
+        raise UsageError(f"cannot write to {where if remote else atlas}: {error.strerror}. {remedy}") from error
+    return log
+
+
+def _size(log: Path) -> int:
+    return log.stat().st_size if log.exists() else 0
+
+
+def _tidy(log: Path, remote: bool) -> None:
+    """Remove a log without a word in it, and the folder that was made for it: a command that failed leaves none."""
+    if not _size(log):
+        log.unlink(missing_ok=True)
+        with suppress(OSError):
+            log.parent.rmdir()
+            if not remote:
+                log.parent.parent.rmdir()
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:
@@ -56,7 +84,7 @@ def guard(command: Callable[[], object]) -> int:
     try:
         command()
     except VidatlasError as error:
-        return _fail(str(error), error.exit_code)
+        return _fail(" ".join([str(error), *getattr(error, "__notes__", ())]), error.exit_code)
     except KeyboardInterrupt:
         return _fail(_STOPPED, 128 + signal.SIGINT)
     except SystemExit as stop:

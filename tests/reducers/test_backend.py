@@ -23,7 +23,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a function that says what this machine has."""
 
     def have(gpu: bool, cuml: bool) -> None:
-        monkeypatch.setattr(backend, "_sees_gpu", lambda: gpu)
+        monkeypatch.setattr(backend, "sees_gpu", lambda: gpu)
         monkeypatch.setattr(backend, "find_spec", lambda name: object() if cuml else None)
 
     return have

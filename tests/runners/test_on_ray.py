@@ -352,3 +352,35 @@ def test_what_wants_a_gpu_asks_for_what_an_actor_would_get(runner: RayRunner, mo
     monkeypatch.setattr(RayRunner, "_gpus", lambda self: 0.5)
     assert list(runner.map(str, [1], gpus=True)) == list(runner.map(str, [1])) == ["1"]
     assert asked == [0.5, 0]
+
+
+def device(*_: Any) -> str:
+    """Choose a device where torch sees no GPU, whatever this machine has."""
+    import torch
+
+    from vidatlas.encode.device import choose_device
+
+    torch.cuda.is_available = lambda: False
+    return choose_device()
+
+
+def test_a_worker_whose_gpu_torch_does_not_see_ends_the_job_in_one_line(
+    runner: RayRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The GPU is given on paper only: this Ray has none to give."""
+    remote, map_batches = ray.remote, ray.data.Dataset.map_batches
+    monkeypatch.setattr(ray, "remote", lambda **options: remote(**options | {"num_gpus": 0}))
+    monkeypatch.setattr(
+        ray.data.Dataset, "map_batches", lambda *items, **options: map_batches(*items, **options | {"num_gpus": None})
+    )
+    monkeypatch.setattr(RayRunner, "_gpus", lambda self: 0.5)
+
+    def open_worker() -> Worker:
+        device()
+        return receipt
+
+    with pytest.raises(UnavailableError, match=r"was given a GPU, but torch [^\n]*$"):
+        list(runner.embed(read, open_worker, [shard(0)]))
+    with pytest.raises(UnavailableError, match=r"was given a GPU, but torch [^\n]*$"):
+        list(runner.map(device, [1], gpus=True))
+    assert list(runner.map(device, [1])) == ["cpu"]

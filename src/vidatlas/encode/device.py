@@ -7,6 +7,7 @@ import time
 from importlib.metadata import version
 from typing import Any, Literal
 
+from vidatlas.gpus import sees_gpu
 from vidatlas.types import Json, UsageError
 
 _ROWS, _TRIES = 2048, 5
@@ -17,10 +18,12 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 def choose_device() -> str:
-    """Return "cuda" where this process sees a GPU, else "cpu"."""
-    import torch
+    """Return "cuda" where this process sees a GPU, else "cpu".
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    Raises:
+        UnavailableError: it was given a GPU and sees none.
+    """
+    return "cuda" if sees_gpu() else "cpu"
 
 
 def choose_dtype(wanted: Dtype, device: str) -> str:

@@ -45,7 +45,7 @@ def embed(recipe: Recipe, atlas: str, threads: int, runner: Runner, options: Run
     if sealed and sealed["upstream"] == planned["digest"] and store.intact(sealed["files"]):
         _refuse_other_weights(store, recipe, sealed["encoder"])
         return dict(sealed)
-    with Lock(store, options.take_over) as lock:
+    with Lock(store, options.take_over, listener) as lock:
         shards = load_shards(store)
         wanted = {shard.name for shard in shards}
         receipts = {

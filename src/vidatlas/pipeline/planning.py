@@ -100,7 +100,7 @@ def plan(
             f"{atlas} was planned from {', '.join(sealed['inputs'])}, not "
             f"from {', '.join(urls)}. Choose another output folder."
         )
-    with Lock(store, options.take_over) as lock:
+    with Lock(store, options.take_over, listener) as lock:
         store.write_manifest({**store.manifest(), "recipe": recipe.model_dump(mode="json")})
         parts = _plan_parts(store, recipe, urls, runner, listener)
         entry = _finish(store, recipe, urls, parts, options)

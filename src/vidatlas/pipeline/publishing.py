@@ -63,7 +63,7 @@ def publish(recipe: Recipe, atlas: str, runner: Runner, options: RunOptions, lis
         and store.intact(sealed["files"])
     ):
         return dict(sealed)
-    with Lock(store, options.take_over) as lock:
+    with Lock(store, options.take_over, listener) as lock:
         store.unseal(["publish"])
         files, facts = _publish(recipe, store, runner, listener)
         lock.confirm()

@@ -60,7 +60,7 @@ def reduce(recipe: Recipe, atlas: str, runner: Runner, options: RunOptions, list
             f"See the rejects with: vidatlas status {store.url}"
         )
     backend = find_backend(runner, options.backend)
-    with Lock(store, options.take_over) as lock:
+    with Lock(store, options.take_over, listener) as lock:
         store.unseal(["reduce", "publish"])
         shards = list(sealed_shards(embedded))
         files, entry = _Reduction(recipe, store, shards, runner, backend).run(listener)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Literal, Protocol
 
+from vidatlas.gpus import sees_gpu
 from vidatlas.types import Floats, UsageError
 
 Backend = Literal["sklearn", "torch", "cuml"]
@@ -39,12 +40,12 @@ def choose_backend(forced: Backend | None) -> Backend:
         UsageError: the one that is asked for cannot run here.
     """
     if forced is None:
-        if not _sees_gpu():
+        if not sees_gpu():
             return "sklearn"
         return "cuml" if find_spec("cuml") else "torch"
     if forced == "cuml" and not find_spec("cuml"):
         raise UsageError("--backend cuml: cuML is not installed here. Install it, or choose sklearn or torch.")
-    if forced == "cuml" and not _sees_gpu():
+    if forced == "cuml" and not sees_gpu():
         raise UsageError("--backend cuml: no GPU is visible here. Choose sklearn or torch.")
     return forced
 
@@ -52,12 +53,6 @@ def choose_backend(forced: Backend | None) -> Backend:
 def open_backend(name: Backend) -> KMeans:
     """Return the backend of that name."""
     return _OPEN[name]()
-
-
-def _sees_gpu() -> bool:
-    import torch
-
-    return bool(torch.cuda.is_available())
 
 
 def _sklearn() -> KMeans:
@@ -69,7 +64,7 @@ def _sklearn() -> KMeans:
 def _torch() -> KMeans:
     from vidatlas.reducers.torch_kmeans import TorchKMeans
 
-    return TorchKMeans("cuda" if _sees_gpu() else "cpu")
+    return TorchKMeans("cuda" if sees_gpu() else "cpu")
 
 
 def _cuml() -> KMeans:

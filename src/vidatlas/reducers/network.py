@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vidatlas.gpus import sees_gpu
 from vidatlas.reducers.autoencoder import Arrays, Autoencoder, from_arrays, to_arrays
 from vidatlas.reducers.dec import soft_labels
 from vidatlas.types import Floats
@@ -18,9 +19,7 @@ class Network:
     """Hold the layers of an auto-encoder, and centroids if any, as torch parameters on one device."""
 
     def __init__(self, model: Autoencoder, centroids: Floats | None = None) -> None:
-        import torch
-
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._device = "cuda" if sees_gpu() else "cpu"
         arrays = to_arrays(model)
         if centroids is not None:
             arrays["centroids"] = centroids

@@ -22,6 +22,7 @@ from ray._private import ray_constants
 from ray._private.state import state
 from ray.data import ActorPoolStrategy, DataContext
 
+from vidatlas.gpus import with_gpu
 from vidatlas.runners.carried import carry, raise_carried
 from vidatlas.runners.datasource import EncodeActor, ShardSource
 from vidatlas.runners.seeing import see_first
@@ -107,8 +108,9 @@ class RayRunner:
         Ray shows a GPU only to a task that asks for one: with ``gpus`` each task asks for what an actor would get.
         """
         self._start()
-        task = ray.remote(num_cpus=1, num_gpus=self._gpus() if gpus else 0, max_retries=3)(function_call)
-        shared = ray.put(self._seeing(function))
+        share = self._gpus() if gpus else 0
+        task = ray.remote(num_cpus=1, num_gpus=share, max_retries=3)(function_call)
+        shared = ray.put(self._seeing(partial(with_gpu, function) if share else function))
         flying: deque[Any] = deque()
         with _plain_errors():
             for item in items:
@@ -140,7 +142,7 @@ class RayRunner:
         )
         receipts = dataset.map_batches(
             EncodeActor,
-            fn_constructor_args=(self._seeing(open_worker),),
+            fn_constructor_args=(self._seeing(partial(with_gpu, open_worker) if gpus else open_worker),),
             batch_size=1,
             batch_format="pyarrow",
             num_cpus=self._cluster.threads - LEFT_CPUS,

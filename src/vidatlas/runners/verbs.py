@@ -187,7 +187,7 @@ def _timed(atlas: str, stage: str, listener: Listener) -> Iterator[Listener]:
 
     def counted(event: Event) -> None:
         nonlocal worked
-        worked = True
+        worked = worked or event.stage != "wait"
         listener(event)
 
     try:

@@ -1,0 +1,42 @@
+"""Whether torch sees a GPU, which it must where the process was given one."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from vidatlas.types import UnavailableError
+
+R = TypeVar("R")
+
+_given = ContextVar("given", default=False)
+
+
+def with_gpu(function: Callable[..., R], *arguments: Any) -> R:
+    """Call a function in a process that was given a GPU: it is to compute there, or not at all."""
+    token = _given.set(True)
+    try:
+        return function(*arguments)
+    finally:
+        _given.reset(token)
+
+
+def sees_gpu() -> bool:
+    """Tell whether torch sees a GPU here.
+
+    Raises:
+        UnavailableError: it sees none, and this process was given one.
+    """
+    import torch
+
+    if torch.cuda.is_available():
+        return True
+    if _given.get():
+        # Going on would hold the GPU and compute on the CPU, at a hundredth of the speed.
+        raise UnavailableError(
+            f"a worker on {socket.gethostname()} was given a GPU, but torch {torch.__version__} sees none. Check the "
+            "driver there (nvidia-smi) and that torch is built for CUDA, or run with --gpus 0."
+        )
+    return False
