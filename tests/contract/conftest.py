@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+import vidatlas
+from vidatlas import Atlas, Options
 from vidatlas.runners import verbs
 from vidatlas.runners.serial import SerialRunner
 
@@ -85,6 +87,24 @@ def ray_here() -> Iterator[None]:
     yield
     if own:
         ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def netflix(tmp_path_factory: pytest.TempPathFactory, tables: Any) -> Atlas:
+    """Return a finished atlas of films; tests must not change it."""
+    folder = tmp_path_factory.mktemp("films")
+    changes = tables.SMALL | tables.TINY_NETWORK | {"encoder": {"kind": "tfidf", "dim": 60}}
+    recipe = vidatlas.load_recipe("netflix", changes)
+    return vidatlas.run(recipe, [tables.films(folder)], folder / "atlas", Options(runner="serial"))
+
+
+@pytest.fixture(scope="session")
+def rated_films(tmp_path_factory: pytest.TempPathFactory, tables: Any) -> tuple[Atlas, Path]:
+    """Return a finished atlas of rated films, and the folder of its input; tests must not change them."""
+    folder = tmp_path_factory.mktemp("rated")
+    items, ratings = tables.movielens(folder)
+    recipe = vidatlas.load_recipe("movielens-factors", tables.rated_settings(ratings))
+    return vidatlas.run(recipe, items, folder / "atlas", Options(runner="serial")), folder
 
 
 class Recording(SerialRunner):

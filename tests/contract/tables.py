@@ -17,6 +17,24 @@ FILM = ["show_id", "type", "title", "director", "cast", "country", "date_added",
 FILM += ["listed_in", "description"]
 TAGS = ("dance ballet duet salsa", "pizza pasta baking recipe", "football goal soccer match")
 
+SMALL: dict[str, Any] = {
+    "encoder": {"kind": "hashing", "dim": 32},
+    "source.shard_rows": 40,
+    "reduce.pca.components": 6,
+    "reduce.clusters.k": 3,
+    "reduce.clusters.starts": 2,
+    "reduce.quality.silhouette_rows": 50,
+    "reduce.quality.stability_seeds": 0,
+}
+TINY_NETWORK = {
+    "reduce.reducer.hidden": [16, 12],
+    "reduce.reducer.latent": 4,
+    "reduce.reducer.epochs": 6,
+    "reduce.clusterer.interval": 5,
+    "reduce.clusterer.max_updates": 12,
+}
+TINY_FACTORS = {"encoder.dim": 6, "encoder.epochs": 3, "encoder.learning_rate": 0.05, "reduce.clusterer.top": 2}
+
 
 def write(path: Path, header: list[str], rows: list[list[str]], **style: Any) -> str:
     """Write a table as Python's csv does; return its path."""
@@ -81,3 +99,9 @@ def reviews(folder: Path) -> str:
         text = " ".join(random.choices(words, k=15)) + '.<br />\n"Good", she said.'
         rows.append([f"r{number}", "" if film > 12 else str(film), f"Café {film}", text])
     return write(folder / "reviews.csv", ["review_id", "ml100k_item_id", "title", "text"], rows)
+
+
+def rated_settings(ratings: str) -> dict[str, Any]:
+    """Return the settings that make movielens-factors small, and say where its ratings are."""
+    small = {key: value for key, value in SMALL.items() if key != "encoder"}
+    return small | TINY_FACTORS | {"encoder.ratings.file": ratings}
