@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 from collections.abc import AsyncIterator
@@ -93,6 +94,13 @@ def test_a_job_gets_the_package_the_files_and_the_command(monkeypatch: pytest.Mo
 @pytest.mark.parametrize(("code", "wanted"), [(0, 0), (3, 3), (130, 130), (-9, 137)])
 def test_the_exit_code_is_the_job_s_own(code: int, wanted: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run_on(Cluster(LOG, code=code, status="FAILED"), monkeypatch)[0] == wanted
+
+
+def test_it_works_where_an_event_loop_runs_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def caller() -> int:
+        return run_on(Cluster(LOG, code=3), monkeypatch)[0]
+
+    assert asyncio.run(caller()) == 3
 
 
 def test_a_job_that_ended_without_a_code_is_said_to_be_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:

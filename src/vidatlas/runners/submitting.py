@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +78,12 @@ class _Job:
         while unanswered < LOST:
             whole = False
             with suppress(*_lost()):
-                asyncio.run(self._tail())
+                # In a thread of its own: whoever calls this may have an event loop running, and there can be but one.
+                threads = ThreadPoolExecutor(1)
+                try:
+                    threads.submit(asyncio.run, self._tail()).result()
+                finally:
+                    threads.shutdown(wait=False)
                 whole = True
             try:
                 info = self.client.get_job_info(self.name)
