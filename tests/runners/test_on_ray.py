@@ -20,6 +20,7 @@ from vidatlas.pipeline.records import read_shard
 from vidatlas.pipeline.shards import load_shards
 from vidatlas.pipeline.worker import MAX_ATTEMPTS, EmbedWorker
 from vidatlas.runners import on_ray
+from vidatlas.runners.datasource import MAX_READS
 from vidatlas.runners.on_ray import Cluster, RayRunner
 from vidatlas.runners.seeing import IN_A_JOB
 from vidatlas.runners.serial import SerialRunner
@@ -195,15 +196,21 @@ def test_a_job_survives_the_death_of_a_reader(runner: RayRunner, tmp_path: Path)
     assert found == Counter(item.name for item in shards)
 
 
-def test_a_shard_that_always_kills_its_reader_ends_the_job_in_one_line(
-    runner: RayRunner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def deadly(item: Shard) -> pa.Table:
-        return read(item) if item.number != 2 else os._exit(1)
+def test_a_shard_that_always_kills_its_reader_ends_the_job_in_one_line(runner: RayRunner, tmp_path: Path) -> None:
+    """Ray would begin it again for ever."""
 
-    monkeypatch.setattr(on_ray, "READ_RETRIES", 1)
-    with pytest.raises(UnavailableError, match=r"^Ray stopped working: [^\n]+$"):
+    def deadly(item: Shard) -> pa.Table:
+        if item.number == 2:
+            with (tmp_path / "begun").open("a") as file:
+                file.write("x")
+            os._exit(1)
+        return read(item)
+
+    with pytest.raises(VidatlasError, match=f"shard {shard(2).name} .*ended its reader {MAX_READS} times") as caught:
         list(runner.embed(deadly, lambda: receipt, [shard(number) for number in range(4)]))
+    assert type(caught.value).exit_code == 1
+    assert "\n" not in str(caught.value)
+    assert len((tmp_path / "begun").read_text()) == MAX_READS
 
 
 class Deadly:

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
+from ray._private.worker import global_worker
 from ray.data import Datasource
 from ray.data.block import BlockMetadata
 from ray.data.datasource import ReadTask
@@ -15,6 +16,8 @@ from ray.util.metrics import Counter, Gauge
 from vidatlas.runners.carried import carry
 from vidatlas.types import Json, Shard, VidatlasError
 
+MAX_READS = 10
+"""How often the reading of a shard is begun: Ray itself would do so for ever. A node that dies costs one of them."""
 SHARD_SCHEMA = pa.schema([("shard", pa.string()), ("rows", pa.large_binary())])
 
 
@@ -54,6 +57,7 @@ class ShardSource(Datasource):  # type: ignore[misc]
 def _task(read: Callable[[Shard], pa.Table], shard: Shard) -> ReadTask:
     def run() -> Iterable[pa.Table]:
         try:
+            _refuse_deadly(shard)
             table = read(shard)
         except VidatlasError as error:
             table = pa.table({"carried": [orjson.dumps(carry(error)).decode()]})
@@ -61,6 +65,15 @@ def _task(read: Callable[[Shard], pa.Table], shard: Shard) -> ReadTask:
 
     metadata = BlockMetadata(num_rows=1, size_bytes=shard.length, input_files=[shard.url], exec_stats=None)
     return ReadTask(run, metadata, schema=SHARD_SCHEMA)
+
+
+def _refuse_deadly(shard: Shard) -> None:
+    """Raise VidatlasError where this shard ended, or lost, its reader's process time and again."""
+    if global_worker.core_worker.get_current_task_attempt_number() >= MAX_READS:
+        raise VidatlasError(
+            f"shard {shard.name} of {shard.url} ended its reader {MAX_READS} times, most likely for want of memory. "
+            "Use machines with more, or a new atlas with --set source.shard_rows=1000."
+        )
 
 
 class Meters:

@@ -41,8 +41,6 @@ LEFT_CPUS = 0.01
 """What an actor leaves of its threads, room for a hundred readers: neither keeps the other out of a node."""
 READERS = 4
 """Most reading tasks for each actor."""
-READ_RETRIES = 5
-"""How often a reading task is tried anew whose process or node died: one that dies of its shard would never end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +135,6 @@ class RayRunner:
             ShardSource(self._seeing(read), shards),
             override_num_blocks=len(shards),
             num_cpus=READER_CPUS,
-            ray_remote_args={"max_retries": READ_RETRIES},
             concurrency=min(READERS * most, len(shards)),
         )
         receipts = dataset.map_batches(
