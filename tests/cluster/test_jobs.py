@@ -28,7 +28,7 @@ def test_a_job_runs_the_code_it_was_submitted_with_and_is_counted(
     assert done.returncode == 0, done.stdout + done.stderr
     receipts = Store(s3).receipts().values()
     assert {receipt.worker for receipt in receipts} == {"shipped"}
-    assert re.search(r"^\d\d:\d\d:\d\d embedding 4/4 shards · .* · last videos-\w+-\d+$", done.stdout, re.MULTILINE)
+    assert re.search(r"^\d\d:\d\d:\d\d done shard=videos-\w+-00003 rows=150 .* attempt=1$", done.stdout, re.MULTILINE)
     assert "vidatlas-tests" not in done.stdout + done.stderr
     assert vidatlas.status(s3)["shards"] == {"done": 4, "total": 4}
     counted = {"videos": "kept", "texts": "texts", "distinct_texts": "distinct", "nodes": "nodes"}
