@@ -16,7 +16,7 @@ from ray.util.metrics import Counter, Gauge
 from vidatlas.runners.carried import carry
 from vidatlas.types import Json, Shard, VidatlasError
 
-MAX_READS = 10
+MAX_READS = 5
 """How often the reading of a shard is begun: Ray itself would do so for ever. A node that dies costs one of them."""
 SHARD_SCHEMA = pa.schema([("shard", pa.string()), ("rows", pa.large_binary())])
 
