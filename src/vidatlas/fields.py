@@ -147,9 +147,8 @@ def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
     lacking = _lacks(row, spec)
     if lacking:
         return lacking
-    content = "" if spec.id else _hash(row)
     row = row if not spec.fill else {**row, **{name: text for name, text in spec.fill.items() if _is_empty(row, name)}}
-    key = _identifier([row.get(column) for column in _tuple(spec.id)]) if spec.id else content
+    key = _identifier([row.get(column) for column in _tuple(spec.id)]) if spec.id else _hash(row)
     if isinstance(key, Reason):
         return key
     texts = [_field(row, field) for field in spec.fields.values()]

@@ -210,6 +210,11 @@ def is_remote(url: str) -> bool:
     return "://" in url and not url.startswith("file://")
 
 
+def is_relative(url: str) -> bool:
+    """Tell whether a location means something in this process's folder only."""
+    return not is_remote(url) and not url.removeprefix("file://").startswith("/")
+
+
 def local_path(url: str) -> Path:
     """Return the absolute local path of a location that is not remote."""
     return Path(url.removeprefix("file://")).expanduser().absolute()

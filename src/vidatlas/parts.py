@@ -21,7 +21,7 @@ from vidatlas.folder import open_input
 from vidatlas.sources.compression import DamagedError
 from vidatlas.sources.rows import JSON_LINES, RowSpec
 from vidatlas.sources.scan import Scan
-from vidatlas.survey import Survey
+from vidatlas.survey import PartSurvey
 from vidatlas.types import InputError, Json
 
 REPORT_EVERY = 5_000
@@ -112,7 +112,7 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
         InputError: the part is absent or damaged; nothing derived from it may be used.
         UsageError: a column that the recipe names is in none of the first rows.
     """
-    survey, cutter = Survey(spec.record, spec.rows), _Cutter(spec.shard_rows)
+    survey, cutter = PartSurvey(spec.record, spec.rows), _Cutter(spec.shard_rows)
     try:
         with closing(open_input(url)) as file:
             scan = Scan(file)
@@ -150,7 +150,7 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
 
 
 def _read(
-    scan: Scan, survey: Survey, cutter: _Cutter, spec: PlanSpec, progress: Callable[[int, int], None]
+    scan: Scan, survey: PartSurvey, cutter: _Cutter, spec: PlanSpec, progress: Callable[[int, int], None]
 ) -> tuple[tuple[str, ...], bool]:
     """Feed the rows of a part to survey and cutter; return the columns' names and whether its end was reached."""
     complete, reported, form = True, 0, spec.rows.format

@@ -8,7 +8,7 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-from vidatlas.folder import is_remote
+from vidatlas.folder import is_relative
 from vidatlas.job import read_recipe
 from vidatlas.types import UsageError
 
@@ -34,7 +34,7 @@ def for_the_cluster(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, P
         UsageError: a location means something in this folder only, or the recipe is wrong.
     """
     for place in (*(values.get("inputs") or ()), values["atlas"]):
-        if not is_remote(place) and not place.removeprefix("file://").startswith("/"):
+        if is_relative(place):
             raise UsageError(
                 f"{place}: the cluster does not know this folder. Give a URL such as s3://…, or an absolute path "
                 "that its nodes see."

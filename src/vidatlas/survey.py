@@ -23,7 +23,7 @@ IDS = pa.schema([("row", pa.int64()), ("high", pa.uint64()), ("low", pa.uint64()
 
 
 @dataclass(slots=True)
-class Survey:
+class PartSurvey:
     """Count what the rows of a part hold."""
 
     spec: RecordSpec

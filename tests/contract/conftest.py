@@ -11,6 +11,7 @@ import pytest
 
 import vidatlas
 from vidatlas import Atlas, Options
+from vidatlas.encode.hashing import HashingEncoder
 from vidatlas.runners import verbs
 from vidatlas.runners.serial import SerialRunner
 
@@ -105,6 +106,21 @@ def rated_films(tmp_path_factory: pytest.TempPathFactory, tables: Any) -> tuple[
     items, ratings = tables.movielens(folder)
     recipe = vidatlas.load_recipe("movielens-factors", tables.rated_settings(ratings))
     return vidatlas.run(recipe, items, folder / "atlas", Options(runner="serial")), folder
+
+
+@pytest.fixture
+def interrupted_third(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Interrupt the third shard's encoding; return a list that gets an entry for each call."""
+    calls, real = [], HashingEncoder.encode
+
+    def encode(self: HashingEncoder, texts: list[str], stats: Any) -> Any:
+        calls.append(len(texts))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(self, texts, stats)
+
+    monkeypatch.setattr(HashingEncoder, "encode", encode)
+    return calls
 
 
 class Recording(SerialRunner):

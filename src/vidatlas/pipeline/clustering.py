@@ -23,7 +23,7 @@ from vidatlas.pipeline.subcategories import Tally, tally
 from vidatlas.pipeline.vectors import read_embeddings
 from vidatlas.quality import Silhouette
 from vidatlas.recipe import Recipe
-from vidatlas.reducers.axes import axes, largest, leading
+from vidatlas.reducers.axes import axes
 from vidatlas.reducers.backend import Backend, open_backend
 from vidatlas.reducers.choosing import Choice, choose_k
 from vidatlas.reducers.dec import DecSpec, soft_labels
@@ -127,7 +127,7 @@ def assign_block(atlas: str, recipe: Json, block: list[SealedShard]) -> Placed:
         components = ordered_components(store, shard)
         found = _assign_shard(components, groups, centroids)
         columns = {"id": table["id"], "group": table["group"], **_columns(found)}
-        columns |= _soft(components, parsed.reduce.clusterer, centroids, found.labels)
+        columns |= _soft(components, parsed.reduce.clusterer, centroids)
         inside = table.set_column(table.schema.get_field_index("group"), "group", pa.array(groups, pa.string()))
         done = Placed(inertia=_inertia(found, groups))
         if parsed.record.labels:
@@ -149,21 +149,18 @@ def _labelled(groups: NDArray[Any], found: NDArray[np.int32], labels: pa.Chunked
         yield from ((f"{label} {group}", name) for name in known or ())
 
 
-def _soft(
-    components: Floats,
-    spec: DecSpec | AxesClusterer | KMeansClusterer,
-    centroids: Mapping[str, Floats],
-    labels: NDArray[np.int32],
-) -> Json:
+def _soft(components: Floats, spec: DecSpec | AxesClusterer | KMeansClusterer, centroids: Mapping[str, Floats]) -> Json:
     """Return the columns of records that belong to several subcategories, more or less."""
     if isinstance(spec, DecSpec):
         with one_thread():
             q = soft_labels(components, centroids[ALL])
         return {"soft": pa.FixedSizeListArray.from_arrays(pa.array(q.reshape(-1)), q.shape[1])}
     if isinstance(spec, AxesClusterer):
-        classes, nothing = largest(components, spec.top), pa.array(~components.any(axis=1))
+        classes = np.argsort(-components, axis=1, kind="stable")[:, : spec.top].astype(np.int32)
+        nothing = pa.array(~components.any(axis=1))
         lists = pa.FixedSizeListArray.from_arrays(pa.array(classes.reshape(-1)), classes.shape[1], mask=nothing)
-        return {"value": pa.array(leading(components, labels)), "classes": lists}
+        # The number itself ranks the records of an axis; their distances to its far centroid hold their lengths too.
+        return {"value": pa.array(components.max(axis=1)), "classes": lists}
     return {}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from vidatlas import store as layout
 from vidatlas.lock import Lock
-from vidatlas.pipeline.encoders import LEARNING, learn_encoder, refuse_other_source
+from vidatlas.pipeline.encoders import Learning, learn_encoder, refuse_other_source
 from vidatlas.pipeline.planning import RunOptions, has_vectors, refuse_other_recipe
 from vidatlas.pipeline.records import read_shard
 from vidatlas.pipeline.shards import load_shards
@@ -78,7 +78,7 @@ def embed(recipe: Recipe, atlas: str, threads: int, runner: Runner, options: Run
 def _refuse_other_weights(store: Store, recipe: Recipe, made_with: Json) -> None:
     """Raise ConflictError where a finished atlas is given a model that lies elsewhere and holds other weights."""
     same = store.manifest()["recipe"]["encoder"] == recipe.model_dump(mode="json")["encoder"]
-    if same or isinstance(recipe.encoder, LEARNING):
+    if same or isinstance(recipe.encoder, Learning):
         return
     weights = recipe.encoder.inspect().weights_sha256
     if weights != made_with.get("weights_sha256"):
@@ -116,8 +116,7 @@ class Totals:
     def facts(self) -> Json:
         """Return counts, rejects by reason, seconds, the devices' idle share, and the share of the possible operations.
 
-        ``redone`` counts shards that were begun more than once, as a worker or its node went in the middle.
-
+        ``redone`` counts shards that were begun more than once, as a worker or its node went in the middle;
         ``batch_tokens`` lists the batch sizes that occurred: more than one where a device ran out of memory.
         """
         sums = self._sums

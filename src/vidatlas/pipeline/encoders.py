@@ -21,14 +21,13 @@ from vidatlas.types import ConflictError, Encoder, Json, Runner, Shard
 
 LEARNED = "model/encoder.json"
 ARRAYS = "model/encoder.safetensors"
-LEARNING = (TfidfSpec, SequencesSpec, FactorsSpec)
 Learning = TfidfSpec | SequencesSpec | FactorsSpec
 
 
 def open_encoder(store: Store, recipe: Recipe, threads: int) -> Encoder:
     """Return the recipe's encoder, with what it learned from this atlas's records if it is one that learns."""
     spec = recipe.encoder
-    if isinstance(spec, LEARNING):
+    if isinstance(spec, Learning):
         return spec.load_learned(_load(store), threads)
     loaded: Encoder = spec.load(threads)
     return loaded
@@ -37,7 +36,7 @@ def open_encoder(store: Store, recipe: Recipe, threads: int) -> Encoder:
 def learn_encoder(store: Store, recipe: Recipe, shards: list[Shard], runner: Runner) -> Files:
     """Fit an encoder that learns, unless it was fitted already; return its files, none for other encoders."""
     spec = recipe.encoder
-    if not isinstance(spec, LEARNING):
+    if not isinstance(spec, Learning):
         return {}
     made_of = {"plan": store.stage("plan")["digest"], "settings": _settings(spec)}
     if not _is_learned(store, made_of):
@@ -75,7 +74,7 @@ def _is_learned(store: Store, made_of: Json) -> bool:
 
 def _survey_shard(recipe: Json, shard: Shard) -> Survey:
     parsed = Recipe.model_validate(recipe)
-    assert isinstance(parsed.encoder, LEARNING)
+    assert isinstance(parsed.encoder, Learning)
     records = kept(read_shard(shard, parsed.record, parsed.source.rows))
     texts = [text for field in mixed_fields(records, parsed.record) for text in field.texts.flatten().to_pylist()]
     return parsed.encoder.survey(texts)

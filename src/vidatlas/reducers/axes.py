@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vidatlas.types import Floats
 
@@ -19,16 +18,3 @@ def axes(vectors: Floats) -> Floats:
     """
     far = _FAR * float(np.linalg.norm(vectors, axis=1).max(initial=0.0)) or 1.0
     return np.eye(vectors.shape[1], dtype=np.float32) * np.float32(far)
-
-
-def leading(vectors: Floats, labels: NDArray[np.int32]) -> Floats:
-    """Return float32 [n], each vector's number in the dimension of its label: what rows of one label are ranked by.
-
-    Their distances to the centroid do not rank them: those contain the vectors' lengths too.
-    """
-    return np.asarray(vectors[np.arange(len(vectors)), labels], np.float32)
-
-
-def largest(vectors: Floats, top: int) -> NDArray[np.int32]:
-    """Return int32 [n, top], the dimensions of each vector's largest numbers, the largest first."""
-    return np.argsort(-vectors, axis=1, kind="stable")[:, :top].astype(np.int32)

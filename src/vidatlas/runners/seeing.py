@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from vidatlas.folder import is_remote
+from vidatlas.folder import is_relative
 from vidatlas.types import UsageError
 
 R = TypeVar("R")
@@ -34,8 +34,7 @@ def see_first(files: tuple[Path, ...], function: Callable[..., R], *arguments: A
 def refuse_relative(places: Iterable[str]) -> None:
     """Raise UsageError in a Ray job where a place is relative: its folder is a copy that goes with the job."""
     for place in places:
-        local = place.removeprefix("file://")
-        if IN_A_JOB in os.environ and not is_remote(place) and not local.startswith("/"):
+        if IN_A_JOB in os.environ and is_relative(place):
             raise UsageError(
                 f"{place}: a job's own folder goes when the job ends. Give a URL such as s3://…, or an absolute path "
                 "that every node sees."
