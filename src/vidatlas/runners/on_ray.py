@@ -39,8 +39,10 @@ READER_CPUS = 0.0001
 """What a reading task asks for, the least that Ray counts: a head without CPUs gets none."""
 LEFT_CPUS = 0.01
 """What an actor leaves of its threads, room for a hundred readers: neither keeps the other out of a node."""
-READERS = 4
-"""Most reading tasks for each actor."""
+READERS = 1
+"""Most reading tasks for each actor. One reads ten times as fast as an actor tokenises, and what each asks of a node is
+a process: on nodes of one CPU Ray ends those that idle, and starting more of them starved the actors that were starting
+beside them (Ray lowers the priority of what has started, not of what starts)."""
 
 
 @dataclass(frozen=True, slots=True)
