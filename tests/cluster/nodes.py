@@ -53,6 +53,14 @@ class Node:
             )
         self.metrics = f"http://127.0.0.1:{ports[2]}"
 
+    def is_up(self) -> bool:
+        """Return whether `ray start` has said that it does nothing more than wait.
+
+        The head knows of a node earlier, and of one that fails while it starts: a next one, started that early, takes
+        the name of the same socket and dies.
+        """
+        return "will now block forever" in self.log.read_text(errors="replace")
+
     def kill(self) -> None:
         """Kill every process of the node at once, as when its machine is taken away."""
         for _ in range(3):
@@ -96,30 +104,26 @@ class RayCluster:
             arguments.append(f"--autoscaling-config={file}")
             wrapper = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
             self.environment |= {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
-        self.head = self._start(lambda: self.get("/api/version")[0] == 200, arguments, wrapper)
+        self.head = self._start(arguments, wrapper)
+        self.wait(self.alive)
 
-    def _start(
-        self, up: Callable[[], bool], arguments: list[str], wrapper: tuple[str, ...] = (), **environment: str
-    ) -> Node:
+    def _start(self, arguments: list[str], wrapper: tuple[str, ...] = (), **environment: str) -> Node:
         """Start a node and wait until it is up; Ray gives a node only 30 seconds, too few where the machine is busy."""
         for attempt in range(ATTEMPTS):
             log = self.logs / f"node-{len(self.nodes)}.log"
             node = Node(arguments, {**self.environment, **environment}, log, wrapper)
             self.nodes.append(node)
-            self.wait(lambda node=node: up() or node.process.poll() is not None)
-            if up():
+            self.wait(lambda node=node: node.is_up() or node.process.poll() is not None)
+            if node.process.poll() is None:
                 return node
             node.kill()
             print(f"start {attempt + 1} of a node failed")
-            # The head counts a node that died among the living for a while: the next must not be taken for it.
-            self.wait(lambda: not up())
         raise AssertionError(log.read_text(errors="replace")[-3000:])
 
     def add(self, cpus: int, gpus: int = 0, wrapper: tuple[str, ...] = (), **environment: str) -> Node:
         """Start another node, inside of what a command (default: none) makes around it; return when it is up."""
-        before = self.alive()
         resources = [f"--num-cpus={cpus}", f"--num-gpus={gpus}", "--object-store-memory=100000000"]
-        return self._start(lambda: self.alive() > before, [f"--address={self.gcs}", *resources], wrapper, **environment)
+        return self._start([f"--address={self.gcs}", *resources], wrapper, **environment)
 
     def get(self, path: str, token: bool = True) -> tuple[int, str]:
         """Return status and body that the dashboard answers; 0 while it does not."""
@@ -135,7 +139,7 @@ class RayCluster:
             return 0, ""
 
     def alive(self) -> int:
-        """Return how many nodes the cluster has, the head counted."""
+        """Return how many nodes the cluster has, the head counted; 0 while its dashboard does not say."""
         status, body = self.get("/api/v0/nodes?limit=100")
         if status != 200:
             return 0

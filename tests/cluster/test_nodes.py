@@ -40,8 +40,9 @@ def test_a_killed_node_costs_its_shards_in_flight_and_a_new_one_helps(
     cluster: Any, sample: Any, s3: str, bucket: Any, tmp_path: Path
 ) -> None:
     nodes = {name: cluster.add(1, AWS_ACCESS_KEY_ID=name) for name in ("steady", "doomed")}
-    bucket.delay = 2.0  # all shards take one actor a minute: time for the other to start, and for a node to join
     run = vidatlas_on(cluster, "run", *sample.arguments(s3, "--actors", "1..3"))
+    cluster.wait(lambda: bucket.puts("attempts") or run.poll() is not None)
+    bucket.delay = 2.0  # all shards take one actor a minute: time for the other to start, and for a node to join
     cluster.wait(lambda: all(bucket.puts("receipts", name) for name in nodes) or run.poll() is not None)
     assert run.poll() is None, run.communicate()[0]
     nodes["doomed"].kill()
