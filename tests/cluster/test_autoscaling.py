@@ -69,4 +69,5 @@ def test_an_idle_cluster_grows_to_the_actors_asked_for_and_shrinks_after(
     for name in ("reduce", "publish"):
         done = cluster.job("python", f"jobs/{name}.py", s3, cwd=checkout)
         assert done.returncode == 0, done.stdout + done.stderr
+    cluster.stop()
     assert sample.hashes_of(s3, tmp_path) == sample.hashes
