@@ -40,7 +40,7 @@ viewer: ## Bundle the map's libraries anew, the same bytes every time; needs npm
 chaos: $(VENV)/installed ## Kill, damage and starve the job, again and again (about 10 minutes)
 	$(BIN)/pytest -m chaos tests/chaos
 
-cluster-test: $(VENV)/installed ## Jobs, dying and joining nodes, the autoscaler, on real Ray clusters here (about 10 minutes; as root)
+cluster-test: $(VENV)/installed ## Jobs, dying and joining nodes, the autoscaler, on real Ray clusters here (10 minutes or more; as root)
 	$(BIN)/pytest -m cluster -s tests/cluster
 
 bench: $(VENV)/installed ## Measure; needs DATA=folder with real videos (see benchmarks/README.md)

@@ -39,9 +39,6 @@ READER_CPUS = 0.0001
 """What a reading task asks for, the least that Ray counts: a head without CPUs gets none."""
 LEFT_CPUS = 0.01
 """What an actor leaves of its threads, room for a hundred readers: neither keeps the other out of a node."""
-READERS = 1
-"""Most reading tasks for each actor, as one reads nine times as fast as an actor tokenises. Each takes a process, and
-processes that start have priority over actors that have started: on a node of one CPU four of them held an actor up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +133,9 @@ class RayRunner:
             ShardSource(self._seeing(read), shards),
             override_num_blocks=len(shards),
             num_cpus=READER_CPUS,
-            concurrency=min(READERS * most, len(shards)),
+            # One for each actor: it reads nine times as fast as an actor tokenises. More are more processes, and those
+            # that start have priority over actors that have started: on nodes of one CPU they held an actor up.
+            concurrency=most,
         )
         receipts = dataset.map_batches(
             EncodeActor,
