@@ -242,6 +242,11 @@ def test_output_that_is_no_terminal_holds_no_escapes(made: Path) -> None:
     assert "\x1b" not in done.stdout
 
 
+def test_the_version_is_that_of_the_package(capfd: Capture) -> None:
+    assert main(["--version"]) == 0
+    assert said(capfd).strip() == f"vidatlas {vidatlas.__version__}"
+
+
 def test_without_arguments_the_help_is_shown() -> None:
     assert "Usage" in process(then="").stdout
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from vidatlas.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from vidatlas.pipeline.assigning import assign
     from vidatlas.pipeline.atlas import Atlas, open_atlas

@@ -11,6 +11,7 @@ from vidatlas import exploring
 from vidatlas.job import console, read_options, read_recipe, read_settings, run_job, show_next, show_result
 from vidatlas.shell import guard, quiet_libraries
 from vidatlas.submission import OnCluster
+from vidatlas.version import __version__
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -54,6 +55,21 @@ Backend_ = Annotated[
     str | None, typer.Option(help="k-means by sklearn, torch or cuml; by default the best for the hardware.")
 ]
 TakeOver_ = Annotated[bool, typer.Option("--take-over", help="Take the atlas from a run that is gone for certain.")]
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        console.print(f"vidatlas {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def shared(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Take what stands before any command."""
 
 
 @app.command(cls=OnCluster, rich_help_panel="The job")
