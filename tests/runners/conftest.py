@@ -2,7 +2,13 @@
 
 import importlib.util
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
+import ray
+
+from vidatlas.runners.on_ray import Cluster, RayRunner
 
 _KNOWN = "vidatlas_tests_contract_conftest"
 if _KNOWN not in sys.modules:
@@ -14,3 +20,10 @@ if _KNOWN not in sys.modules:
 world = sys.modules[_KNOWN].world
 whole = sys.modules[_KNOWN].whole
 ray_here = sys.modules[_KNOWN].ray_here
+
+
+@pytest.fixture
+def runner() -> Iterator[RayRunner]:
+    with RayRunner(Cluster(actors=(1, 2))) as found:
+        yield found
+    assert ray.is_initialized(), "a Ray that was there is not to be stopped"
