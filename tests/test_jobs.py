@@ -43,7 +43,7 @@ def test_the_three_jobs_make_an_atlas(part: Path, tmp_path: Path) -> None:
     done = job("reduce", str(atlas), "--runner", "serial")
     assert done.returncode == 0, done.stderr
     assert (atlas / "subcategories.parquet").exists()
-    done = job("publish", str(atlas))
+    done = job("publish", str(atlas), "--runner", "serial")
     assert done.returncode == 0, done.stderr
     assert (atlas / "report.html").exists()
 
