@@ -127,7 +127,7 @@ def test_the_steps_make_what_run_makes(part: Path, tmp_path: Path, made: Path, c
     assert f"next vidatlas reduce {atlas}" in said(capfd)
     assert main(["reduce", str(atlas), "--runner", "serial"]) == 0
     assert f"next vidatlas publish {atlas}" in said(capfd)
-    assert main(["publish", str(atlas)]) == 0
+    assert main(["publish", str(atlas), "--runner", "serial"]) == 0
     both = [vidatlas.status(str(found))["content_sha256"] for found in (atlas, made)]
     assert both[0] == both[1]
 

@@ -269,7 +269,7 @@ def test_8_one_line_says_that_storage_is_unusable(whole: Path, tmp_path: Path, m
     for name in ("README.md", "report.html"):
         (atlas / name).unlink()
         (atlas / name).mkdir()
-    assert main(["publish", str(atlas)]) == 5
+    assert main(["publish", str(atlas), "--runner", "serial"]) == 5
     assert f"cannot use {atlas}/report.html" in one_line(capfd)
 
 
