@@ -20,7 +20,8 @@ from vidatlas.types import Encoder, EncodeStats
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "clusters.md"]
-COMMANDS: Any = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+PROGRAM: Any = typer.main.get_command(app)
+COMMANDS = PROGRAM.commands
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -100,7 +101,8 @@ def test_every_command_and_option_mentioned_exists(page: Path) -> None:
     for name, *arguments in mentioned_commands(page):
         options = {option for parameter in COMMANDS[name].params for option in parameter.opts}
         assert {word.partition("=")[0] for word in arguments if word.startswith("--")} <= options
-    every = {option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts}
+    owners = [PROGRAM, *COMMANDS.values()]
+    every = {option for owner in owners for parameter in owner.params for option in parameter.opts}
     alone = set(re.findall(r"`(--[a-z-]+)", prose(page)))
     assert alone <= every
 

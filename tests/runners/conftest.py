@@ -1,4 +1,4 @@
-"""Share the tiny world and the one Ray with the tests of the promises."""
+"""Share the tiny world and the one Ray with the tests of the promises, and a runner that uses that Ray."""
 
 import importlib.util
 import sys
@@ -24,6 +24,7 @@ ray_here = sys.modules[_KNOWN].ray_here
 
 @pytest.fixture
 def runner() -> Iterator[RayRunner]:
+    """Return a runner of at most two actors; it must leave Ray running."""
     with RayRunner(Cluster(actors=(1, 2))) as found:
         yield found
     assert ray.is_initialized(), "a Ray that was there is not to be stopped"
