@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import vidatlas
 ROOT = Path(vidatlas.__file__).parent
 FLOORS = (
     {"types", "version"},
-    {"cells", "gpus", "pictures", "storage", "stderr", "threads"},
+    {"cells", "gpus", "parquet", "pictures", "storage", "stderr", "tensors", "threads"},
     {"folder"},
     {"fields", "sources", "store"},
     {"survey"},
@@ -96,6 +97,37 @@ def test_data_is_never_code(file: Path) -> None:
         assert options.get("trust_remote_code", "False") == "False"
         if called.endswith(".from_pretrained"):
             assert options["local_files_only"] == "True"
+
+
+OPENS = re.compile(
+    r"(pq|pyarrow\.parquet)\.(read_\w+|Parquet(File|Dataset))|(pa\.)?ipc\.(open_\w+|read_\w+|RecordBatch\w+Reader)|.*\bfeather\.\w+"
+    r"|(\w+\.)?(read_parquet|read_feather|read_orc)|(ds|dataset)\.(dataset|parquet_dataset)|faiss\.(read|deserialize)_\w+"
+)
+OPENED_BY = {
+    "parquet.py": {
+        "pq.ParquetFile",
+        "pq.read_metadata",
+        "pa.ipc.read_schema",
+        "pa.ipc.read_message",
+        "pa.ipc.open_stream",
+    },
+    "views/index.py": {"faiss.deserialize_index"},
+}
+"""The one reader of Parquet and Arrow IPC, and the one of FAISS's indexes, which checks their bytes first."""
+CHECKOUT = ROOT.parents[1]
+OUTSIDE = sorted(file for folder in ("jobs", "benchmarks") for file in (CHECKOUT / folder).rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", [*FILES, *OUTSIDE], ids=lambda file: str(file.relative_to(CHECKOUT)))
+def test_one_reader_opens_what_others_may_have_written(file: Path) -> None:
+    opened = {called for called, _ in calls(file) if OPENS.fullmatch(called)}
+    name = named(file) if file.is_relative_to(ROOT) else ""
+    assert opened <= OPENED_BY.get(name, set())
+
+
+def test_the_readers_are_found_where_they_are() -> None:
+    for name, expected in OPENED_BY.items():
+        assert {called for called, _ in calls(ROOT / name) if OPENS.fullmatch(called)} == expected
 
 
 def modules_after(statement: str) -> set[str]:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from os import fspath
 from typing import Any
 
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from vidatlas.folder import LocalFolder, RemoteFolder, open_folder
+from vidatlas.parquet import open_parquet
+from vidatlas.tensors import Tensors, read_tensors
 from vidatlas.types import ConflictError, InputError, Json, Place, Receipt, UsageError
 
 SCHEMA = 1
@@ -118,18 +126,73 @@ class Store:
         try:
             return self.folder.read(name)
         except FileNotFoundError as error:
-            raise InputError(
-                f"{self.url}/{name} is missing. Run the command that made this atlas again; it redoes what is gone."
-            ) from error
+            raise self._missing(name) from error
 
     def read_json(self, name: str) -> Any:
         """Return a JSON file that must be there."""
         try:
-            return json.loads(self.read(name))
+            return orjson.loads(self.read(name))
         except ValueError as error:
             raise InputError(
                 f"{self.url}/{name} is not valid JSON ({error}). Delete it and run the same command again."
             ) from error
+
+    def table(self, name: str, facts: Mapping[str, Any] | None = None, columns: list[str] | None = None) -> pa.Table:
+        """Return one of the atlas's tables.
+
+        Args:
+            name: of the file.
+            facts: its entry of the manifest, where its hash is to be proved first.
+            columns: which ones, in this order; None for all.
+
+        Raises:
+            InputError: the file is missing or altered, no Parquet, lacks a column, or holds more than plain data.
+        """
+        data = self.read(name) if facts is None else self.check(name, facts)
+        with self._as_input(name):
+            file = open_parquet(io.BytesIO(data))
+            table = file.read(columns=columns).replace_schema_metadata(None)
+            absent = [column for column in columns or () if column not in table.column_names]
+            if absent:
+                raise InputError(f"there is no column {absent[0]!r}. Make the atlas again.")
+            return table if columns is None else table.select(columns)
+
+    @contextmanager
+    def parquet(self, name: str) -> Iterator[pq.ParquetFile]:
+        """Open one of the atlas's tables, of which only a part is to be read.
+
+        Raises:
+            InputError: as ``table``.
+        """
+        try:
+            file = self.folder.open(name)
+        except FileNotFoundError as error:
+            raise self._missing(name) from error
+        with file, self._as_input(name):
+            yield open_parquet(file)
+
+    def tensors(self, name: str) -> Tensors:
+        """Return the arrays of a safetensors file.
+
+        Raises:
+            InputError: the file is missing, or no safetensors.
+        """
+        return read_tensors(self.read(name), f"{self.url}/{name}")
+
+    @contextmanager
+    def _as_input(self, name: str) -> Iterator[None]:
+        """Say which file it is that cannot be read."""
+        try:
+            yield
+        except InputError as error:
+            raise InputError(f"{self.url}/{name}: {error}") from error
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(f"{self.url}/{name} is no valid Parquet file ({error}). Make the atlas again.") from error
+
+    def _missing(self, name: str) -> InputError:
+        return InputError(
+            f"{self.url}/{name} is missing. Run the command that made this atlas again; it redoes what is gone."
+        )
 
     def manifest(self) -> Json:
         """Return the manifest, or an empty one where the atlas does not exist yet."""

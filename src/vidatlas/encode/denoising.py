@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vidatlas.pictures import Pictures, grey_picture
+from vidatlas.tensors import read_tensors
 from vidatlas.types import Floats, Json
 
 if TYPE_CHECKING:
@@ -110,12 +111,11 @@ class Denoiser:
     Args:
         spec: that it was trained by.
         weights: its safetensors file.
+        where: that lies, for what errors say.
     """
 
-    def __init__(self, spec: DenoisingSpec, weights: bytes) -> None:
-        from safetensors.numpy import load
-
-        self._spec, self._tensors = spec, load(weights)
+    def __init__(self, spec: DenoisingSpec, weights: bytes, where: str) -> None:
+        self._spec, self._tensors = spec, read_tensors(weights, where)
         self.dim = spec.latent
         digest = hashlib.sha256(weights).hexdigest()
         self.identity: Json = {"model": spec.kind, "weights_sha256": digest, "dim": spec.latent}

@@ -89,7 +89,7 @@ class _Model:
     def __init__(self, store: Store, recipe: Recipe) -> None:
         self._project = Projection(store, recipe)
         self._centroids = load_centroids(store)
-        named = pq.read_table(io.BytesIO(store.read(layout.SUBCATEGORIES)), columns=["group", "subcategory", "name"])
+        named = store.table(layout.SUBCATEGORIES, columns=["group", "subcategory", "name"])
         self._names = {(row["group"], row["subcategory"]): row["name"] for row in named.to_pylist()}
         self._children = load_children(store) if SPLITS in store.stage("reduce")["files"] else None
         self._everywhere = np.concatenate(list(self._centroids.values()))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from vidatlas import store as layout
 from vidatlas.pictures import UnreadablePictureError, locate, thumbnail
@@ -103,6 +101,26 @@ class Atlas:
         frame: pd.DataFrame = pa.concat_tables([self._read(name, files) for name in names]).to_pandas()
         return frame
 
+    def table(self, name: str, columns: list[str] | None = None) -> pd.DataFrame:
+        """Return a table of the atlas: a file such as ``layout/labels.parquet``, or all files of a folder in order.
+
+        Args:
+            name: of the file, or of a folder with a file per shard: embeddings, reduced, assignments, layout.
+            columns: which ones, in this order; None for all.
+
+        Raises:
+            UsageError: the atlas has sealed no such table.
+        """
+        stages = self._store.manifest()["stages"].values()
+        files = {file: facts for stage in stages for file, facts in stage["files"].items()}
+        shards = [f"{name}/{shard}.parquet" for shard, _ in sealed_shards(self._store.stage("embed"))]
+        names = [file for file in ([name] if name.endswith(".parquet") else shards) if file in files]
+        if not names:
+            raise UsageError(f"{self.url} has no table {name!r}. See its README.md for what it holds.")
+        tables = [self._store.table(file, files[file], columns) for file in names]
+        frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
+        return frame
+
     def search(
         self, text: str, k: int = 10, group: str | None = None, subcategory: int | str | None = None
     ) -> pd.DataFrame:
@@ -178,7 +196,7 @@ class Atlas:
         return Search(self._store)
 
     def _read(self, name: str, files: Json) -> pa.Table:
-        return pq.read_table(io.BytesIO(self._store.check(name, files[name])))
+        return self._store.table(name, files[name])
 
 
 def open_atlas(url: Place) -> Atlas:

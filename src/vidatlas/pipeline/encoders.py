@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from vidatlas.encode.factors import FactorsSpec
@@ -82,4 +81,4 @@ def _survey_shard(recipe: Json, shard: Shard) -> Survey:
 
 def _load(store: Store) -> Learned:
     found = store.read_json(LEARNED)
-    return Learned(tuple(found["names"]), load_tensors(store.read(ARRAYS)), found["facts"])
+    return Learned(tuple(found["names"]), store.tensors(ARRAYS), found["facts"])

@@ -38,8 +38,7 @@ def export_embedding_atlas(atlas: Place, folder: Place) -> str:
         )
     names = {(row["group"], row["subcategory"]): row["name"] for row in subcategory_rows(store)}
     out, writer = io.BytesIO(), None
-    with store.folder.open(layout.INDEX_VIDEOS) as file:
-        videos = pq.ParquetFile(file)
+    with store.parquet(layout.INDEX_VIDEOS) as videos:
         # A row group of this table is a shard.
         for number, places in enumerate(read_positions(store, list(sealed_shards(store.stage("embed"))))):
             table = _joined(videos.read_row_group(number), places, names)
@@ -69,7 +68,7 @@ def _joined(videos: pa.Table, places: pa.Table, names: dict[tuple[str, int], str
 
 
 def _labels(store: Store) -> bytes:
-    labels = pq.read_table(store.folder.open(layout.LABELS))
+    labels = store.table(layout.LABELS)
     return to_parquet(
         pa.table(
             {

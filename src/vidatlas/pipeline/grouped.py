@@ -47,19 +47,18 @@ def grouped_parquet(table: pa.Table, components: Floats) -> bytes:
 
 def group_rows(store: Store, shard: str, group: str | None) -> Floats:
     """Return the reduced vectors of one group in one shard, reading nothing else; of all groups for None."""
-    with store.folder.open(layout.reduced(shard)) as file:
-        parquet = pq.ParquetFile(file, page_checksum_verification=True)
+    with store.parquet(layout.reduced(shard)) as file:
         if group is None:
-            return matrix(parquet.read(columns=["components"])["components"])
-        groups = orjson.loads(parquet.schema_arrow.metadata[b"groups"])
+            return matrix(file.read(columns=["components"])["components"])
+        groups = orjson.loads(file.schema_arrow.metadata[b"groups"])
         if group not in groups:
             return np.empty((0, 0), np.float32)
-        return matrix(parquet.read_row_group(groups.index(group), columns=["components"])["components"])
+        return matrix(file.read_row_group(groups.index(group), columns=["components"])["components"])
 
 
 def ordered_components(store: Store, shard: str) -> Floats:
     """Return a shard's reduced vectors in the order of its embeddings."""
-    reduced = pq.read_table(io.BytesIO(store.read(layout.reduced(shard))))
+    reduced = store.table(layout.reduced(shard))
     sorted_rows = matrix(reduced["components"])
     components = np.empty_like(sorted_rows)
     components[reduced["row"].to_numpy()] = sorted_rows

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from vidatlas import store as layout
 from vidatlas.encode.clip_pictures import ClipPicturesSpec
 from vidatlas.parts import to_parquet
 from vidatlas.pictures import UnreadablePictureError, locate
+from vidatlas.pipeline.indexing import open_index
 from vidatlas.pipeline.picturing import PictureEncoder, learn_pictures, open_pictures, same_pictures
 from vidatlas.pipeline.projecting import SealedShard
 from vidatlas.pipeline.vectors import matrix, read_embeddings
@@ -144,9 +142,9 @@ class PictureSearch:
             raise UsageError(f"{store.url} has no pictures to compare: its recipe has no publish.pictures.")
         self._store, self._recipe = store, recipe
         probes = store.read_json(layout.PICTURE_FACTS)["probes"]
-        self._index = SearchIndex.from_bytes(store.check(layout.PICTURE_INDEX, files[layout.PICTURE_INDEX]), probes)
-        tensors = load_tensors(store.read("model/pictures.index.safetensors"))
+        tensors = store.tensors("model/pictures.index.safetensors")
         self._mean, self.positions = tensors["mean"], tensors["positions"]
+        self._index = open_index(store, layout.PICTURE_INDEX, probes, len(self.positions))
 
     @cached_property
     def _encoder(self) -> PictureEncoder:
@@ -171,5 +169,5 @@ def read_latents(store: Store, shards: list[SealedShard]) -> tuple[list[str], Fl
     """Return ids and vectors of every image, in order."""
     files = store.stage("publish")["files"]
     names = [layout.pictures(shard) for shard, _ in shards]
-    table = pa.concat_tables([pq.read_table(io.BytesIO(store.check(name, files[name]))) for name in names])
+    table = pa.concat_tables([store.table(name, files[name]) for name in names])
     return table["id"].to_pylist(), matrix(table["vector"])

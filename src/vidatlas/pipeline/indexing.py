@@ -17,8 +17,9 @@ from vidatlas.pipeline.vectors import matrix, read_embeddings
 from vidatlas.recipe import Recipe
 from vidatlas.reducers.kmeans import sample_rows
 from vidatlas.store import Files, Store, to_json
-from vidatlas.types import Floats, Json
+from vidatlas.types import Floats, InputError, Json
 from vidatlas.views.index import BruteForce, K, SearchIndex, training_rows, unit
+from vidatlas.views.index_bytes import BadIndexError
 from vidatlas.views.nouns import Nouns
 
 SCHEMA = pa.schema([("id", pa.string()), ("group", pa.string()), ("subcategory", pa.int32()), ("title", pa.string())])
@@ -53,6 +54,21 @@ def make_index(recipe: Recipe, store: Store, shards: list[SealedShard]) -> tuple
     return files | store.put(layout.INDEX_FACTS, to_json(facts)), facts
 
 
+def open_index(store: Store, name: str, probes: int, rows: int) -> SearchIndex:
+    """Return a published index of so many rows.
+
+    Raises:
+        InputError: the file is missing or altered, or not what ``make_index`` writes.
+    """
+    data = store.check(name, store.stage("publish")["files"][name])
+    try:
+        return SearchIndex.from_bytes(data, probes, rows)
+    except BadIndexError as error:
+        raise InputError(
+            f"{store.url}/{name} is no search index of vidatlas: {error}. Make it again: vidatlas publish {store.url}"
+        ) from error
+
+
 def index_fact(facts: Json, nouns: Nouns) -> str:
     """Return in words what the index is and how good."""
     if facts["kind"] == "none":
@@ -74,8 +90,7 @@ def _fill(recipe: Recipe, rows: _Rows, index: SearchIndex, brute: BruteForce) ->
             index.add(vectors)
             brute.add(vectors)
             name = layout.assignments(shard)
-            data = rows.store.check(name, sealed[name])
-            placed = pq.read_table(io.BytesIO(data), columns=["subcategory"])
+            placed = rows.store.table(name, sealed[name], ["subcategory"])
             titles = titles_of(table, title, np.arange(len(vectors)))
             columns = [table["id"], table["group"], placed["subcategory"], pa.array(titles, pa.string())]
             writer.write_table(pa.table(columns, schema=SCHEMA))
@@ -95,8 +110,8 @@ class _Rows:
         self.dim = int(self.store.stage("embed")["encoder"]["dim"])
 
     def _size(self, shard: str) -> int:
-        with self.store.folder.open(layout.embeddings(shard)) as file:
-            return int(pq.ParquetFile(file).metadata.num_rows)
+        with self.store.parquet(layout.embeddings(shard)) as file:
+            return int(file.metadata.num_rows)
 
     def take(self, chosen: NDArray[np.int64]) -> Floats:
         """Return the unit vectors of some rows by their ascending numbers; other shards stay closed."""

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import Any
-
-import pyarrow.parquet as pq
 
 from vidatlas import store as layout
 from vidatlas.lock import LOCK, is_dead
@@ -100,7 +97,7 @@ def _sums(store: Store, stages: Json) -> Json:
         if stage in stages:
             expected[directory], found[directory] = counts["kept"], _rows(store, stages[stage]["files"], directory)
     if "reduce" in stages:
-        table = pq.read_table(store.folder.open(layout.SUBCATEGORIES), columns=["size"])
+        table = store.table(layout.SUBCATEGORIES, columns=["size"])
         expected["subcategory sizes"], found["subcategory sizes"] = counts["kept"], sum(table["size"].to_pylist())
     wrong = [what for what in expected if expected[what] != found[what]]
     if wrong:
@@ -115,7 +112,6 @@ def _rows(store: Store, files: Json, directory: str) -> int:
     rows: Counter[str] = Counter()
     for name in files:
         if name.startswith(directory):
-            with store.folder.open(name) as file:
-                metadata: Any = pq.ParquetFile(file).metadata
-                rows[directory] += metadata.num_rows
+            with store.parquet(name) as file:
+                rows[directory] += file.metadata.num_rows
     return rows[directory]

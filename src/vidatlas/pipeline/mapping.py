@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from vidatlas import store as layout
@@ -24,6 +20,7 @@ from vidatlas.pipeline.records import notes_of, titles_of
 from vidatlas.pipeline.vectors import read_embeddings
 from vidatlas.recipe import Recipe
 from vidatlas.store import Files, Store
+from vidatlas.tensors import Tensors, read_tensors
 from vidatlas.types import Floats, Json, Runner
 from vidatlas.views.layout import lay_out, place
 from vidatlas.views.points import Points, merge_points, quantised
@@ -92,9 +89,8 @@ def _rates(store: Store, recipe: Recipe) -> NDArray[np.float64]:
 
 def subcategory_rows(store: Store) -> list[Json]:
     """Return group, subcategory, name and size of every subcategory, the largest first; the place is its code."""
-    data = store.check(layout.SUBCATEGORIES, store.stage("reduce")["files"][layout.SUBCATEGORIES])
-    table = pq.read_table(io.BytesIO(data), columns=["group", "subcategory", "name", "size"])
-    rows: list[Json] = table.to_pylist()
+    facts = store.stage("reduce")["files"][layout.SUBCATEGORIES]
+    rows: list[Json] = store.table(layout.SUBCATEGORIES, facts, ["group", "subcategory", "name", "size"]).to_pylist()
     return sorted(rows, key=lambda row: (-row["size"], row["group"], row["subcategory"]))
 
 
@@ -108,8 +104,7 @@ def subcategory_order(store: Store) -> Order:
 
 def _assigned(store: Store, shard: str, reduced: Json) -> pa.Table:
     name = layout.assignments(shard)
-    data = store.check(name, reduced["files"][name])
-    return pq.read_table(io.BytesIO(data), columns=["id", "group", "subcategory"])
+    return store.table(name, reduced["files"][name], ["id", "group", "subcategory"])
 
 
 def _codes(assigned: pa.Table, order: Order) -> NDArray[np.int64]:
@@ -122,9 +117,8 @@ def _codes(assigned: pa.Table, order: Order) -> NDArray[np.int64]:
 
 
 @lru_cache(maxsize=1)
-def _load_sample(atlas: str, data: bytes) -> dict[str, NDArray[Any]]:
-    arrays: dict[str, NDArray[Any]] = load_tensors(data)
-    return arrays
+def _load_sample(atlas: str, data: bytes) -> Tensors:
+    return read_tensors(data, f"{atlas}/{SAMPLE}")
 
 
 def _place_block(atlas: str, recipe: Json, block: list[SealedShard]) -> tuple[Files, Points]:
@@ -157,4 +151,4 @@ def read_positions(store: Store, shards: list[SealedShard]) -> Iterator[pa.Table
     """Yield id, x and y of every video, shard by shard."""
     published = store.stage("publish")["files"]
     for name in (layout.positions(shard) for shard, _ in shards):
-        yield pq.read_table(io.BytesIO(store.check(name, published[name])))
+        yield store.table(name, published[name])

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from vidatlas.recipe import Recipe
@@ -16,6 +15,7 @@ from vidatlas.reducers.autoencoder import from_arrays
 from vidatlas.reducers.lexical import Lexical
 from vidatlas.reducers.pca import Pca
 from vidatlas.store import Files, Store, to_json
+from vidatlas.tensors import read_tensors
 from vidatlas.types import Floats
 
 PCA = "model/pca.safetensors"
@@ -43,7 +43,7 @@ def save_pca(store: Store, pca: Pca) -> Files:
 
 @lru_cache(maxsize=2)
 def _load_pca(atlas: str, data: bytes) -> Pca:
-    arrays = load_tensors(data)
+    arrays = read_tensors(data, f"{atlas}/{PCA}")
     scaled = bool(arrays["whiten"][0]), bool(arrays["normalize"][0])
     return Pca(arrays["mean"], arrays["components"], arrays["spectrum"], float(arrays["total_variance"][0]), *scaled)
 
@@ -73,13 +73,13 @@ def load_reducer(store: Store, recipe: Recipe) -> Reducer:
     """Return what the atlas's vectors are reduced by."""
     kind = recipe.reduce.reducer.kind
     if kind == "autoencoder":
-        return from_arrays(load_tensors(store.read(AUTOENCODER)))
+        return from_arrays(store.tensors(AUTOENCODER))
     return load_pca(store) if kind == "pca" else Unreduced()
 
 
 def load_tuned_centroids(store: Store) -> Floats:
     """Return the centroids float32 [k, latent] that Deep Embedded Clustering found."""
-    found: Floats = load_tensors(store.read(DEC))["centroids"]
+    found: Floats = store.tensors(DEC)["centroids"]
     return found
 
 
@@ -91,7 +91,7 @@ def save_lexical(store: Store, lexical: Lexical) -> Files:
 
 @lru_cache(maxsize=2)
 def _load_lexical(atlas: str, data: bytes) -> Lexical:
-    arrays = load_tensors(data)
+    arrays = read_tensors(data, f"{atlas}/{LEXICAL}")
     return Lexical(arrays["idf"], arrays["components"], float(arrays["weight"][0]))
 
 
@@ -110,7 +110,7 @@ def save_centroids(store: Store, fits: list[tuple[str, int, Floats]]) -> Files:
 
 def load_centroids(store: Store) -> dict[str, Floats]:
     """Return the centroids float32 [k, components] of every group, by name."""
-    stacked = load_tensors(store.read(CENTROIDS))["centroids"]
+    stacked = store.tensors(CENTROIDS)["centroids"]
     found, at = {}, 0
     for group in store.read_json(GROUPS):
         found[group["group"]] = stacked[at : at + group["subcategories"]]
@@ -128,7 +128,7 @@ def save_children(store: Store, children: Mapping[str, Sequence[Floats]]) -> Fil
 
 def load_children(store: Store) -> dict[str, list[Floats]]:
     """Return, per group and subcategory, the centroids float32 [k, components] of its sub-subcategories."""
-    stacked = load_tensors(store.read(CHILDREN))["centroids"]
+    stacked = store.tensors(CHILDREN)["centroids"]
     found, at = {}, 0
     for split in store.read_json(SPLITS):
         sizes = split["subsubcategories"]

@@ -6,7 +6,6 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
-from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from vidatlas.pipeline.model import AUTOENCODER, DEC
@@ -112,7 +111,7 @@ class _Kept:
 
     def load(self, stage: str) -> Arrays | None:
         name = self._name(stage)
-        return load_tensors(self._store.read(name)) if self._store.folder.size(name) is not None else None
+        return self._store.tensors(name) if self._store.folder.size(name) is not None else None
 
     def save(self, stage: str, arrays: Arrays) -> None:
         contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from vidatlas import store as layout
@@ -18,6 +17,7 @@ from vidatlas.pictures import Pictures, grey_picture, locate
 from vidatlas.recipe import Recipe, canonical
 from vidatlas.reducers.kmeans import sample_rows
 from vidatlas.store import Files, Store
+from vidatlas.tensors import read_tensors
 from vidatlas.threads import one_thread
 from vidatlas.types import ConflictError, Floats, Json
 
@@ -70,7 +70,7 @@ def open_pictures(store: Store, recipe: Recipe) -> PictureEncoder:
     assert spec
     if isinstance(spec, ClipPicturesSpec):
         return _tower(spec, spec.find().weights_sha256)
-    return Denoiser(spec, store.read(MODEL))
+    return Denoiser(spec, store.read(MODEL), f"{store.url}/{MODEL}")
 
 
 def same_pictures(store: Store, recipe: Recipe) -> PictureEncoder:
@@ -122,6 +122,6 @@ def _checkpoint(store: Store, key: str) -> Progress | None:
     header = int.from_bytes(data[:8], "little")
     if key.encode() not in data[8 : 8 + header]:
         return None
-    tensors = load_tensors(data)
+    tensors = read_tensors(data, f"{store.url}/{CHECKPOINT}")
     losses = tuple(float(loss) for loss in tensors.pop("losses"))
     return Progress(len(losses), losses, tensors)

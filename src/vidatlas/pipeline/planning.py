@@ -17,7 +17,7 @@ from vidatlas.lock import Lock
 from vidatlas.parts import PartPlan, PlanSpec, plan_part, to_parquet
 from vidatlas.pipeline.absences import absences
 from vidatlas.pipeline.repeats import Repeats, repeats
-from vidatlas.pipeline.shards import INPUTS, known_inputs, plan_table
+from vidatlas.pipeline.shards import INPUTS, known_inputs
 from vidatlas.recipe import Recipe, differences
 from vidatlas.reducers.backend import Backend
 from vidatlas.store import Store, to_json
@@ -217,7 +217,7 @@ def _plan_silently(url: str, spec: PlanSpec) -> PartPlan:
 def _finish(store: Store, recipe: Recipe, urls: list[str], parts: list[str], options: RunOptions) -> Json:
     """Find the duplicates among all parts, add everything up, and refuse input that is mostly unusable."""
     facts = [store.read_json(layout.plan_files(part)[0]) for part in parts]
-    repeated = repeats([plan_table(store, layout.plan_files(part)[2]) for part in parts])
+    repeated = repeats([store.table(layout.plan_files(part)[2]) for part in parts])
     table = _by_part(parts, [found.rows for found in repeated])
     files = store.put(layout.DUPLICATES, to_parquet(table))
     if recipe.record.count:

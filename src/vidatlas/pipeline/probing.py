@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from vidatlas import store as layout
 from vidatlas.parts import to_parquet
@@ -105,7 +103,7 @@ def known_classes(spec: ProbeSpec) -> dict[str, tuple[str, ...]] | None:
         return None
     store = Store(spec.classes)
     files = store.stage("reduce")["files"]
-    names = pq.read_table(io.BytesIO(store.check(layout.SUBCATEGORIES, files[layout.SUBCATEGORIES])))
+    names = store.table(layout.SUBCATEGORIES, files[layout.SUBCATEGORIES])
     named = dict(zip(names["subcategory"].to_pylist(), names["name"].to_pylist(), strict=True))
     placed = _placed(store, spec)
     if "classes" not in placed.column_names:
@@ -130,7 +128,7 @@ def _placed(store: Store, spec: ProbeSpec) -> pa.Table:
     column = "id" if spec.by == "id" else Recipe.model_validate(store.manifest()["recipe"]).record.title
     for shard, facts in sealed_shards(store.stage("embed")):
         name = layout.assignments(shard)
-        table = pq.read_table(io.BytesIO(store.check(name, files[name])))
+        table = store.table(name, files[name])
         keys = read_embeddings(store, shard, facts, [column])
         tables.append(table.append_column("key", pa.array(titles_of(keys, column, np.arange(len(keys))))))
     return pa.concat_tables(tables)

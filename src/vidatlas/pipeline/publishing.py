@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import defaultdict
 from dataclasses import replace
 from typing import Any
-
-import pyarrow.parquet as pq
 
 from vidatlas import store as layout
 from vidatlas.lock import Lock
@@ -113,8 +110,7 @@ def content_sha256(manifest: Json) -> str:
 
 
 def _subcategories(store: Store, reduced: Json) -> list[Json]:
-    data = store.check(layout.SUBCATEGORIES, reduced["files"][layout.SUBCATEGORIES])
-    rows: list[Json] = pq.read_table(io.BytesIO(data)).to_pylist()
+    rows: list[Json] = store.table(layout.SUBCATEGORIES, reduced["files"][layout.SUBCATEGORIES]).to_pylist()
     return rows
 
 
@@ -181,7 +177,7 @@ def _told(store: Store, reduced: Json, probed: Json | None) -> Grid | None:
     """Return what was told of each record, None where too few records let none be told."""
     if probed is None or not (probed["by_group"] or probed["by_record"]):
         return None
-    table = pq.read_table(io.BytesIO(store.check(PREDICTIONS, reduced["files"][PREDICTIONS])))
+    table = store.table(PREDICTIONS, reduced["files"][PREDICTIONS])
     told = zip(table["group"].to_pylist(), table["told"].to_pylist(), strict=True)
     return grid_of(told, unseen=probed["by_group"] is not None)
 

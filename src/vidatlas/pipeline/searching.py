@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from vidatlas import store as layout
 from vidatlas.pipeline.assigning import same_encoder
+from vidatlas.pipeline.indexing import open_index
 from vidatlas.pipeline.records import schema
 from vidatlas.pipeline.vectors import matrix, read_embeddings, sealed_shards, vectors_of
 from vidatlas.recipe import Recipe
@@ -133,15 +133,14 @@ class Search:
     @cached_property
     def _ends(self) -> NDArray[np.int64]:
         """Return the position behind each shard's last video; the table of videos has a row group for each."""
-        with self._store.folder.open(self._published(layout.INDEX_VIDEOS)) as file:
-            facts = pq.ParquetFile(file).metadata
+        with self._store.parquet(self._published(layout.INDEX_VIDEOS)) as file:
+            facts = file.metadata
         return np.cumsum([facts.row_group(number).num_rows for number in range(facts.num_row_groups)])
 
     @cached_property
     def videos(self) -> pa.Table:
         """Return id, group, subcategory and title of every video, in the order of the index."""
-        with self._store.folder.open(self._published(layout.INDEX_VIDEOS)) as file:
-            return pq.read_table(file).combine_chunks()
+        return self._store.table(self._published(layout.INDEX_VIDEOS)).combine_chunks()
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -155,14 +154,12 @@ class Search:
     @cached_property
     def _index(self) -> SearchIndex:
         facts = self._store.read_json(self._published(layout.INDEX_FACTS))
-        files = self._store.stage("publish")["files"]
-        return SearchIndex.from_bytes(self._store.check(layout.INDEX, files[layout.INDEX]), facts["probes"])
+        return open_index(self._store, layout.INDEX, facts["probes"], self.videos.num_rows)
 
     @cached_property
     def names(self) -> dict[tuple[str, int], str]:
         """Return the name of every subcategory by group and number."""
-        with self._store.folder.open(layout.SUBCATEGORIES) as file:
-            rows = pq.read_table(file, columns=["group", "subcategory", "name"]).to_pylist()
+        rows = self._store.table(layout.SUBCATEGORIES, columns=["group", "subcategory", "name"]).to_pylist()
         return {(row["group"], row["subcategory"]): row["name"] for row in rows}
 
     def name_of(self, group: str, subcategory: int) -> str:

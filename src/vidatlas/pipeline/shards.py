@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from vidatlas import store as layout
 from vidatlas.store import Store
@@ -23,23 +21,18 @@ def known_inputs(store: Store) -> Json:
     return dict(store.read_json(INPUTS)) if store.folder.size(INPUTS) is not None else {}
 
 
-def plan_table(store: Store, name: str) -> pa.Table:
-    """Return one of a plan's tables."""
-    return pq.read_table(io.BytesIO(store.read(name)))
-
-
 def load_shards(store: Store) -> list[Shard]:
     """Return the descriptors of every shard of a sealed plan, in order."""
     entry = store.stage("plan")
     where = {facts["part"]: url for url, facts in known_inputs(store).items() if url in entry["inputs"]}
-    duplicates = plan_table(store, layout.DUPLICATES)
-    counted = plan_table(store, layout.OCCURRENCES) if layout.OCCURRENCES in entry["files"] else None
+    duplicates = store.table(layout.DUPLICATES)
+    counted = store.table(layout.OCCURRENCES) if layout.OCCURRENCES in entry["files"] else None
     shards = []
     for part in entry["parts"]:
         facts, table = layout.plan_files(part)[:2]
         rows = duplicates.filter(pc.equal(duplicates["part"], part))["row"].to_numpy()
         several = counted.filter(pc.equal(counted["part"], part)).select(["row", "count"]) if counted else None
-        shards += descriptors(store.read_json(facts), plan_table(store, table), where[part], rows, several)
+        shards += descriptors(store.read_json(facts), store.table(table), where[part], rows, several)
     return shards
 
 

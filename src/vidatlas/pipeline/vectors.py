@@ -78,7 +78,7 @@ def sealed_shards(entry: Json) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def read_embeddings(store: Store, shard: str, facts: Mapping[str, Any], columns: list[str] | None = None) -> pa.Table:
     """Return a sealed shard of embeddings after proving its hash."""
-    return pq.read_table(io.BytesIO(store.check(layout.embeddings(shard), facts)), columns=columns)
+    return store.table(layout.embeddings(shard), facts, columns)
 
 
 def matrix(column: Any) -> np.ndarray[Any, Any]:

@@ -13,6 +13,7 @@ from ray.data.block import BlockMetadata
 from ray.data.datasource import ReadTask
 from ray.util.metrics import Counter, Gauge
 
+from vidatlas.parquet import read_stream
 from vidatlas.runners.carried import carry
 from vidatlas.types import Json, Shard, VidatlasError
 
@@ -33,7 +34,7 @@ def pack(name: str, table: pa.Table) -> pa.Table:
 
 def unpack(batch: pa.Table) -> pa.Table:
     """Return the shard's rows from the one-row table."""
-    return pa.ipc.open_stream(batch["rows"][0].as_buffer()).read_all()
+    return read_stream(batch["rows"][0].as_buffer())
 
 
 class ShardSource(Datasource):  # type: ignore[misc]

@@ -13,6 +13,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vidatlas.parquet import open_parquet
+
 _BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
 _TEXTS = (pa.types.is_string, pa.types.is_large_string)
 BATCH = 2_000
@@ -31,9 +33,10 @@ def json_lines(file: IO[bytes], first: int = 0, on_batch: Callable[[int, int], N
         on_batch: called with (row, bytes before it) ahead of every batch.
 
     Raises:
+        InputError: a column has an extension type; the caller adds the file.
         pyarrow.ArrowException, OSError: the file is damaged.
     """
-    table = pq.ParquetFile(file, page_checksum_verification=True)
+    table = open_parquet(file)
     names = [column.name for column in table.schema_arrow if _is_readable(column.type)]
     groups, row = _groups_from(table, first)
     written = 0
@@ -63,6 +66,8 @@ def _is_readable(kind: pa.DataType) -> bool:
         return False
     if pa.types.is_dictionary(kind):
         return _is_readable(kind.value_type)
+    if isinstance(kind, pa.FixedShapeTensorType):
+        return _is_readable(kind.storage_type)
     children = [kind.field(at).type for at in range(kind.num_fields)]
     vector = not pa.types.is_struct(kind) and any(pa.types.is_floating(child) for child in children)
     return not vector and all(map(_is_readable, children))

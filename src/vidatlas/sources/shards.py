@@ -38,6 +38,8 @@ def shard_rows(shard: Shard, rows: RowSpec) -> Iterator[tuple[int, bytes | None]
         raise InputError(f"{shard.url} is gone since it was planned. Put it back, or plan into a new atlas.") from error
     except DamagedError as error:
         raise _changed(shard) from error
+    except InputError as error:
+        raise InputError(f"{shard.url}: {error}") from error
     if size != shard.length or checksum != shard.crc32:
         raise _changed(shard)
 

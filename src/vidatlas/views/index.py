@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from vidatlas.threads import one_thread
 from vidatlas.types import Floats
+from vidatlas.views.index_bytes import check_index
 
 Rows = NDArray[np.int64]
 K = 10
@@ -98,10 +99,15 @@ class SearchIndex:
         return cls(made)
 
     @classmethod
-    def from_bytes(cls, data: bytes, probes: int) -> SearchIndex:
-        """Return an index from its bytes."""
+    def from_bytes(cls, data: bytes, probes: int, rows: int) -> SearchIndex:
+        """Return an index of so many rows from its bytes.
+
+        Raises:
+            BadIndexError: it is not one that this class writes.
+        """
         import faiss
 
+        check_index(data, rows)
         return cls(faiss.deserialize_index(np.frombuffer(data, np.uint8)), probes)
 
     def to_bytes(self) -> bytes:

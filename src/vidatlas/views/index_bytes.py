@@ -1,0 +1,149 @@
+"""The bytes of a FAISS index, checked before FAISS reads them: its reader is native code and believes what it is told.
+
+Only what ``SearchIndex`` writes passes: flat in float16, or IVF with codes of a byte a dimension or of a product
+quantiser, its cells in memory. So no list on disk, which would open a path that the file names, and no size that the
+bytes do not bear out. The layouts are those of FAISS's ``index_write.cpp``.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+
+_ID_BYTES = 8
+_BYTE, _HALF = 0, 4
+"""What FAISS calls its scalar quantisers of a byte and of two (``QT_8bit``, ``QT_fp16``)."""
+
+
+class BadIndexError(ValueError):
+    """Say why bytes are no search index."""
+
+
+class _Bytes:
+    """Read numbers from an index one behind the other."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self.at = data, 0
+
+    def take(self, form: str) -> tuple[Any, ...]:
+        """Return numbers, written as ``struct`` calls them."""
+        try:
+            found = struct.unpack_from("<" + form, self._data, self.at)
+        except struct.error as error:
+            raise BadIndexError("it ends too early") from error
+        self.at += struct.calcsize("<" + form)
+        return found
+
+    def sizes(self, count: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
+        """Return so many unsigned numbers of 64 bits."""
+        self.skip(8 * count)
+        return np.frombuffer(self._data, "<u8", count, self.at - 8 * count)
+
+    def vector(self, item: int, expected: int) -> None:
+        """Pass over an array of so many items; FAISS writes their number in front."""
+        (count,) = self.take("Q")
+        _require(count == expected, f"an array holds {count:,} numbers instead of {expected:,}")
+        self.skip(item * expected)
+
+    def skip(self, count: int) -> None:
+        """Pass over bytes that must be there."""
+        _require(self.at + count <= len(self._data), "it ends too early")
+        self.at += count
+
+    def end(self) -> None:
+        """Require that nothing is left."""
+        _require(self.at == len(self._data), "something follows its end")
+
+
+def check_index(data: bytes, rows: int) -> None:
+    """Check an index of unit vectors.
+
+    Args:
+        data: in FAISS's own format.
+        rows: that it holds, as its atlas says.
+
+    Raises:
+        BadIndexError: it is not one that ``SearchIndex`` writes.
+    """
+    found = _Bytes(data)
+    (kind,) = found.take("4s")
+    _require(kind in (b"IxSQ", b"IwSq", b"IwPQ"), f"its type is {kind!r}")
+    dim, total = _header(found)
+    _require(total == rows, f"it holds {total:,} vectors instead of {rows:,}")
+    if kind == b"IxSQ":
+        found.vector(1, total * _scalar_quantiser(found, dim, _HALF))
+    else:
+        lists = _coarse(found, dim)
+        _cells(found, lists, total, _scalar_codes(found, dim) if kind == b"IwSq" else _product_codes(found, dim))
+    found.end()
+
+
+def _require(is_so: bool, otherwise: str) -> None:
+    if not is_so:
+        raise BadIndexError(otherwise)
+
+
+def _header(found: _Bytes) -> tuple[int, int]:
+    """Return dimensions and vectors of an index whose metric is the inner product."""
+    dim, total, _, _, is_trained, metric = found.take("iqqq?i")
+    _require(dim > 0 and total >= 0 and is_trained and metric == 0, "its header is damaged")
+    return dim, total
+
+
+def _scalar_quantiser(found: _Bytes, dim: int, expected: int) -> int:
+    """Return the bytes of a vector."""
+    kind, _, _, width, code = found.take("iifQQ")
+    size = dim * (2 if expected == _HALF else 1)
+    _require((kind, width, code) == (expected, dim, size), "its quantiser is damaged")
+    found.vector(4, 0 if expected == _HALF else 2 * dim)
+    return size
+
+
+def _coarse(found: _Bytes, dim: int) -> int:
+    """Pass over the index of the cells' middles; return how many there are."""
+    lists, _ = found.take("QQ")
+    (kind,) = found.take("4s")
+    _require(kind == b"IxFI", f"its cells are found by {kind!r}")
+    _require(_header(found) == (dim, lists), "its cells are damaged")
+    found.vector(4, dim * lists)
+    (direct,) = found.take("b")
+    _require(direct == 0, "it has a map from rows to cells")
+    found.vector(8, 0)
+    return int(lists)
+
+
+def _scalar_codes(found: _Bytes, dim: int) -> int:
+    size = _scalar_quantiser(found, dim, _BYTE)
+    code, _ = found.take("Q?")
+    _require(code == size, "its codes are damaged")
+    return size
+
+
+def _product_codes(found: _Bytes, dim: int) -> int:
+    _, code, width, pieces, bits = found.take("?QQQQ")
+    _require(bits == 8 and width == dim and 0 < pieces == code and dim % pieces == 0, "its quantiser is damaged")
+    found.vector(4, dim << bits)
+    return int(code)
+
+
+def _cells(found: _Bytes, lists: int, total: int, code: int) -> None:
+    """Pass over the codes and row numbers of all cells."""
+    (kind,) = found.take("4s")
+    _require(kind == b"ilar", f"its cells are of type {kind!r}")
+    _require(found.take("QQ") == (lists, code), "its cells are damaged")
+    (form, count) = found.take("4sQ")
+    if form == b"full":
+        _require(count == lists, "its cells are damaged")
+        sizes = found.sizes(lists)
+    else:
+        _require(form == b"sprs" and count % 2 == 0 and count <= 2 * lists, "its cells are damaged")
+        pairs = found.sizes(count).reshape(-1, 2)
+        _require(bool((pairs[:, 0] < lists).all()), "its cells are damaged")
+        sizes = pairs[:, 1]
+    _require(all(size <= total for size in sizes.tolist()) and sum(sizes.tolist()) == total, "its cells are damaged")
+    for size in sizes.tolist():
+        found.skip(size * code)
+        rows = found.sizes(size)
+        _require(bool((rows < total).all()), "a cell names a vector that is not there")
