@@ -25,7 +25,7 @@ from vidatlas.folder import (
     open_folder,
     open_input,
 )
-from vidatlas.types import UnavailableError, UsageError
+from vidatlas.types import InputError, UnavailableError, UsageError
 
 
 def fail(number: int) -> Callable[..., NoReturn]:
@@ -231,3 +231,11 @@ def test_several_that_want_a_model_at_once_copy_it_once(
         (path,) = set(pool.map(want, range(4)))
     assert sorted(copied) == ["config.json", "model.safetensors"]
     assert everything(path) == {"config.json": b"config.json", "model.safetensors": b"model.safetensors"}
+
+
+@pytest.mark.parametrize("name", ["../out.parquet", "embeddings/../../out.parquet", "/tmp/out.parquet", "..", "a\\b"])
+def test_a_name_that_leads_out_is_refused(folder: LocalFolder | RemoteFolder, name: str) -> None:
+    """Names of shards come from a manifest, which anyone may have written."""
+    for use in (folder.read, folder.open, folder.size, folder.list, folder.delete, lambda at: folder.put(at, b"")):
+        with pytest.raises(InputError, match="leads out of it"):
+            use(name)

@@ -11,8 +11,20 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from vidatlas.storage import MOST_SECONDS, open_filesystem, open_remote, plain_errors
+from vidatlas.types import InputError
 
 TEMPORARY = ".tmp-"
+
+
+def _inside(folder: str, name: str) -> str:
+    """Return a file's name; names come from a manifest too, which anyone may have written.
+
+    Raises:
+        InputError: it leads out of the folder.
+    """
+    if name.startswith("/") or "\\" in name or ".." in name.split("/"):
+        raise InputError(f"{folder} names the file {name!r}, which leads out of it. Do not use this atlas.")
+    return name
 
 
 @contextmanager
@@ -29,7 +41,7 @@ class LocalFolder:
         self.url = str(path)
 
     def _at(self, name: str) -> Path:
-        return self.path / name
+        return self.path / _inside(self.url, name)
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""
@@ -139,7 +151,7 @@ class RemoteFolder:
         self._limit = {"timeout": MOST_SECONDS} if self._fs.async_impl else {}
 
     def _at(self, name: str) -> str:
-        return f"{self._root}/{name}"
+        return f"{self._root}/{_inside(self.url, name)}"
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""
@@ -148,7 +160,7 @@ class RemoteFolder:
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file for reading, seekable; only what is read is fetched."""
-        return open_remote(f"{self.url}/{name}")
+        return open_remote(f"{self.url}/{_inside(self.url, name)}")
 
     def put(self, name: str, data: bytes) -> None:
         """Create or replace a file in one request."""
