@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +178,27 @@ def test_what_a_record_is_called_is_plain_words(noun: str) -> None:
     assert (named.records(1), named.records(2_000)) == ("1 film d'auteur", "2,000 sci-fi films")
     with pytest.raises(UsageError, match="nouns"):
         load_recipe("demo", {"publish.nouns.record": [noun, "films"]})
+
+
+BOMB = "a: &a [x, x]\n" + "".join(f"{new}: &{new} [*{old}, *{old}]\n" for old, new in pairwise("abcdefgh"))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (BOMB, "line 2 has an alias"),
+        ("name: " + "[" * 20_000, "nested too deeply"),
+        ("name: " + "[" * 5_000 + "]" * 5_000, "nested too deeply"),
+        ("name: " + "x" * 1_000_001, "longer than 1,000,000 characters"),
+        ("name: !!python/name:os.system", "could not determine a constructor"),
+    ],
+    ids=["aliases", "open brackets", "brackets", "long", "a type of Python"],
+)
+def test_a_recipe_of_a_stranger_is_plain_data_and_small(text: str, reason: str, tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=reason):
+        load_recipe(file)
+    if len(text) < 100_000:  # a value of --set is read by the same rules
+        with pytest.raises(UsageError, match=reason.replace("line 2", "line 3")):
+            parse_set(f"record=\n{text}" if text == BOMB else f"record={text.removeprefix('name: ')}")

@@ -43,6 +43,8 @@ from vidatlas.views.nouns import Nouns
 Stage = Literal["plan", "embed", "reduce", "publish"]
 _PICTURES = "autoencoder"
 """The kind of ``publish.pictures`` where none is named."""
+_MOST_CHARS = 1_000_000
+"""Of a recipe."""
 STAGES: tuple[Stage, ...] = ("plan", "embed", "reduce", "publish")
 
 
@@ -245,12 +247,39 @@ def _read(source: str | Path | Mapping[str, Any]) -> tuple[str, Json]:
     else:
         raise UsageError(f"no recipe {name!r}: neither built in ({', '.join(builtin_recipes())}) nor a YAML file.")
     try:
-        data = yaml.safe_load(text)
+        data = _from_yaml(text)
     except yaml.YAMLError as error:
         raise UsageError(f"recipe {name} is not valid YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(data, dict):
         raise UsageError(f"recipe {name} holds no keys. Start from: vidatlas recipes demo")
     return name, data
+
+
+class _Loader(yaml.SafeLoader):
+    """Read YAML without aliases: a kilobyte of them stands for gigabytes."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
+            raise yaml.YAMLError(f"line {line} has an alias (*); write the value itself")
+        return super().compose_node(parent, index)
+
+
+def _from_yaml(text: str) -> Any:
+    """Return what YAML says, as plain data.
+
+    Raises:
+        yaml.YAMLError: it is not valid, too large, nested too deeply, or has aliases.
+    """
+    if len(text) > _MOST_CHARS:
+        raise yaml.YAMLError(f"it is longer than {_MOST_CHARS:,} characters")
+    loader = _Loader(text)
+    try:
+        return loader.get_single_data()
+    except RecursionError as error:
+        raise yaml.YAMLError("it is nested too deeply") from error
+    finally:
+        loader.dispose()
 
 
 def parse_set(text: str) -> tuple[str, Any]:
@@ -263,7 +292,7 @@ def parse_set(text: str) -> tuple[str, Any]:
     if not equals or not key.strip():
         raise UsageError(f"--set {text}: write it as key=value, for example --set encoder.model=/path/to/model")
     try:
-        return key.strip(), yaml.safe_load(value)
+        return key.strip(), _from_yaml(value)
     except yaml.YAMLError as error:
         raise UsageError(f"--set {text}: the value is not valid YAML ({' '.join(str(error).split())}).") from error
 
