@@ -23,6 +23,13 @@ def jpeg(value: int = 120, size: tuple[int, int] = (40, 30)) -> bytes:
     return out.getvalue()
 
 
+def encoded(form: str) -> bytes:
+    """Return a sound picture in a format that no decoder is let loose on."""
+    out = io.BytesIO()
+    Image.new("RGB", (40, 30)).save(out, form)
+    return out.getvalue()
+
+
 def bomb() -> bytes:
     """Return a PNG of a few bytes that claims 50,000 x 50,000 pixels."""
 
@@ -44,7 +51,9 @@ def test_a_picture_becomes_grey_and_small(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"no picture", jpeg()[:200], bomb(), b"GIF89a", b"\x89PNG\r\n\x1a\n"], ids=range(6)
+    "data",
+    [b"", b"no picture", jpeg()[:200], bomb(), encoded("GIF"), encoded("TIFF"), b"\x89PNG\r\n\x1a\n"],
+    ids=range(7),
 )
 def test_what_cannot_be_read_is_said_to_be_so(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.jpg").write_bytes(data)

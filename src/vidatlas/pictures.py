@@ -16,7 +16,7 @@ Pictures = NDArray[np.uint8]
 MOST_BYTES = 32 * 2**20
 MOST_PIXELS = 40_000_000
 """A file that says it is larger is not decoded: a few kilobytes can claim to be gigabytes."""
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+FORMATS = ("JPEG", "PNG", "WEBP")
 _LONGEST = 4
 """Times the shorter side: what lies beyond is cut off before a picture is scaled."""
 
@@ -42,7 +42,7 @@ def grey_picture(path: Path, size: tuple[int, int]) -> Pictures:
     """Return a picture in grey, uint8 [height, width] for a size (width, height).
 
     Raises:
-        UnreadablePictureError: the file is absent, damaged, too large, or no JPEG, PNG, WebP or GIF.
+        UnreadablePictureError: the file is absent, damaged, too large, or no JPEG, PNG or WebP.
     """
     from PIL.Image import Resampling
 

@@ -43,7 +43,7 @@ def files(tmp_path: Path) -> list[Path]:
         Image.fromarray(random.integers(0, 256, (high, wide, 3), np.uint8)).save(tmp_path / name)
         found.append(tmp_path / name)
     whole = Image.open(tmp_path / "wide.jpg")
-    for name, mode in (("grey.jpg", "L"), ("palette.gif", "P"), ("alpha.png", "RGBA")):
+    for name, mode in (("grey.jpg", "L"), ("palette.png", "P"), ("alpha.png", "RGBA")):
         whole.convert(mode).save(tmp_path / name)
         found.append(tmp_path / name)
     return found

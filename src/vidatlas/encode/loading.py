@@ -57,7 +57,12 @@ def load_model(kind: Any, checkpoint: Checkpoint, device: str, dtype: str) -> An
     source = str(checkpoint.path)
     try:
         model, info = kind.from_pretrained(
-            source, dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True, output_loading_info=True
+            source,
+            dtype=getattr(torch, dtype),
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0]
@@ -82,7 +87,7 @@ def load_tokenizer(checkpoint: Checkpoint, max_tokens: int, to_first_end: bool =
     from transformers import AutoTokenizer
 
     try:
-        loaded = AutoTokenizer.from_pretrained(str(checkpoint.path), local_files_only=True)
+        loaded = AutoTokenizer.from_pretrained(str(checkpoint.path), local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise UsageError(
             f"model {checkpoint.model} has no usable tokenizer ({error}). Choose a complete checkpoint."
