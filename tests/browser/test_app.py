@@ -7,7 +7,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
@@ -15,13 +15,13 @@ import pytest
 from vidatlas.app.serving import command
 
 
-@pytest.fixture
-def address(small_atlas: Any) -> Iterator[str]:
-    """Return the address of the app, started as `vidatlas serve` starts it."""
+@contextmanager
+def served(atlas: str) -> Iterator[str]:
+    """Start the app as `vidatlas serve` starts it; yield its address."""
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = subprocess.Popen(command(small_atlas.url, port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(command(atlas, port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
         _wait(f"{url}/_stcore/health", server)
@@ -29,6 +29,13 @@ def address(small_atlas: Any) -> Iterator[str]:
     finally:
         server.terminate()
         server.wait(30)
+
+
+@pytest.fixture
+def address(small_atlas: Any) -> Iterator[str]:
+    """Return the address of the app of a small atlas."""
+    with served(small_atlas.url) as url:
+        yield url
 
 
 def _wait(url: str, server: Any) -> None:
@@ -52,7 +59,7 @@ def test_a_recommendation_appears_after_a_click(visit: Any, address: str) -> Non
     page.get_by_text("You may also like, after").wait_for()
     page.get_by_text("same subcategory:").or_(page.get_by_text("shared tags:")).first.wait_for()
     page.get_by_text("Map", exact=True).click()
-    page.frame_locator("iframe").locator('#map[data-state="complete"]').wait_for()
+    page.frame_locator("iframe").frame_locator("iframe").locator('#map[data-state="complete"]').wait_for()
     abroad = [url for url in visit.requests if not url.startswith((address, "data:", "blob:", "about:"))]
     assert abroad == []
     assert visit.errors == []

@@ -111,14 +111,19 @@ def test_every_inner_link_has_its_target() -> None:
     assert {value[1:] for name, value in page.attributes if name == "href"} <= set(ids)
 
 
-def test_the_policy_allows_exactly_the_one_script() -> None:
-    page = Page(render(make_report()))
+def test_the_policy_allows_exactly_the_one_script_and_the_one_style_sheet() -> None:
+    html = render(make_report())
+    page = Page(html)
     (script,) = page.scripts
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     (policy,) = [value for _, value in page.attributes if value.startswith("default-src")]
+    (sheet,) = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
+    styles = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
     assert policy.startswith(
-        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:"
+        f"default-src 'none'; style-src 'sha256-{styles}'; script-src 'sha256-{digest}'; img-src data:"
     )
+    assert "unsafe" not in policy
+    assert not [value for name, value in page.attributes if name == "style"]
 
 
 def test_the_numbers_appear() -> None:
@@ -225,9 +230,11 @@ def test_degenerate_reports_render_cleanly(report: Report) -> None:
 def test_map_area_is_in_proportion_to_size() -> None:
     sizes = (600, 250, 100, 50)
     html = render(replace(make_report(), categories=tuple(Category(f"c{size}", size, 0.2, ()) for size in sizes)))
-    boxes = re.findall(r'href="#c(\d)" style="left:[\d.]+%;top:[\d.]+%;width:([\d.]+)%;height:([\d.]+)%"', html)
+    rules = dict(re.findall(r'\[data-s="(\d+)"\]\{(.*)\}', html))
+    boxes = re.findall(r'href="#c(\d)" data-s="(\d+)"', html)
     assert len(boxes) == 2 * len(sizes)
-    for rank, width, height in boxes:
+    for rank, number in boxes:
+        width, height = re.findall(r"(?:width|height):([\d.]+)%", rules[number])
         assert float(width) * float(height) == pytest.approx(sizes[int(rank) - 1] * 10, rel=0.02)
 
 

@@ -15,9 +15,11 @@ from vidatlas.pipeline.atlas import Atlas, open_atlas
 from vidatlas.pipeline.projecting import ALL
 from vidatlas.pipeline.suggesting import Method
 from vidatlas.types import VidatlasError
+from vidatlas.views.report import map_policy
 from vidatlas.views.text import shown
 
 COLUMNS, CARDS, BESIDE, SUGGESTIONS = 3, 12, 4, 8
+MAP_HEIGHT = 800
 
 
 @dataclass(frozen=True)
@@ -139,10 +141,38 @@ def browse(atlas: Atlas, method: Method) -> None:
     grid(atlas, at(atlas, ids.index[ids["id"].isin(list(first))]), method)
 
 
+def world(atlas: Atlas) -> None:
+    """Show the map, which is a page of the atlas: whoever made that may have written anything into it."""
+    page = atlas.map
+    if map_policy() not in page:
+        say("This map was made by another version of vidatlas. Publish the atlas again, or open its map.html.")
+        return
+    st.iframe(in_frame(page), height=MAP_HEIGHT)
+
+
+def in_frame(page: str) -> str:
+    """Return a page that holds another one, which can run our scripts alone, load nothing, and reach nothing around it.
+
+    A document in ``srcdoc`` inherits the policy around it, whatever its own says.
+    """
+    return (
+        f'<!doctype html><meta http-equiv="Content-Security-Policy" content="{map_policy()}">'
+        f'<iframe title="Map" sandbox="allow-scripts" width="100%" height="{MAP_HEIGHT - 30}" frameborder="0" '
+        f'srcdoc="{html.escape(page)}"></iframe>'
+    )
+
+
 def main(url: str) -> None:
     """Show the app."""
     st.set_page_config(page_title="vidatlas", layout="wide")
-    atlas = opened(url)
+    try:
+        look(opened(url))
+    except VidatlasError as error:
+        say(str(error), "color:#b3261e")
+
+
+def look(atlas: Atlas) -> None:
+    """Show the page that is chosen in the sidebar."""
     counts = atlas.counts
     with st.sidebar:
         say(atlas.title, "font-size:1.6rem;font-weight:700")
@@ -151,13 +181,10 @@ def main(url: str) -> None:
     method = st.sidebar.radio(
         "Suggest from", list(atlas.methods), format_func=lambda name: atlas.methods[name], key="method"
     )
-    try:
-        if page == "Map":
-            st.iframe(atlas.map, height=800)
-        else:
-            {"Discover": discover, "Search": search, "Browse": browse}[page](atlas, method)
-    except VidatlasError as error:
-        say(str(error), "color:#b3261e")
+    if page == "Map":
+        world(atlas)
+    else:
+        {"Discover": discover, "Search": search, "Browse": browse}[page](atlas, method)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from vidatlas.views.text import as_markdown
+
 
 @dataclass(frozen=True)
 class Card:
@@ -26,21 +28,18 @@ class Card:
     content_sha256: str
 
 
-def _cell(value: object) -> object:
+def _shown(value: object) -> object:
     """Keep what comes from data from ending a table cell or starting markup."""
-    if not isinstance(value, str):
-        return value
-    line = " ".join("".join(sign if sign.isprintable() else " " for sign in value).split())
-    return line.replace("|", "\\|").replace("<", "&lt;")
+    return as_markdown(value) if isinstance(value, str) else value
 
 
 def render_card(card: Card) -> str:
     """Return the card as Markdown."""
-    # Markdown, not HTML: HTML escaping would show as entities; `_cell` cleans every value instead.
+    # Markdown, not HTML: HTML escaping would show as entities; `_shown` cleans every value instead.
     environment = Environment(  # noqa: S701
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
-        finalize=_cell,
+        finalize=_shown,
         keep_trailing_newline=True,
         trim_blocks=False,
     )

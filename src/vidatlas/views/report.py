@@ -69,6 +69,7 @@ MEMBERS_OPEN = 12
 MOST_MEMBERS = 60_000
 """Of all subcategories together; where there are more, each lists as many as the others."""
 UNKNOWN = "\N{EN DASH}"
+_STYLE_HASH = Markup("STYLE-HASH")
 NOT_MEASURED = (0, "not measured")
 
 
@@ -78,7 +79,8 @@ def render(report: Report) -> str:
     script = "".join(template.blocks["script"](template.new_context()))
     style, *scripts = map_scripts() if report.drawing else ("",)
     categories = sorted(report.categories, key=lambda category: (-category.size, category.name))
-    return template.render(
+    rules = _Rules()
+    page = template.render(
         report=report,
         nouns=report.nouns,
         categories=categories,
@@ -92,13 +94,16 @@ def render(report: Report) -> str:
         map_scripts=scripts,
         map=report.drawing,
         script_hashes=Markup(" ".join(script_hash(code) for code in (*scripts, script))),  # noqa: S704 - hashes
+        style_hash=_STYLE_HASH,
+        rule=rules.add,
     )
+    return _with_style(page, rules)
 
 
 def render_map(title: str, about: str, drawing: Drawing, nouns: Nouns) -> str:
     """Return a page with nothing but a map."""
     style, *scripts = map_scripts()
-    return (
+    page = (
         _environment()
         .get_template("map_page.html.jinja")
         .render(
@@ -109,8 +114,39 @@ def render_map(title: str, about: str, drawing: Drawing, nouns: Nouns) -> str:
             map_style=style,
             map_scripts=scripts,
             script_hashes=Markup(" ".join(map(script_hash, scripts))),  # noqa: S704 - hashes
+            style_hash=_STYLE_HASH,
         )
     )
+    return _with_style(page, _Rules())
+
+
+@cache
+def map_policy() -> str:
+    """Return the content security policy of every page that ``render_map`` makes, whatever it shows."""
+    page = render_map("", "", Drawing("", ("",)), Nouns())
+    return page.split('http-equiv="Content-Security-Policy" content="', 1)[1].split('"', 1)[0]
+
+
+class _Rules:
+    """Collect the styles of single elements: the pages' policy forbids style attributes."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def add(self, style: str) -> Markup:
+        """Return the attribute that gives an element a style of ours, such as ``width:37.5%``."""
+        return Markup('data-s="{}"').format(self._numbers.setdefault(style, len(self._numbers)))
+
+    def __str__(self) -> str:
+        return "".join(f'[data-s="{number}"]{{{style}}}\n' for style, number in self._numbers.items())
+
+
+def _with_style(page: str, rules: _Rules) -> str:
+    """Add rules to a page's style sheet, and name the whole by its hash in the page's policy, which comes before it."""
+    before, rest = page.split("<style>", 1)
+    sheet, after = rest.split("</style>", 1)
+    sheet += str(rules)
+    return f"{before.replace(_STYLE_HASH, script_hash(sheet), 1)}<style>{sheet}</style>{after}"
 
 
 @cache

@@ -10,6 +10,7 @@ _NOISE = re.compile(
     r"|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
 )
 _BREAKS = re.compile("[\x0b-\x0d\x85\u2028\u2029]+")
+_MARKS = re.compile(r"[\\`*\[\]<>|~$&]|\b_|_\b")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -24,3 +25,9 @@ def shown(text: str, longest: int = LONGEST_TEXT) -> str:
     if len(line) > longest:
         line = line[: longest - 1] + "…"
     return line or "(untitled)"
+
+
+def as_markdown(text: str) -> str:
+    """Return a text as one line of Markdown that shows it as it stands: no link, image, tag or formula comes of it."""
+    line = " ".join(clean(text).split())
+    return _MARKS.sub(r"\\\g<0>", line)

@@ -1,0 +1,35 @@
+"""Texts from data in Markdown: shown as they stand, and nothing is loaded, linked or run."""
+
+from __future__ import annotations
+
+import pytest
+
+from vidatlas.views.card import Card, render_card
+from vidatlas.views.text import as_markdown
+
+HOSTILE = "![x](http://127.0.0.1/a.png) <img src=http://127.0.0.1/b.png> [y](http://127.0.0.1) `z` $q$ | *w* &lt;\nnext"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("![x](http://h/a.png)", r"!\[x\](http://h/a.png)"),
+        ("<img src=a>", r"\<img src=a\>"),
+        ("a_b and _c_", r"a_b and \_c\_"),
+        ("`a` $b$ *c* | &lt;", r"\`a\` \$b\$ \*c\* \| \&lt;"),
+        ("one\n\n# two\x1b[31m", "one # two"),
+        ("0.6 × title, cut at 77 characters", "0.6 × title, cut at 77 characters"),
+    ],
+)
+def test_signs_of_markdown_are_escaped(text: str, shown: str) -> None:
+    assert as_markdown(text) == shown
+
+
+def test_the_data_card_holds_no_markup_of_the_data() -> None:
+    pairs = ((HOSTILE, HOSTILE),)
+    card = Card(HOSTILE, "1", HOSTILE, HOSTILE, pairs, pairs, HOSTILE, HOSTILE, HOSTILE, 8, (HOSTILE,), "ab")
+    text = render_card(card)
+    assert "![" not in text
+    assert "<img" not in text.replace("\\<img", "")
+    assert "](" not in text.replace("\\](", "")
+    assert "\nnext" not in text
