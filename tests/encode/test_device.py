@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
-from vidatlas.encode.device import choose_dtype, environment
+from vidatlas.encode.device import choose_dtype, device_memory, environment
 from vidatlas.types import UsageError
 
 
@@ -37,6 +39,13 @@ def test_a_gpu_runs_bfloat16_or_float16(native: bool, dtype: str, monkeypatch: p
 def test_float16_on_a_cpu_is_refused() -> None:
     with pytest.raises(UsageError, match="float16 is for GPUs"):
         choose_dtype("float16", "cpu")
+
+
+def test_a_process_that_may_have_part_of_a_gpu_has_so_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=80 * 2**30))
+    for share in (1.0, 0.05):
+        monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda share=share: share)
+        assert device_memory("cuda") == int(80 * 2**30 * share)
 
 
 def test_the_environment_names_what_decides_the_last_bits() -> None:

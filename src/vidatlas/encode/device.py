@@ -50,11 +50,12 @@ def device_name(device: str) -> str:
 
 
 def device_memory(device: str) -> int:
-    """Return the bytes of memory that the device has, used or not."""
+    """Return the bytes of memory that the device has for this process, used or not: its limit, where torch has one."""
     import torch
 
     if device == "cuda":
-        return int(torch.cuda.get_device_properties("cuda").total_memory)
+        share = torch.cuda.get_per_process_memory_fraction()
+        return int(torch.cuda.get_device_properties("cuda").total_memory * share)
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 import pyarrow as pa
-import zstandard
 
 from vidatlas.sources.columnar import json_lines
 from vidatlas.sources.deflate import inflater
@@ -34,8 +33,19 @@ def _new_member(compression: str) -> Any:
     if compression == "gzip":
         return zlib.decompressobj(wbits=31)
     if compression == "zstd":
+        import zstandard
+
         return zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
     return bz2.BZ2Decompressor()
+
+
+def _errors_of(compression: str) -> tuple[type[Exception], ...]:
+    """Return what a library that is loaded where it is needed alone says of broken bytes."""
+    if compression != "zstd":
+        return ()
+    import zstandard
+
+    return (zstandard.ZstdError,)
 
 
 def decompress(
@@ -66,7 +76,7 @@ def decompress(
             yield from json_lines(file, start.compressed, on_member)
         else:
             yield from _members(file, compression, start, on_member)
-    except (zlib.error, zstandard.ZstdError, pa.ArrowException, OSError, EOFError) as error:
+    except (zlib.error, pa.ArrowException, OSError, EOFError, *_errors_of(compression)) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise DamagedError(f"invalid {compression} data: {error}") from error

@@ -6,13 +6,14 @@ import hashlib
 import io
 import zlib
 from collections.abc import Generator
-from typing import IO
-
-import rapidgzip
+from typing import IO, TYPE_CHECKING
 
 from vidatlas.sources.compression import CHUNK, DamagedError, decompress, detect
 from vidatlas.sources.deflate import WINDOW, parse_index
 from vidatlas.types import SeekPoint
+
+if TYPE_CHECKING:
+    import rapidgzip
 
 _THREADS = 2
 """Decompression threads of a scan: one hides behind the parsing, more would only wait for it."""
@@ -108,6 +109,8 @@ class Scan:
         self.points.append(SeekPoint(compressed, uncompressed))
 
     def _gzip(self) -> Generator[bytes]:
+        import rapidgzip
+
         try:
             with rapidgzip.open(self._file, parallelization=_THREADS) as reader:
                 try:
@@ -142,6 +145,8 @@ def _wording(error: Exception) -> str:
 
 
 def _all_points(reader: rapidgzip.RapidgzipFile) -> list[SeekPoint]:
+    import rapidgzip
+
     out = io.BytesIO()
     reader.export_index(out, rapidgzip.IndexFormat.GZTOOL)
     return parse_index(out.getvalue())
