@@ -6,11 +6,8 @@ each step on one core, the steps in turn within each round.
 
 from __future__ import annotations
 
-import os
-
-os.environ["RAYON_NUM_THREADS"] = "1"  # the tokenizer's threads; read when it starts
-
 import argparse
+import os
 import statistics
 import tempfile
 import time
@@ -47,6 +44,7 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
+    os.environ["RAYON_NUM_THREADS"] = "1"  # the tokenizer's threads; read when it is first used
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
         checkpoint = random_clip(Path(scratch), options.data / "clip-tokenizer")

@@ -12,20 +12,28 @@ TAGS_AT_ONCE = 15
 
 
 class NotebookLoop:
-    """Embed videos as the notebook did."""
+    """Embed videos as the notebook did.
 
-    def __init__(self, checkpoint: Path) -> None:
+    Args:
+        checkpoint: a folder with a CLIP text tower and its tokenizer.
+        device: "cpu" or "cuda".
+    """
+
+    def __init__(self, checkpoint: Path, device: str = "cpu") -> None:
         from transformers import AutoTokenizer, CLIPTextModelWithProjection
 
-        self._model = CLIPTextModelWithProjection.from_pretrained(checkpoint).eval()
+        self._device = device
+        self._model = CLIPTextModelWithProjection.from_pretrained(checkpoint).eval().to(device)
         self._tokenizer = AutoTokenizer.from_pretrained(checkpoint)
 
     def _embed(self, texts: list[str]) -> NDArray[np.float32]:
         import torch
 
-        tokens = self._tokenizer(texts, padding=True, truncation=True, max_length=77, return_tensors="pt")
+        tokens = self._tokenizer(texts, padding=True, truncation=True, max_length=77, return_tensors="pt").to(
+            self._device
+        )
         with torch.inference_mode():
-            return np.asarray(self._model(**tokens).text_embeds.numpy(), np.float32)
+            return np.asarray(self._model(**tokens).text_embeds.cpu().numpy(), np.float32)
 
     def video(self, title: str, tags: str) -> NDArray[np.float32]:
         """Return float32 [dim] of one video; it has a title or tags."""

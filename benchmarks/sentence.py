@@ -40,7 +40,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     texts = _texts(options.data, options.texts)
-    ways = _ways(options.model, options.threads)
+    ways = ways_of(options.model, options.threads)
     times: dict[tuple[str, str], list[float]] = {key: [] for key in ways}
     vectors: dict[tuple[str, str], list[Floats]] = {key: [] for key in ways}
     for way in ways.values():
@@ -64,13 +64,14 @@ def _texts(data: Path, count: int) -> list[str]:
     return random.Random(0).sample(sorted(every), count)
 
 
-def _ways(model: str, threads: int) -> dict[tuple[str, str], Way]:
+def ways_of(model: str, threads: int, device: str = "cpu", dtypes: tuple[str, ...] = DTYPES) -> dict[tuple[str, str], Way]:
+    """Return sentence-transformers' way and ours, of this model in each precision."""
     from sentence_transformers import SentenceTransformer
 
     folder = str(open_checkpoint(model, None).path)
     ways: dict[tuple[str, str], Way] = {}
-    for dtype in DTYPES:
-        theirs = SentenceTransformer(folder, device="cpu", model_kwargs={"dtype": getattr(torch, dtype)})
+    for dtype in dtypes:
+        theirs = SentenceTransformer(folder, device=device, model_kwargs={"dtype": getattr(torch, dtype)})
         ours = SentenceSpec.model_validate({"model": model, "dtype": dtype}).load(threads)
         ways[THEIRS, dtype] = lambda texts, theirs=theirs: _theirs(theirs, texts)  # type: ignore[misc]
         ways[OURS, dtype] = lambda texts, ours=ours: ours.encode(texts, EncodeStats())  # type: ignore[misc]
@@ -78,7 +79,7 @@ def _ways(model: str, threads: int) -> dict[tuple[str, str], Way]:
 
 
 def _theirs(model: Any, texts: list[str]) -> Floats:
-    return np.asarray(model.encode(texts, convert_to_tensor=True).float().numpy(), np.float32)
+    return np.asarray(model.encode(texts, convert_to_tensor=True).float().cpu().numpy(), np.float32)
 
 
 def report(vectors: dict[tuple[str, str], Floats], times: dict[tuple[str, str], list[float]], count: float) -> None:

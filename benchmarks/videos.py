@@ -34,14 +34,20 @@ class Videos:
 
 def read(data: Path, count: int, checkpoint: Path) -> Videos:
     """Return the first ``count`` videos of a file in YouNiverse's layout."""
+    rows = [json.loads(line) for line in first_lines(data / "youtube" / "videos.jsonl.gz", count)]
+    titles = [[row["title"]] if (row["title"] or "").strip() else [] for row in rows]
+    tags = [[tag.strip() for tag in (row["tags"] or "").split(",") if tag.strip()] for row in rows]
+    return tokenized(titles, tags, checkpoint)
+
+
+def tokenized(titles: list[list[str]], tags: list[list[str]], checkpoint: Path) -> Videos:
+    """Return videos with these titles (one text or none) and tags."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(checkpoint).backend_tokenizer
     tokenizer.no_padding()
     tokenizer.enable_truncation(77)
-    rows = [json.loads(line) for line in first_lines(data / "youtube" / "videos.jsonl.gz", count)]
-    titles = [[row["title"][:77]] if (row["title"] or "").strip() else [] for row in rows]
-    tags = [[tag.strip()[:77] for tag in (row["tags"] or "").split(",") if tag.strip()] for row in rows]
+    titles, tags = ([[text[:77] for text in texts] for texts in field] for field in (titles, tags))
     flat = sorted({text for texts in (*titles, *tags) for text in texts})
     ids = {text: code.ids for text, code in zip(flat, tokenizer.encode_batch_fast(flat), strict=True)}
     return Videos(titles, tags, ids)
