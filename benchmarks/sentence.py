@@ -64,7 +64,9 @@ def _texts(data: Path, count: int) -> list[str]:
     return random.Random(0).sample(sorted(every), count)
 
 
-def ways_of(model: str, threads: int, device: str = "cpu", dtypes: tuple[str, ...] = DTYPES) -> dict[tuple[str, str], Way]:
+def ways_of(
+    model: str, threads: int, device: str = "cpu", dtypes: tuple[str, ...] = DTYPES
+) -> dict[tuple[str, str], Way]:
     """Return sentence-transformers' way and ours, of this model in each precision."""
     from sentence_transformers import SentenceTransformer
 

@@ -1,0 +1,198 @@
+"""Prove and measure the GPU path in one run: python -m benchmarks.gpu (see benchmarks/README.md).
+
+Needs torch, transformers, numpy, scipy, pyarrow, pydantic and orjson; no network, no Ray. Steps run in processes of
+their own, so that one which crashes or hangs costs itself alone; what was measured is in the JSON file after every row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from benchmarks.gpu.child import NO_DEVICE, POISONED
+from benchmarks.gpu.plan import NAMES, groups, limit
+from benchmarks.gpu.rows import Figures, Row, line, markdown, read, write
+
+NEEDED = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "safetensors",
+    "numpy",
+    "scipy",
+    "pyarrow",
+    "pydantic",
+    "orjson",
+    "yaml",
+)
+MOST_MINUTES = 5.0
+"""Of a run on a GPU, unless told otherwise: steps that have not begun by then are left out."""
+
+
+_LATE = "late"
+Message = dict[str, Any]
+
+
+class NoDeviceError(Exception):
+    """Say that torch sees no GPU."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the steps, show each row as it comes, and print Markdown at the end."""
+    asked = _options(arguments)
+    if asked.report:
+        print(markdown(*read(asked.report)))
+        return 0
+    if missing := [name for name in NEEDED if not find_spec(name)]:
+        print(
+            f"not installed here: {', '.join(missing)}. benchmarks/README.md says how to bring them.", file=sys.stderr
+        )
+        return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with tempfile.TemporaryDirectory(prefix="vidatlas-gpu-") as scratch:
+        run = Run(asked, Path(scratch))
+        try:
+            run.all()
+        except NoDeviceError:
+            print("torch sees no GPU here. Check the driver (nvidia-smi), or pass --device cpu.", file=sys.stderr)
+            return 5
+        except KeyboardInterrupt:
+            return 130
+    print(f"\n{markdown(run.about, run.rows)}")
+    return 0
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument("--quick", action="store_true", help="a tiny checkpoint and few videos: does the script run?")
+    parser.add_argument("--data", type=Path, help="folder with youtube/videos.jsonl.gz and clip-tokenizer/")
+    parser.add_argument("--videos", type=int, help="of the shard; 10,000 on a GPU")
+    parser.add_argument("--seconds", type=float, help="for which each way of the model alone is watched in each round")
+    parser.add_argument("--threads", type=int, default=1, help="of torch on the CPU")
+    parser.add_argument(
+        "--euros-an-hour", type=float, default=2.5, help="price of the device, for the cost of all videos"
+    )
+    parser.add_argument("--minutes", type=float, help="begin no step after so many; 5 on a GPU")
+    parser.add_argument("--only", nargs="+", choices=NAMES, metavar="STEP", help=", ".join(NAMES))
+    parser.add_argument("--json", type=Path, default=Path("gpu.json"), help="written after every row")
+    parser.add_argument(
+        "--report", type=Path, metavar="JSON", help="print the Markdown of an earlier run, measure nothing"
+    )
+    return parser.parse_args(arguments)
+
+
+class Run:
+    """Hold a run's rows, and start a process for each group of steps."""
+
+    def __init__(self, asked: argparse.Namespace, scratch: Path) -> None:
+        self._asked, self._started = asked, time.monotonic()
+        self.about: Figures = {}
+        self.rows: list[Row] = []
+        minutes = asked.minutes or (MOST_MINUTES if asked.device == "cuda" else None)
+        self._until = self._started + 60 * minutes if minutes else float("inf")
+        given = {"device": asked.device, "quick": asked.quick, "scratch": str(scratch), "videos": asked.videos}
+        given |= {"data": str(asked.data) if asked.data else None, "seconds": asked.seconds}
+        self._given = json.dumps(given | {"threads": asked.threads, "euros": asked.euros_an_hour})
+
+    def all(self) -> None:
+        """Run every step that was asked for; a process that ends early is followed by one for the steps left."""
+        for group in groups(self._asked.only):
+            left = group
+            while left:
+                if time.monotonic() > self._until:
+                    self._leave_out(left)
+                    break
+                left = self.child(left, self._command(left))
+
+    def _leave_out(self, steps: list[str]) -> None:
+        for name in steps:
+            self._add(Row(name, note="no time was left for it: --minutes", status="skipped", step=name))
+
+    def _command(self, steps: list[str]) -> list[str]:
+        return [sys.executable, "-m", "benchmarks.gpu.child", *steps, "--options", self._given]
+
+    def child(self, steps: list[str], command: list[str]) -> list[str]:
+        """Run a process that is to do these steps; return those that are left for another.
+
+        Raises:
+            NoDeviceError: the process sees no GPU.
+        """
+        here = {"CUDA_VISIBLE_DEVICES": ""} if self._asked.device == "cpu" else {}
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **here})
+        messages: queue.Queue[Message | None] = queue.Queue()
+        threading.Thread(target=_pass_on, args=(process, messages), daemon=True).start()
+        left = list(steps)
+        try:
+            stopped = self._listen(messages, left)
+            code = process.poll() if stopped else process.wait(timeout=20)
+        finally:
+            process.kill()
+            process.wait()
+        if code == NO_DEVICE:
+            raise NoDeviceError
+        if left and stopped != _LATE and code != POISONED:
+            name = left.pop(0)
+            self._add(Row(name, note=stopped or f"the process ended {_ending(code)}", status="failed", step=name))
+        return left
+
+    def _listen(self, messages: queue.Queue[Message | None], left: list[str]) -> str:
+        """Take messages until the process ends, and steps that ended from those left; say why it is to be stopped."""
+        until = time.monotonic() + limit(left[0], self._asked.device)
+        while left:
+            try:
+                message = messages.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                return f"stopped: it took longer than {limit(left[0], self._asked.device):.0f} s"
+            if message is None:
+                return ""
+            if "about" in message:
+                self.about |= message["about"]
+            elif "row" in message:
+                self._add(Row(**message["row"]))
+            elif "end" in message:
+                print(f"{message['end']} took {message['seconds']} s", file=sys.stderr)
+                left.remove(message["end"])
+                if time.monotonic() > self._until:
+                    return _LATE
+            if left and "row" not in message:
+                until = time.monotonic() + limit(left[0], self._asked.device)
+        return ""
+
+    def _add(self, row: Row) -> None:
+        self.rows.append(row)
+        print(line(row), flush=True)
+        write(self._asked.json, self.about, self.rows)
+
+
+def _pass_on(process: subprocess.Popen[str], messages: queue.Queue[Message | None]) -> None:
+    """Queue what a process writes, and None at its end."""
+    assert process.stdout
+    for text in process.stdout:
+        try:
+            messages.put(json.loads(text))
+        except ValueError:
+            break  # it was killed within a line
+    messages.put(None)
+
+
+def _ending(code: int | None) -> str:
+    """Say how a process ended."""
+    if code is None or code >= 0:
+        return f"with exit code {code}"
+    return f"by {signal.Signals(-code).name}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""The child: a process that runs some steps, each in its own try, and tells the parent row by row.
+
+A message is a line of JSON: {"about": …}, {"begin": step}, {"row": …} or {"end": step, "seconds": …}.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.gpu.rows import Row
+
+NO_DEVICE, POISONED = 3, 4
+"""Exit codes: torch sees no GPU; a step left the device unusable."""
+Send = Callable[[dict[str, Any]], None]
+
+
+def main() -> int:
+    """Run the steps that the parent names, and write messages where its pipe is."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("steps", nargs="+")
+    parser.add_argument("--options", required=True, help="the parent's, as JSON")
+    asked = parser.parse_args()
+    send = _pipe()
+    import torch
+
+    from benchmarks.gpu.bench import Bench, Options
+
+    given = json.loads(asked.options)
+    given |= {name: Path(given[name]) if given[name] else None for name in ("scratch", "data")}
+    options = Options(**given)
+    if options.device == "cuda" and not torch.cuda.is_available():
+        print(f"torch {torch.__version__} sees no GPU", file=sys.stderr)
+        return NO_DEVICE
+    torch.set_num_threads(options.threads)
+    _quiet()
+    bench = Bench(options)
+    send({"about": _about(bench)})
+    return run_steps(asked.steps, bench, send)
+
+
+def _pipe() -> Send:
+    """Keep the parent's pipe for messages alone: whatever libraries print goes to standard error."""
+    pipe = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)
+    return lambda message: print(json.dumps(message, default=_plain), file=pipe, flush=True)
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of numpy as Python's."""
+    return value.item() if hasattr(value, "item") else str(value)
+
+
+def _quiet() -> None:
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def _about(bench: Any) -> dict[str, str]:
+    from benchmarks.machine import machine
+
+    shape = "a small tower" if bench.quick else "CLIP ViT-L/14's text tower"
+    return {
+        "machine": machine(),
+        "device": f"device {bench.device}, {bench.options.threads} thread(s) of torch on {bench.cores} cores",
+        "of what": f"{shape} with seeded random weights; {bench.source}",
+    }
+
+
+def run_steps(names: list[str], bench: Any, send: Send) -> int:
+    """Run steps in order, whatever becomes of the ones before; return the exit code."""
+    from benchmarks.gpu.steps import STEPS
+
+    for name in names:
+        send({"begin": name})
+        started, failed = time.perf_counter(), False
+        try:
+            for row in STEPS[name](bench):
+                send({"row": asdict(replace(row, step=name))})
+        except Exception as error:  # noqa: BLE001 - the reason for this file: a step that fails costs itself alone
+            failed = True
+            why = (str(error).strip() or "no message").splitlines()[0][:300]
+            send({"row": asdict(Row(name, note=f"{type(error).__name__}: {why}", status="failed", step=name))})
+        send({"end": name, "seconds": round(time.perf_counter() - started, 1)})
+        if failed and not _usable(bench.device):
+            return POISONED
+    return 0
+
+
+def _usable(device: str) -> bool:
+    """Tell whether the device still computes: an illegal access leaves a process that never does again."""
+    import torch
+
+    if device != "cuda":
+        return True
+    try:
+        torch.cuda.empty_cache()
+        return float(torch.ones(8, device=device).sum()) == 8
+    except RuntimeError:
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())
