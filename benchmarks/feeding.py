@@ -76,6 +76,11 @@ class Shard:
         self._vectors = draw.standard_normal((len(self._texts), DIM), np.float32)
         self._mix()
 
+    @property
+    def distinct(self) -> int:
+        """Return how many distinct texts the shard has."""
+        return len(self._texts)
+
     def steps(self) -> dict[str, Callable[[], object]]:
         """Return the steps in the order in which a shard takes them."""
         return {

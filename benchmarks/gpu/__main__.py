@@ -100,6 +100,7 @@ class Run:
         self._asked, self._started = asked, time.monotonic()
         self.about: Figures = {}
         self.rows: list[Row] = []
+        self.took: dict[str, float] = {}
         minutes = asked.minutes or (MOST_MINUTES if asked.device == "cuda" else None)
         self._until = self._started + 60 * minutes if minutes else float("inf")
         given = {"device": asked.device, "quick": asked.quick, "scratch": str(scratch), "videos": asked.videos}
@@ -115,6 +116,9 @@ class Run:
                     self._leave_out(left)
                     break
                 left = self.child(left, self._command(left))
+        seconds = time.monotonic() - self._started
+        each = ", ".join(f"{name} {taken}" for name, taken in self.took.items())
+        self._add(Row("all steps", {"s": seconds}, f"of which {each}", step="the run"))
 
     def _leave_out(self, steps: list[str]) -> None:
         for name in steps:
@@ -157,18 +161,22 @@ class Run:
                 return f"stopped: it took longer than {limit(left[0], self._asked.device):.0f} s"
             if message is None:
                 return ""
-            if "about" in message:
-                self.about |= message["about"]
-            elif "row" in message:
-                self._add(Row(**message["row"]))
-            elif "end" in message:
-                print(f"{message['end']} took {message['seconds']} s", file=sys.stderr)
-                left.remove(message["end"])
+            if self._take(message, left):
                 if time.monotonic() > self._until:
                     return _LATE
-            if left and "row" not in message:
-                until = time.monotonic() + limit(left[0], self._asked.device)
+                until = time.monotonic() + limit(left[0], self._asked.device) if left else 0.0
         return ""
+
+    def _take(self, message: Message, left: list[str]) -> bool:
+        """Keep what a message says; tell whether a step ended."""
+        self.about |= message.get("about", {})
+        if "row" in message:
+            self._add(Row(**message["row"]))
+        if "end" not in message:
+            return False
+        left.remove(message["end"])
+        self.took[message["end"]] = message["seconds"]
+        return True
 
     def _add(self, row: Row) -> None:
         self.rows.append(row)

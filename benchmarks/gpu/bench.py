@@ -50,6 +50,7 @@ class Bench:
     def __init__(self, options: Options) -> None:
         self.options, self.device, self.quick = options, options.device, options.quick
         self.rounds = 2 if options.quick else 5
+        self._tables: dict[int, Any] = {}
 
     def pick(self, cuda: T, cpu: T, quick: T) -> T:
         """Return the size that suits this run."""
@@ -58,7 +59,7 @@ class Bench:
     @property
     def seconds(self) -> float:
         """Return for how long each way is watched in each round."""
-        return self.options.seconds or self.pick(0.5, 1.0, 0.05)
+        return self.options.seconds or self.pick(0.3, 1.0, 0.05)
 
     def made(self, name: str, make: Callable[[Path], object]) -> Path:
         """Return a file or folder of the scratch folder, made if it is not there, whole or not at all."""
@@ -121,6 +122,11 @@ class Bench:
     def table(self, videos: int | None = None) -> Any:
         """Return the shard of the run's first videos, as a worker is given it: an Arrow table of rows."""
         count = min(videos or self.videos, self.videos)
+        if count not in self._tables:
+            self._tables[count] = self._read(count)
+        return self._tables[count]
+
+    def _read(self, count: int) -> Any:
         record, url = self.recipe(PLAIN).record, str(self.videos_file)
         part = plan_part(url, PlanSpec(record, count, count), lambda rows, at: None)
         shard = next(iter(descriptors(part.facts, part.shards, url, np.array([], np.int64))))
@@ -159,7 +165,7 @@ class Bench:
 
 @contextmanager
 def attention_of(engine: str) -> Iterator[None]:
-    """Let towers that are loaded inside gather ancestors where that is what is measured; else leave them their choice."""
+    """Let towers that are loaded inside gather ancestors where that is measured; else leave them their choice."""
     from vidatlas.encode.tree_gather import GatheredAttention
 
     if engine != GATHERED:

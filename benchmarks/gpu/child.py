@@ -6,6 +6,7 @@ A message is a line of JSON: {"about": …}, {"begin": step}, {"row": …} or {"
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -82,24 +83,24 @@ def run_steps(names: list[str], bench: Any, send: Send) -> int:
 
     for name in names:
         send({"begin": name})
-        started, failed = time.perf_counter(), False
+        started = time.perf_counter()
         try:
             for row in STEPS[name](bench):
                 send({"row": asdict(replace(row, step=name))})
         except Exception as error:  # noqa: BLE001 - the reason for this file: a step that fails costs itself alone
-            failed = True
             why = (str(error).strip() or "no message").splitlines()[0][:300]
             send({"row": asdict(Row(name, note=f"{type(error).__name__}: {why}", status="failed", step=name))})
         send({"end": name, "seconds": round(time.perf_counter() - started, 1)})
-        if failed and not _usable(bench.device):
+        if not _cleared(bench.device):
             return POISONED
     return 0
 
 
-def _usable(device: str) -> bool:
-    """Tell whether the device still computes: an illegal access leaves a process that never does again."""
+def _cleared(device: str) -> bool:
+    """Give memory back, and tell whether the device still computes: after an illegal access it never does again."""
     import torch
 
+    gc.collect()
     if device != "cuda":
         return True
     try:

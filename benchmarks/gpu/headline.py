@@ -117,14 +117,14 @@ def alone(bench: Bench) -> Iterator[Row]:
     possible = [(way, engine, dtype) for way, engine, dtype in names if not bench.lacks(engine, dtype)]
     for _, engine, dtype in names:
         if why := bench.lacks(engine, dtype):
-            yield skipped(f"model alone: {engine}, {dtype}", why)
+            yield skipped(f"{TREE} ({engine}), {dtype}", why)
     yield from _compared(bench, possible, FIRST)
 
 
 def peers(bench: Bench) -> Iterator[Row]:
     """Measure sentence-transformers beside our tree, where it is installed."""
     if not find_spec("sentence_transformers"):
-        yield skipped("model alone: sentence-transformers", "not installed")
+        yield skipped(PEER, "not installed")
         return
     half = choose_dtype("auto", bench.device)
     best = FUSED if bench.device == "cuda" else GATHERED
@@ -180,4 +180,4 @@ def _alone_row(bench: Bench, way: Timed, base: Timed, flops: float, limit: float
     note = (
         f"{len(way.work.batches):,} batches of {videos:,} videos, drawn for {bench.seconds} s; median of {bench.rounds}"
     )
-    return Row(f"model alone: {way.name}", figures, note)
+    return Row(way.name, figures, note)

@@ -79,58 +79,67 @@ def largest_tree(bench: Bench, budget: int) -> Tree:
 
 
 def attention(bench: Bench) -> Iterator[Row]:
-    """Compare one layer's attention over the same tree: ours, gathered, FlexAttention; say whether ours is needed."""
-    heads, size = bench.pick((12, 64), (12, 64), (4, 8))
-    upload = Feed(bench.device).upload
-    for dtype in bench.pick(("bfloat16", "float32"), ("float32",), ("float32",)):
-        tree = largest_tree(bench, bench.pick(65_536, 1024, 256))
-        random = torch.Generator(bench.device).manual_seed(0)
-        mixed = torch.randn(len(tree.tokens), 3 * heads * size, generator=random, device=bench.device)
-        mixed = (mixed * size**-0.25).to(getattr(torch, dtype))
-        ways, prepared, first = {}, {}, {}
-        with torch.inference_mode():
-            for name, prepare in _attentions(bench, tree, heads, upload).items():
-                prepared[name], ways[name] = timed(bench.device, prepare)
-                first[name] = timed(bench.device, partial(ways[name], mixed))[0]
-            exact = GatheredAttention(tree, heads, upload)(mixed.float())
-            off = {name: float((attend(mixed).float() - exact).abs().max()) for name, attend in ways.items()}
-            works = {name: partial(attend, mixed) for name, attend in ways.items()}
-            seconds = each_call(bench.device, works, bench.rounds)
-        for name, taken in seconds.items():
-            figures = {
-                "ms a layer": taken * 1e3,
-                "ms to prepare a tree": prepared[name] * 1e3,
-                "ms of the first call": first[name] * 1e3,
-                "off by at most": off[name],
-            }
-            note = f"{len(tree.tokens):,} nodes, {tree.paths.shape[1]} deep, {heads} heads of {size}"
-            yield Row(f"{name}, {dtype}", figures, note)
-        yield _verdict(bench, seconds, dtype)
+    """Compare one layer's attention over one tree: our kernel and gathered ancestors."""
+    yield from _compared(bench, (FUSED, GATHERED))[0]
 
 
-def _attentions(bench: Bench, tree: Tree, heads: int, upload: Upload) -> dict[str, Callable[[], Attend]]:
-    from torch.nn.attention.flex_attention import flex_attention
-
-    flex = torch.compile(flex_attention, dynamic=False) if bench.device == "cuda" else flex_attention
-    warnings.filterwarnings("ignore", message=".*flex_attention called without torch.compile.*")
-    found: dict[str, Callable[[], Attend]] = {}
-    if bench.device == "cuda":
-        from vidatlas.encode.tree_kernel import FusedAttention
-
-        found[FUSED] = partial(FusedAttention, tree, heads, upload)
-    found[GATHERED] = partial(GatheredAttention, tree, heads, upload)
-    found[FLEX] = partial(AncestorFlex, tree, heads, upload, flex)
-    return found
-
-
-def _verdict(bench: Bench, seconds: dict[str, float], dtype: str) -> Row:
-    what = f"verdict on our kernel, {dtype}"
+def flex(bench: Bench) -> Iterator[Row]:
+    """Compare our kernel with FlexAttention over the same tree, and say whether ours is still needed."""
+    what = "verdict on our kernel"
+    rows, seconds = _compared(bench, (FUSED, FLEX))
+    yield from rows
     if FUSED not in seconds:
-        return skipped(what, "not on this device: the kernel needs CUDA, and FlexAttention is not compiled here")
+        yield skipped(what, "not on this device: the kernel needs CUDA, and FlexAttention is not compiled here")
+        return
     ratio = seconds[FLEX] / seconds[FUSED]
     said = "within 10 % of ours: delete ours" if ratio <= _CLOSE else "slower than ours: keep ours"
-    figures = {"FlexAttention, times ours": ratio, "gathered, times ours": seconds[GATHERED] / seconds[FUSED]}
-    return Row(what, figures, f"FlexAttention is {said}; s of attention alone, its mask made before")
+    yield Row(
+        what, {"FlexAttention, times ours": ratio}, f"FlexAttention is {said}; attention alone, masks made before"
+    )
+
+
+def _compared(bench: Bench, names: tuple[str, ...]) -> tuple[list[Row], dict[str, float]]:
+    """Return rows and seconds of ways to attend, in turn over the same tree."""
+    heads, size = bench.pick((12, 64), (12, 64), (4, 8))
+    dtype = bench.pick("bfloat16", "float32", "float32")
+    tree = largest_tree(bench, bench.pick(65_536, 1024, 256))
+    random = torch.Generator(bench.device).manual_seed(0)
+    mixed = torch.randn(len(tree.tokens), 3 * heads * size, generator=random, device=bench.device)
+    mixed = (mixed * size**-0.25).to(getattr(torch, dtype))
+    upload = Feed(bench.device).upload
+    ways, took = {}, {}
+    with torch.inference_mode():
+        for name in names:
+            if not bench.lacks(name):
+                prepared, ways[name] = timed(bench.device, partial(_prepare(bench, name), tree, heads, upload))
+                took[name] = (prepared, timed(bench.device, partial(ways[name], mixed))[0])
+        exact = GatheredAttention(tree, heads, upload)(mixed.float())
+        off = {name: float((attend(mixed).float() - exact).abs().max()) for name, attend in ways.items()}
+        seconds = each_call(bench.device, {name: partial(attend, mixed) for name, attend in ways.items()}, bench.rounds)
+    note = f"{dtype}, {len(tree.tokens):,} nodes, {tree.paths.shape[1]} deep, {heads} heads of {size}"
+    rows = [skipped(name, why) for name in names if (why := bench.lacks(name))]
+    for name, (prepared, first) in took.items():
+        figures = {
+            "ms a layer": seconds[name] * 1e3,
+            "ms to prepare a tree": prepared * 1e3,
+            "ms of the first call": first * 1e3,
+        }
+        rows.append(Row(name, {**figures, "off by at most": off[name]}, note))
+    return rows, seconds
+
+
+def _prepare(bench: Bench, name: str) -> Callable[[Tree, int, Upload], Attend]:
+    if name == GATHERED:
+        return GatheredAttention
+    if name == FUSED:
+        from vidatlas.encode.tree_kernel import FusedAttention
+
+        return FusedAttention
+    from torch.nn.attention.flex_attention import flex_attention
+
+    warnings.filterwarnings("ignore", message=".*flex_attention called without torch.compile.*")
+    attend = torch.compile(flex_attention, dynamic=False) if bench.device == "cuda" else flex_attention
+    return partial(AncestorFlex, attend=attend)
 
 
 class _Kept(Feed):

@@ -5,10 +5,9 @@ from __future__ import annotations
 GROUPS: tuple[dict[str, int], ...] = (
     {"card": 60, "agreement": 120},
     # A process of its own: the bytes of the one before are compared with its.
-    {"repeat": 60, "headline": 120, "alone": 120},
-    {"small": 90},
-    {"feeding": 90, "attention": 120, "graphs": 60, "busy": 60},
-    {"peers": 60, "sentence": 90, "kmeans": 90, "denoising": 60, "pictures": 90},
+    {"repeat": 60, "headline": 120, "alone": 120, "small": 90, "feeding": 90},
+    {"attention": 60, "flex": 90, "graphs": 60, "busy": 60, "peers": 60}
+    | {"sentence": 60, "kmeans": 60, "denoising": 60, "pictures": 60},
 )
 """Step -> seconds it may take on a GPU before its process is ended."""
 ON_CPU = 20

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
@@ -70,12 +69,14 @@ def read(path: Path) -> tuple[Figures, list[Row]]:
 
 
 def markdown(about: Figures, rows: list[Row]) -> str:
-    """Return the section for RESULTS.md: rows with the same columns make a table, what was not measured a list."""
+    """Return the section for RESULTS.md: a step's rows with the same columns make a table, those without a list."""
     parts = [" · ".join(str(value) for value in about.values())]
-    for step, of_step in groupby(rows, key=lambda row: row.step):
+    for step in dict.fromkeys(row.step for row in rows):
         parts.append(f"### {step}")
-        for columns, some in groupby(of_step, key=lambda row: tuple(row.figures)):
-            parts.append(_table(columns, list(some)) if columns else "\n".join(_item(row) for row in some))
+        found: dict[tuple[str, ...], list[Row]] = {}
+        for row in sorted((row for row in rows if row.step == step), key=lambda row: not row.figures):
+            found.setdefault(tuple(row.figures), []).append(row)
+        parts += [_table(columns, some) if columns else "\n".join(map(_item, some)) for columns, some in found.items()]
     return "\n\n".join(parts) + "\n"
 
 

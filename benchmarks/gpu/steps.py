@@ -1,4 +1,4 @@
-"""The steps of a run, the most telling first: what each is called, how long it may take, and which share a process."""
+"""The steps by name; what each needs is imported with them, so only the processes that run steps import this."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from benchmarks.gpu.agreement import agreement, repeat
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.card import card
 from benchmarks.gpu.headline import alone, headline, peers
-from benchmarks.gpu.kernels import attention, busy, graphs
+from benchmarks.gpu.kernels import attention, busy, flex, graphs
 from benchmarks.gpu.others import denoising, kmeans, pictures, sentence
 from benchmarks.gpu.rows import Row
 from benchmarks.gpu.small_cards import small_cards
@@ -24,6 +24,7 @@ STEPS: dict[str, Run] = {
     "small": small_cards,
     "feeding": feeding,
     "attention": attention,
+    "flex": flex,
     "graphs": graphs,
     "busy": busy,
     "peers": peers,

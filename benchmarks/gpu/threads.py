@@ -21,7 +21,7 @@ from vidatlas.types import Json
 def feeding(bench: Bench) -> Iterator[Row]:
     """Run one to four worker threads on the device, then the steps besides the model on one core."""
     engine = FUSED if bench.device == "cuda" else GATHERED
-    table, worker = bench.table(), open_worker_of(bench, engine, "feeding")
+    table, worker = bench.table(bench.pick(5_000, 150, 30)), open_worker_of(bench, engine, "feeding")
     worker(named(table, "warm", bench.pick(1000, 20, 10)))
     speeds = []
     for threads in bench.pick((1, 2, 3, 4), (1, 2), (1, 2)):
@@ -33,7 +33,7 @@ def feeding(bench: Bench) -> Iterator[Row]:
 
 def _side_by_side(bench: Bench, table: Any, worker: Any, threads: int) -> tuple[Row, list[Json]]:
     """Let so many threads work on a shard each until each has had two; leave out how the first began."""
-    count = bench.pick(max(4, 2 * threads), 2 * threads, 2 * threads)
+    count = bench.pick(max(3, 2 * threads), 2 * threads, 2 * threads)
     shards = [named(table, f"threads-{threads}-{number}") for number in range(count)]
     busy = time.process_time()
     with ThreadPoolExecutor(threads) as pool:
@@ -53,12 +53,12 @@ def _side_by_side(bench: Bench, table: Any, worker: Any, threads: int) -> tuple[
 def _one_core(bench: Bench, device_nodes: float) -> Iterator[Row]:
     """Measure each step besides the model on one core, and count the cores that keep up with the device."""
     with _tokenizer_on_one_core():
-        shard = Shard(str(bench.videos_file), bench.checkpoint, bench.videos)
-        times = in_turn(bench.device, shard.steps(), bench.pick(5, 2, 1), warm=False)
+        shard = Shard(str(bench.videos_file), bench.checkpoint, min(bench.videos, bench.pick(5_000, 300, 60)))
+        times = in_turn(bench.device, shard.steps(), bench.pick(5, 3, 1), warm=False)
     seconds = {name: statistics.median(taken) for name, taken in times.items()}
     for name, taken in seconds.items():
         yield Row(f"one core: {name}", {"videos/s": shard.videos / taken, "nodes/s": shard.nodes / taken})
-    texts = len(bench.tokens.ids)
+    texts = shard.distinct
     total, tokenising = sum(seconds.values()), seconds["tokenise"]
     figures = {
         "device, nodes/s": device_nodes,
