@@ -2,8 +2,10 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 ATLAS ?= demo-atlas
+GPU_PYTHON ?= python3
+WHEELS := wheels
 
-.PHONY: help demo test lint types unit browser viewer chaos cluster-test bench format clean
+.PHONY: help demo test lint types unit browser viewer chaos cluster-test bench gpu gpu-wheels format clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/'
@@ -54,6 +56,19 @@ bench: $(VENV)/installed ## Measure; needs DATA=folder with real videos (see ben
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.maps --data $(DATA)
+
+gpu: ## Prove and measure the GPU path with this machine's own python3, which has torch; DATA=folder takes real videos
+	test ! -d $(WHEELS) || test -d $(WHEELS)/site || $(GPU_PYTHON) -m pip install --quiet --no-index \
+		--find-links $(WHEELS) --no-compile --target $(WHEELS)/site pydantic orjson threadpoolctl
+	PYTHONPATH=src:.:$(WHEELS)/site $(GPU_PYTHON) -m benchmarks.gpu $(if $(DATA),--data $(DATA))
+
+gpu-wheels: ## Collect what a machine with torch but no network lacks for `make gpu`: Python 3.11 to 3.13, Linux x86-64
+	for python in 3.11 3.12 3.13; do \
+		$(PYTHON) -m pip download --quiet --only-binary=:all: --implementation cp --python-version $$python \
+			--platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 \
+			--constraint constraints.txt --dest $(WHEELS) pydantic orjson threadpoolctl || exit 1; \
+	done
+	du -sh $(WHEELS)
 
 format: $(VENV)/installed ## Let ruff format and mend
 	$(BIN)/ruff format .
