@@ -3,6 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ATLAS ?= demo-atlas
 GPU_PYTHON ?= python3
+GPU_OPTIONS ?=
 WHEELS := wheels
 
 .PHONY: help demo test lint types unit browser viewer chaos cluster-test bench gpu gpu-wheels format clean
@@ -60,7 +61,7 @@ bench: $(VENV)/installed ## Measure; needs DATA=folder with real videos (see ben
 gpu: ## Prove and measure the GPU path with this machine's own python3, which has torch; DATA=folder takes real videos
 	test ! -d $(WHEELS) || test -d $(WHEELS)/site || $(GPU_PYTHON) -m pip install --quiet --no-index \
 		--find-links $(WHEELS) --no-compile --target $(WHEELS)/site pydantic orjson threadpoolctl
-	PYTHONPATH=src:.:$(WHEELS)/site $(GPU_PYTHON) -m benchmarks.gpu $(if $(DATA),--data $(DATA))
+	PYTHONPATH=src:.:$(WHEELS)/site $(GPU_PYTHON) -m benchmarks.gpu $(if $(DATA),--data $(DATA)) $(GPU_OPTIONS)
 
 gpu-wheels: ## Collect what a machine with torch but no network lacks for `make gpu`: Python 3.11 to 3.13, Linux x86-64
 	for python in 3.11 3.12 3.13; do \

@@ -107,7 +107,7 @@ def random_minilm(folder: Path, texts: Iterable[str], small: bool, seed: int = 0
     ]
     pooling = {"word_embedding_dimension": width, "pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}
     files = {"modules.json": modules, "1_Pooling/config.json": pooling}
-    files["sentence_bert_config.json"] = {"max_seq_length": 256, "do_lower_case": False}  # type: ignore[assignment]
+    files["sentence_bert_config.json"] = {"max_seq_length": 256, "do_lower_case": False}
     for name, content in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(json.dumps(content), encoding="utf-8")

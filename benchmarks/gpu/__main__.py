@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ NEEDED = (
     "orjson",
     "yaml",
 )
-MOST_MINUTES = 5.0
+MOST_MINUTES = 4.0
 """Of a run on a GPU, unless told otherwise: steps that have not begun by then are left out."""
 
 
@@ -70,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
         except KeyboardInterrupt:
             return 130
     print(f"\n{markdown(run.about, run.rows)}")
-    return 0
+    return int(any(row.status == "failed" for row in run.rows))
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -84,7 +85,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--euros-an-hour", type=float, default=2.5, help="price of the device, for the cost of all videos"
     )
-    parser.add_argument("--minutes", type=float, help="begin no step after so many; 5 on a GPU")
+    parser.add_argument("--minutes", type=float, help="begin no step after so many; 4 on a GPU")
     parser.add_argument("--only", nargs="+", choices=NAMES, metavar="STEP", help=", ".join(NAMES))
     parser.add_argument("--json", type=Path, default=Path("gpu.json"), help="written after every row")
     parser.add_argument(
@@ -121,8 +122,9 @@ class Run:
         self._add(Row("all steps", {"s": seconds}, f"of which {each}", step="the run"))
 
     def _leave_out(self, steps: list[str]) -> None:
+        why = "no time was left for it: --minutes gives more, --only repeats a step"
         for name in steps:
-            self._add(Row(name, note="no time was left for it: --minutes", status="skipped", step=name))
+            self._add(Row(name, note=why, status="skipped", step=name))
 
     def _command(self, steps: list[str]) -> list[str]:
         return [sys.executable, "-m", "benchmarks.gpu.child", *steps, "--options", self._given]
@@ -134,9 +136,13 @@ class Run:
             NoDeviceError: the process sees no GPU.
         """
         here = {"CUDA_VISIBLE_DEVICES": ""} if self._asked.device == "cpu" else {}
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **here})
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        process = subprocess.Popen(command, env={**os.environ, **here}, **pipes)
         messages: queue.Queue[Message | None] = queue.Queue()
+        said: deque[str] = deque(maxlen=1)
         threading.Thread(target=_pass_on, args=(process, messages), daemon=True).start()
+        complaints = threading.Thread(target=_repeat, args=(process, said), daemon=True)
+        complaints.start()
         left = list(steps)
         try:
             stopped = self._listen(messages, left)
@@ -144,11 +150,12 @@ class Run:
         finally:
             process.kill()
             process.wait()
+            complaints.join(timeout=5)
         if code == NO_DEVICE:
             raise NoDeviceError
         if left and stopped != _LATE and code != POISONED:
             name = left.pop(0)
-            self._add(Row(name, note=stopped or f"the process ended {_ending(code)}", status="failed", step=name))
+            self._add(Row(name, note=stopped or f"the process ended {_ending(code, said)}", status="failed", step=name))
         return left
 
     def _listen(self, messages: queue.Queue[Message | None], left: list[str]) -> str:
@@ -195,10 +202,19 @@ def _pass_on(process: subprocess.Popen[str], messages: queue.Queue[Message | Non
     messages.put(None)
 
 
-def _ending(code: int | None) -> str:
+def _repeat(process: subprocess.Popen[str], said: deque[str]) -> None:
+    """Show what a process complains of, and keep its last line."""
+    assert process.stderr
+    for text in process.stderr:
+        sys.stderr.write(text)
+        if text.strip():
+            said.append(text.strip()[:300])
+
+
+def _ending(code: int | None, said: deque[str]) -> str:
     """Say how a process ended."""
     if code is None or code >= 0:
-        return f"with exit code {code}"
+        return f"with exit code {code}{': ' if said else ''}{''.join(said)}"
     return f"by {signal.Signals(-code).name}"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.gpu.bench import ENGINES, Bench, attention_of
+from benchmarks.gpu.bench import ENGINES, Bench
 from benchmarks.gpu.clock import timed
 from benchmarks.gpu.rows import Figures, Row, skipped
 from benchmarks.gpu.shard import bytes_of, open_worker_of
@@ -42,10 +42,8 @@ def agreement(bench: Bench) -> Iterator[Row]:
 
 
 def _beside(bench: Bench, records: Any, engine: str, dtype: str, expected: Any) -> Row:
-    recipe = bench.recipe(engine, dtype)
-    with attention_of(engine):
-        encoder = recipe.encoder.load(bench.options.threads)
-    found = vectors_of(records, recipe, encoder, EncodeStats())
+    encoder = bench.encoder(engine, dtype)
+    found = vectors_of(records, bench.recipe(engine, dtype), encoder, EncodeStats())
     return Row(f"{engine}, {dtype}", distance(expected, found), encoder.identity["engine"])
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from benchmarks.checkpoints import clip_tokenizer, random_clip, random_tower
 from benchmarks.parity import first_lines
 from benchmarks.videos import Videos, tokenized
+from vidatlas.encode.clip import ClipSpec
 from vidatlas.parts import PlanSpec, plan_part
 from vidatlas.pipeline.records import kept, read_shard
 from vidatlas.pipeline.shards import descriptors
@@ -148,6 +149,13 @@ class Bench:
         changes = {"model": str(self.checkpoint), "revision": None, "dtype": dtype, **encoder}
         changes["engine"] = "plain" if engine == PLAIN else "tree"
         return load_recipe("youniverse", {f"encoder.{key}": value for key, value in changes.items()})
+
+    def encoder(self, engine: str, dtype: str = "auto", **more: Any) -> Any:
+        """Return that recipe's encoder, loaded as the job loads it."""
+        spec = self.recipe(engine, dtype, **more).encoder
+        assert isinstance(spec, ClipSpec)
+        with attention_of(engine):
+            return spec.load(self.options.threads)
 
     def lacks(self, engine: str, dtype: str = "auto") -> str:
         """Say why an engine or a precision cannot run on this device; nothing where it can."""

@@ -112,7 +112,8 @@ def _two_at_a_time(bench: Bench, table: Any, worker: Any, engine: str) -> Row:
 def alone(bench: Bench) -> Iterator[Row]:
     """Measure the model without tokenising, mixing and writing: ours, the notebook's batches, a careful user's."""
     half = choose_dtype("auto", bench.device)
-    names = [(FIRST, "", "float32"), (SORTED, "", half), (SORTED_WIDE, "", half), (OURS_PLAIN, "", half)]
+    names = [(FIRST, "", "float32"), (SORTED, "", half), (OURS_PLAIN, "", half)]
+    names += bench.pick([(SORTED_WIDE, "", half)], [], [(SORTED_WIDE, "", half)])
     names += [(TREE, GATHERED, half), (TREE, FUSED, half), (TREE, FUSED, "float16"), (TREE, FUSED, "float32")]
     possible = [(way, engine, dtype) for way, engine, dtype in names if not bench.lacks(engine, dtype)]
     for _, engine, dtype in names:
@@ -135,10 +136,10 @@ def _compared(bench: Bench, names: list[tuple[str, str, str]], first: str) -> It
     """Compute batches drawn by seed from each way's work, all ways in turn, beside the product of the same shape."""
     made = WAYS | {SORTED_WIDE: distinct_by_length_wide}
     ways = []
-    for way, engine, dtype in names:
+    for name, engine, dtype in names:
         with attention_of(engine):
-            work = made[way](bench.tokens, _setting(bench, dtype))
-        ways.append(Timed(f"{way}{f' ({engine})' if engine else ''}", dtype, work))
+            work = made[name](bench.tokens, _setting(bench, dtype))
+        ways.append(Timed(f"{name}{f' ({engine})' if engine else ''}", dtype, work))
     limits: dict[str, list[float]] = {dtype: [] for _, _, dtype in names}
     draw = random.Random(0)
     with torch.inference_mode():

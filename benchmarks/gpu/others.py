@@ -19,6 +19,7 @@ from benchmarks.sentence import OURS, THEIRS, ways_of
 from benchmarks.vectors import clustered
 from vidatlas.encode.checkpoint import open_checkpoint
 from vidatlas.encode.denoising import DenoisingSpec, _network, train
+from vidatlas.encode.device import Dtype
 from vidatlas.encode.image_tower import ImageTower
 from vidatlas.encode.sentence import SentenceSpec
 from vidatlas.reducers.kmeans import assign
@@ -118,7 +119,9 @@ def pictures(bench: Bench) -> Iterator[Row]:
     """Encode pictures with CLIP's image tower, in batches as the recipe has them and in larger ones."""
     folder = bench.made("vision", lambda path: random_image_tower(path, bench.quick))
     side = bench.pick(224, 224, 32)
-    sizes = bench.pick((("bfloat16", 32), ("bfloat16", 256), ("float32", 32)), (("bfloat16", 4),), (("float32", 4),))
+    sizes: tuple[tuple[Dtype, int], ...] = bench.pick(
+        (("bfloat16", 32), ("bfloat16", 256), ("float32", 32)), (("bfloat16", 4),), (("float32", 4),)
+    )
     noise = np.random.default_rng(0)
     for dtype, batch in sizes:
         tower = ImageTower(open_checkpoint(str(folder), None), dtype, batch)

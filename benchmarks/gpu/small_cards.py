@@ -11,7 +11,7 @@ from unittest.mock import patch
 import torch
 
 from benchmarks.gpu.agreement import distance
-from benchmarks.gpu.bench import FUSED, GATHERED, Bench, attention_of
+from benchmarks.gpu.bench import FUSED, GATHERED, Bench
 from benchmarks.gpu.clock import timed
 from benchmarks.gpu.rows import Figures, Row, skipped
 from vidatlas.encode.budget import MOST_ON_GPU
@@ -59,9 +59,7 @@ def _limited(size: float) -> Iterator[None]:
 def _encode(bench: Bench, records: Any, batch_tokens: int | str, failing: bool = False) -> tuple[Any, Figures]:
     """Load an encoder, encode the records, and return vectors and what that took."""
     engine = FUSED if bench.device == "cuda" else GATHERED
-    recipe = bench.recipe(engine, batch_tokens=batch_tokens)
-    with attention_of(engine):
-        encoder = recipe.encoder.load(bench.options.threads)
+    recipe, encoder = bench.recipe(engine), bench.encoder(engine, batch_tokens=batch_tokens)
     stats, begun = EncodeStats(), _peak(bench, reset=True)
     with _one_failure() if failing else nullcontext():
         seconds, vectors = timed(bench.device, partial(vectors_of, records, recipe, encoder, stats))

@@ -99,18 +99,14 @@ def test_a_run_that_is_killed_keeps_what_was_measured(tmp_path: Path) -> None:
     )
     try:
         assert process.stdout
-        seen = 0
-        for text in process.stdout:
-            seen += 1
-            if text.startswith("agreement"):
-                break
+        seen = [process.stdout.readline() for _ in range(3)]
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 143
     finally:
         process.kill()
     rows = read(path)[1]
-    assert len(rows) >= seen
-    assert rows[0].step == "card"
+    assert len(rows) >= len(seen)
+    assert [text.split(" | ")[0] for text in seen] == [row.step for row in rows[:3]] == ["card"] * 3
 
 
 class Cpu:
@@ -158,6 +154,7 @@ SAYS = "import json, os, time; say = lambda **message: print(json.dumps(message)
     [
         ("say(begin='card'); os.kill(os.getpid(), 11)", ["agreement"], "the process ended by SIGSEGV"),
         ("raise SystemExit(7)", ["agreement"], "the process ended with exit code 7"),
+        ("import nothing_of_that_name", ["agreement"], "exit code 1: ModuleNotFoundError: No module named"),
         ("say(begin='card'); print('{', end='', flush=True); os.kill(os.getpid(), 9)", ["agreement"], "by SIGKILL"),
         ("say(end='card', seconds=1); raise SystemExit(4)", ["agreement"], None),
         ("say(end='card', seconds=1); say(end='agreement', seconds=1)", [], None),
