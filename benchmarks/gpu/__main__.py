@@ -187,8 +187,8 @@ class Run:
 
     def _add(self, row: Row) -> None:
         self.rows.append(row)
-        print(line(row), flush=True)
         write(self._asked.json, self.about, self.rows)
+        print(line(row), flush=True)
 
 
 def _pass_on(process: subprocess.Popen[str], messages: queue.Queue[Message | None]) -> None:
