@@ -19,6 +19,8 @@ from vidatlas.types import EncodeStats
 
 DTYPES = ("float32", "bfloat16", "float16")
 _DIGESTS = "digests.json"
+_OFF = {"float32": 1e-5, "bfloat16": 1e-3, "float16": 1e-3}
+"""How far the least cosine may be from 1 for vectors to agree: rounding takes a tenth of it on a CPU."""
 
 
 def agreement(bench: Bench) -> Iterator[Row]:
@@ -44,7 +46,10 @@ def agreement(bench: Bench) -> Iterator[Row]:
 def _beside(bench: Bench, records: Any, engine: str, dtype: str, expected: Any) -> Row:
     encoder = bench.encoder(engine, dtype)
     found = vectors_of(records, bench.recipe(engine, dtype), encoder, EncodeStats())
-    return Row(f"{engine}, {dtype}", distance(expected, found), encoder.identity["engine"])
+    figures = distance(expected, found)
+    # A comparison with NaN, of which half precision is capable, is no agreement either.
+    agrees = figures["1 - least cosine"] < _OFF[dtype]
+    return Row(f"{engine}, {dtype}", {"agrees": agrees, **figures}, encoder.identity["engine"])
 
 
 def distance(expected: Any, found: Any) -> Figures:

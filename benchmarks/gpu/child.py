@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +52,14 @@ def _pipe() -> Send:
     """Keep the parent's pipe for messages alone: whatever libraries print goes to standard error."""
     pipe = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
-    return lambda message: print(json.dumps(message, default=_plain), file=pipe, flush=True)
+    return lambda message: print(json.dumps(message), file=pipe, flush=True)
 
 
-def _plain(value: Any) -> Any:
-    """Return a number of numpy as Python's."""
-    return value.item() if hasattr(value, "item") else str(value)
+def _sendable(row: Row, step: str) -> dict[str, Any]:
+    """Return a row of a step as JSON knows it: numbers of numpy as Python's, what is no number as text."""
+    figures = {name: value.item() if hasattr(value, "item") else value for name, value in row.figures.items()}
+    odd = {name: str(value) for name, value in figures.items() if isinstance(value, float) and not isfinite(value)}
+    return asdict(replace(row, step=step, figures=figures | odd))
 
 
 def _quiet() -> None:
@@ -86,7 +89,7 @@ def run_steps(names: list[str], bench: Any, send: Send) -> int:
         started = time.perf_counter()
         try:
             for row in STEPS[name](bench):
-                send({"row": asdict(replace(row, step=name))})
+                send({"row": _sendable(row, name)})
         except Exception as error:  # noqa: BLE001 - the reason for this file: a step that fails costs itself alone
             why = (str(error).strip() or "no message").splitlines()[0][:300]
             send({"row": asdict(Row(name, note=f"{type(error).__name__}: {why}", status="failed", step=name))})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -228,15 +228,19 @@ def busy(bench: Bench) -> Iterator[Row]:
     worker(named(table, "warm", 1000))
     with profile(activities=[ProfilerActivity.CUDA]) as trace:
         seconds, receipt = timed(bench.device, partial(worker, named(table, "traced")))
-    kernels = sorted(trace.key_averages(), key=lambda found: -found.self_device_time_total)
-    total = sum(found.self_device_time_total for found in kernels) / 1e6
-    computing = receipt["compute_seconds"]
+    yield from _traced(trace.key_averages(), seconds, receipt["compute_seconds"])
+
+
+def _traced(found: Iterable[Any], seconds: float, computing: float) -> Iterator[Row]:
+    """Yield what a shard's time on the device went into, by the profiler's sums for each kernel."""
+    kernels = sorted(found, key=lambda kernel: -kernel.self_device_time_total)
+    total = sum(kernel.self_device_time_total for kernel in kernels) / 1e6
     figures = {
         "s of a shard": seconds,
         "of which its turn on the device": computing / seconds,
         "of which kernels and copies ran": total / max(computing, 1e-9),
     }
     yield Row("one shard, traced", figures, "copies and kernels of one stream do not overlap")
-    for found in kernels[:8]:
-        share = {"share of all": found.self_device_time_total / 1e6 / max(total, 1e-9), "calls": int(found.count)}
-        yield Row(f"kernel {found.key[:70]}", share)
+    for kernel in kernels[:8]:
+        share = {"share of all": kernel.self_device_time_total / 1e6 / max(total, 1e-9), "calls": int(kernel.count)}
+        yield Row(f"kernel {kernel.key[:70]}", share)
