@@ -67,6 +67,8 @@ def main(arguments: list[str] | None = None) -> int:
             run.all()
         except NoDeviceError:
             print("torch sees no GPU here. Check the driver (nvidia-smi), or pass --device cpu.", file=sys.stderr)
+            if run.rows:
+                print(f"\n{markdown(run.about, run.rows)}")
             return 5
         except KeyboardInterrupt:
             return 130
@@ -135,7 +137,7 @@ class Run:
         Raises:
             NoDeviceError: the process sees no GPU.
         """
-        here = {"CUDA_VISIBLE_DEVICES": ""} if self._asked.device == "cpu" else {}
+        here = {"HF_HUB_OFFLINE": "1"} | ({"CUDA_VISIBLE_DEVICES": ""} if self._asked.device == "cpu" else {})
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         process = subprocess.Popen(command, env={**os.environ, **here}, **pipes)
         messages: queue.Queue[Message | None] = queue.Queue()
@@ -146,7 +148,7 @@ class Run:
         left = list(steps)
         try:
             stopped = self._listen(messages, left)
-            code = process.poll() if stopped else process.wait(timeout=20)
+            code = _ended(process) if left and not stopped else None
         finally:
             process.kill()
             process.wait()
@@ -202,6 +204,14 @@ def _pass_on(process: subprocess.Popen[str], messages: queue.Queue[Message | Non
     messages.put(None)
 
 
+def _ended(process: subprocess.Popen[str]) -> int | None:
+    """Return the exit code of a process that has closed its pipe; None where it does not come to an end."""
+    try:
+        return process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        return None
+
+
 def _repeat(process: subprocess.Popen[str], said: deque[str]) -> None:
     """Show what a process complains of, and keep its last line."""
     assert process.stderr
@@ -213,7 +223,9 @@ def _repeat(process: subprocess.Popen[str], said: deque[str]) -> None:
 
 def _ending(code: int | None, said: deque[str]) -> str:
     """Say how a process ended."""
-    if code is None or code >= 0:
+    if code is None:
+        return "its messages, but not itself"
+    if code >= 0:
         return f"with exit code {code}{': ' if said else ''}{''.join(said)}"
     return f"by {signal.Signals(-code).name}"
 

@@ -77,7 +77,11 @@ def _square(bench: Bench) -> Row:
     random = torch.Generator(bench.device).manual_seed(0)
     left, right = (torch.randn(side, side, generator=random, device=bench.device).bfloat16() for _ in range(2))
     seconds = each_call(bench.device, {"product": lambda: left @ right}, bench.rounds)["product"]
-    return Row(f"GEMM, bfloat16, {side:,} x {side:,} x {side:,}", {"TFLOP/s": 2 * side**3 / seconds / 1e12})
+    return Row(
+        f"GEMM, bfloat16, {side:,} x {side:,} x {side:,}",
+        {"TFLOP/s": 2 * side**3 / seconds / 1e12},
+        f"median of {bench.rounds}",
+    )
 
 
 def _copies(bench: Bench) -> Row:

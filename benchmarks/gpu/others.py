@@ -128,4 +128,5 @@ def pictures(bench: Bench) -> Iterator[Row]:
         some = noise.integers(0, 256, (bench.pick(4 * batch, batch, batch), side, side, 3), np.uint8)
         times = in_turn(bench.device, {"all": partial(tower.encode, some)}, bench.pick(5, 1, 2))["all"]
         figures = {"precision": dtype, "together": batch, "images/s": len(some) / statistics.median(times)}
-        yield Row("CLIP's image tower", figures, f"{len(some):,} of noise, {side} x {side}, random weights")
+        note = f"{len(some):,} of noise, {side} x {side}, random weights; median of {len(times)}"
+        yield Row("CLIP's image tower", figures, note)

@@ -57,7 +57,8 @@ def _one_core(bench: Bench, device_nodes: float) -> Iterator[Row]:
         times = in_turn(bench.device, shard.steps(), bench.pick(5, 3, 1), warm=False)
     seconds = {name: statistics.median(taken) for name, taken in times.items()}
     for name, taken in seconds.items():
-        yield Row(f"one core: {name}", {"videos/s": shard.videos / taken, "nodes/s": shard.nodes / taken})
+        figures = {"videos/s": shard.videos / taken, "nodes/s": shard.nodes / taken}
+        yield Row(f"one core: {name}", figures, f"{shard.videos:,} videos; median of {len(times[name])}")
     texts = shard.distinct
     total, tokenising = sum(seconds.values()), seconds["tokenise"]
     figures = {
