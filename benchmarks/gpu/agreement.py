@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from benchmarks.gpu.bench import ENGINES, Bench
 from benchmarks.gpu.clock import timed
-from benchmarks.gpu.rows import Figures, Row, skipped
+from benchmarks.gpu.rows import Attempt, Figures, Row, skipped
 from benchmarks.gpu.shard import bytes_of, open_worker_of
 from benchmarks.notebook_loop import NotebookLoop
 from vidatlas.pipeline.records import kept
@@ -23,7 +24,7 @@ _OFF = {"float32": 1e-5, "bfloat16": 1e-3, "float16": 1e-3}
 """How far the least cosine may be from 1 for vectors to agree: rounding takes a tenth of it on a CPU."""
 
 
-def agreement(bench: Bench) -> Iterator[Row]:
+def agreement(bench: Bench) -> Iterator[Row | Attempt]:
     """Compare every engine in every precision with the notebook's loop; then the same shard's bytes, twice."""
     table = bench.table(bench.pick(300, 40, 8))
     loop = NotebookLoop(bench.checkpoint, bench.device)
@@ -39,7 +40,8 @@ def agreement(bench: Bench) -> Iterator[Row]:
             if why := bench.lacks(engine, dtype):
                 yield skipped(f"{engine}, {dtype}", why)
             else:
-                yield _beside(bench, kept(table), engine, dtype, expected)
+                work = partial(_beside, bench, kept(table), engine, dtype, expected)
+                yield Attempt(f"{engine}, {dtype}", work)
     yield from _twice(bench, table)
 
 
@@ -64,17 +66,20 @@ def distance(expected: Any, found: Any) -> Figures:
     }
 
 
-def _twice(bench: Bench, table: Any) -> Iterator[Row]:
+def _twice(bench: Bench, table: Any) -> Iterator[Row | Attempt]:
     """Commit the same shard twice with each engine, and keep the hashes for the next process."""
-    digests = {}
-    for engine in ENGINES:
-        if why := bench.lacks(engine):
-            yield skipped(f"{engine}: the same shard twice", why)
-            continue
+    digests: dict[str, str] = {}
+
+    def commit(engine: str) -> Row:
         worker = open_worker_of(bench, engine, "first")
         first, second = (bytes_of(worker(table)) for _ in range(2))
         digests[engine] = first
-        yield Row(f"{engine}: the same shard twice", {"equal bytes": first == second}, first[:16])
+        return Row(f"{engine}: the same shard twice", {"equal bytes": first == second}, first[:16])
+
+    for engine in ENGINES:
+        what = f"{engine}: the same shard twice"
+        why = bench.lacks(engine)
+        yield skipped(what, why) if why else Attempt(what, partial(commit, engine))
     (bench.options.scratch / _DIGESTS).write_text(json.dumps(digests), encoding="utf-8")
 
 

@@ -11,13 +11,14 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu.rows import Row
+from benchmarks.gpu.rows import Attempt, Row
 
 NO_DEVICE, POISONED = 3, 4
 """Exit codes: torch sees no GPU; a step left the device unusable."""
@@ -87,16 +88,29 @@ def run_steps(names: list[str], bench: Any, send: Send) -> int:
     for name in names:
         send({"begin": name})
         started = time.perf_counter()
-        try:
-            for row in STEPS[name](bench):
-                send({"row": _sendable(row, name)})
-        except Exception as error:  # noqa: BLE001 - the reason for this file: a step that fails costs itself alone
-            why = (str(error).strip() or "no message").splitlines()[0][:300]
-            send({"row": asdict(Row(name, note=f"{type(error).__name__}: {why}", status="failed", step=name))})
+        _try(name, partial(_rows_of, STEPS[name], bench, send, name), send, name)
         send({"end": name, "seconds": round(time.perf_counter() - started, 1)})
         if not _cleared(bench.device):
             return POISONED
     return 0
+
+
+def _rows_of(step: Callable[[Any], Iterable[Row | Attempt]], bench: Any, send: Send, name: str) -> None:
+    """Send the rows of a step; an attempt that fails is one of them, and the step goes on."""
+    for found in step(bench):
+        row = _try(found.what, found.work, send, name) if isinstance(found, Attempt) else found
+        if row:
+            send({"row": _sendable(row, name)})
+
+
+def _try(what: str, work: Callable[[], Row | None], send: Send, step: str) -> Row | None:
+    """Return what some work gives; where it fails, send a row that says why."""
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001 - the reason for this file: what fails costs itself alone
+        why = (str(error).strip() or "no message").splitlines()[0][:300]
+        send({"row": asdict(Row(what, note=f"{type(error).__name__}: {why}", status="failed", step=step))})
+        return None
 
 
 def _cleared(device: str) -> bool:

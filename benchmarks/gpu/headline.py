@@ -15,7 +15,7 @@ import torch
 from benchmarks.encode import Timed
 from benchmarks.gpu.bench import ENGINES, FUSED, GATHERED, YOUNIVERSE, Bench, attention_of
 from benchmarks.gpu.clock import in_turn, timed
-from benchmarks.gpu.rows import Figures, Row, skipped
+from benchmarks.gpu.rows import Attempt, Figures, Row, skipped
 from benchmarks.gpu.shard import bytes_of, named, open_worker_of
 from benchmarks.ways import FIRST, WAYS, Setting, distinct_by_length_wide
 from vidatlas.encode.budget import choose_budget
@@ -29,16 +29,20 @@ OURS_PLAIN = "vidatlas, plain engine"
 PEER, TREE = "sentence-transformers: distinct texts, 32 at a time", "vidatlas, tree engine"
 
 
-def headline(bench: Bench) -> Iterator[Row]:
+def headline(bench: Bench) -> Iterator[Row | Attempt]:
     """Measure a shard from its rows to its committed Parquet file, with each engine, in turn; then two at a time."""
     table = bench.table()
-    workers = {}
+    workers: dict[str, Any] = {}
+
+    def warm(engine: str) -> None:
+        worker = open_worker_of(bench, engine, "headline")
+        worker(named(table, "warm", bench.pick(1000, 20, 10)))
+        workers[engine] = worker
+
     for engine in ENGINES:
-        if why := bench.lacks(engine):
-            yield skipped(f"{engine}: a shard, from rows to a committed file", why)
-        else:
-            workers[engine] = open_worker_of(bench, engine, "headline")
-            workers[engine](named(table, "warm", bench.pick(1000, 20, 10)))
+        what = f"{engine}: a shard, from rows to a committed file"
+        why = bench.lacks(engine)
+        yield skipped(what, why) if why else Attempt(what, partial(warm, engine))
     receipts: dict[str, list[Json]] = {engine: [] for engine in workers}
     shard = named(table, "headline")
     ways = {
@@ -109,7 +113,7 @@ def _two_at_a_time(bench: Bench, table: Any, worker: Any, engine: str) -> Row:
     return Row(f"{engine}: two shards in hand, as an actor works", figures, f"{count} shards, one after the other")
 
 
-def alone(bench: Bench) -> Iterator[Row]:
+def alone(bench: Bench) -> Iterator[Row | Attempt]:
     """Measure the model without tokenising, mixing and writing: ours, the notebook's batches, a careful user's."""
     half = choose_dtype("auto", bench.device)
     names = [(FIRST, "", "float32"), (SORTED, "", half), (OURS_PLAIN, "", half)]
@@ -122,7 +126,7 @@ def alone(bench: Bench) -> Iterator[Row]:
     yield from _compared(bench, possible, FIRST)
 
 
-def peers(bench: Bench) -> Iterator[Row]:
+def peers(bench: Bench) -> Iterator[Row | Attempt]:
     """Measure sentence-transformers beside our tree, where it is installed."""
     if not find_spec("sentence_transformers"):
         yield skipped(PEER, "not installed")
@@ -132,27 +136,32 @@ def peers(bench: Bench) -> Iterator[Row]:
     yield from _compared(bench, [(PEER, "", half), (TREE, best, half)], PEER)
 
 
-def _compared(bench: Bench, names: list[tuple[str, str, str]], first: str) -> Iterator[Row]:
+def _compared(bench: Bench, names: list[tuple[str, str, str]], first: str) -> Iterator[Row | Attempt]:
     """Compute batches drawn by seed from each way's work, all ways in turn, beside the product of the same shape."""
-    made = WAYS | {SORTED_WIDE: distinct_by_length_wide}
-    ways = []
+    ways: list[Timed] = []
     for name, engine, dtype in names:
-        with attention_of(engine):
-            work = made[name](bench.tokens, _setting(bench, dtype))
-        ways.append(Timed(f"{name}{f' ({engine})' if engine else ''}", dtype, work))
+        what = f"{name}{f' ({engine})' if engine else ''}"
+        yield Attempt(f"{what}, {dtype}", partial(_prepare, bench, ways, (name, engine, dtype), what))
     limits: dict[str, list[float]] = {dtype: [] for _, _, dtype in names}
     draw = random.Random(0)
     with torch.inference_mode():
-        for way in ways:
-            timed(bench.device, partial(way.work.compute, way.work.batches[0]))
         for _ in range(bench.rounds):
             for way in ways:
                 limits[way.dtype].append(product_speed(bench.device, way.dtype, bench.pick(768, 768, 32)))
                 way.measure(draw, bench.seconds, bench.device)
     flops = inspect_checkpoint(str(bench.checkpoint), None, "projection_dim", ("embedding",)).flops_per_token or 0.0
-    base = next(way for way in ways if way.name.startswith(first))
+    base = next((way for way in ways if way.name.startswith(first)), ways[0])
     for way in ways:
         yield _alone_row(bench, way, base, flops, statistics.median(limits[way.dtype]))
+
+
+def _prepare(bench: Bench, ways: list[Timed], name: tuple[str, str, str], what: str) -> None:
+    """Add a way to those that are compared, once its first batch is computed."""
+    way, engine, dtype = name
+    with attention_of(engine), torch.inference_mode():
+        work = (WAYS | {SORTED_WIDE: distinct_by_length_wide})[way](bench.tokens, _setting(bench, dtype))
+        timed(bench.device, partial(work.compute, work.batches[0]))
+    ways.append(Timed(what, dtype, work))
 
 
 def _setting(bench: Bench, dtype: str) -> Setting:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +29,19 @@ class Row:
     note: str = ""
     status: Status = "ok"
     step: str = ""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Name a part of a step that may fail without its siblings: whoever runs the step makes a row of what it raises.
+
+    Attributes:
+        what: the thing measured, as its row names it.
+        work: gives the row, or None where it only prepares.
+    """
+
+    what: str
+    work: Callable[[], Row | None]
 
 
 def skipped(what: str, why: str) -> Row:

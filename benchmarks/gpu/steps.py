@@ -10,11 +10,11 @@ from benchmarks.gpu.card import card
 from benchmarks.gpu.headline import alone, headline, peers
 from benchmarks.gpu.kernels import attention, busy, flex, graphs
 from benchmarks.gpu.others import denoising, kmeans, pictures, sentence
-from benchmarks.gpu.rows import Row
+from benchmarks.gpu.rows import Attempt, Row
 from benchmarks.gpu.small_cards import small_cards
 from benchmarks.gpu.threads import feeding
 
-Run = Callable[[Bench], Iterator[Row]]
+Run = Callable[[Bench], Iterator[Row | Attempt]]
 STEPS: dict[str, Run] = {
     "card": card,
     "agreement": agreement,

@@ -24,7 +24,7 @@ from benchmarks.gpu import card, child, kernels, small_cards, steps
 from benchmarks.gpu.bench import Bench, Options
 from benchmarks.gpu.kernels import AncestorFlex, FixedTree
 from benchmarks.gpu.plan import NAMES, groups
-from benchmarks.gpu.rows import Row, markdown, read, shown, skipped, write
+from benchmarks.gpu.rows import Attempt, Row, markdown, read, shown, skipped, write
 
 from vidatlas.encode.prefix_tree import Tree, build
 from vidatlas.encode.sequences import sort_distinct
@@ -137,6 +137,23 @@ def test_a_step_that_fails_is_a_row_and_the_rest_goes_on(monkeypatch: pytest.Mon
     assert rows[1]["note"] == "ValueError: broken on purpose"
     assert json.dumps(rows[2]["figures"], allow_nan=False) == '{"x": 2.5, "y": "nan"}'
     assert [message["end"] for message in sent if "end" in message] == ["card", "repeat"]
+
+
+def test_an_attempt_that_fails_is_a_row_and_its_step_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> Row:
+        raise RuntimeError("no kernel")
+
+    def three(bench: Any) -> Iterator[Row | Attempt]:
+        yield Attempt("one engine", fail)
+        yield Attempt("another", lambda: None)
+        yield Attempt("a third", lambda: Row("a third"))
+
+    monkeypatch.setitem(steps.STEPS, "card", three)
+    sent: list[dict[str, Any]] = []
+    child.run_steps(["card"], Cpu(), sent.append)
+    rows = [message["row"] for message in sent if "row" in message]
+    assert [(row["what"], row["status"]) for row in rows] == [("one engine", "failed"), ("a third", "ok")]
+    assert rows[0]["note"] == "RuntimeError: no kernel"
 
 
 def test_a_device_that_is_left_useless_is_said_to_be_so(monkeypatch: pytest.MonkeyPatch) -> None:
