@@ -25,6 +25,7 @@ from vidatlas.folder import (
     open_folder,
     open_input,
 )
+from vidatlas.storage import open_filesystem
 from vidatlas.types import InputError, UnavailableError, UsageError
 
 
@@ -162,8 +163,45 @@ def test_nothing_is_created_until_the_first_put(tmp_path: Path) -> None:
 
 def test_an_unknown_protocol_says_what_to_install() -> None:
     for opener in (open_folder, open_input):
-        with pytest.raises(UsageError, match=r"cannot open nope://x: .*nope"):
-            opener("nope://x")
+        with pytest.raises(UsageError, match=r"cannot open gs://x: .*gcsfs"):
+            opener("gs://x")
+
+
+@pytest.mark.parametrize(
+    "url", ["nope://x", "reference://::http://x/refs.json", "simplecache::s3://x", "jupyter://x", "dask::x"]
+)
+def test_other_protocols_and_chains_of_them_are_refused(url: str) -> None:
+    """``reference`` formats texts of a file with this process's objects, and sends them as addresses."""
+    with pytest.raises(UsageError, match="only single URLs of these protocols"):
+        open_filesystem(url)
+
+
+@pytest.mark.parametrize("name", ["outside/file", "link", "pipe"])
+def test_what_an_atlas_of_a_stranger_links_to_is_left_alone(name: str, tmp_path: Path) -> None:
+    outside, atlas = tmp_path / "outside", tmp_path / "atlas"
+    outside.mkdir()
+    atlas.mkdir()
+    (outside / "file").write_text("mine")
+    (atlas / "outside").symlink_to(outside)
+    (atlas / "link").symlink_to(outside / "file")
+    os.mkfifo(atlas / "pipe")
+    folder = LocalFolder(atlas)
+    uses: list[Callable[[str], object]] = [folder.read, folder.open]
+    if name != "pipe":
+        uses += [folder.size, folder.delete, lambda at: folder.put(at, b"theirs"), lambda at: folder.put_new(at, b"")]
+    for use in uses:
+        with pytest.raises(InputError, match=r"symbolic link|no file but a pipe"):
+            use(name)
+    assert (outside / "file").read_text() == "mine"
+    assert [file.name for file in outside.iterdir()] == ["file"]
+
+
+def test_an_atlas_may_be_a_link_itself(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "atlas").symlink_to(tmp_path / "disk")
+    folder = LocalFolder(tmp_path / "atlas")
+    folder.put("embeddings/a", b"a")
+    assert (folder.read("embeddings/a"), folder.list("embeddings")) == (b"a", ["embeddings/a"])
 
 
 def test_a_pattern_finds_files_sorted_and_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

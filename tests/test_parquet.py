@@ -119,9 +119,51 @@ def test_arrows_own_types_are_read() -> None:
     assert read_stream(stream(table)).equals(table)
 
 
-def test_the_words_alone_are_no_type() -> None:
-    table = pa.table({"ARROW:schema": ["ARROW:extension:name"]}).replace_schema_metadata({"a": "ARROW:extension:name"})
-    assert open_parquet(io.BytesIO(parquet(table))).read().to_pylist() == [{"ARROW:schema": "ARROW:extension:name"}]
+def test_the_words_in_a_value_are_no_type() -> None:
+    table = pa.table({"title": ["ARROW:extension:name", "ARROW.extension.name"]})
+    assert open_parquet(io.BytesIO(parquet(table))).read().equals(table)
+
+
+def stored(field: pa.Field) -> bytes:
+    return base64.b64encode(pa.schema([field]).serialize().to_pybytes())
+
+
+def test_a_harmless_schema_ahead_of_the_stored_one_hides_nothing() -> None:
+    """What stands under the name that the check looks for must not be taken for the schema."""
+    table, out = pa.table({"title": pa.array([b"x"], BYTES)}), io.BytesIO()
+    with pq.ParquetWriter(out, table.schema, store_schema=False) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({"ARROW.schema": stored(pa.field("title", BYTES))})
+        writer.add_key_value_metadata({"ARROW:schema": stored(named("title", BYTES))})
+    with pytest.raises(InputError, match="twice"):
+        open_parquet(io.BytesIO(out.getvalue()))
+    assert BUILT == []
+
+
+def test_a_schema_that_is_stored_twice_is_refused() -> None:
+    """So is one of which the second place could make up for bytes that the check has changed."""
+    table, out = pa.table({"title": pa.array([b"x"], BYTES)}), io.BytesIO()
+    with pq.ParquetWriter(out, table.schema) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({"other": "ARROW:schema"})
+    with pytest.raises(InputError, match="twice"):
+        open_parquet(io.BytesIO(out.getvalue()))
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_name_under_the_other_key_hides_nothing(reader: str) -> None:
+    field = named("title", BYTES).with_metadata(
+        {"ARROW.extension.name": "arrow.json", "ARROW:extension:name": "tests.loaded", "ARROW:extension:metadata": ""}
+    )
+    with pytest.raises(InputError, match="extension type"):
+        READERS[reader](table_of(field, b"x"))
+    assert BUILT == []
+
+
+def test_the_words_where_no_type_belongs_are_refused() -> None:
+    table = pa.table({"title": ["x"]}).replace_schema_metadata({"a": "ARROW:extension:name"})
+    with pytest.raises(InputError, match="where none belongs"):
+        open_parquet(io.BytesIO(parquet(table)))
 
 
 def test_a_schema_that_two_readers_could_read_differently_is_refused() -> None:

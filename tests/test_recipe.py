@@ -191,8 +191,9 @@ BOMB = "a: &a [x, x]\n" + "".join(f"{new}: &{new} [*{old}, *{old}]\n" for old, n
         ("name: " + "[" * 5_000 + "]" * 5_000, "nested too deeply"),
         ("name: " + "x" * 1_000_001, "longer than 1,000,000 characters"),
         ("name: !!python/name:os.system", "could not determine a constructor"),
+        ("name: 2001-99-99", "month must be in"),
     ],
-    ids=["aliases", "open brackets", "brackets", "long", "a type of Python"],
+    ids=["aliases", "open brackets", "brackets", "long", "a type of Python", "no date"],
 )
 def test_a_recipe_of_a_stranger_is_plain_data_and_small(text: str, reason: str, tmp_path: Path) -> None:
     file = tmp_path / "recipe.yaml"

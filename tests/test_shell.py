@@ -85,3 +85,22 @@ def test_a_temporary_folder_that_cannot_be_written_is_named(
     said = capfd.readouterr().err
     assert said.startswith(f"vidatlas: cannot write to {temporary}/gone/vidatlas-")
     assert "Set TMPDIR" in said
+
+
+def test_a_message_cannot_steer_the_terminal(capfd: Capture) -> None:
+    def command() -> None:
+        raise UsageError("no file \x1b]0;title\x07\x1b[2J\u202ename")
+
+    assert guard(command) == 2
+    assert capfd.readouterr().err == "vidatlas: no file ]0;title [2J name\n"
+
+
+def test_a_log_that_is_a_link_is_refused(tmp_path: Path, capfd: Capture) -> None:
+    mine = tmp_path / "mine"
+    mine.write_text("kept")
+    (tmp_path / "atlas" / "logs").mkdir(parents=True)
+    (tmp_path / "atlas" / "logs" / "libraries.log").symlink_to(mine)
+    assert guard(lambda: command(str(tmp_path / "atlas"), b"noise")) == 2
+    assert "symbolic link" in capfd.readouterr().err
+    (tmp_path / "other").symlink_to(tmp_path / "atlas")
+    assert mine.read_text() == "kept"

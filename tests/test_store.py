@@ -22,13 +22,13 @@ def test_an_atlas_that_does_not_exist_has_an_empty_manifest(store: Store) -> Non
 
 
 def test_stages_are_sealed_and_unsealed(store: Store) -> None:
-    store.seal("plan", {"rows": 1}, {"name": "r"})
-    store.seal("embed", {"rows": 2}, {"name": "s"})
-    expected = {"plan": {"rows": 1}, "embed": {"rows": 2}}
+    store.seal("plan", {"rows": 1, "files": {}}, {"name": "r"})
+    store.seal("embed", {"rows": 2, "files": {}}, {"name": "s"})
+    expected = {"plan": {"rows": 1, "files": {}}, "embed": {"rows": 2, "files": {}}}
     assert store.manifest() == {"schema": SCHEMA, "stages": expected, "recipe": {"name": "s"}}
-    assert store.stage("embed") == {"rows": 2}
+    assert store.stage("embed") == {"rows": 2, "files": {}}
     store.unseal(["embed", "reduce"])
-    assert store.manifest()["stages"] == {"plan": {"rows": 1}}
+    assert store.manifest()["stages"] == {"plan": {"rows": 1, "files": {}}}
     with pytest.raises(UsageError, match="embed is not done yet"):
         store.stage("embed")
 
@@ -50,9 +50,9 @@ def test_unsealing_what_is_not_sealed_writes_nothing(store: Store) -> None:
 
 def test_unsealing_takes_every_stage_named(store: Store) -> None:
     for stage in ("embed", "reduce", "publish"):
-        store.seal(stage, {"of": stage}, {})
+        store.seal(stage, {"of": stage, "files": {}}, {})
     store.unseal(["reduce", "publish"])
-    assert store.manifest()["stages"] == {"embed": {"of": "embed"}}
+    assert store.manifest()["stages"] == {"embed": {"of": "embed", "files": {}}}
 
 
 def test_an_entry_names_size_and_hash(store: Store) -> None:
@@ -119,3 +119,12 @@ def test_every_kind_of_file_has_a_place_of_its_own() -> None:
     kinds = (layout.embeddings, layout.rejects, layout.receipt, layout.attempt, layout.reduced, layout.assignments)
     names = [kind("part-00000") for kind in kinds] + list(layout.plan_files("part"))
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    "entry", [[], {"rows": 1}, {"files": []}, {"files": {"a": 1}}, {"files": {"a": {"sha256": "0", "bytes": "1"}}}]
+)
+def test_a_manifest_whose_files_have_no_hash_or_size_is_refused(store: Store, entry: object) -> None:
+    store.write_manifest({"schema": SCHEMA, "stages": {"plan": entry}})
+    with pytest.raises(InputError, match="files without hash or size"):
+        store.manifest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -41,17 +42,28 @@ class LocalFolder:
         self.url = str(path)
 
     def _at(self, name: str) -> Path:
-        return self.path / _inside(self.url, name)
+        path = self.path / _inside(self.url, name)
+        inside = path.parent.relative_to(self.path)
+        if path.is_symlink() or path.parent.resolve() != self.path.resolve() / inside:
+            raise InputError(f"{path} is a symbolic link, or lies behind one. An atlas holds none: link its folder.")
+        return path
+
+    def _plain(self, name: str) -> Path:
+        """Return where a file to read lies; a pipe or a device is none."""
+        path = self._at(name)
+        if stat.S_IFMT(path.stat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+            raise InputError(f"{path} is no file but a pipe or a device. Remove it.")
+        return path
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""
         with _storage(self.url, name, may_be_absent=True):
-            return self._at(name).read_bytes()
+            return self._plain(name).read_bytes()
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file for reading, seekable."""
         with _storage(self.url, name, may_be_absent=True):
-            return self._at(name).open("rb")
+            return self._plain(name).open("rb")
 
     def _write_temporary(self, name: str, data: bytes) -> Path:
         target = self._at(name)

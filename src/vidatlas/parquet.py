@@ -52,13 +52,19 @@ def read_stream(data: pa.Buffer) -> pa.Table:
         pyarrow.ArrowException: it is no such stream.
     """
     _refuse(_bare_schema(pa.ipc.read_message(data).serialize().to_pybytes()))
-    return pa.ipc.open_stream(data).read_all()
+    stream = pa.ipc.open_stream(data)
+    _refuse(stream.schema)
+    return stream.read_all()
 
 
 def _stored_schema(file: IO[bytes]) -> pa.Schema:
     """Return the Arrow schema that the writer has left in a footer, without its extension types; empty if none."""
+    footer = _footer(file)
+    # Up to its only place both footers are the same bytes, and so is what they are taken for there.
+    if footer.count(_SCHEMA) > 1 or _UNREAD in footer:
+        raise InputError("its footer names the stored schema twice, which no writer does. Write the file anew.")
     # A file of nothing but the footer, in which pyarrow does not find that schema and so builds no type of it.
-    bare = _MAGIC + _footer(file).replace(_SCHEMA, _UNREAD)
+    bare = _MAGIC + footer.replace(_SCHEMA, _UNREAD)
     text = (pq.read_metadata(pa.BufferReader(bare)).metadata or {}).get(_UNREAD)
     if text is None:
         return pa.schema([])
@@ -85,7 +91,22 @@ def _bare_schema(message: bytes) -> pa.Schema:
 
     Under another key of the same length the name is metadata like any other: no type is looked up by it.
     """
-    return pa.ipc.read_schema(pa.py_buffer(message.replace(_NAME, _HIDDEN)))
+    schema = pa.ipc.read_schema(pa.py_buffer(message.replace(_NAME, _HIDDEN)))
+    if _HIDDEN in message or message.count(_NAME) != sum(map(_named, schema)):
+        raise InputError("its schema names an extension type where none belongs. Write the file anew.")
+    return schema
+
+
+def _named(field: pa.Field) -> int:
+    """Return how many extension types are named in a field and all inside it."""
+    return (_HIDDEN in (field.metadata or {})) + sum(map(_named, _inside(field.type)))
+
+
+def _inside(kind: pa.DataType) -> list[pa.Field]:
+    if isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
+    values = [pa.field("values", kind.value_type)] if pa.types.is_dictionary(kind) else []
+    return [*values, *(kind.field(at) for at in range(kind.num_fields))]
 
 
 def _refuse(schema: pa.Schema) -> None:
@@ -105,8 +126,5 @@ def _extensions(field: pa.Field) -> Iterator[str]:
     kind = field.type
     if isinstance(kind, pa.BaseExtensionType):
         yield kind.extension_name
-        kind = kind.storage_type
-    if pa.types.is_dictionary(kind):
-        yield from _extensions(pa.field("values", kind.value_type))
-    for at in range(kind.num_fields):
-        yield from _extensions(kind.field(at))
+    for inner in _inside(kind):
+        yield from _extensions(inner)

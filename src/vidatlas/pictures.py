@@ -99,6 +99,8 @@ def _opened(path: Path) -> Iterator[Any]:
     from PIL import Image
 
     try:
+        if not path.is_file():
+            raise UnreadablePictureError(f"{path.name} is no file")
         if path.stat().st_size > MOST_BYTES:
             raise UnreadablePictureError(f"{path.name} is larger than {MOST_BYTES >> 20} MiB")
         with Image.open(path, formats=FORMATS) as image:
@@ -106,5 +108,7 @@ def _opened(path: Path) -> Iterator[Any]:
                 raise UnreadablePictureError(f"{path.name} has more than {MOST_PIXELS:,} pixels")
             yield image
     # Pillow says so of damaged files, each in its own way.
-    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, EOFError, ValueError, Image.DecompressionBombError) as error:
+        if isinstance(error, UnreadablePictureError):
+            raise
         raise UnreadablePictureError(f"{path.name} cannot be read: {error}") from error

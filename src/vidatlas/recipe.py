@@ -35,7 +35,8 @@ from vidatlas.sources.explode import ExplodeSpec
 from vidatlas.sources.jsonlines import JsonLinesSpec
 from vidatlas.sources.rows import RowSpec
 from vidatlas.sources.tables import CsvSpec
-from vidatlas.types import Json, UsageError
+from vidatlas.store import MANIFEST, Store
+from vidatlas.types import InputError, Json, UsageError
 from vidatlas.views.index import IndexSpec
 from vidatlas.views.layout import LayoutSpec
 from vidatlas.views.nouns import Nouns
@@ -178,6 +179,22 @@ class Recipe(_Strict):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
+def recipe_of(store: Store) -> Recipe:
+    """Return the recipe that an atlas was made by.
+
+    Raises:
+        InputError: its manifest holds none that this version knows.
+    """
+    try:
+        return Recipe.model_validate(store.manifest().get("recipe"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(["recipe", *map(str, first["loc"])])
+        raise InputError(
+            f"{store.url}/{MANIFEST}: {where}: {first['msg']}. Use the version that made it, or make the atlas again."
+        ) from error
+
+
 def canonical(data: Any) -> bytes:
     """Return JSON with sorted keys and no spaces: equal data, equal bytes."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
@@ -278,6 +295,9 @@ def _from_yaml(text: str) -> Any:
         return loader.get_single_data()
     except RecursionError as error:
         raise yaml.YAMLError("it is nested too deeply") from error
+    except ValueError as error:
+        # PyYAML's own constructors, of what looks like a date or a number.
+        raise yaml.YAMLError(str(error)) from error
     finally:
         loader.dispose()
 

@@ -52,6 +52,8 @@ def _open_log(atlas: str, remote: bool) -> Path:
         folder = Path(tempfile.mkdtemp(prefix="vidatlas-")) if remote else local_path(atlas) / "logs"
         log = folder / "libraries.log"
         folder.mkdir(parents=True, exist_ok=True)
+        if log.resolve() != folder.parent.resolve() / folder.name / log.name:
+            raise UsageError(f"{log} is, or lies behind, a symbolic link. Remove it.")
         log.touch(mode=0o600)
     except OSError as error:
         where = error.filename or "the temporary folder"
@@ -109,5 +111,7 @@ def _unexpected(error: Exception) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    sys.stderr.write("vidatlas: " + " ".join(message.split()) + "\n")
+    # A message may quote a file: nothing in it may steer the terminal.
+    said = "".join(sign if sign.isprintable() else " " for sign in message)
+    sys.stderr.write("vidatlas: " + " ".join(said.split()) + "\n")
     return code

@@ -19,6 +19,28 @@ MOST_SECONDS = 600.0
 BLOCK = 4 << 20
 """Bytes of one request for a part: a shard of 10,000 rows needs one or two."""
 BLOCKS = 8
+PROTOCOLS = frozenset(
+    {
+        "abfs",
+        "abfss",
+        "adl",
+        "az",
+        "file",
+        "gcs",
+        "gs",
+        "hdfs",
+        "hf",
+        "http",
+        "https",
+        "local",
+        "memory",
+        "oci",
+        "oss",
+        "r2",
+    }
+    | {"s3", "s3a", "sftp", "smb", "webhdfs"}
+)
+"""Those of fsspec that store files. Others, and chains of several, can read this machine and send what they read."""
 
 
 @contextmanager
@@ -47,10 +69,16 @@ def open_filesystem(url: str) -> tuple[Any, str]:
     """Return the fsspec file system of a URL and the path in it; credentials come from where its client looks.
 
     Raises:
-        UsageError: nothing is installed that speaks the protocol.
+        UsageError: the protocol is none of ``PROTOCOLS``, or nothing is installed that speaks it.
     """
     import fsspec
 
+    protocol = url.partition("://")[0]
+    if "::" in url or protocol not in PROTOCOLS:
+        raise UsageError(
+            f"cannot open {url}: only single URLs of these protocols are opened: {', '.join(sorted(PROTOCOLS))}. "
+            "Copy the file to one of them, or to this machine."
+        )
     # Other processes write too: what a directory held a while ago must not be believed.
     options: dict[str, Any] = {"use_listings_cache": False}
     try:

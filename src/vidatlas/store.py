@@ -97,6 +97,15 @@ def digest_of(files: Mapping[str, Mapping[str, Any]]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
+def _is_stage(entry: Any) -> bool:
+    """Tell whether a manifest's entry is one of a stage: whoever wrote it, its files have a hash and a size each."""
+    files = entry.get("files") if isinstance(entry, dict) else None
+    return isinstance(files, dict) and all(
+        isinstance(facts, dict) and isinstance(facts.get("sha256"), str) and isinstance(facts.get("bytes"), int)
+        for facts in files.values()
+    )
+
+
 def _entry(name: str, data: bytes) -> Files:
     return {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}}
 
@@ -203,6 +212,8 @@ class Store:
             raise InputError(
                 f"{self.url}/{MANIFEST} is no manifest. Put back the one that was there, or make the atlas anew."
             )
+        if manifest.get("schema") == SCHEMA and not all(map(_is_stage, manifest["stages"].values())):
+            raise InputError(f"{self.url}/{MANIFEST} lists files without hash or size. Make the atlas anew.")
         if manifest.get("schema") != SCHEMA:
             raise ConflictError(
                 f"{self.url} was made by another version of vidatlas (schema "

@@ -118,7 +118,32 @@ def test_code_of_the_model_itself_is_refused(copied: Path, tmp_path: Path) -> No
     assert not canary.exists()
 
 
-@pytest.mark.parametrize("text", [None, "", "{", "not json"])
+def test_weights_that_an_index_names_elsewhere_are_refused(copied: Path, tmp_path: Path) -> None:
+    """transformers follows the index, be it to a pickle; the hash would be that of other files."""
+    canary = tmp_path / "canary"
+    (copied / "model.safetensors").rename(copied / "decoy.safetensors")
+    (copied / "evil.bin").write_bytes(pickle.dumps(Canary(canary)))
+    for name in ("evil.bin", "../elsewhere/model.safetensors"):
+        index = {"metadata": {}, "weight_map": {"text_projection.weight": name}}
+        (copied / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+        with pytest.raises(UsageError, match=f"names {name}, which is no safetensors file of this folder"):
+            ClipSpec(model=str(copied)).load(1)
+    (copied / "model.safetensors.index.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(UsageError, match="cannot read"):
+        ClipSpec(model=str(copied)).load(1)
+    assert not canary.exists()
+
+
+def test_a_model_cannot_choose_what_computes_its_attention(copied: Path) -> None:
+    config = json.loads((copied / "config.json").read_text(encoding="utf-8"))
+    (copied / "config.json").write_text(json.dumps(config | {"_attn_implementation": "some/kernel"}), encoding="utf-8")
+    assert ClipSpec(model=str(copied), dtype="float32").load(1).dim == 24
+    (copied / "config.json").write_text(json.dumps(config | {"quantization_config": {}}), encoding="utf-8")
+    with pytest.raises(UsageError, match="quantization_config in config"):
+        ClipSpec(model=str(copied)).load(1)
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "not json", '{"a":' + "[" * 100_000])
 def test_a_broken_configuration_is_refused(copied: Path, text: str | None) -> None:
     config = copied / "config.json"
     config.unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +103,14 @@ def test_another_encoder_is_refused(tmp_path: Path) -> None:
     store.put(layout.ENCODER, to_json({**store.read_json(layout.ENCODER), "dim": 16}))
     with pytest.raises(ConflictError, match="was made with dim 16, but here it is 8"):
         vidatlas.assign(str(atlas), str(part), str(tmp_path / "out.parquet"))
+
+
+def test_an_atlas_without_a_recipe_that_this_version_knows_is_refused(small_atlas: Atlas, tmp_path: Path) -> None:
+    atlas = Path(shutil.copytree(small_atlas.url, tmp_path / "atlas"))
+    manifest = json.loads((atlas / "atlas.json").read_text())
+    for recipe in (None, [], manifest["recipe"] | {"encoder": {"kind": "\x1b[31m"}}):
+        (atlas / "atlas.json").write_text(json.dumps(manifest | {"recipe": recipe}))
+        with pytest.raises(InputError, match=r"atlas\.json: recipe"):
+            vidatlas.assign(str(atlas), str(small_atlas.part), str(tmp_path / "out.parquet"))
+        with pytest.raises(InputError, match=r"atlas\.json: recipe"):
+            vidatlas.open_atlas(atlas).search("guitar")

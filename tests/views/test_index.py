@@ -45,7 +45,7 @@ def test_recall_is_as_wanted_and_survives_the_disk(spec: IndexSpec) -> None:
     index = built(spec, rows)
     recall = index.tune(rows[own], own, truth_of(rows, own), spec.recall)
     assert recall >= spec.recall
-    again = SearchIndex.from_bytes(index.to_bytes(), index.probes, len(rows))
+    again = SearchIndex.from_bytes(index.to_bytes(), index.probes, *rows.shape)
     found = without(again.search(rows[own], K + 1)[0], own)
     assert recall_at(found, truth_of(rows, own)) == recall
 

@@ -35,21 +35,21 @@ def index(request: pytest.FixtureRequest) -> bytes:
 
 
 def test_what_is_written_passes(index: bytes) -> None:
-    check_index(index, ROWS)
+    check_index(index, ROWS, DIM)
 
 
 @pytest.mark.parametrize("rows", [0, ROWS - 1, ROWS + 1])
 def test_another_number_of_rows_does_not(index: bytes, rows: int) -> None:
     with pytest.raises(BadIndexError, match="vectors instead of"):
-        check_index(index, rows)
+        check_index(index, rows, DIM)
 
 
 def test_neither_more_nor_less_passes(index: bytes) -> None:
     for end in (0, 3, 4, 20, 60, 200, len(index) // 2, len(index) - 1):
         with pytest.raises(BadIndexError):
-            check_index(index[:end], ROWS)
+            check_index(index[:end], ROWS, DIM)
     with pytest.raises(BadIndexError, match="follows its end"):
-        check_index(index + b"x", ROWS)
+        check_index(index + b"x", ROWS, DIM)
 
 
 def test_every_number_that_sizes_memory_is_checked(index: bytes) -> None:
@@ -58,7 +58,7 @@ def test_every_number_that_sizes_memory_is_checked(index: bytes) -> None:
     for at in range(4, min(len(index) - 8, 900)):
         huge = index[:at] + struct.pack("<Q", 1 << 40) + index[at + 8 :]
         try:
-            check_index(huge, ROWS)
+            check_index(huge, ROWS, DIM)
         except BadIndexError:
             continue
         passed += 1
@@ -73,7 +73,7 @@ def test_a_row_that_is_not_there_is_refused() -> None:
     made.train(rows)
     made.add_with_ids(rows, np.arange(ROWS) + 1)
     with pytest.raises(BadIndexError, match="a vector that is not there"):
-        check_index(faiss.serialize_index(made).tobytes(), ROWS)
+        check_index(faiss.serialize_index(made).tobytes(), ROWS, DIM)
 
 
 def test_lists_on_disk_are_refused(index: bytes) -> None:
@@ -82,7 +82,7 @@ def test_lists_on_disk_are_refused(index: bytes) -> None:
         assert index.startswith(b"IxSQ"), "a flat index has no lists"
         return
     with pytest.raises(BadIndexError, match="b'ilod'"):
-        check_index(index.replace(b"ilar", b"ilod", 1), ROWS)
+        check_index(index.replace(b"ilar", b"ilod", 1), ROWS, DIM)
 
 
 @pytest.mark.parametrize(
@@ -93,4 +93,26 @@ def test_other_kinds_are_refused(kind: str) -> None:
     made.train(vectors())
     made.add(vectors())
     with pytest.raises(BadIndexError):
-        check_index(faiss.serialize_index(made).tobytes(), ROWS)
+        check_index(faiss.serialize_index(made).tobytes(), ROWS, DIM)
+
+
+def test_vectors_of_another_width_are_refused(index: bytes) -> None:
+    with pytest.raises(BadIndexError, match="16 dimensions instead of 17"):
+        check_index(index, ROWS, DIM + 1)
+
+
+@pytest.mark.parametrize(
+    "pairs", [[(1, 1), (0, 1)], [(0, 1), (0, 1)], [(0, 1), (9, 1)]], ids=["order", "twice", "absent"]
+)
+def test_cells_stand_once_and_in_order(pairs: list[tuple[int, int]]) -> None:
+    """FAISS reads the contents of cells by their number, whatever the order in which the sizes stand."""
+    rows = vectors()[:2]
+    made: Any = faiss.index_factory(DIM, "IVF8,SQ8", faiss.METRIC_INNER_PRODUCT)
+    made.train(vectors())
+    made.add(rows)
+    data = faiss.serialize_index(made).tobytes()
+    at = data.index(b"sprs") + 12
+    check_index(data, 2, DIM)
+    forged = b"".join(struct.pack("<QQ", *pair) for pair in pairs)
+    with pytest.raises(BadIndexError):
+        check_index(data[:at] + forged + data[at + len(forged) :], 2, DIM)

@@ -54,6 +54,7 @@ def open_checkpoint(model: str, revision: str | None, key: str = "encoder.model"
         raise UsageError(
             f"model {model}: no *.safetensors in {path}. Choose a folder that holds a transformers checkpoint."
         )
+    _refuse_other_weights(path, model, {file.name for file in weights})
     config = _config(path, model)
     digest = _hash([str(file) for file in weights])
     if model == PACKAGED and digest != _PACKAGED_SHA256:
@@ -63,17 +64,33 @@ def open_checkpoint(model: str, revision: str | None, key: str = "encoder.model"
     return Checkpoint(path, model, revision, digest, config)
 
 
+def _refuse_other_weights(path: Path, model: str, weights: set[str]) -> None:
+    """Raise UsageError where an index names weights that are none of those: transformers would load what it names."""
+    for index in path.glob("*.index.json"):
+        try:
+            named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise UsageError(f"model {model}: cannot read {index} ({error}). Download the model again.") from error
+        if index.name == "model.safetensors.index.json" and not named <= weights:
+            raise UsageError(
+                f"model {model}: {index.name} names {sorted(map(str, named - weights))[0]}, which is no safetensors "
+                "file of this folder. Download the model again, or choose another."
+            )
+
+
 def _config(path: Path, model: str) -> Json:
     try:
         config: Json = dict(json.loads((path / "config.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise UsageError(
             f"model {model}: cannot read {path / 'config.json'} ({error}). Choose a transformers checkpoint."
         ) from error
-    if "auto_map" in config:
-        raise UsageError(
-            f"model {model} asks to run its own code (auto_map in config.json), which is never done. Choose another."
-        )
+    for key in ("auto_map", "quantization_config"):
+        if key in config:
+            raise UsageError(
+                f"model {model} asks to run its own code, or another package's ({key} in config.json), which is never "
+                "done. Choose another."
+            )
     return config
 
 

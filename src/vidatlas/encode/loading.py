@@ -62,6 +62,7 @@ def load_model(kind: Any, checkpoint: Checkpoint, device: str, dtype: str) -> An
             local_files_only=True,
             use_safetensors=True,
             trust_remote_code=False,
+            attn_implementation="sdpa",  # the default, unless a config.json asks for a kernel of the hub
             output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:

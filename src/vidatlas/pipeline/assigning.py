@@ -23,7 +23,7 @@ from vidatlas.pipeline.shards import descriptors
 from vidatlas.pipeline.splitting import Children, assign_children
 from vidatlas.pipeline.vectors import vectors_of
 from vidatlas.pipeline.words import Projection
-from vidatlas.recipe import Recipe
+from vidatlas.recipe import Recipe, recipe_of
 from vidatlas.reducers.kmeans import assign as nearest
 from vidatlas.store import Store
 from vidatlas.threads import one_thread
@@ -45,7 +45,7 @@ def assign(atlas: Place, new: Place, out: Place, limit: int | None = None) -> Js
     """
     store = Store(atlas)
     store.stage("reduce")
-    recipe = Recipe.model_validate(store.manifest()["recipe"])
+    recipe = recipe_of(store)
     encoder = same_encoder(store, recipe)
     model = _Model(store, recipe)
     found = expand(fspath(new))

@@ -14,7 +14,7 @@ from vidatlas.pipeline.recommending import Modality, alike, recommend
 from vidatlas.pipeline.searching import Filter, Search
 from vidatlas.pipeline.suggesting import METHODS, PICTURED, Method, Suggestion, suggest
 from vidatlas.pipeline.vectors import matrix, sealed_shards
-from vidatlas.recipe import Recipe
+from vidatlas.recipe import Recipe, recipe_of
 from vidatlas.store import Store
 from vidatlas.types import Json, Place, UsageError
 from vidatlas.views.nouns import Nouns
@@ -35,7 +35,7 @@ class Atlas:
 
     @cached_property
     def _recipe(self) -> Recipe:
-        return Recipe.model_validate(self._store.manifest()["recipe"])
+        return recipe_of(self._store)
 
     @property
     def counts(self) -> Json:

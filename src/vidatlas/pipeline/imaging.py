@@ -141,10 +141,10 @@ class PictureSearch:
         if layout.PICTURE_INDEX not in files:
             raise UsageError(f"{store.url} has no pictures to compare: its recipe has no publish.pictures.")
         self._store, self._recipe = store, recipe
-        probes = store.read_json(layout.PICTURE_FACTS)["probes"]
+        facts = store.read_json(layout.PICTURE_FACTS)
         tensors = store.tensors("model/pictures.index.safetensors")
         self._mean, self.positions = tensors["mean"], tensors["positions"]
-        self._index = open_index(store, layout.PICTURE_INDEX, probes, len(self.positions))
+        self._index = open_index(store, layout.PICTURE_INDEX, facts, len(self.positions), len(self._mean))
 
     @cached_property
     def _encoder(self) -> PictureEncoder:

@@ -54,15 +54,18 @@ def make_index(recipe: Recipe, store: Store, shards: list[SealedShard]) -> tuple
     return files | store.put(layout.INDEX_FACTS, to_json(facts)), facts
 
 
-def open_index(store: Store, name: str, probes: int, rows: int) -> SearchIndex:
-    """Return a published index of so many rows.
+def open_index(store: Store, name: str, facts: Json, rows: int, dim: int) -> SearchIndex:
+    """Return a published index of so many rows and dimensions; ``facts`` says into how many cells to look.
 
     Raises:
         InputError: the file is missing or altered, or not what ``make_index`` writes.
     """
     data = store.check(name, store.stage("publish")["files"][name])
     try:
-        return SearchIndex.from_bytes(data, probes, rows)
+        probes = facts.get("probes")
+        if not isinstance(probes, int) or probes < 1:
+            raise BadIndexError(f"its facts say that {probes!r} cells are looked into")
+        return SearchIndex.from_bytes(data, probes, rows, dim)
     except BadIndexError as error:
         raise InputError(
             f"{store.url}/{name} is no search index of vidatlas: {error}. Make it again: vidatlas publish {store.url}"

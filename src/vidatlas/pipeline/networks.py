@@ -119,4 +119,5 @@ class _Kept:
 
     def forget(self) -> None:
         for name in self._store.folder.list("training"):
-            self._store.folder.delete(name)
+            if name.endswith(".safetensors"):
+                self._store.folder.delete(name)

@@ -16,7 +16,7 @@ from vidatlas.pipeline.records import titles_of
 from vidatlas.pipeline.vectors import matrix, read_embeddings, sealed_shards
 from vidatlas.pipeline.words import choose_rows
 from vidatlas.probe import Probed, ProbeSpec, probe
-from vidatlas.recipe import Recipe
+from vidatlas.recipe import Recipe, recipe_of
 from vidatlas.store import Files, Store
 from vidatlas.types import Floats, InputError, Json
 
@@ -125,7 +125,7 @@ def known_classes(spec: ProbeSpec) -> dict[str, tuple[str, ...]] | None:
 def _placed(store: Store, spec: ProbeSpec) -> pa.Table:
     """Return an atlas's assignments, and as ``key`` what its records are known by."""
     files, tables = store.stage("reduce")["files"], []
-    column = "id" if spec.by == "id" else Recipe.model_validate(store.manifest()["recipe"]).record.title
+    column = "id" if spec.by == "id" else recipe_of(store).record.title
     for shard, facts in sealed_shards(store.stage("embed")):
         name = layout.assignments(shard)
         table = store.table(name, files[name])

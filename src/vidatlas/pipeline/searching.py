@@ -17,7 +17,7 @@ from vidatlas.pipeline.assigning import same_encoder
 from vidatlas.pipeline.indexing import open_index
 from vidatlas.pipeline.records import schema
 from vidatlas.pipeline.vectors import matrix, read_embeddings, sealed_shards, vectors_of
-from vidatlas.recipe import Recipe
+from vidatlas.recipe import Recipe, recipe_of
 from vidatlas.store import Store
 from vidatlas.types import EncodeStats, Floats, Json, UsageError
 from vidatlas.views.index import SearchIndex, unit
@@ -145,7 +145,7 @@ class Search:
     @cached_property
     def recipe(self) -> Recipe:
         """Return the recipe of the atlas."""
-        return Recipe.model_validate(self._store.manifest()["recipe"])
+        return recipe_of(self._store)
 
     @cached_property
     def _encoder(self) -> Any:
@@ -154,7 +154,8 @@ class Search:
     @cached_property
     def _index(self) -> SearchIndex:
         facts = self._store.read_json(self._published(layout.INDEX_FACTS))
-        return open_index(self._store, layout.INDEX, facts["probes"], self.videos.num_rows)
+        dim = self._store.stage("embed")["encoder"]["dim"]
+        return open_index(self._store, layout.INDEX, facts, self.videos.num_rows, dim)
 
     @cached_property
     def names(self) -> dict[tuple[str, int], str]:

@@ -99,15 +99,15 @@ class SearchIndex:
         return cls(made)
 
     @classmethod
-    def from_bytes(cls, data: bytes, probes: int, rows: int) -> SearchIndex:
-        """Return an index of so many rows from its bytes.
+    def from_bytes(cls, data: bytes, probes: int, rows: int, dim: int) -> SearchIndex:
+        """Return an index of so many rows and dimensions from its bytes.
 
         Raises:
             BadIndexError: it is not one that this class writes.
         """
         import faiss
 
-        check_index(data, rows)
+        check_index(data, rows, dim)
         return cls(faiss.deserialize_index(np.frombuffer(data, np.uint8)), probes)
 
     def to_bytes(self) -> bytes:

@@ -57,12 +57,13 @@ class _Bytes:
         _require(self.at == len(self._data), "something follows its end")
 
 
-def check_index(data: bytes, rows: int) -> None:
+def check_index(data: bytes, rows: int, dim: int) -> None:
     """Check an index of unit vectors.
 
     Args:
         data: in FAISS's own format.
         rows: that it holds, as its atlas says.
+        dim: of each of them.
 
     Raises:
         BadIndexError: it is not one that ``SearchIndex`` writes.
@@ -70,7 +71,8 @@ def check_index(data: bytes, rows: int) -> None:
     found = _Bytes(data)
     (kind,) = found.take("4s")
     _require(kind in (b"IxSQ", b"IwSq", b"IwPQ"), f"its type is {kind!r}")
-    dim, total = _header(found)
+    width, total = _header(found)
+    _require(width == dim, f"its vectors have {width:,} dimensions instead of {dim:,}")
     _require(total == rows, f"it holds {total:,} vectors instead of {rows:,}")
     if kind == b"IxSQ":
         found.vector(1, total * _scalar_quantiser(found, dim, _HALF))
@@ -140,7 +142,11 @@ def _cells(found: _Bytes, lists: int, total: int, code: int) -> None:
     else:
         _require(form == b"sprs" and count % 2 == 0 and count <= 2 * lists, "its cells are damaged")
         pairs = found.sizes(count).reshape(-1, 2)
-        _require(bool((pairs[:, 0] < lists).all()), "its cells are damaged")
+        # In the order in which FAISS reads their contents, each once.
+        _require(
+            bool((pairs[:, 0] < lists).all() and (np.diff(pairs[:, 0].astype(np.int64)) > 0).all()),
+            "its cells are damaged",
+        )
         sizes = pairs[:, 1]
     _require(all(size <= total for size in sizes.tolist()) and sum(sizes.tolist()) == total, "its cells are damaged")
     for size in sizes.tolist():
