@@ -50,11 +50,14 @@ class Visit:
         self.page = page
         self.errors: list[str] = []
         self.requests: list[str] = []
+        self.blocked: list[str] = []
+        """Of those, what the page's own policy stopped: nothing of them left the browser."""
         page.set_default_timeout(120_000)
         page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("dialog", lambda dialog: (self.errors.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         page.on("request", lambda request: self.requests.append(request.url))
+        page.on("requestfailed", lambda request: self.blocked.extend([request.url] * (request.failure == "csp")))
 
 
 @pytest.fixture

@@ -84,7 +84,9 @@ def stranger(
 
 
 def abroad(visit: Any, own: str) -> list[str]:
-    return [url for url in visit.requests if not url.startswith((own, "data:", "blob:", "about:"))]
+    """Return what was asked for elsewhere and not stopped by a policy."""
+    sent = [url for url in visit.requests if url not in visit.blocked]
+    return [url for url in sent if not url.startswith((own, "data:", "blob:", "about:"))]
 
 
 @pytest.mark.parametrize("name", ["report.html", "map.html"])
