@@ -25,14 +25,14 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from vidatlas import load_recipe
-from vidatlas.encode.mix import FieldMix, distinct_texts, mix
-from vidatlas.fields import parse_row
+from vidatlas.clustering.quality import stability
+from vidatlas.encoders.mix import FieldMix, distinct_texts, mix
 from vidatlas.naming.coherence import coherence, count_pairs, npmi
 from vidatlas.naming.filler import english_function_words, is_filler
 from vidatlas.naming.terms import record_terms
-from vidatlas.quality import stability
 from vidatlas.recipe import Recipe
-from vidatlas.sources.jsonlines import parse_line
+from vidatlas.sources.fields import parse_row
+from vidatlas.sources.jsonl import parse_line
 from vidatlas.types import EncodeStats, Floats, Json, Record
 
 MOST, LEAST = 4_000, 300

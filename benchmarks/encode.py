@@ -25,9 +25,9 @@ from benchmarks.checkpoints import random_clip
 from benchmarks.machine import machine
 from benchmarks.videos import Videos, read
 from benchmarks.ways import FIRST, PEER, WAYS, Setting, Work
-from vidatlas.encode.budget import choose_budget
-from vidatlas.encode.clip import MOST_ON_CPU
-from vidatlas.encode.device import product_speed
+from vidatlas.encoders.clip import MOST_ON_CPU
+from vidatlas.encoders.transformer.budget import choose_budget
+from vidatlas.encoders.transformer.device import product_speed
 
 WIDTH, LAYERS = 768, 12
 FLOPS_PER_ROW = 2 * LAYERS * 12 * WIDTH * WIDTH

@@ -20,17 +20,18 @@ import torch
 
 from benchmarks.checkpoints import random_clip
 from benchmarks.machine import machine
-from vidatlas.encode.budget import MOST_ON_GPU
-from vidatlas.encode.checkpoint import open_checkpoint
-from vidatlas.encode.loading import load_tokenizer
-from vidatlas.encode.mix import FieldMix, distinct_texts, mix
-from vidatlas.encode.prefix_tree import build, cut
-from vidatlas.encode.sequences import sort_distinct
-from vidatlas.parts import PlanSpec, plan_part
-from vidatlas.pipeline.records import kept, read_shard, texts_of
-from vidatlas.pipeline.shards import descriptors
-from vidatlas.pipeline.vectors import embedding_table, parquet_bytes
+from vidatlas.encoders.mix import FieldMix, distinct_texts, mix
+from vidatlas.encoders.prefix_tree.tree import build, cut
+from vidatlas.encoders.transformer.budget import MOST_ON_GPU
+from vidatlas.encoders.transformer.checkpoint import open_checkpoint
+from vidatlas.encoders.transformer.distinct import sort_distinct
+from vidatlas.encoders.transformer.loading import load_tokenizer
+from vidatlas.pipeline.embed.rows import kept, read_shard, texts_of
+from vidatlas.pipeline.embed.vectors import embedding_table
+from vidatlas.pipeline.plan.part import PlanSpec, plan_part
+from vidatlas.pipeline.plan.shards import descriptors
 from vidatlas.recipe import load_recipe
+from vidatlas.storage.tables import parquet_bytes
 
 DIM = 768
 H200_NODES = 4_600_000 * 0.4

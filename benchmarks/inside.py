@@ -26,12 +26,12 @@ from benchmarks.corpus import Corpus, Labels, read_corpus
 from benchmarks.machine import machine
 from benchmarks.quality import SEEDS, kmeans, reduced
 from vidatlas import load_recipe
+from vidatlas.clustering.backends import open_backend
+from vidatlas.clustering.choose_k import k_by_size
+from vidatlas.clustering.kmeans import ClusterSpec, assign, fit_clusters
+from vidatlas.clustering.quality import stability
 from vidatlas.naming.terms import key_of
-from vidatlas.quality import stability
 from vidatlas.recipe import Recipe
-from vidatlas.reducers.backend import open_backend
-from vidatlas.reducers.choosing import k_by_size
-from vidatlas.reducers.kmeans import ClusterSpec, assign, fit_clusters
 from vidatlas.types import Floats
 
 LEAST_TAGGED = 5

@@ -22,13 +22,11 @@ import numpy as np
 from benchmarks.machine import machine
 from benchmarks.parity import first_lines
 from benchmarks.vectors import clustered
-from vidatlas.reducers.moments import merge_all, moments_of
-from vidatlas.reducers.pca import PcaSpec, fit_pca
+from vidatlas.decomposition.pca import PcaSpec, fit_pca, merge_all, moments_of
+from vidatlas.decomposition.tsne import LayoutSpec, lay_out, place
 from vidatlas.types import Floats
-from vidatlas.views.drawing import drawing_of, labels_of
-from vidatlas.views.layout import LayoutSpec, lay_out, place
+from vidatlas.views.map_data import Points, drawing_of, labels_of, quantised
 from vidatlas.views.nouns import Nouns
-from vidatlas.views.points import Points, quantised
 from vidatlas.views.report import render_map
 
 TITLED = 100_000

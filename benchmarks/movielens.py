@@ -17,9 +17,9 @@ import numpy as np
 
 import vidatlas
 from benchmarks.machine import machine
-from vidatlas.encode.factors import FactorsSpec
-from vidatlas.encode.learned import Survey
-from vidatlas.encode.ratings import Ratings, read_ratings
+from vidatlas.encoders.factors import FactorsSpec
+from vidatlas.encoders.learned import Survey
+from vidatlas.encoders.ratings import Ratings, read_ratings
 from vidatlas.types import Json
 
 SEEDS = range(3)

@@ -25,19 +25,19 @@ from sklearn.cluster import KMeans
 
 from benchmarks.machine import machine
 from vidatlas import load_recipe
-from vidatlas.encode.learned import Survey
-from vidatlas.parts import PlanSpec, plan_part
-from vidatlas.pipeline.encoders import LEARNING
-from vidatlas.pipeline.records import kept, read_shard
-from vidatlas.pipeline.repeats import duplicate_rows
-from vidatlas.pipeline.shards import descriptors
-from vidatlas.pipeline.vectors import mixed_fields, vectors_of
-from vidatlas.quality import agreement, silhouette
+from vidatlas.clustering.dec import DecSpec
+from vidatlas.clustering.kmeans import assign, sample_rows
+from vidatlas.clustering.quality import agreement, silhouette
+from vidatlas.decomposition.autoencoder import Arrays
+from vidatlas.decomposition.training import train, tune
+from vidatlas.encoders.learned import Survey
+from vidatlas.pipeline.embed.encoder import LEARNING
+from vidatlas.pipeline.embed.rows import kept, read_shard
+from vidatlas.pipeline.embed.vectors import mixed_fields, vectors_of
+from vidatlas.pipeline.plan.duplicates import duplicate_rows
+from vidatlas.pipeline.plan.part import PlanSpec, plan_part
+from vidatlas.pipeline.plan.shards import descriptors
 from vidatlas.recipe import Recipe
-from vidatlas.reducers.autoencoder import Arrays
-from vidatlas.reducers.dec import DecSpec
-from vidatlas.reducers.kmeans import assign, sample_rows
-from vidatlas.reducers.training import train, tune
 from vidatlas.threads import one_thread
 from vidatlas.types import EncodeStats, Floats, Json
 

@@ -25,7 +25,7 @@ import vidatlas
 from benchmarks.checkpoints import random_clip
 from benchmarks.machine import machine
 from benchmarks.notebook_loop import NotebookLoop
-from vidatlas.pipeline.vectors import vectors_of
+from vidatlas.pipeline.embed.vectors import vectors_of
 from vidatlas.types import EncodeStats
 
 SLICES = 5

@@ -35,12 +35,11 @@ from threadpoolctl import threadpool_limits
 from benchmarks.corpus import Corpus, Labels, read_corpus
 from benchmarks.machine import machine
 from vidatlas import load_recipe
+from vidatlas.clustering.backends import open_backend
+from vidatlas.clustering.kmeans import assign, fit_clusters, sample_rows
+from vidatlas.decomposition.lexical import document_frequencies, fit_lexical, hash_words
+from vidatlas.decomposition.pca import fit_pca, moments_of
 from vidatlas.recipe import Recipe
-from vidatlas.reducers.backend import open_backend
-from vidatlas.reducers.kmeans import assign, fit_clusters, sample_rows
-from vidatlas.reducers.lexical import document_frequencies, fit_lexical, hash_words
-from vidatlas.reducers.moments import moments_of
-from vidatlas.reducers.pca import fit_pca
 from vidatlas.types import Floats
 
 SEEDS = (0, 1, 2)

@@ -17,7 +17,7 @@ import numpy as np
 
 import vidatlas
 from benchmarks.machine import machine
-from vidatlas.pipeline.recommending import Modality
+from vidatlas.pipeline.explore.suggest import Modality
 
 K = 10
 _METHODS: tuple[Modality, ...] = ("text", "image", "hybrid")

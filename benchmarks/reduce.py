@@ -28,11 +28,10 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.machine import machine
 from benchmarks.vectors import BLOCK, clustered, of_atlas
-from vidatlas.reducers.choosing import k_by_size
-from vidatlas.reducers.kmeans import ClusterSpec, assign, fit_clusters, sample_rows
-from vidatlas.reducers.moments import merge_all, moments_of
-from vidatlas.reducers.pca import Pca, PcaSpec, fit_pca
-from vidatlas.reducers.sklearn_kmeans import SklearnKMeans
+from vidatlas.clustering.choose_k import k_by_size
+from vidatlas.clustering.kmeans import ClusterSpec, assign, fit_clusters, sample_rows
+from vidatlas.clustering.sklearn_kmeans import SklearnKMeans
+from vidatlas.decomposition.pca import Pca, PcaSpec, fit_pca, merge_all, moments_of
 
 Matrix = NDArray[Any]
 

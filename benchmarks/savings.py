@@ -15,8 +15,8 @@ from benchmarks.checkpoints import random_clip
 from benchmarks.machine import machine
 from benchmarks.notebook_loop import TAGS_AT_ONCE
 from benchmarks.videos import Ids, read
-from vidatlas.encode.prefix_tree import build, cut
-from vidatlas.encode.sequences import sort_distinct
+from vidatlas.encoders.prefix_tree.tree import build, cut
+from vidatlas.encoders.transformer.distinct import sort_distinct
 
 SIZES = (1_000, 3_000, 10_000, 30_000)
 BUDGET = 2048

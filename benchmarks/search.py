@@ -17,10 +17,10 @@ import numpy as np
 
 from benchmarks.machine import machine
 from benchmarks.vectors import Block, clustered, of_atlas
-from vidatlas.reducers.kmeans import sample_rows
+from vidatlas.clustering.kmeans import sample_rows
+from vidatlas.search_index import BruteForce, IndexSpec, K, SearchIndex, training_rows, unit, without
 from vidatlas.threads import one_thread
 from vidatlas.types import Floats
-from vidatlas.views.index import BruteForce, IndexSpec, K, SearchIndex, training_rows, unit, without
 
 SETTINGS = {
     "default": IndexSpec(),

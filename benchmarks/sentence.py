@@ -19,8 +19,8 @@ import torch
 
 from benchmarks.machine import machine
 from benchmarks.parity import first_lines
-from vidatlas.encode.checkpoint import PACKAGED, open_checkpoint
-from vidatlas.encode.sentence import SentenceSpec
+from vidatlas.encoders.sentence import SentenceSpec
+from vidatlas.encoders.transformer.checkpoint import PACKAGED, open_checkpoint
 from vidatlas.types import EncodeStats, Floats
 
 THEIRS = "sentence-transformers, its defaults"

@@ -11,11 +11,11 @@ import torch
 
 from benchmarks.notebook_loop import TAGS_AT_ONCE
 from benchmarks.videos import Ids, Videos
-from vidatlas.encode.batches import equal_length
-from vidatlas.encode.clip_tower import TreeTower
-from vidatlas.encode.feeding import Feed
-from vidatlas.encode.prefix_tree import build, cut
-from vidatlas.encode.sequences import sort_distinct
+from vidatlas.encoders.prefix_tree.tower import TreeTower
+from vidatlas.encoders.prefix_tree.tree import build, cut
+from vidatlas.encoders.transformer.batches import equal_length
+from vidatlas.encoders.transformer.distinct import sort_distinct
+from vidatlas.encoders.transformer.feeding import Feed
 
 BATCH_TEXTS, WIDE_TEXTS = 256, 4096
 Batch = Any

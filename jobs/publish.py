@@ -6,7 +6,7 @@ from pathlib import Path
 # The checkout's own package, installed on the cluster or not.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from vidatlas.cli import main
+from vidatlas.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main(["publish", *sys.argv[1:]]))

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 import zstandard
 
-from vidatlas.fields import RecordSpec
 from vidatlas.recipe import Recipe, load_recipe
-from vidatlas.storage import open_filesystem
+from vidatlas.sources.fields import RecordSpec
+from vidatlas.storage.remote import open_filesystem
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -126,8 +126,8 @@ def small_atlas(
 @pytest.fixture(scope="session")
 def read_back() -> Callable[..., list[bytes | None]]:
     """Return a function that plans a part and reads its shards in a given order, giving all lines in file order."""
-    from vidatlas.parts import plan_part
-    from vidatlas.pipeline.shards import descriptors
+    from vidatlas.pipeline.plan.part import plan_part
+    from vidatlas.pipeline.plan.shards import descriptors
     from vidatlas.sources.shards import shard_rows
 
     def read(url: Path, planning: Any, order: Callable[[Iterable[Any]], Iterable[Any]] = list) -> list[bytes | None]:

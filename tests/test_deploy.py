@@ -217,7 +217,7 @@ def test_the_kubernetes_job_asks_for_a_token_and_goes_on_after_a_failure() -> No
 def test_the_kubernetes_job_gives_a_command_that_parses() -> None:
     import typer
 
-    from vidatlas.cli import app
+    from vidatlas.cli.main import app
 
     job = yaml.safe_load((ROOT / "deploy" / "rayjob.yaml").read_text())
     program, name, *arguments = job["spec"]["entrypoint"].split()

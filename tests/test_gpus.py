@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from vidatlas.encode.device import choose_device
-from vidatlas.encode.hashing import HashingSpec
+from vidatlas.clustering.backends import choose_backend
+from vidatlas.encoders.hashing import HashingSpec
+from vidatlas.encoders.transformer.device import choose_device
+from vidatlas.errors import UnavailableError
 from vidatlas.gpus import with_gpu
-from vidatlas.reducers.backend import choose_backend
-from vidatlas.types import UnavailableError
 
 
 @pytest.fixture(params=[True, False])

@@ -99,5 +99,10 @@ def test_a_job_ships_its_code_and_nothing_else(tmp_path: Path) -> None:
     quiet.setLevel(logging.ERROR)
     create_package(str(checkout), package, include_gitignore=True, excludes=[], logger=quiet)
     assert {name for name in zipfile.ZipFile(package).namelist() if not name.endswith("/")} == wanted
-    assert {"src/vidatlas/cli.py", "src/vidatlas/sample/videos.jsonl.gz", "jobs/embed.py", "jobs/mine.yaml"} <= wanted
+    assert {
+        "src/vidatlas/cli/main.py",
+        "src/vidatlas/sample/videos.jsonl.gz",
+        "jobs/embed.py",
+        "jobs/mine.yaml",
+    } <= wanted
     assert package.stat().st_size < 2_000_000

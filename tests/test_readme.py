@@ -15,7 +15,7 @@ import pytest
 import typer
 
 import vidatlas
-from vidatlas.cli import app
+from vidatlas.cli.main import app
 from vidatlas.types import Encoder, EncodeStats
 
 ROOT = Path(__file__).resolve().parents[1]

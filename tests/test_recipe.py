@@ -8,19 +8,10 @@ from typing import Any
 
 import pytest
 
-from vidatlas.encode.clip_pictures import ClipPicturesSpec
-from vidatlas.encode.denoising import DenoisingSpec
-from vidatlas.recipe import (
-    STAGES,
-    Recipe,
-    Stage,
-    builtin_recipes,
-    canonical,
-    differences,
-    load_recipe,
-    parse_set,
-)
-from vidatlas.types import UsageError
+from vidatlas.encoders.images.autoencoder import DenoisingSpec
+from vidatlas.encoders.images.clip import ClipPicturesSpec
+from vidatlas.errors import UsageError
+from vidatlas.recipe import STAGES, Recipe, Stage, builtin_recipes, canonical, differences, load_recipe, parse_set
 
 
 @pytest.mark.parametrize("name", builtin_recipes())

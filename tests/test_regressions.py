@@ -12,17 +12,17 @@ import pytest
 from rich.console import Console
 
 import vidatlas
-from vidatlas.encode.checkpoint import open_checkpoint
-from vidatlas.encode.inspection import Inspection
-from vidatlas.folder import LocalFolder, expand
-from vidatlas.lock import LOCK, Lock
+from vidatlas.cli.screens import show_preview
+from vidatlas.encoders.transformer.checkpoint import open_checkpoint
+from vidatlas.encoders.transformer.cost import Inspection
+from vidatlas.errors import UnavailableError, UsageError
 from vidatlas.naming import NamingSpec, draw, name_groups, record_terms
-from vidatlas.parts import PlanSpec, plan_part
-from vidatlas.pipeline.preview import Preview
+from vidatlas.pipeline.embed.preview import Preview
+from vidatlas.pipeline.plan.part import PlanSpec, plan_part
 from vidatlas.recipe import load_recipe
-from vidatlas.screens import show_preview
-from vidatlas.store import Store
-from vidatlas.types import UnavailableError, UsageError
+from vidatlas.storage.folder import LocalFolder, expand
+from vidatlas.storage.lock import LOCK, Lock
+from vidatlas.storage.store import Store
 
 HASHING = {"encoder": {"kind": "hashing", "dim": 8}}
 SERIAL = vidatlas.Options(runner="serial")

@@ -14,8 +14,8 @@ from benchmarks.gpu.clock import timed
 from benchmarks.gpu.rows import Attempt, Figures, Row, skipped
 from benchmarks.gpu.shard import bytes_of, open_worker_of
 from benchmarks.notebook_loop import NotebookLoop
-from vidatlas.pipeline.records import kept
-from vidatlas.pipeline.vectors import vectors_of
+from vidatlas.pipeline.embed.rows import kept
+from vidatlas.pipeline.embed.vectors import vectors_of
 from vidatlas.types import EncodeStats
 
 DTYPES = ("float32", "bfloat16", "float16")

@@ -17,13 +17,13 @@ import numpy as np
 from benchmarks.checkpoints import clip_tokenizer, random_clip, random_tower
 from benchmarks.parity import first_lines
 from benchmarks.videos import Videos, tokenized
-from vidatlas.encode.clip import ClipSpec
-from vidatlas.parts import PlanSpec, plan_part
-from vidatlas.pipeline.records import kept, read_shard
-from vidatlas.pipeline.shards import descriptors
+from tools.sample.generate import DEFAULT_SEED, generate
+from vidatlas.encoders.clip import ClipSpec
+from vidatlas.pipeline.embed.rows import kept, read_shard
+from vidatlas.pipeline.plan.part import PlanSpec, plan_part
+from vidatlas.pipeline.plan.shards import descriptors
 from vidatlas.recipe import Recipe, load_recipe
 from vidatlas.sample import sample_path
-from vidatlas.sample.generate import DEFAULT_SEED, generate
 
 T = TypeVar("T")
 FUSED, GATHERED, PLAIN = "tree, fused attention", "tree, gathered attention", "plain engine"
@@ -174,10 +174,12 @@ class Bench:
 @contextmanager
 def attention_of(engine: str) -> Iterator[None]:
     """Let towers that are loaded inside gather ancestors where that is measured; else leave them their choice."""
-    from vidatlas.encode.tree_gather import GatheredAttention
+    from vidatlas.encoders.prefix_tree.gathered import GatheredAttention
 
     if engine != GATHERED:
         yield
         return
-    with patch("vidatlas.encode.clip_tower.choose_attention", lambda device, size: ("tree", GatheredAttention)):
+    with patch(
+        "vidatlas.encoders.prefix_tree.tower.choose_attention", lambda device, size: ("tree", GatheredAttention)
+    ):
         yield

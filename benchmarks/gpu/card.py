@@ -12,7 +12,7 @@ import torch
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.clock import each_call
 from benchmarks.gpu.rows import Row, skipped
-from vidatlas.encode.device import product_speed
+from vidatlas.encoders.transformer.device import product_speed
 
 DTYPES = ("bfloat16", "float16", "float32")
 

@@ -18,10 +18,10 @@ from benchmarks.gpu.clock import in_turn, timed
 from benchmarks.gpu.rows import Attempt, Figures, Row, skipped
 from benchmarks.gpu.shard import bytes_of, named, open_worker_of
 from benchmarks.ways import FIRST, WAYS, Setting, distinct_by_length_wide
-from vidatlas.encode.budget import choose_budget
-from vidatlas.encode.clip import MOST_ON_CPU
-from vidatlas.encode.device import choose_dtype, product_speed
-from vidatlas.encode.inspection import inspect_checkpoint
+from vidatlas.encoders.clip import MOST_ON_CPU
+from vidatlas.encoders.transformer.budget import choose_budget
+from vidatlas.encoders.transformer.cost import inspect_checkpoint
+from vidatlas.encoders.transformer.device import choose_dtype, product_speed
 from vidatlas.types import Json
 
 SORTED, SORTED_WIDE = "transformers: distinct texts by length, 256", "transformers: distinct texts by length, 4,096"

@@ -14,10 +14,10 @@ from benchmarks.gpu.bench import FUSED, GATHERED, Bench
 from benchmarks.gpu.clock import each_call, timed
 from benchmarks.gpu.rows import Row, skipped
 from benchmarks.gpu.shard import named, open_worker_of
-from vidatlas.encode.feeding import Feed
-from vidatlas.encode.prefix_tree import Tree, build, cut
-from vidatlas.encode.sequences import sort_distinct
-from vidatlas.encode.tree_gather import GatheredAttention, Upload
+from vidatlas.encoders.prefix_tree.gathered import GatheredAttention, Upload
+from vidatlas.encoders.prefix_tree.tree import Tree, build, cut
+from vidatlas.encoders.transformer.distinct import sort_distinct
+from vidatlas.encoders.transformer.feeding import Feed
 
 BLOCK = 128
 FLEX = "FlexAttention, ancestors as its mask"
@@ -132,7 +132,7 @@ def _prepare(bench: Bench, name: str) -> Callable[[Tree, int, Upload], Attend]:
     if name == GATHERED:
         return GatheredAttention
     if name == FUSED:
-        from vidatlas.encode.tree_kernel import FusedAttention
+        from vidatlas.encoders.prefix_tree.kernel import FusedAttention
 
         return FusedAttention
     from torch.nn.attention.flex_attention import flex_attention
@@ -166,7 +166,7 @@ class FixedTree:
     """Compute the features of one tree whose arrays lie on the device already: kernels alone, again and again."""
 
     def __init__(self, model: Any, tree: Tree, device: str, dtype: str) -> None:
-        from vidatlas.encode.clip_tower import TreeTower
+        from vidatlas.encoders.prefix_tree.tower import TreeTower
 
         self._tree, self._feed = tree, _Kept(device)
         self._tower = TreeTower(model, self._feed, dtype)

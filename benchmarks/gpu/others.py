@@ -17,13 +17,13 @@ from benchmarks.gpu.clock import in_turn, timed
 from benchmarks.gpu.rows import Row, skipped
 from benchmarks.sentence import OURS, THEIRS, ways_of
 from benchmarks.vectors import clustered
-from vidatlas.encode.checkpoint import open_checkpoint
-from vidatlas.encode.denoising import DenoisingSpec, _network, train
-from vidatlas.encode.device import Dtype
-from vidatlas.encode.image_tower import ImageTower
-from vidatlas.encode.sentence import SentenceSpec
-from vidatlas.reducers.kmeans import assign
-from vidatlas.reducers.torch_kmeans import TorchKMeans
+from vidatlas.clustering.kmeans import assign
+from vidatlas.clustering.torch_kmeans import TorchKMeans
+from vidatlas.encoders.images.autoencoder import DenoisingSpec, _network, train
+from vidatlas.encoders.images.clip import ImageTower
+from vidatlas.encoders.sentence import SentenceSpec
+from vidatlas.encoders.transformer.checkpoint import open_checkpoint
+from vidatlas.encoders.transformer.device import Dtype
 from vidatlas.types import EncodeStats
 
 

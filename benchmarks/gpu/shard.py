@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.gpu.bench import Bench, attention_of
-from vidatlas import store as layout
-from vidatlas.pipeline.worker import EmbedWorker, open_worker
+from vidatlas.pipeline.embed.worker import EmbedWorker, open_worker
+from vidatlas.storage import store as layout
 from vidatlas.types import Json
 
 

@@ -14,9 +14,9 @@ from benchmarks.gpu.agreement import distance
 from benchmarks.gpu.bench import FUSED, GATHERED, Bench
 from benchmarks.gpu.clock import timed
 from benchmarks.gpu.rows import Figures, Row, skipped
-from vidatlas.encode.budget import MOST_ON_GPU
-from vidatlas.pipeline.records import kept
-from vidatlas.pipeline.vectors import vectors_of
+from vidatlas.encoders.transformer.budget import MOST_ON_GPU
+from vidatlas.pipeline.embed.rows import kept
+from vidatlas.pipeline.embed.vectors import vectors_of
 from vidatlas.types import EncodeStats
 
 LIMITS = (4, 16)
@@ -82,7 +82,7 @@ def _peak(bench: Bench, reset: bool = False) -> int:
 @contextmanager
 def _one_failure() -> Iterator[None]:
     """Let the first tree fail for want of memory."""
-    from vidatlas.encode.clip_tower import TreeTower
+    from vidatlas.encoders.prefix_tree.tower import TreeTower
 
     forward, failures = TreeTower.forward, [torch.OutOfMemoryError("pretended: a CPU's memory has no limit here")]
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from vidatlas.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from vidatlas.pipeline.assigning import assign
-    from vidatlas.pipeline.atlas import Atlas, open_atlas
-    from vidatlas.pipeline.inspection import status, verify
+    from vidatlas.api import Options, embed, plan, publish, reduce, run
+    from vidatlas.errors import VidatlasError
+    from vidatlas.pipeline.explore.assign import assign
+    from vidatlas.pipeline.explore.atlas import Atlas, open_atlas
+    from vidatlas.pipeline.explore.status import status, verify
     from vidatlas.recipe import Recipe, load_recipe
-    from vidatlas.runners.verbs import Options, embed, plan, publish, reduce, run
     from vidatlas.sample import sample_path
-    from vidatlas.types import VidatlasError
+
 
 __all__ = [
     "Atlas",
@@ -38,13 +39,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "vidatlas.pipeline.assigning": ("assign",),
-    "vidatlas.pipeline.atlas": ("Atlas", "open_atlas"),
-    "vidatlas.pipeline.inspection": ("status", "verify"),
+    "vidatlas.pipeline.explore.assign": ("assign",),
+    "vidatlas.pipeline.explore.atlas": ("Atlas", "open_atlas"),
+    "vidatlas.pipeline.explore.status": ("status", "verify"),
     "vidatlas.recipe": ("Recipe", "load_recipe"),
-    "vidatlas.runners.verbs": ("Options", "embed", "plan", "publish", "reduce", "run"),
+    "vidatlas.api": ("Options", "embed", "plan", "publish", "reduce", "run"),
     "vidatlas.sample": ("sample_path",),
-    "vidatlas.types": ("VidatlasError",),
+    "vidatlas.errors": ("VidatlasError",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

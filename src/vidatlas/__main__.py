@@ -1,5 +1,7 @@
 """Run vidatlas with ``python -m vidatlas``."""
 
-from vidatlas.cli import script
+from __future__ import annotations
+
+from vidatlas.cli.main import script
 
 script()

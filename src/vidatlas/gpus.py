@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from vidatlas.types import UnavailableError
+from vidatlas.errors import UnavailableError
 
 R = TypeVar("R")
 

@@ -12,33 +12,33 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from vidatlas.encode.clip import ClipSpec
-from vidatlas.encode.clip_pictures import ClipPicturesSpec
-from vidatlas.encode.denoising import DenoisingSpec
-from vidatlas.encode.factors import FactorsSpec
-from vidatlas.encode.hashing import HashingSpec
-from vidatlas.encode.mix import MixSpec
-from vidatlas.encode.ranks import SequencesSpec
-from vidatlas.encode.sentence import SentenceSpec
-from vidatlas.encode.tfidf import TfidfSpec
-from vidatlas.fields import RecordSpec
+from vidatlas.clustering.dec import DecSpec
+from vidatlas.clustering.kinds import AxesClusterer, KMeansClusterer, NoReducer, PcaReducer
+from vidatlas.clustering.kmeans import ClusterSpec
+from vidatlas.clustering.quality import QualitySpec
+from vidatlas.decomposition.autoencoder import AutoencoderReducer
+from vidatlas.decomposition.lexical import LexicalSpec
+from vidatlas.decomposition.pca import PcaSpec
+from vidatlas.decomposition.tsne import LayoutSpec
+from vidatlas.encoders.clip import ClipSpec
+from vidatlas.encoders.factors import FactorsSpec
+from vidatlas.encoders.hashing import HashingSpec
+from vidatlas.encoders.images.autoencoder import DenoisingSpec
+from vidatlas.encoders.images.clip import ClipPicturesSpec
+from vidatlas.encoders.mix import MixSpec
+from vidatlas.encoders.sentence import SentenceSpec
+from vidatlas.encoders.tfidf import TfidfSpec
+from vidatlas.encoders.word_ranks import SequencesSpec
+from vidatlas.errors import InputError, UsageError
 from vidatlas.naming import NamingSpec
 from vidatlas.probe import ProbeSpec
-from vidatlas.quality import QualitySpec
-from vidatlas.reducers.autoencoder import AutoencoderReducer
-from vidatlas.reducers.dec import DecSpec
-from vidatlas.reducers.kinds import AxesClusterer, KMeansClusterer, NoReducer, PcaReducer
-from vidatlas.reducers.kmeans import ClusterSpec
-from vidatlas.reducers.lexical import LexicalSpec
-from vidatlas.reducers.pca import PcaSpec
-from vidatlas.sources.explode import ExplodeSpec
-from vidatlas.sources.jsonlines import JsonLinesSpec
-from vidatlas.sources.rows import RowSpec
-from vidatlas.sources.tables import CsvSpec
-from vidatlas.store import MANIFEST, Store
-from vidatlas.types import InputError, Json, UsageError
-from vidatlas.views.index import IndexSpec
-from vidatlas.views.layout import LayoutSpec
+from vidatlas.search_index import IndexSpec
+from vidatlas.sources.csv import CsvSpec
+from vidatlas.sources.fields import RecordSpec
+from vidatlas.sources.jsonl import JsonLinesSpec
+from vidatlas.sources.rows import ExplodeSpec, RowSpec
+from vidatlas.storage.store import MANIFEST, Store
+from vidatlas.types import Json
 from vidatlas.views.nouns import Nouns
 
 Stage = Literal["plan", "embed", "reduce", "publish"]

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 import vidatlas
 from vidatlas.app.serving import PAGE, SETTINGS, command
-from vidatlas.types import UsageError
+from vidatlas.errors import UsageError
 
 
 def texts(app: Any) -> list[str]:

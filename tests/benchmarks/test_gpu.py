@@ -19,16 +19,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from benchmarks.gpu import __main__ as command
 from benchmarks.gpu import card, child, kernels, small_cards, steps
 from benchmarks.gpu.bench import Bench, Options
 from benchmarks.gpu.kernels import AncestorFlex, FixedTree
 from benchmarks.gpu.plan import NAMES, groups
 from benchmarks.gpu.rows import Attempt, Row, markdown, read, shown, skipped, write
-
-from vidatlas.encode.prefix_tree import Tree, build
-from vidatlas.encode.sequences import sort_distinct
-from vidatlas.encode.tree_gather import GatheredAttention
+from vidatlas.encoders.prefix_tree.gathered import GatheredAttention
+from vidatlas.encoders.prefix_tree.tree import Tree, build
+from vidatlas.encoders.transformer.distinct import sort_distinct
 
 ROOT = Path(__file__).parents[2]
 ABSENT = "ray faiss rapidgzip zstandard stop_words openTSNE pandas sklearn sentence_transformers jinja2 rich typer"

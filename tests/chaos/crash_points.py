@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vidatlas.shell import guard
+from vidatlas.cli.exit import guard
 
 LANES = 2
 CALLS = ("fsync", "replace", "link", "unlink")

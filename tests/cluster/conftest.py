@@ -11,7 +11,7 @@ import pytest
 
 import vidatlas
 from vidatlas.recipe import parse_set
-from vidatlas.storage import open_filesystem
+from vidatlas.storage.remote import open_filesystem
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]
@@ -81,7 +81,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(CHECKOUT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in (".rayignore", ".gitignore"):
         shutil.copy(CHECKOUT / name, copy)
-    encoder = copy / "src/vidatlas/encode/hashing.py"
+    encoder = copy / "src/vidatlas/encoders/hashing.py"
     code = encoder.read_text()
     assert code.count('hardware: str = "cpu"') == 1
     encoder.write_text(code.replace('hardware: str = "cpu"', 'hardware: str = "shipped"'))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import vidatlas
-from vidatlas.store import Store
+from vidatlas.storage.store import Store
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from vidatlas.store import Store
+from vidatlas.storage.store import Store
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.cluster]
 PATIENCE = 300

@@ -11,8 +11,8 @@ import pytest
 
 import vidatlas
 from vidatlas import Atlas, Options
-from vidatlas.encode.hashing import HashingEncoder
-from vidatlas.runners import verbs
+from vidatlas import api as verbs
+from vidatlas.encoders.hashing import HashingEncoder
 from vidatlas.runners.serial import SerialRunner
 
 
@@ -70,7 +70,7 @@ def until() -> Any:
 @pytest.fixture
 def main() -> Iterator[Any]:
     """Return the command line as a function; the signal handler it sets is taken back."""
-    from vidatlas.cli import main as command
+    from vidatlas.cli.main import main as command
 
     before = signal.getsignal(signal.SIGTERM)
     yield command

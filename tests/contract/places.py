@@ -9,7 +9,7 @@ from typing import Any
 
 import boto3
 
-from vidatlas.folder import open_folder
+from vidatlas.storage.folder import open_folder
 
 BUCKET = "promises"
 

@@ -29,13 +29,14 @@ from streamlit.testing.v1 import AppTest
 import vidatlas
 from vidatlas import Options
 from vidatlas.app.serving import PAGE
-from vidatlas.pipeline.exporting import export_embedding_atlas
-from vidatlas.pipeline.records import read_shard
+from vidatlas.errors import InputError
+from vidatlas.pipeline.embed.rows import read_shard
+from vidatlas.pipeline.publish.export import export_embedding_atlas
 from vidatlas.recipe import Recipe
-from vidatlas.runners.datasource import EncodeActor, pack
 from vidatlas.runners.on_ray import Cluster, RayRunner
-from vidatlas.store import digest_of
-from vidatlas.types import InputError, Json, SeekPoint, Shard
+from vidatlas.runners.ray_data import EncodeActor, pack
+from vidatlas.storage.store import digest_of
+from vidatlas.types import Json, SeekPoint, Shard
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 SERIAL = Options(runner="serial")
@@ -193,7 +194,7 @@ def test_the_canary_appears_where_nothing_is_checked(
     """Without the check the same files run: the test above can fail."""
     pattern, column, read = SINGS[case]
     poison(atlas, victim(atlas, pattern), column, canary)
-    monkeypatch.setattr("vidatlas.parquet._refuse", lambda schema: None)
+    monkeypatch.setattr("vidatlas.storage.parquet._refuse", lambda schema: None)
     with suppress(Exception):
         read(atlas)
     assert canary.exists()

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import vidatlas
-from vidatlas.lock import Lock
-from vidatlas.store import Store
-from vidatlas.types import ConflictError, InputError
+from vidatlas.errors import ConflictError, InputError
+from vidatlas.storage.lock import Lock
+from vidatlas.storage.store import Store
 
 
 @pytest.fixture(scope="module", params=["local", "s3"])

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import vidatlas
-from vidatlas.types import InputError, UsageError
+from vidatlas.errors import InputError, UsageError
 
 Main = Callable[[list[str]], int]
 LISTEN = "0A"

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 import vidatlas
-from vidatlas.encode.hashing import HashingSpec
-from vidatlas.lock import Lock
-from vidatlas.pipeline import planning
-from vidatlas.pipeline.records import read_shard
-from vidatlas.pipeline.shards import load_shards
-from vidatlas.store import Store
+from vidatlas.encoders.hashing import HashingSpec
+from vidatlas.pipeline.embed.rows import read_shard
+from vidatlas.pipeline.plan import plan as planning
+from vidatlas.pipeline.plan.shards import load_shards
+from vidatlas.storage.lock import Lock
+from vidatlas.storage.store import Store
 from vidatlas.types import Reason
 
 Main = Callable[[list[str]], int]

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from vidatlas import lock
-from vidatlas.encode.hashing import HashingEncoder
-from vidatlas.encode.inspection import Inspection
-from vidatlas.encode.sentence import SentenceSpec
-from vidatlas.lock import Lock
-from vidatlas.store import Store
-from vidatlas.types import ConflictError, Json
+from vidatlas.encoders.hashing import HashingEncoder
+from vidatlas.encoders.sentence import SentenceSpec
+from vidatlas.encoders.transformer.cost import Inspection
+from vidatlas.errors import ConflictError
+from vidatlas.storage import lock
+from vidatlas.storage.lock import Lock
+from vidatlas.storage.store import Store
+from vidatlas.types import Json
 
 
 def stamps(atlas: Path) -> dict[str, tuple[int, int]]:

@@ -13,8 +13,8 @@ import pytest
 
 import vidatlas
 from vidatlas import Atlas, Options
-from vidatlas.pipeline import worker
-from vidatlas.pipeline.probing import known_classes
+from vidatlas.pipeline.embed import worker
+from vidatlas.pipeline.reduce.probe import known_classes
 from vidatlas.probe import ProbeSpec
 
 

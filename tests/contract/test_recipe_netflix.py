@@ -82,7 +82,7 @@ def stop(*arguments: Any) -> None:
 def test_an_interrupted_training_leaves_nothing_and_gives_the_same_bytes(
     netflix: Atlas, tmp_path: Path, tables: Any, world_class: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vidatlas.pipeline import networks
+    from vidatlas.pipeline.reduce import network as networks
 
     recipe = vidatlas.load_recipe(
         "netflix",

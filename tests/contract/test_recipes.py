@@ -15,7 +15,7 @@ from PIL import Image
 
 import vidatlas
 from vidatlas import Atlas, Options
-from vidatlas.pipeline.inspection import verify
+from vidatlas.pipeline.explore.status import verify
 from vidatlas.recipe import builtin_recipes
 
 Prepared = tuple[list[str], dict[str, Any]]

@@ -14,15 +14,16 @@ import pytest
 import ray
 from ray import cloudpickle
 
-from vidatlas.pipeline.embedding import Totals
-from vidatlas.pipeline.records import read_shard
-from vidatlas.pipeline.shards import load_shards
-from vidatlas.pipeline.worker import MAX_ATTEMPTS, EmbedWorker
-from vidatlas.runners.datasource import MAX_READS
+from vidatlas.errors import ConflictError, InputError, UnavailableError, VidatlasError
+from vidatlas.pipeline.embed.embed import Totals
+from vidatlas.pipeline.embed.rows import read_shard
+from vidatlas.pipeline.embed.worker import MAX_ATTEMPTS, EmbedWorker
+from vidatlas.pipeline.plan.shards import load_shards
 from vidatlas.runners.on_ray import Cluster, RayRunner
+from vidatlas.runners.ray_data import MAX_READS
 from vidatlas.runners.serial import SerialRunner
-from vidatlas.store import Store
-from vidatlas.types import ConflictError, InputError, Json, Receipt, Shard, UnavailableError, VidatlasError
+from vidatlas.storage.store import Store
+from vidatlas.types import Json, Receipt, Shard
 
 # What is defined here travels to workers as a whole: they cannot import a test.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])

@@ -11,10 +11,11 @@ import ray
 from ray import cloudpickle
 
 import vidatlas
+from vidatlas.errors import UnavailableError, UsageError
 from vidatlas.runners import on_ray
 from vidatlas.runners.on_ray import Cluster, RayRunner
-from vidatlas.runners.seeing import IN_A_JOB
-from vidatlas.types import Json, Shard, UnavailableError, UsageError
+from vidatlas.runners.remote import IN_A_JOB
+from vidatlas.types import Json, Shard
 
 # What is defined here travels to workers as a whole: they cannot import a test.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -117,7 +118,7 @@ def device(*_: Any) -> str:
     """Choose a device where torch sees no GPU, whatever this machine has."""
     import torch
 
-    from vidatlas.encode.device import choose_device
+    from vidatlas.encoders.transformer.device import choose_device
 
     torch.cuda.is_available = lambda: False
     return choose_device()

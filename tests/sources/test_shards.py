@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vidatlas.fields import RecordSpec
-from vidatlas.parts import PlanSpec, plan_part
-from vidatlas.pipeline.shards import descriptors
+from vidatlas.errors import InputError
+from vidatlas.pipeline.plan.part import PlanSpec, plan_part
+from vidatlas.pipeline.plan.shards import descriptors
+from vidatlas.sources.fields import RecordSpec
 from vidatlas.sources.rows import JSON_LINES
 from vidatlas.sources.shards import shard_rows
-from vidatlas.types import InputError, Shard
+from vidatlas.types import Shard
 
 ROWS = 300
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from vidatlas import storage
-from vidatlas.folder import open_folder
-from vidatlas.storage import open_filesystem
+from vidatlas.storage import remote as storage
+from vidatlas.storage.folder import open_folder
+from vidatlas.storage.remote import open_filesystem
 
 HERE = Path(__file__).parent
 

@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 
 import vidatlas
-from vidatlas.cli import main
-from vidatlas.folder import open_folder
-from vidatlas.pipeline.records import read_shard
-from vidatlas.pipeline.shards import load_shards
-from vidatlas.storage import ATTEMPTS
-from vidatlas.store import Store
-from vidatlas.types import UnavailableError
+from vidatlas.cli.main import main
+from vidatlas.errors import UnavailableError
+from vidatlas.pipeline.embed.rows import read_shard
+from vidatlas.pipeline.plan.shards import load_shards
+from vidatlas.storage.folder import open_folder
+from vidatlas.storage.remote import ATTEMPTS
+from vidatlas.storage.store import Store
 
 Download = Callable[[str], Path]
 SECRETS = ("never-to-be-seen", "vidatlas-tests")

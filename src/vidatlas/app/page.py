@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from vidatlas.pipeline.atlas import Atlas, open_atlas
-from vidatlas.pipeline.projecting import ALL
-from vidatlas.pipeline.suggesting import Method
-from vidatlas.types import VidatlasError
+from vidatlas.errors import VidatlasError
+from vidatlas.pipeline.explore.atlas import Atlas, open_atlas
+from vidatlas.pipeline.explore.suggest import Method
+from vidatlas.pipeline.reduce.components import ALL
 from vidatlas.views.report import map_policy
 from vidatlas.views.text import shown
 

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from vidatlas.pipeline.atlas import open_atlas
-from vidatlas.store import Store
-from vidatlas.types import UsageError
+from vidatlas.errors import UsageError
+from vidatlas.pipeline.explore.atlas import open_atlas
+from vidatlas.storage.store import Store
 
 PAGE = Path(__file__).with_name("page.py")
 SETTINGS = {

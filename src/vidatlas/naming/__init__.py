@@ -1,9 +1,9 @@
 """Names of subcategories: the few terms that a person would set one apart from its siblings by."""
 
-from vidatlas.naming.draw import Drawn, draw, merge
-from vidatlas.naming.members import Member, name_by_members
-from vidatlas.naming.names import Map, Name, name_groups
-from vidatlas.naming.spec import NamingSpec
+from __future__ import annotations
+
+from vidatlas.naming.names import Map, Member, Name, NamingSpec, name_by_members, name_groups
+from vidatlas.naming.sample import Drawn, draw, merge
 from vidatlas.naming.terms import key_of, record_terms
 
 __all__ = [

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from vidatlas.naming.draw import Drawn
+from vidatlas.naming.sample import Drawn
 from vidatlas.naming.terms import Terms, record_terms
 
 LEAST_SHARE = 0.02

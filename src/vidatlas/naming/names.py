@@ -1,16 +1,17 @@
-"""Name the subcategories of each group: a few complementary terms, other than those of any sibling."""
+"""Names of subcategories: terms, exemplars and what belongs to a cluster, as a recipe wants them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from vidatlas.naming.coherence import TermPairs, count_pairs, npmi
 from vidatlas.naming.counts import Counted, count
-from vidatlas.naming.draw import Drawn
+from vidatlas.naming.sample import Drawn
 from vidatlas.naming.scores import Scored, Usage, score
-from vidatlas.naming.spec import NamingSpec
 from vidatlas.naming.subjects import complementary, distinct_subjects
 from vidatlas.naming.terms import key_of, record_terms
 
@@ -88,3 +89,41 @@ def _lengths(subjects: Sequence[Scored], name_terms: int) -> list[str]:
 def _distinct(texts: Sequence[str], used: set[str], label: int) -> str:
     free = (text for text in texts if text not in used)
     return next(free, f"{texts[0]} ({label})")
+
+
+class NamingSpec(BaseModel):
+    """Choose how subcategories are named and illustrated."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    by: Literal["words", "members"] = "words"
+    """What names are made of. "words": what texts say, by class-based TF-IDF; "members": the titles of the most
+    frequent records (``record.count``), for recipes whose records are single words."""
+    name_terms: Annotated[int, Field(ge=1)] = 3
+    """Terms that a name has at most."""
+    terms: Annotated[int, Field(ge=1)] = 10
+    """Terms that are kept with their scores; a name is made of these."""
+    sample: Annotated[int, Field(ge=1, le=10_000)] = 300
+    """Videos of a subcategory that are read for its name: all of a smaller one, else those whose ids hash lowest."""
+    exemplars: Annotated[int, Field(ge=0)] = 5
+    """Videos nearest to the centroid that are listed."""
+
+
+Member = tuple[int, str]
+"""How often a record occurs, times -1, and its title: the most frequent first."""
+
+
+def name_by_members(members: Mapping[int, Sequence[Member]], spec: NamingSpec) -> dict[int, Name]:
+    """Return a name for each subcategory of a group: its first members; all that are kept, with their counts, as terms.
+
+    Titles that repeat (of records with other ids) count once.
+    """
+    return {label: _name(sorted(inside), spec) for label, inside in members.items()}
+
+
+def _name(members: Sequence[Member], spec: NamingSpec) -> Name:
+    counts: dict[str, float] = {}
+    for number, title in members:
+        counts.setdefault(title, float(-number))
+    terms = tuple(counts)[: spec.terms]
+    return Name(" · ".join(terms[: spec.name_terms]), terms, tuple(counts[term] for term in terms))

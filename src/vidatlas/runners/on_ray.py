@@ -14,20 +14,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-
 import orjson
 import ray
 from ray._private import ray_constants
 from ray._private.state import state
 from ray.data import ActorPoolStrategy, DataContext
 
+from vidatlas.errors import UnavailableError, UsageError, VidatlasError
 from vidatlas.gpus import with_gpu
-from vidatlas.runners.carried import carry, raise_carried
-from vidatlas.runners.datasource import EncodeActor, ShardSource
-from vidatlas.runners.seeing import see_first
+from vidatlas.runners.ray_data import EncodeActor, ShardSource
+from vidatlas.runners.remote import carry, raise_carried, see_first
 from vidatlas.stderr import stderr_to
-from vidatlas.types import Json, Shard, UnavailableError, UsageError, VidatlasError
+from vidatlas.types import Json, Shard
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 T = TypeVar("T")
 R = TypeVar("R")

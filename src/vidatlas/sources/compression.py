@@ -9,8 +9,8 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from vidatlas.sources.columnar import json_lines
-from vidatlas.sources.deflate import inflater
+from vidatlas.sources.gzip import inflater
+from vidatlas.sources.parquet import json_lines
 from vidatlas.types import SeekPoint
 
 CHUNK = 1 << 20

@@ -9,11 +9,12 @@ from collections.abc import Generator
 from typing import IO, TYPE_CHECKING
 
 from vidatlas.sources.compression import CHUNK, DamagedError, decompress, detect
-from vidatlas.sources.deflate import WINDOW, parse_index
+from vidatlas.sources.gzip import WINDOW, parse_index
 from vidatlas.types import SeekPoint
 
 if TYPE_CHECKING:
     import rapidgzip
+
 
 _THREADS = 2
 """Decompression threads of a scan: one hides behind the parsing, more would only wait for it."""

@@ -6,10 +6,11 @@ import zlib
 from collections.abc import Iterator
 from contextlib import closing
 
-from vidatlas.folder import open_input
+from vidatlas.errors import InputError
 from vidatlas.sources.compression import DamagedError, decompress
 from vidatlas.sources.rows import RowSpec
-from vidatlas.types import InputError, Shard
+from vidatlas.storage.folder import open_input
+from vidatlas.types import Shard
 
 
 def shard_rows(shard: Shard, rows: RowSpec) -> Iterator[tuple[int, bytes | None]]:

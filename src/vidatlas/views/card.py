@@ -37,7 +37,7 @@ def render_card(card: Card) -> str:
     """Return the card as Markdown."""
     # Markdown, not HTML: HTML escaping would show as entities; `_shown` cleans every value instead.
     environment = Environment(  # noqa: S701
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
         undefined=StrictUndefined,
         finalize=_shown,
         keep_trailing_newline=True,

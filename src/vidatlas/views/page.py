@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from vidatlas.views.drawing import Drawing
-from vidatlas.views.histograms import Grid
-from vidatlas.views.losses import Losses
+from vidatlas.views.charts import Grid, Losses
+from vidatlas.views.map_data import Drawing
 from vidatlas.views.nouns import Nouns
 
 

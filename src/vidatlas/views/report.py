@@ -13,7 +13,7 @@ from typing import TypeGuard
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
 from markupsafe import Markup
 
-from vidatlas.views.drawing import Drawing, map_scripts, script_hash
+from vidatlas.views.map_data import Drawing, map_scripts, script_hash
 from vidatlas.views.nouns import Nouns
 from vidatlas.views.page import Category, Report
 from vidatlas.views.text import clean, shown
@@ -152,7 +152,7 @@ def _with_style(page: str, rules: _Rules) -> str:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent, encoding="utf-8"),
+        loader=FileSystemLoader(Path(__file__).parent / "templates", encoding="utf-8"),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_finalize,

@@ -1,0 +1,117 @@
+"""Between the commands and the operating system: signals, standard error, exit codes, one line for every error."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from vidatlas.errors import UsageError, VidatlasError
+from vidatlas.stderr import stderr_to
+from vidatlas.storage.folder import is_remote, local_path
+
+_STOPPED = "stopped. Nothing that was finished is lost; give the same command again to go on."
+
+
+@contextmanager
+def quiet_libraries(atlas: str) -> Iterator[None]:
+    """Send what libraries write to standard error into a log while a command works; an error names what it grew by.
+
+    The log lies in the atlas or, where that is remote, in a temporary folder of this command's own.
+
+    Raises:
+        UsageError: the atlas's folder, or the temporary one, cannot be written.
+    """
+    remote = is_remote(atlas)
+    log = _open_log(atlas, remote)
+    before = _size(log)
+    try:
+        with stderr_to(log):
+            yield
+    except VidatlasError as error:
+        if _size(log) > before:
+            error.add_note(f"What libraries wrote meanwhile is in {log}.")
+        raise
+    else:
+        # Nobody is told of it: it would only fill the disk.
+        if remote:
+            log.unlink(missing_ok=True)
+    finally:
+        _tidy(log, remote)
+
+
+def _open_log(atlas: str, remote: bool) -> Path:
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="vidatlas-")) if remote else local_path(atlas) / "logs"
+        log = folder / "libraries.log"
+        folder.mkdir(parents=True, exist_ok=True)
+        if log.resolve() != folder.parent.resolve() / folder.name / log.name:
+            raise UsageError(f"{log} is, or lies behind, a symbolic link. Remove it.")
+        log.touch(mode=0o600)
+    except OSError as error:
+        where = error.filename or "the temporary folder"
+        remedy = "Set TMPDIR to a folder that can be written." if remote else "Choose another output folder."
+        raise UsageError(f"cannot write to {where if remote else atlas}: {error.strerror}. {remedy}") from error
+    return log
+
+
+def _size(log: Path) -> int:
+    return log.stat().st_size if log.exists() else 0
+
+
+def _tidy(log: Path, remote: bool) -> None:
+    """Remove a log without a word in it, and the folder that was made for it: a command that failed leaves none."""
+    if not _size(log):
+        log.unlink(missing_ok=True)
+        with suppress(OSError):
+            log.parent.rmdir()
+            if not remote:
+                log.parent.parent.rmdir()
+
+
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def guard(command: Callable[[], object]) -> int:
+    """Run a command; return its exit code, having said in one line what went wrong."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        command()
+    except VidatlasError as error:
+        return _fail(" ".join([str(error), *getattr(error, "__notes__", ())]), error.exit_code)
+    except KeyboardInterrupt:
+        return _fail(_STOPPED, 128 + signal.SIGINT)
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+        return _fail(_STOPPED, code) if code in (128 + signal.SIGINT, 128 + signal.SIGTERM) else code
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (``| head``); Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except Exception as error:  # noqa: BLE001 - the one place where anything may be caught
+        return _unexpected(error)
+    return 0
+
+
+def _unexpected(error: Exception) -> int:
+    # Typer's parser has its own copy of click's exceptions; what they share is this method.
+    wording = getattr(error, "format_message", None)
+    if wording is not None:
+        return _fail(f"{wording().rstrip('.')}. See: vidatlas --help", UsageError.exit_code)
+    traceback.print_exception(error)
+    what = f"{type(error).__name__}: {error}"
+    return _fail(f"this is a bug in vidatlas: {what}. Please report it with the lines above.", 1)
+
+
+def _fail(message: str, code: int) -> int:
+    # A message may quote a file: nothing in it may steer the terminal.
+    said = "".join(sign if sign.isprintable() else " " for sign in message)
+    sys.stderr.write("vidatlas: " + " ".join(said.split()) + "\n")
+    return code

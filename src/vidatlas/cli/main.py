@@ -1,0 +1,286 @@
+"""The command line; one outermost handler turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from vidatlas.cli import explore as exploring
+from vidatlas.cli.exit import guard, quiet_libraries
+from vidatlas.cli.run import console, read_options, read_recipe, read_settings, run_job, show_next, show_result
+from vidatlas.cli.submit import OnCluster
+from vidatlas.version import __version__
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Turn a mountain of video metadata into an atlas of named subcategories.\n\n"
+    "[bold]run[/] does everything: [bold]plan → embed → reduce → publish[/]. Each is a command too. "
+    "A command that was interrupted goes on where it stopped when it is given again.",
+)
+
+Recipe_ = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="A built-in recipe (see: vidatlas recipes) or a YAML file.")
+]
+Inputs_ = Annotated[
+    list[str],
+    typer.Argument(metavar="INPUT...", help="JSONL files or URLs: plain, .gz, .zst or .bz2; patterns in quotes."),
+]
+Atlas_ = Annotated[str, typer.Argument(metavar="ATLAS", help="The folder (or fsspec URL) of the atlas.")]
+Set_ = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe key, e.g. encoder.model=/path. Repeatable."),
+]
+Limit_ = Annotated[int | None, typer.Option(min=1, help="Read only the first N rows.")]
+DryRun_ = Annotated[bool, typer.Option("--dry-run", help="Plan, show plan and resolved recipe, and stop.")]
+Runner_ = Annotated[str, typer.Option(help="ray, or serial for a plain loop in this process.")]
+Address_ = Annotated[
+    str | None,
+    typer.Option(
+        help="A Ray cluster: HOST:PORT, on one of its nodes; or its dashboard, http://HOST:8265, from anywhere: "
+        "the command runs there as a job. Without it Ray runs on this machine."
+    ),
+]
+Actors_ = Annotated[str | None, typer.Option(metavar="N|MIN..MAX", help="Encoder actors; by default as many as fit.")]
+Threads_ = Annotated[int, typer.Option(min=1, help="CPU threads of each actor.")]
+Gpus_ = Annotated[
+    float | None, typer.Option(min=0, help="GPUs of each actor, fractions allowed; by default one where there is any.")
+]
+MaxRejects_ = Annotated[float, typer.Option(min=0, max=1, help="Largest share of rows that may be unusable.")]
+Backend_ = Annotated[
+    str | None, typer.Option(help="k-means by sklearn, torch or cuml; by default the best for the hardware.")
+]
+TakeOver_ = Annotated[bool, typer.Option("--take-over", help="Take the atlas from a run that is gone for certain.")]
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        console.print(f"vidatlas {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def shared(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Take what stands before any command."""
+
+
+@app.command(cls=OnCluster, rich_help_panel="The job")
+def run(
+    recipe: Recipe_,
+    inputs: Inputs_,
+    atlas: Atlas_,
+    set_: Set_ = None,
+    limit: Limit_ = None,
+    dry_run: DryRun_ = False,
+    runner: Runner_ = "ray",
+    address: Address_ = None,
+    actors: Actors_ = None,
+    threads: Threads_ = 1,
+    gpus: Gpus_ = None,
+    max_rejects: MaxRejects_ = 0.01,
+    take_over: TakeOver_ = False,
+    backend: Backend_ = None,
+) -> None:
+    """Plan, embed, reduce and publish: from JSONL to named subcategories.
+
+    Example: vidatlas run youniverse yt_metadata_en.jsonl.gz atlas/
+    """
+    options = read_options(runner, address, actors, threads, gpus, max_rejects, take_over, backend)
+    run_job(read_recipe(recipe, set_, limit), inputs, atlas, options, "plan" if dry_run else "publish")
+
+
+@app.command(rich_help_panel="Its steps")
+def plan(
+    recipe: Recipe_,
+    inputs: Inputs_,
+    atlas: Atlas_,
+    set_: Set_ = None,
+    limit: Limit_ = None,
+    dry_run: DryRun_ = False,
+    max_rejects: MaxRejects_ = 0.01,
+    take_over: TakeOver_ = False,
+) -> None:
+    """Read every part once: integrity, rows, rejects, duplicates, seek points.
+
+    Example: vidatlas plan demo videos.jsonl.gz atlas/ --limit 1000
+    """
+    options = read_options("serial", None, None, 1, None, max_rejects, take_over)
+    run_job(read_recipe(recipe, set_, limit), inputs, atlas, options, "plan", resolved=dry_run)
+
+
+@app.command(cls=OnCluster, rich_help_panel="Its steps")
+def embed(
+    recipe: Recipe_,
+    inputs: Inputs_,
+    atlas: Atlas_,
+    set_: Set_ = None,
+    limit: Limit_ = None,
+    dry_run: DryRun_ = False,
+    runner: Runner_ = "ray",
+    address: Address_ = None,
+    actors: Actors_ = None,
+    threads: Threads_ = 1,
+    gpus: Gpus_ = None,
+    max_rejects: MaxRejects_ = 0.01,
+    take_over: TakeOver_ = False,
+) -> None:
+    """Plan where needed, then turn every video into a vector; commits shard by shard.
+
+    Example: vidatlas embed youniverse yt_metadata_en.jsonl.gz atlas/ --actors 1..8
+    """
+    options = read_options(runner, address, actors, threads, gpus, max_rejects, take_over)
+    run_job(read_recipe(recipe, set_, limit), inputs, atlas, options, "plan" if dry_run else "embed")
+
+
+@app.command(cls=OnCluster, rich_help_panel="Its steps")
+def reduce(
+    atlas: Atlas_,
+    set_: Set_ = None,
+    runner: Runner_ = "ray",
+    address: Address_ = None,
+    gpus: Gpus_ = None,
+    take_over: TakeOver_ = False,
+    backend: Backend_ = None,
+) -> None:
+    """Find the subcategories of an embedded atlas: principal components, k-means in each category, names.
+
+    Example: vidatlas reduce atlas/ --set reduce.clusters.k=12
+    """
+    from vidatlas import api as verbs
+    from vidatlas.cli.progress import Reporter
+    from vidatlas.cli.screens import show_notes
+
+    options = read_options(runner, address, None, 1, gpus, 0.01, take_over, backend)
+    with quiet_libraries(atlas), Reporter(atlas, console) as reporter:
+        entry = verbs.reduce(atlas, read_settings(set_), options, reporter)
+    show_notes(console, entry["notes"])
+    show_next(f"vidatlas publish {atlas}")
+
+
+@app.command(cls=OnCluster, rich_help_panel="Its steps")
+def publish(
+    atlas: Atlas_,
+    set_: Set_ = None,
+    runner: Runner_ = "ray",
+    address: Address_ = None,
+    take_over: TakeOver_ = False,
+) -> None:
+    """Draw the map, build the search index, write report.html and the data card of a reduced atlas.
+
+    Example: vidatlas publish atlas/ --set publish.layout.sample=50000
+    """
+    from vidatlas import api as verbs
+    from vidatlas.cli.progress import Reporter
+
+    options = read_options(runner, address, None, 1, None, 0.01, take_over)
+    with quiet_libraries(atlas), Reporter(atlas, console) as reporter:
+        verbs.publish(atlas, read_settings(set_), options, reporter)
+    show_result(atlas)
+
+
+@app.command(rich_help_panel="The job")
+def demo(
+    atlas: Annotated[str, typer.Argument(metavar="[ATLAS]", help="The folder of the atlas.")] = "demo-atlas",
+    runner: Runner_ = "ray",
+) -> None:
+    """Run everything on the bundled sample: 3,000 invented videos, no network, no GPU."""
+    from vidatlas.sample import sample_path
+
+    options = read_options(runner, None, None, 1, None, 0.01, False)
+    run_job(read_recipe("demo", None, None), [str(sample_path())], atlas, options, "publish")
+
+
+@app.command(rich_help_panel="Look and check")
+def status(atlas: Atlas_) -> None:
+    """Show what is done, how fast, what is left and what was left out; works while a run goes on."""
+    from vidatlas.cli.screens import show_status
+    from vidatlas.pipeline.explore.status import status as ask
+
+    show_status(console, ask(atlas))
+
+
+@app.command(rich_help_panel="Look and check")
+def verify(atlas: Atlas_) -> None:
+    """Prove that an atlas is whole: every file's hash, and that the rows add up."""
+    from vidatlas.pipeline.explore.status import verify as prove
+
+    found = prove(atlas)
+    console.print(
+        f"{found['files']:,} files have the bytes they should. {found['read']:,} rows read = {found['kept']:,} kept + "
+        f"{found['rejected']:,} rejected + {found['duplicates']:,} duplicates.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command(rich_help_panel="Look and check")
+def recipes(name: Annotated[str | None, typer.Argument(help="Show this one in full.")] = None) -> None:
+    """List the built-in recipes, or show one as YAML to start your own from."""
+    from vidatlas.recipe import builtin_recipes, load_recipe
+
+    if name:
+        console.out(load_recipe(name).to_yaml(), highlight=False, end="")
+        return
+    for builtin in builtin_recipes():
+        console.print(
+            f"[bold]{builtin}[/]  {load_recipe(builtin).about}", highlight=False, soft_wrap=not console.is_terminal
+        )
+
+
+@app.command(rich_help_panel="Look and check")
+def assign(
+    atlas: Atlas_,
+    new: Annotated[str, typer.Argument(metavar="NEW", help="New videos, as the recipe reads them or as Parquet.")],
+    out: Annotated[str, typer.Option(help="Where to write the assignments.")] = "assignments.parquet",
+    limit: Limit_ = None,
+) -> None:
+    """Place new videos in an existing atlas, by the rule its own were embedded by.
+
+    Example: vidatlas assign atlas/ new.jsonl --out new.parquet
+    """
+    from vidatlas.pipeline.explore.assign import assign as place
+
+    with quiet_libraries(atlas):
+        counts = place(atlas, new, out, limit)
+    lost = ", ".join(f"{count:,} {reason}" for reason, count in counts["rejects"].items())
+    console.print(
+        f"{counts['placed']:,} of {counts['read']:,} rows placed"
+        + (f" (left out: {lost})" if lost else "")
+        + f": {out}",
+        highlight=False,
+    )
+
+
+for explore in (exploring.search, exploring.similar, exploring.serve, exploring.export):
+    app.command(rich_help_panel="Explore")(explore)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+
+    def command() -> None:
+        try:
+            code = app(args=arguments, standalone_mode=False)
+        except typer.Abort as error:
+            raise KeyboardInterrupt from error
+        if code:
+            raise SystemExit(code)
+
+    return guard(command)
+
+
+def script() -> NoReturn:
+    """Run as the console script."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    script()

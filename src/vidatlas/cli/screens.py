@@ -1,0 +1,251 @@
+"""What the commands print: the plan before the work, the tree after it, status, recipes."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from vidatlas.cli.progress import duration, out_of_memory
+from vidatlas.types import Json, Reason
+
+if TYPE_CHECKING:
+    from vidatlas.pipeline.embed.preview import Preview
+    from vidatlas.recipe import Recipe
+
+
+_SHOWN_TAGS = 6
+_ACTOR_START_SECONDS = 10
+
+
+def plain(text: str) -> Text:
+    """Return data as text that can neither style nor steer a terminal."""
+    return Text("".join(sign if sign.isprintable() else " " for sign in text))
+
+
+def _grid(rows: Iterable[tuple[str, Any]]) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column()
+    for label, value in rows:
+        grid.add_row(label, value if isinstance(value, Text) else plain(str(value)))
+    return grid
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:,.0f} {unit}" if unit == "B" else f"{count:,.1f} {unit}"
+        count /= 1000
+    return f"{count:,.1f} TB"
+
+
+def show_preview(console: Console, recipe: Recipe, preview: Preview, atlas: str, place: tuple[str, int | None]) -> None:
+    """Print what is about to happen, with the exact texts that will be encoded."""
+    counts, fields = preview.counts, recipe.record.fields
+    fill = ", ".join(
+        f"{name} {share:.1%}" + (f" (mean {mean:.1f})" if fields[name].separator else "")
+        for name, (share, mean) in preview.fill.items()
+    )
+    total, done = preview.shards
+    rows = [
+        ("input", f"{_size(preview.input_bytes)}, {counts['read']:,} rows: {_outcome(counts)}"),
+        ("fields", fill),
+        ("encoder", f"{preview.encoder.model}, {preview.encoder.dim} dimensions"),
+        ("device", place[0]),
+        (
+            "shards",
+            f"{total:,} of at most {recipe.source.shard_rows:,} rows" + (f", {done:,} done already" if done else ""),
+        ),
+        ("time", _time(preview, place[1])),
+        (
+            "disk",
+            f"about {_size(preview.disk_bytes)}"
+            + (f" of {_size(preview.free_bytes)} free" if preview.free_bytes is not None else ""),
+        ),
+        ("atlas", atlas),
+    ]
+    samples = [_sample(recipe, example) for example in preview.examples]
+    console.print(
+        Panel(
+            Group(_grid(rows), *samples),
+            title=plain(recipe.name),
+            subtitle="Ctrl-C is safe: the same command goes on where it stopped",
+            border_style="dim",
+        )
+    )
+
+
+def _outcome(counts: Any) -> str:
+    parts = [f"{counts['kept']:,} to embed"]
+    if counts["duplicates"]:
+        parts.append(f"{counts['duplicates']:,} duplicates")
+    parts += [f"{count:,} {reason}" for reason, count in counts["rejects"].items()]
+    return ", ".join(parts)
+
+
+def _time(preview: Preview, workers: int | None) -> str:
+    if preview.shards[0] == preview.shards[1]:
+        return "nothing left to embed"
+    if preview.compute_seconds is None or workers is None:
+        return "known after the first shards"
+    return (
+        f"about {duration(_ACTOR_START_SECONDS + preview.compute_seconds / workers)} "
+        "to embed (a guess from the first shard's tokens)"
+    )
+
+
+def _sample(recipe: Recipe, example: Json) -> Text:
+    line = Text("\n")
+    line.append_text(plain(f"{example['id']}  [{example['group']}]"))
+    for name, texts in example["texts"].items():
+        more = f"  … {len(texts) - _SHOWN_TAGS} more" if len(texts) > _SHOWN_TAGS else ""
+        line.append(f"\n  {recipe.record.fields[name].weight:g} × {name}: ", style="dim")
+        line.append_text(plain(" | ".join(texts[:_SHOWN_TAGS]) + more))
+    return line
+
+
+def where(
+    address: str | None, actors: tuple[int, int] | None, threads: int, gpus: float | None
+) -> tuple[str, int | None]:
+    """Return where encoding will run, in words, and on how many CPUs if that is known."""
+    if address or os.environ.get("RAY_ADDRESS"):
+        return f"Ray cluster at {address or os.environ['RAY_ADDRESS']}", None
+    cards = len(list(Path("/dev").glob("nvidia[0-9]*"))) if gpus is None or gpus > 0 else 0
+    if cards:
+        return f"{cards} GPU{'s' if cards > 1 else ''} of this machine", None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = min(actors[1] if actors else cores, cores)
+    pool = f"{workers} actor{'s' if workers > 1 else ''} × {threads} thread{'s' if threads > 1 else ''}"
+    return f"{_processor()}, {pool}", workers * threads
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")),
+        platform.processor() or "CPU",
+    )
+
+
+def show_tree(console: Console, atlas: Any, most: int = 3) -> None:
+    """Print categories and their largest subcategories by name, with counts that add up."""
+    frame, counts = atlas.subcategories(), atlas.counts
+    sizes = frame.groupby("group")["size"].sum().sort_values(ascending=False, kind="stable")
+    many = [atlas.nouns.records(counts["kept"]), atlas.nouns.groups(len(sizes)), f"{len(frame):,} subcategories"]
+    tree = Tree(Text(" · ".join(many), style="bold"))
+    for group, size in sizes.items():
+        inside = frame[frame["group"] == group]
+        branch = tree.add(plain(f"{group}  {size:,}").append(f"  in {len(inside)}", style="dim"))
+        for row in inside.head(most).itertuples():
+            branch.add(plain(f"{row.name}  {row.size:,}"))
+    console.print(tree)
+    console.print(
+        plain(
+            f"{counts['read']:,} read = {counts['kept']:,} kept + {counts['rejected']:,} "
+            f"rejected + {counts['duplicates']:,} duplicates"
+        )
+    )
+
+
+def show_status(console: Console, status: Json) -> None:
+    """Print how far an atlas is."""
+    shards, counts, progress = status["shards"], status["counts"], status["progress"]
+    stages = "  ".join(f"{'✓' if done else '·'} {stage}" for stage, done in status["stages"].items())
+    rows: list[tuple[str, Any]] = [("atlas", status["atlas"]), ("recipe", status["recipe"]), ("stages", stages)]
+    if counts:
+        rows.append(("input", f"{counts['read']:,} rows: {_outcome(counts)}"))
+        left = shards["total"] - shards["done"]
+        rows.append(("shards", f"{shards['done']:,} of {shards['total']:,}" + (f", {left:,} left" if left else "")))
+    rows += _embedded(status["embedded"])
+    if status["reduced"]:
+        rows.append(
+            (
+                "reduced",
+                f"{status['reduced']['subcategories']:,} subcategories in {status['reduced']['groups']:,} categories",
+            )
+        )
+    if progress:
+        rows.append(("last run", _last_run(progress)))
+    if status["timings"]:
+        rows.append(("time", ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in status["timings"].items())))
+    if status["held"]:
+        held = status["held"]
+        rows.append(("held by", f"process {held.get('pid')} on {held.get('host')} since {held.get('since')}"))
+    if status["content_sha256"]:
+        rows.append(("content", f"sha256 {status['content_sha256']}"))
+    console.print(_grid(rows))
+    _show_rejects(console, counts)
+
+
+def _embedded(counts: Json) -> list[tuple[str, Any]]:
+    if not counts.get("texts"):
+        return []
+    distinct = f"{counts['distinct'] / counts['texts']:.0%} distinct"
+    rows: list[tuple[str, Any]] = [
+        ("embedded", f"{counts['kept']:,} records, {counts['texts']:,} texts, {distinct}, {counts['tokens']:,} tokens")
+    ]
+    if counts["compute_seconds"]:
+        rate = counts["nodes"] / counts["compute_seconds"]
+        share = f", {counts['gemm_share']:.0%} of a matrix product's speed" if counts["gemm_share"] else ""
+        rows.append(("model", f"{counts['nodes']:,} tokens computed, {rate:,.0f} a second in each worker{share}"))
+        if counts.get("idle_share") is not None:
+            rows.append(("devices", f"idle {counts['idle_share']:.0%} of the time, waiting for shards"))
+    if len(counts.get("batch_tokens", ())) > 1:
+        rows.append(("memory", out_of_memory(counts["batch_tokens"])))
+    if counts.get("redone"):
+        rows.append(("redone", f"{counts['redone']:,} shards, whose worker or node went in the middle"))
+    return rows
+
+
+def _last_run(progress: Json) -> str:
+    rate = f", {progress['rows_per_second']:,.0f} records/s" if progress.get("rows_per_second") else ""
+    left = (
+        f", {duration(progress['eta_seconds'])} left"
+        if progress["state"] == "running" and progress.get("eta_seconds")
+        else ""
+    )
+    return (
+        f"{progress['state']} in {progress['stage']} ({progress['done']:,} of "
+        f"{progress['total']:,}){rate}{left}; {duration(progress['age_seconds'])} ago"
+    )
+
+
+def _show_rejects(console: Console, counts: Json) -> None:
+    left_out = {**counts.get("rejects", {})}
+    if counts.get("duplicates"):
+        left_out[Reason.DUPLICATE_ID] = counts["duplicates"]
+    if not left_out:
+        return
+    table = Table("left out", "rows", "why", box=None, padding=(0, 2), header_style="bold")
+    for reason, count in sorted(left_out.items(), key=lambda item: -item[1]):
+        table.add_row(str(reason), f"{count:,}", Reason(reason).meaning)
+    console.print(table)
+
+
+def show_notes(console: Console, notes: Sequence[str], most: int = 3) -> None:
+    """Print the first of what a reader must know, a line each, and how many more the report has."""
+    for note in notes[:most]:
+        console.print(plain(f"note    {note}"), soft_wrap=True)
+    if len(notes) > most:
+        console.print(f"        and {len(notes) - most:,} more: in report.html, under Known limits", highlight=False)
+
+
+def show_videos(console: Console, found: Any) -> None:
+    """Print videos that were found, nearest first."""
+    table = Table("cosine", "id", "title", "category", "subcategory", box=None, padding=(0, 2), header_style="bold")
+    for row in found.itertuples():
+        texts = (plain(str(text)) for text in (row.id, row.title, row.group, row.name))
+        table.add_row(f"{row.cosine:.3f}", *texts)
+    console.print(table)

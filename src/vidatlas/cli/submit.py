@@ -1,0 +1,71 @@
+"""Commands that run as a job of a cluster, and not here, where --address is that of its dashboard."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from typer.core import TyperCommand
+
+from vidatlas.cli.run import read_recipe
+from vidatlas.errors import UsageError
+from vidatlas.storage.folder import is_relative
+
+
+class OnCluster(TyperCommand):
+    """Run a command here, or with ``--address http://HOST:PORT`` as a job of the Ray cluster with that dashboard."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run or submit the command; return the job's exit code."""
+        address = ctx.params.get("address") or ""
+        if not address.startswith(("http://", "https://")):
+            return super().invoke(ctx)
+        from vidatlas.runners.ray_job import submit
+
+        there, files = for_the_cluster(ctx.params)
+        return submit(address, words(ctx, there), files, _show)
+
+
+def for_the_cluster(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:
+    """Return a command's parameters as its job is to have them, and the local files to ship by the names used there.
+
+    Raises:
+        UsageError: a location means something in this folder only, or the recipe is wrong.
+    """
+    for place in (*(values.get("inputs") or ()), values["atlas"]):
+        if is_relative(place):
+            raise UsageError(
+                f"{place}: the cluster does not know this folder. Give a URL such as s3://…, or an absolute path "
+                "that its nodes see."
+            )
+    there, files = {**values, "address": None}, {}
+    if "recipe" in values:
+        read_recipe(values["recipe"], values["set_"], values["limit"])
+        from vidatlas.recipe import builtin_recipes
+
+        if values["recipe"] not in builtin_recipes():
+            local = Path(values["recipe"])
+            there["recipe"] = f"recipe/{local.name}"
+            files[there["recipe"]] = local
+    return there, files
+
+
+def words(ctx: Any, values: dict[str, Any]) -> list[str]:
+    """Return a command line that gives a command these parameters: its name, options, then arguments."""
+    options, arguments = [], []
+    for parameter in ctx.command.params:
+        value = values.get(parameter.name)
+        found = [str(item) for item in (value if isinstance(value, list | tuple) else [value]) if item is not None]
+        if parameter.param_type_name == "argument":
+            arguments += found
+        elif getattr(parameter, "is_flag", False):
+            options += [parameter.opts[0]] if value else []
+        else:
+            options += [word for item in found for word in (parameter.opts[0], item)]
+    return [str(ctx.info_name), *options, "--", *arguments]
+
+
+def _show(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()

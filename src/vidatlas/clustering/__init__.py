@@ -1,0 +1,1 @@
+"""Clustering: k-means and its backends, the number of clusters, Ward, Deep Embedded Clustering, quality."""

@@ -1,0 +1,221 @@
+"""Clusters within one group: k-means on a seeded sample, then every row to its nearest centroid.
+
+Sculley, "Web-Scale K-Means Clustering" (2010), for the starts; Lloyd, "Least Squares Quantization in PCM" (1982), for
+the last steps; k-means++: Arthur and Vassilvitskii (2007).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from vidatlas.clustering.backends import KMeans
+from vidatlas.clustering.smoothing import smooth
+from vidatlas.clustering.ward import merge_centroids
+from vidatlas.threads import one_thread
+from vidatlas.types import Floats
+
+_HELD_OUT = 10
+"""One row in so many judges the starts."""
+_MOST_HELD_OUT = 10_000
+_FEW = 20_000
+"""Of so many rows every start is refined before it is judged: in real groups half as far from the best known."""
+_RESEATINGS = 3
+_SMALL, _LEAST_SMALL, _MOST_SMALL = 10, 200, 2_000
+"""Small clusters for each one that is wanted, and how many at least and usually at most are merged."""
+_MOST_MERGED = 4_000
+"""Merging takes 8 bytes for each pair."""
+_GRAINS = 1e5
+"""Rows that differ by less than their largest number over this are the same: products of matrices round so far."""
+
+
+class ClusterSpec(BaseModel):
+    """Choose how many clusters a group gets and how they are found."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    k: Annotated[int, Field(ge=1)] | Literal["sqrt", "proportional", "auto"] = "sqrt"
+    """Clusters per group: a number; "sqrt": 0.4 times the square root of the group's rows; "proportional": one for
+    every ``rows_each`` rows; "auto": where the curve of the held-out variance bends most."""
+    max_k: Annotated[int, Field(ge=1)] = 200
+    """Most clusters that any rule gives a group."""
+    rows_each: Annotated[int, Field(ge=1)] = 500
+    """Rows of a cluster, for "proportional"."""
+    within: Literal["group", "all"] = "group"
+    """Cluster inside each group, or over all of them as one group named "(all)"."""
+    levels: Literal[1, 2] = 1
+    """2: split each subcategory once more, by "sqrt"."""
+    init: Literal["ward", "k-means++"] = "ward"
+    """How a start is found. "ward": ten times as many clusters, merged; "k-means++": as many as wanted at once."""
+    starts: Annotated[int, Field(ge=1)] = 5
+    """Begin so many times; the start that fits held-out rows best goes on."""
+    smooth: Annotated[int, Field(ge=0)] = 0
+    """Find centroids on the means of each row and so many nearest neighbours; 0: on the rows themselves."""
+    fit_rows: Annotated[int, Field(ge=2)] = 200_000
+    """Centroids are fitted on at most so many rows of a group, drawn by seed; all rows are assigned."""
+    seed: int = 0
+
+    @property
+    def fitting(self) -> Fitting:
+        """Return how centroids are found."""
+        return Fitting(self.starts, self.init, self.smooth)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """Say how centroids are found: see ``ClusterSpec``."""
+
+    starts: int = 1
+    init: Literal["ward", "k-means++"] = "ward"
+    smooth: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Clustering:
+    """Hold the centroids float32 [k, dim] of one group, and what a person should know about them."""
+
+    centroids: Floats
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Hold, per row, the nearest centroid, the distance to it, and how much farther the second nearest is."""
+
+    labels: NDArray[np.int32]
+    distances: Floats
+    margins: Floats
+    """NaN where there is one centroid only."""
+
+    @property
+    def inertia(self) -> float:
+        """Return the sum of squared distances."""
+        return float(np.square(self.distances, dtype=np.float64).sum())
+
+
+def sample_rows(rows: int, limit: int, seed: int) -> NDArray[np.int64]:
+    """Return at most ``limit`` distinct row numbers below ``rows`` in ascending order."""
+    if rows <= limit:
+        return np.arange(rows, dtype=np.int64)
+    return np.sort(np.random.default_rng(seed).choice(rows, limit, replace=False)).astype(np.int64)
+
+
+def fit_clusters(vectors: Floats, k: int, seed: int, backend: KMeans, how: Fitting = Fitting()) -> Clustering:
+    """Return at most ``k`` centroids of the vectors [n, dim]; fewer, with a note, where the data has no more.
+
+    Several starts on nine rows in ten; the one that leaves the tenth row least inertia is refined on all rows. On
+    200,000 rows of 64 dimensions with k = 179 mini-batches alone stayed 1.5 % above the inertia of scikit-learn's
+    KMeans(n_init=10); with the full steps behind them it is 0.1 %, in a fifth of its time (benchmarks.reduce).
+    """
+    first = _distinct(vectors, k)
+    wanted, k = k, min(k, len(first))
+    with one_thread():
+        if k == 1:
+            centroids = vectors.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
+        elif k == len(first):
+            centroids = vectors[first]
+        else:
+            begin = partial(_ward_start if how.init == "ward" else _start, k=k, backend=backend)
+            fitted = _smoothed(vectors, k, seed, how)
+            best = _best_start(fitted, k, seed, backend, how.starts, begin)
+            centroids = _seated(fitted, backend.refine(fitted, best), backend)
+            # Rows are assigned as they are: a centroid that only moved rows are near has none.
+            centroids = centroids[np.unique(assign(vectors, centroids).labels)]
+    if len(centroids) == wanted:
+        return Clustering(centroids)
+    why = f"{len(first):,} distinct rows" if len(first) < wanted else "some clusters stayed empty"
+    return Clustering(centroids, (f"{len(centroids)} instead of {wanted} subcategories ({why})",))
+
+
+def _distinct(vectors: Floats, enough: int) -> NDArray[np.int64]:
+    """Return the places of rows that differ, the first of each; all of them, or more than ``enough``."""
+    largest = float(np.abs(vectors).max(initial=0.0)) or 1.0
+    for rows in (8 * enough, len(vectors)):
+        # Adding 0 makes -0 the same as 0.
+        grains = np.round(vectors[:rows] * np.float32(_GRAINS / largest)) + np.float32(0)
+        first = np.unique(grains, axis=0, return_index=True)[1]
+        if len(first) > enough or rows >= len(vectors):
+            break
+    return np.sort(first)
+
+
+def _smoothed(vectors: Floats, k: int, seed: int, how: Fitting) -> Floats:
+    """Return the vectors on which centroids are found: more than ``k`` of them differ."""
+    if not how.smooth:
+        return vectors
+    moved = smooth(vectors, how.smooth, k, seed)
+    return moved if len(_distinct(moved, k)) > k else vectors
+
+
+def _start(vectors: Floats, seed: int, k: int, backend: KMeans) -> Floats:
+    return backend.start(vectors, k, seed)
+
+
+def _ward_start(vectors: Floats, seed: int, k: int, backend: KMeans) -> Floats:
+    """Return k centroids, merged from about ten times as many: they differ far less from seed to seed."""
+    wanted = min(max(_LEAST_SMALL, _SMALL * k), max(_MOST_SMALL, 2 * k), len(vectors) // 2)
+    small = min(wanted, len(_distinct(vectors, wanted)))
+    if not k < small <= _MOST_MERGED:
+        return backend.start(vectors, k, seed)
+    centroids = backend.start(vectors, small, seed)
+    weights = np.bincount(assign(vectors, centroids).labels, minlength=small)
+    used = weights > 0
+    if used.sum() <= k:
+        return backend.start(vectors, k, seed)
+    return merge_centroids(centroids[used], weights[used], k)
+
+
+def _best_start(
+    vectors: Floats, k: int, seed: int, backend: KMeans, starts: int, begin: Callable[[Floats, int], Floats]
+) -> Floats:
+    """Return the centroids of the start with the least inertia on rows that it has not seen."""
+    held = np.zeros(len(vectors), bool)
+    judges = min(len(vectors) // _HELD_OUT, _MOST_HELD_OUT)
+    if starts > 1 and judges >= k:
+        held[sample_rows(len(vectors), judges, seed)] = True
+    seen = vectors[~held]
+    judged = vectors[held] if held.any() else vectors
+    found = [begin(seen, seed + number) for number in range(starts)]
+    if starts > 1 and len(seen) <= _FEW:
+        found = [backend.refine(seen, centroids) for centroids in found]
+    return min(found, key=lambda centroids: assign(judged, centroids).inertia) if starts > 1 else found[0]
+
+
+def _seated(vectors: Floats, centroids: Floats, backend: KMeans) -> Floats:
+    """Give centroids without rows the rows that lie farthest from theirs; leave out those that still have none."""
+    for _ in range(_RESEATINGS):
+        found = assign(vectors, centroids)
+        empty = np.setdiff1d(np.arange(len(centroids)), found.labels)
+        if not len(empty):
+            return centroids
+        farthest = np.argsort(-found.distances, kind="stable")[: len(empty)]
+        centroids = centroids.copy()
+        centroids[empty] = vectors[farthest]
+        centroids = backend.refine(vectors, centroids)
+    return centroids
+
+
+def assign(vectors: Floats, centroids: Floats, rows: int = 65_536) -> Assignment:
+    """Return every vector's nearest centroid (of equally near ones the first), ``rows`` vectors at a time."""
+    n = len(vectors)
+    labels, distances = np.empty(n, np.int32), np.empty(n, np.float32)
+    margins = np.full(n, np.nan, np.float32)
+    squares = np.einsum("kd,kd->k", centroids, centroids)
+    for at in range(0, n, rows):
+        block = vectors[at : at + rows]
+        span = slice(at, at + len(block))
+        scores = squares - 2.0 * (block @ centroids.T)
+        labels[span] = scores.argmin(axis=1)
+        nearest = labels[span]
+        distances[span] = np.linalg.norm(block - centroids[nearest], axis=1)
+        if len(centroids) > 1:
+            scores[np.arange(len(block)), nearest] = np.inf
+            second = np.linalg.norm(block - centroids[scores.argmin(axis=1)], axis=1)
+            margins[span] = np.maximum(second - distances[span], 0)
+    return Assignment(labels, distances, margins)

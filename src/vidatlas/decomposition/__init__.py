@@ -1,0 +1,1 @@
+"""Decomposition: fewer dimensions, by principal components, words, an auto-encoder, t-SNE."""

@@ -1,0 +1,230 @@
+"""The auto-encoder: its configuration, its layers, and a trained one as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from vidatlas.clustering.dec import soft_labels
+from vidatlas.gpus import sees_gpu
+from vidatlas.types import Floats
+
+if TYPE_CHECKING:
+    import torch
+
+
+Width = Annotated[int, Field(ge=1, le=65_536)]
+Layer = tuple[Floats, Floats]
+"""Weights [in, out] and biases [out]."""
+
+
+class AutoencoderReducer(BaseModel):
+    """Choose the shape of the auto-encoder and how long it is trained."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["autoencoder"] = "autoencoder"
+    hidden: tuple[Width, ...] = (500, 500, 1000)
+    """Layers between a vector and its code; the decoder mirrors them."""
+    latent: Width = 10
+    """Dimensions of a code."""
+    epochs: Annotated[int, Field(ge=1)] = 50
+    batch_rows: Annotated[int, Field(ge=1)] = 256
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    fit_rows: Annotated[int, Field(ge=2)] = 50_000
+    """It is trained on at most so many rows, drawn by seed; all rows are encoded."""
+    seed: int = 0
+    checkpoint_every: Annotated[int, Field(ge=1)] = 10
+    """Epochs after which a run that is stopped goes on from the last ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Autoencoder:
+    """Encode vectors as codes.
+
+    Attributes:
+        scale: what vectors are multiplied by, so that their entries have a mean square of 1.
+        encoder: layers from a vector to its code; all but the last are followed by max(0, x).
+        decoder: layers from a code to a vector; likewise.
+    """
+
+    scale: float
+    encoder: tuple[Layer, ...]
+    decoder: tuple[Layer, ...]
+
+    @property
+    def dim(self) -> int:
+        """Return the dimensions of a vector."""
+        return len(self.encoder[0][0])
+
+    @property
+    def latent(self) -> int:
+        """Return the dimensions of a code."""
+        return len(self.encoder[-1][1])
+
+    def transform(self, vectors: NDArray[np.floating]) -> Floats:
+        """Return codes float32 [n, latent] of vectors [n, dim]."""
+        return _forward(vectors.astype(np.float32) * np.float32(self.scale), self.encoder)
+
+    def restore(self, codes: Floats) -> Floats:
+        """Return vectors float32 [n, dim] of codes [n, latent]."""
+        return _forward(codes, self.decoder) / np.float32(self.scale)
+
+
+def _forward(rows: Floats, layers: Sequence[Layer]) -> Floats:
+    for weights, biases in layers[:-1]:
+        rows = np.maximum(rows @ weights + biases, 0)
+    weights, biases = layers[-1]
+    return np.asarray(rows @ weights + biases, np.float32)
+
+
+def new_autoencoder(vectors: Floats, spec: AutoencoderReducer) -> Autoencoder:
+    """Return an untrained auto-encoder for vectors float32 [n, dim]."""
+    random = np.random.default_rng(spec.seed)
+    widths = [vectors.shape[1], *spec.hidden, spec.latent]
+    square = float(np.square(vectors, dtype=np.float64).mean())
+    scale = float(np.float32(1 / np.sqrt(square))) if square else 1.0
+    return Autoencoder(scale, _glorot(widths, random), _glorot(widths[::-1], random))
+
+
+def _glorot(widths: Sequence[int], random: np.random.Generator) -> tuple[Layer, ...]:
+    layers = []
+    for before, behind in pairwise(widths):
+        limit = np.sqrt(6 / (before + behind))
+        weights = random.uniform(-limit, limit, (before, behind)).astype(np.float32)
+        layers.append((weights, np.zeros(behind, np.float32)))
+    return tuple(layers)
+
+
+def restored_share(model: Autoencoder, vectors: Floats) -> float:
+    """Return the share of the variance of vectors float32 [n, dim] that their codes keep; 0 where there is none."""
+    spread = float(np.square(vectors - vectors.mean(axis=0), dtype=np.float64).sum())
+    left = float(np.square(vectors - model.restore(model.transform(vectors)), dtype=np.float64).sum())
+    return max(0.0, 1 - left / spread) if spread else 0.0
+
+
+Arrays = dict[str, NDArray[np.float32]]
+
+
+def to_arrays(model: Autoencoder) -> Arrays:
+    """Return the model as named arrays."""
+    found: Arrays = {"scale": np.array([model.scale], np.float32)}
+    for side, layers in (("encoder", model.encoder), ("decoder", model.decoder)):
+        for number, (weights, biases) in enumerate(layers):
+            found[f"{side}.{number}.weights"] = np.ascontiguousarray(weights)
+            found[f"{side}.{number}.biases"] = biases
+    return found
+
+
+def from_arrays(arrays: Arrays) -> Autoencoder:
+    """Return the model that ``to_arrays`` was given; other arrays may stand beside its own."""
+    sides: list[tuple[Layer, ...]] = []
+    for side in ("encoder", "decoder"):
+        count = sum(name.startswith(f"{side}.") and name.endswith(".biases") for name in arrays)
+        sides.append(tuple((arrays[f"{side}.{at}.weights"], arrays[f"{side}.{at}.biases"]) for at in range(count)))
+    return Autoencoder(float(arrays["scale"][0]), *sides)
+
+
+class Network:
+    """Hold the layers of an auto-encoder, and centroids if any, as torch parameters on one device."""
+
+    def __init__(self, model: Autoencoder, centroids: Floats | None = None) -> None:
+        self._device = "cuda" if sees_gpu() else "cpu"
+        arrays = to_arrays(model)
+        if centroids is not None:
+            arrays["centroids"] = centroids
+        del arrays["scale"]
+        self._named = {name: self.tensor(array).requires_grad_() for name, array in arrays.items()}
+        self._depth = len(model.encoder)
+
+    @property
+    def parameters(self) -> list[torch.Tensor]:
+        """Return all of them."""
+        return list(self._named.values())
+
+    @property
+    def tuned(self) -> list[torch.Tensor]:
+        """Return those of encoder and centroids."""
+        return [tensor for name, tensor in self._named.items() if not name.startswith("decoder")]
+
+    def tensor(self, array: Floats) -> torch.Tensor:
+        """Return a copy of an array on the device."""
+        import torch
+
+        return torch.tensor(array, dtype=torch.float32, device=self._device)
+
+    def index(self, chosen: Any) -> torch.Tensor:
+        """Return row numbers on the device."""
+        import torch
+
+        return torch.from_numpy(chosen).to(self._device)
+
+    def encode(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return codes [n, latent]."""
+        return self._through("encoder", rows)
+
+    def decode(self, codes: torch.Tensor) -> torch.Tensor:
+        """Return scaled vectors [n, dim]."""
+        return self._through("decoder", codes)
+
+    def _through(self, side: str, rows: torch.Tensor) -> torch.Tensor:
+        for layer in range(self._depth):
+            rows = rows @ self._named[f"{side}.{layer}.weights"] + self._named[f"{side}.{layer}.biases"]
+            rows = rows.relu() if layer + 1 < self._depth else rows
+        return rows
+
+    def student(self, codes: torch.Tensor) -> torch.Tensor:
+        """Return q [n, k]."""
+        apart = (codes[:, None] - self._named["centroids"][None]).square().sum(dim=2)
+        kernel = 1 / (1 + apart)
+        return kernel / kernel.sum(dim=1, keepdim=True)
+
+    def soft(self, rows: torch.Tensor) -> Floats:
+        """Return q float32 [n, k] of all rows, a few at a time."""
+        import torch
+
+        with torch.no_grad():
+            codes = torch.cat([self.encode(block) for block in rows.split(8192)]).cpu().numpy()
+        return soft_labels(codes, self.centroids())
+
+    def centroids(self) -> Floats:
+        """Return float32 [k, latent]."""
+        return self._array(self._named["centroids"])
+
+    @staticmethod
+    def _array(tensor: torch.Tensor) -> Floats:
+        return np.array(tensor.detach().cpu().numpy(), np.float32)
+
+    def model(self, scale: float) -> Autoencoder:
+        """Return the layers as arrays."""
+        arrays = {name: self._array(tensor) for name, tensor in self._named.items()}
+        found = from_arrays({**arrays, "scale": np.array([scale], np.float32)})
+        return Autoencoder(scale, found.encoder, found.decoder)
+
+    def state(self, optimizer: torch.optim.Optimizer, kept: tuple[str, ...]) -> Arrays:
+        """Return parameters and what the optimizer remembers of each, by name."""
+        found = {name: self._array(tensor) for name, tensor in self._named.items()}
+        for name, tensor in self._named.items():
+            memory = optimizer.state.get(tensor, {})
+            found |= {f"{key} of {name}": self._array(memory[key]) for key in kept if key in memory}
+        return found
+
+    def restore(self, arrays: Arrays, optimizer: torch.optim.Optimizer, kept: tuple[str, ...]) -> None:
+        """Set parameters and optimizer to what ``state`` returned."""
+        import torch
+
+        with torch.no_grad():
+            for name, tensor in self._named.items():
+                tensor.copy_(self.tensor(arrays[name]))
+                memory = {key: arrays[f"{key} of {name}"] for key in kept if f"{key} of {name}" in arrays}
+                if memory:
+                    optimizer.state[tensor] = {
+                        key: torch.from_numpy(value) if key == "step" else self.tensor(value)
+                        for key, value in memory.items()
+                    }

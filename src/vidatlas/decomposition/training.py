@@ -1,0 +1,183 @@
+"""Train an auto-encoder, and tune it to clusters: torch, seeded, on a GPU if one is visible, resumable.
+
+The same seed, rows and versions give the same weights on a CPU, whether or not training was interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from vidatlas.clustering.dec import DecSpec, divergence, target
+from vidatlas.decomposition.autoencoder import Arrays, Autoencoder, AutoencoderReducer, Network, new_autoencoder
+from vidatlas.threads import one_thread
+from vidatlas.types import Floats
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Checkpoints(Protocol):
+    """Keep the state of one training outside of it."""
+
+    def load(self, stage: str) -> Arrays | None:
+        """Return what was kept last of a stage, None where nothing was."""
+        ...
+
+    def save(self, stage: str, arrays: Arrays) -> None:
+        """Keep the state of a stage, in place of an earlier one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """Hold what Deep Embedded Clustering gave.
+
+    Attributes:
+        model: the auto-encoder with its tuned encoder; its decoder is left as it was.
+        centroids: float32 [k, latent].
+        before: KL(p || q) at each update of the target.
+        behind: KL of the same target after the steps that followed it.
+        changed: at each update the share of rows whose cluster is another one than at the update before; first 1.
+        converged: whether the changes fell below the tolerance.
+    """
+
+    model: Autoencoder
+    centroids: Floats
+    before: tuple[float, ...]
+    behind: tuple[float, ...]
+    changed: tuple[float, ...]
+    converged: bool
+
+
+def train(vectors: Floats, spec: AutoencoderReducer, kept: Checkpoints) -> tuple[Autoencoder, tuple[float, ...]]:
+    """Return an auto-encoder trained on vectors float32 [n, dim], and the mean squared error of each epoch.
+
+    The error is that of scaled vectors, whose entries have a mean square of 1.
+    """
+    import torch
+
+    model = new_autoencoder(vectors, spec)
+    net = Network(model)
+    optimizer = torch.optim.Adam(net.parameters, lr=spec.learning_rate)
+    losses: list[float] = []
+    there = kept.load("autoencoder")
+    if there:
+        losses = [float(loss) for loss in there["losses"]]
+        net.restore(there, optimizer, ("exp_avg", "exp_avg_sq", "step"))
+    rows = net.tensor(vectors * np.float32(model.scale))
+    with one_thread():
+        for epoch in range(len(losses), spec.epochs):
+            total = 0.0
+            for chosen in _batches(len(vectors), spec.batch_rows, (spec.seed, epoch)):
+                batch = rows[net.index(chosen)]
+                loss = torch.nn.functional.mse_loss(net.decode(net.encode(batch)), batch)
+                total += _step(loss, optimizer) * len(chosen)
+            losses.append(total / len(vectors))
+            if (epoch + 1) % spec.checkpoint_every == 0 and epoch + 1 < spec.epochs:
+                state = net.state(optimizer, ("exp_avg", "exp_avg_sq", "step"))
+                kept.save("autoencoder", {**state, "losses": np.array(losses, np.float32)})
+    return net.model(model.scale), tuple(np.array(losses, np.float32).tolist())
+
+
+def tune(
+    vectors: Floats, model: Autoencoder, centroids: Floats, spec: DecSpec, kept: Checkpoints, seed: int = 0
+) -> Tuned:
+    """Return encoder and centroids tuned on vectors float32 [n, dim], from a trained auto-encoder and its clusters."""
+    import torch
+
+    net = Network(model, centroids)
+    optimizer = torch.optim.SGD(net.tuned, lr=spec.learning_rate, momentum=spec.momentum)
+    course = _Course()
+    there = kept.load("dec")
+    if there:
+        course = _Course.of(there)
+        net.restore(there, optimizer, ("momentum_buffer",))
+    rows = net.tensor(vectors * np.float32(model.scale))
+    with one_thread():
+        while not course.take(net.soft(rows), spec):
+            p = net.tensor(course.p)
+            for chosen in _steps(len(vectors), spec, (seed, len(course.before))):
+                at = net.index(chosen)
+                q = net.student(net.encode(rows[at]))
+                _step((p[at] * (p[at].clamp(min=1e-30).log() - q.log())).sum(dim=1).mean(), optimizer)
+            if len(course.before) % spec.checkpoint_every == 0:
+                kept.save("dec", {**net.state(optimizer, ("momentum_buffer",)), **course.arrays()})
+    found = net.model(model.scale)
+    tuned = Autoencoder(model.scale, found.encoder, model.decoder)
+    return Tuned(tuned, net.centroids(), *course.curves(), course.converged)
+
+
+def _step(loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> float:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    return float(loss.detach())
+
+
+def _batches(rows: int, size: int, seed: tuple[int, ...]) -> Iterator[Any]:
+    """Yield the numbers of all rows in batches, in an order that the seed gives."""
+    order = np.random.default_rng(seed).permutation(rows)
+    yield from (order[at : at + size] for at in range(0, rows, size))
+
+
+def _steps(rows: int, spec: DecSpec, seed: tuple[int, ...]) -> Iterator[Any]:
+    """Yield as many batches as lie between two updates, through the rows again and again."""
+    left, turn = spec.interval, 0
+    while left:
+        for batch in _batches(rows, spec.batch_rows, (*seed, turn)):
+            if not left:
+                return
+            yield batch
+            left -= 1
+        turn += 1
+
+
+class _Course:
+    """Follow targets, labels and divergences from update to update."""
+
+    def __init__(self) -> None:
+        self.before: list[float] = []
+        self.behind: list[float] = []
+        self.changed: list[float] = []
+        self.converged = False
+        self.p = self._labels = np.empty((0, 0), np.float32)
+
+    def take(self, q: Floats, spec: DecSpec) -> bool:
+        """Take the soft labels of all rows and set a new target; tell whether it is time to stop."""
+        labels = q.argmax(axis=1).astype(np.float32)
+        first = not len(self.p)
+        if not first:
+            self.behind.append(divergence(self.p, q))
+        self.changed.append(1.0 if first else float((labels != self._labels).mean()))
+        self.p, self._labels = target(q), labels
+        self.before.append(divergence(self.p, q))
+        self.converged = not first and self.changed[-1] < spec.tolerance
+        return self.converged or len(self.before) > spec.max_updates
+
+    def curves(self) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+        """Return divergences before and behind the steps, and changes, as float32 keeps them."""
+        before, behind, changed = (
+            tuple(np.array(curve, np.float32).tolist()) for curve in (self.before, self.behind, self.changed)
+        )
+        return before, behind, changed
+
+    def arrays(self) -> Arrays:
+        """Return what is needed to go on."""
+        curves = {"before": self.before, "behind": self.behind, "changed": self.changed}
+        return {
+            **{name: np.array(curve, np.float32) for name, curve in curves.items()},
+            "p": self.p,
+            "of": self._labels,
+        }
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> _Course:
+        """Return the course that ``arrays`` was taken from."""
+        found = cls()
+        found.before, found.behind, found.changed = (arrays[name].tolist() for name in ("before", "behind", "changed"))
+        found.p, found._labels = arrays["p"], arrays["of"]
+        return found

@@ -1,0 +1,102 @@
+"""Two dimensions for a map: t-SNE of a sample, and a place beside its nearest neighbours for every other video."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from vidatlas.search_index import Rows, exact_neighbours
+from vidatlas.threads import one_thread
+from vidatlas.types import Floats
+
+FEWEST = 50
+"""Below so many points t-SNE says nothing that two principal components do not."""
+_START_SPREAD = 1e-4
+"""Standard deviation of the first axis at the start, as Kobak and Berens advise."""
+_AT_ONCE = 16_384
+"""Most rows whose neighbours are asked for at once."""
+
+
+class LayoutSpec(BaseModel):
+    """Say how the map is drawn."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: Literal["tsne", "pca"] = "tsne"
+    """t-SNE, or the first two principal components (no neighbourhoods, but in no time)."""
+    sample: Annotated[int, Field(ge=100, le=1_000_000)] = 100_000
+    """About so many videos are laid out; the others are placed by their nearest among them."""
+    perplexity: Annotated[float, Field(gt=1, le=200)] = 30.0
+    exaggeration: Annotated[float, Field(ge=1)] = 1.5
+    """How much more than t-SNE's own neighbours attract each other to the end: islands stand farther apart."""
+    neighbours: Annotated[int, Field(ge=1, le=100)] = 5
+    """A video beyond the sample stands at the mean of so many, weighted by the inverse of their squared distance."""
+    seed: int = 0
+
+
+def lay_out(vectors: Floats, spec: LayoutSpec) -> Floats:
+    """Return positions float32 [n, 2] within [-1, 1]: near vectors lie near.
+
+    t-SNE (van der Maaten and Hinton, 2008) of the exact nearest neighbours, begun from principal components (Kobak and
+    Berens, 2019), by openTSNE on one thread: sums differ in their last bits from one number of threads to another.
+    """
+    with one_thread():
+        start = _principal(vectors)
+    found = start if spec.method == "pca" or len(vectors) < FEWEST else _tsne(vectors, start, spec)
+    return _scaled(found)
+
+
+def _principal(vectors: Floats) -> Floats:
+    """Return the first two principal components float32 [n, 2], each turned so that its largest entry is positive."""
+    centred = np.asarray(vectors, np.float64) - vectors.mean(axis=0, dtype=np.float64)
+    axes = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :2]
+    found = centred @ axes
+    peaks = found[np.abs(found).argmax(axis=0), np.arange(found.shape[1])]
+    found = np.pad(found * np.where(peaks < 0, -1, 1), ((0, 0), (0, 2 - found.shape[1])))
+    return np.asarray(found, np.float32)
+
+
+def _tsne(vectors: Floats, start: Floats, spec: LayoutSpec) -> Floats:
+    from openTSNE import TSNE
+    from openTSNE.affinity import PerplexityBasedNN
+    from openTSNE.nearest_neighbors import PrecomputedNeighbors
+
+    perplexity = min(spec.perplexity, (len(vectors) - 2) / 3)
+    rows, distances = _others(vectors, int(3 * perplexity))
+    known = PrecomputedNeighbors(rows, distances)
+    # Equal vectors start at the same point, where no force could part them.
+    random = np.random.default_rng(spec.seed)
+    begin = start * (_START_SPREAD / (float(start[:, 0].std()) or 1.0)) + random.normal(0, 1e-6, start.shape)
+    tsne = TSNE(perplexity=perplexity, exaggeration=spec.exaggeration, n_jobs=1, random_state=spec.seed)
+    with one_thread():
+        affinities = PerplexityBasedNN(knn_index=known, perplexity=perplexity, n_jobs=1)
+        return np.asarray(tsne.fit(affinities=affinities, initialization=begin), np.float32)
+
+
+def _others(vectors: Floats, k: int) -> tuple[Rows, Floats]:
+    """Return each row's k nearest others and their distances: the row itself, found or not, takes one place more."""
+    rows, distances = exact_neighbours(vectors, vectors, k + 1)
+    own = rows == np.arange(len(rows))[:, None]
+    own[~own.any(axis=1), -1] = True  # hidden behind more than k equal vectors
+    return rows[~own].reshape(len(rows), -1), distances[~own].reshape(len(rows), -1)
+
+
+def _scaled(found: Floats) -> Floats:
+    """Return positions moved and scaled to the square from -1 to 1, one scale for both axes."""
+    low, high = found.min(axis=0), found.max(axis=0)
+    reach = float((high - low).max()) / 2
+    moved = (found - (low + high) / 2) / (reach or 1.0)
+    return np.asarray(np.clip(moved, -1, 1), np.float32)
+
+
+def place(vectors: Floats, sample: Floats, positions: Floats, spec: LayoutSpec) -> Floats:
+    """Return positions float32 [n, 2] for vectors, between those of their nearest rows of the sample."""
+    found = np.empty((len(vectors), 2), np.float32)
+    for at in range(0, len(vectors), _AT_ONCE):
+        rows, distances = exact_neighbours(vectors[at : at + _AT_ONCE], sample, spec.neighbours)
+        weights = 1 / np.maximum(np.square(distances, dtype=np.float64), 1e-9)
+        weights /= weights.sum(axis=1, keepdims=True)
+        found[at : at + _AT_ONCE] = np.einsum("nk,nkd->nd", weights, positions[rows])
+    return found

@@ -1,1 +1,0 @@
-"""Texts become vectors: each distinct text once, batches of equal token length, the record's weighted mean."""

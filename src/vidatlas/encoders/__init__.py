@@ -1,0 +1,1 @@
+"""Encoders: texts and images to vectors; they know nothing of records, files or Ray."""

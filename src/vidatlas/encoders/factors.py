@@ -1,0 +1,163 @@
+"""Latent factors of things that people rate: matrix factorisation by alternating least squares."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from vidatlas.encoders.learned import Learned, LookupEncoder, Survey
+from vidatlas.encoders.ratings import Ratings, RatingsSpec, find_ratings, read_ratings
+from vidatlas.encoders.transformer.cost import Inspection
+from vidatlas.threads import one_thread
+from vidatlas.types import Floats
+
+if TYPE_CHECKING:
+    import torch
+
+    pass
+
+
+class FactorsSpec(BaseModel):
+    """Say where the ratings are, and how factors are found in them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["factors"] = "factors"
+    ratings: RatingsSpec
+    dim: Annotated[int, Field(ge=1, le=4096)] = 50
+    """Factors of each user and of each thing."""
+    span: tuple[float, float] = (0.0, 5.5)
+    """Ratings are squashed into this range, a little wider than their own."""
+    epochs: Annotated[int, Field(ge=1)] = 5
+    batch_rows: Annotated[int, Field(ge=1)] = 64
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 0.1
+    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of the ratings, drawn by seed, on which the error of learning from the others is measured; the factors
+    themselves are learned from all."""
+    seed: int = 0
+
+    def inspect(self) -> Inspection:
+        """Return the width; looking a thing up costs next to nothing.
+
+        Raises:
+            InputError: the ratings are absent.
+        """
+        find_ratings(self.ratings)
+        return Inspection(f"factors of {self.ratings.file}", self.dim, None, len)
+
+    def survey(self, texts: list[str]) -> Survey:
+        """Return nothing: what is learned stands in the ratings."""
+        return Survey()
+
+    def learn(self, survey: Survey) -> Learned:
+        """Return the factors of each thing, its bias, and the error on held-out ratings.
+
+        Raises:
+            InputError: the ratings are absent or cannot be read.
+        """
+        pass
+
+        ratings = read_ratings(self.ratings)
+        found = factorise(ratings, self)
+        arrays = {"factors": found.things, "biases": found.biases}
+        return Learned(ratings.things, arrays, {"ratings": len(ratings.values), "rmse": found.rmse})
+
+    def load_learned(self, learned: Learned, threads: int) -> LookupEncoder:
+        """Return an encoder of a thing's key, its only text, as its factors; one that nobody rated is zero."""
+        places = {name: at for at, name in enumerate(learned.names)}
+        factors = learned.arrays["factors"]
+
+        def fill(key: str, vector: Floats) -> int:
+            if key in places:
+                vector[:] = factors[places[key]]
+            return 1
+
+        return LookupEncoder("factors", self.dim, learned, fill)
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """Hold what was found.
+
+    Attributes:
+        things: float32 [things, dim].
+        biases: float32 [things].
+        rmse: root of the mean squared error on held-out ratings, of factors learned without them.
+    """
+
+    things: Floats
+    biases: Floats
+    rmse: float
+
+
+def factorise(ratings: Ratings, spec: FactorsSpec) -> Factors:
+    """Return the factors of each thing, learned from all ratings; the error is that of learning without some."""
+    rmse = held_out_error(ratings, spec)
+    tables = _learned(ratings, np.ones(len(ratings.values), bool), spec)
+    factors, biases = (table.detach().numpy() for table in tables[2:])
+    return Factors(np.ascontiguousarray(factors), np.ascontiguousarray(biases[:, 0]), rmse)
+
+
+def held_out_error(ratings: Ratings, spec: FactorsSpec) -> float:
+    """Return the root of the mean squared error on ratings drawn by seed, learned from the others."""
+    import torch
+
+    held = np.zeros(len(ratings.values), bool)
+    order = np.random.default_rng(spec.seed).permutation(len(held))
+    held[order[: max(1, round(spec.held_out * len(held)))]] = True
+    tables = _learned(ratings, ~held, spec)
+    with one_thread(), torch.no_grad():
+        foretold = predict(tables, torch.from_numpy(ratings.pairs[held]), spec.span)
+        errors = foretold - torch.from_numpy(ratings.values[held])
+        return math.sqrt(float(errors.square().mean()))
+
+
+def _learned(ratings: Ratings, used: NDArray[np.bool_], spec: FactorsSpec) -> list[torch.Tensor]:
+    """Return factors and biases of users and things, learned from some ratings.
+
+    Users start with small random factors, all else with zero: a thing then has what its ratings gave it, and one that
+    nobody rated has nothing.
+    """
+    import torch
+
+    start = np.random.default_rng((spec.seed, ratings.users)).normal(0, 0.01, (ratings.users, spec.dim))
+    shapes = ((ratings.users, 1), (len(ratings.things), spec.dim), (len(ratings.things), 1))
+    tables = [torch.tensor(start, dtype=torch.float32), *map(torch.zeros, shapes)]
+    for table in tables:
+        table.requires_grad_()
+    with one_thread():
+        _train(tables, torch.from_numpy(ratings.pairs[used]), torch.from_numpy(ratings.values[used]), spec)
+    return tables
+
+
+def predict(tables: list[torch.Tensor], pairs: torch.Tensor, span: tuple[float, float]) -> torch.Tensor:
+    """Return the ratings [n] that factors and biases of users and things make for pairs int64 [n, 2]."""
+    users, user_biases, things, thing_biases = tables
+    user, thing = pairs[:, 0], pairs[:, 1]
+    score = (users[user] * things[thing]).sum(dim=1) + user_biases[user, 0] + thing_biases[thing, 0]
+    return score.sigmoid() * (span[1] - span[0]) + span[0]
+
+
+def _train(tables: list[torch.Tensor], pairs: torch.Tensor, values: torch.Tensor, spec: FactorsSpec) -> None:
+    import torch
+
+    optimizer: Any = torch.optim.AdamW(tables, lr=spec.learning_rate, weight_decay=spec.weight_decay, betas=(0.9, 0.99))
+    steps = spec.epochs * math.ceil(len(values) / spec.batch_rows)
+    # fastai's shape: a quarter of the steps up, then down to a hundred-thousandth; momentum the other way round.
+    cycle = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, spec.learning_rate, total_steps=steps + 1, pct_start=0.25, div_factor=25, final_div_factor=4e3
+    )
+    for epoch in range(spec.epochs):
+        order = torch.from_numpy(np.random.default_rng((spec.seed, epoch)).permutation(len(values)))
+        for chosen in order.split(spec.batch_rows):
+            loss = (predict(tables, pairs[chosen], spec.span) - values[chosen]).square().mean()
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            cycle.step()

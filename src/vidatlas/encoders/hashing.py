@@ -1,0 +1,64 @@
+"""Character n-grams hashed into a fixed number of dimensions: a lexical baseline that needs no model.
+
+Weinberger et al., "Feature Hashing for Large Scale Multitask Learning" (2009); the hashing is scikit-learn's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from vidatlas.encoders.transformer.cost import Inspection
+from vidatlas.types import EncodeStats, Floats, Json
+
+
+class HashingSpec(BaseModel):
+    """Choose the width of the hashed n-grams."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["hashing"] = "hashing"
+    dim: Annotated[int, Field(ge=2)] = 256
+
+    def inspect(self) -> Inspection:
+        """Return the width; hashing costs next to nothing."""
+        return Inspection("hashed character n-grams", self.dim, None, lambda texts: sum(map(len, texts)))
+
+    def load(self, threads: int) -> HashingEncoder:
+        """Return the encoder; there is nothing to load, and it runs on one thread whatever is asked for."""
+        return HashingEncoder(self.dim)
+
+
+@dataclass(frozen=True, slots=True)
+class HashingEncoder:
+    """Encode a text as its signed, hashed character 3- to 5-grams, scaled to unit length."""
+
+    dim: int
+    hardware: str = "cpu"
+    flops_per_node: float = 0.0
+
+    @property
+    def identity(self) -> Json:
+        """Return what must be equal for two workers to compute the same vectors."""
+        return {"model": "hashing", "dim": self.dim, "scikit-learn": version("scikit-learn")}
+
+    def limit(self) -> float:
+        """Return 0: hashing multiplies nothing."""
+        return 0.0
+
+    def encode(self, texts: list[str], stats: EncodeStats) -> Floats:
+        """Return float32 [len(texts), dim]."""
+        from sklearn.feature_extraction.text import HashingVectorizer
+
+        stats.texts += len(texts)
+        stats.distinct += len(set(texts))
+        stats.tokens += sum(len(text) for text in texts)
+        stats.nodes = stats.tokens
+        if not texts:
+            return np.empty((0, self.dim), np.float32)
+        hashed = HashingVectorizer(analyzer="char_wb", ngram_range=(3, 5), n_features=self.dim, dtype=np.float32)
+        return np.asarray(hashed.transform(texts).toarray(), np.float32)

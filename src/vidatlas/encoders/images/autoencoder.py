@@ -1,0 +1,179 @@
+"""A convolutional auto-encoder that removes noise: what its narrow middle keeps of a picture is the picture's vector.
+
+Denoising auto-encoders are Vincent et al.'s (2008): noise is added to the input, and the loss compares what comes out
+with the clean picture.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from vidatlas.sources.images import Pictures, grey_picture
+from vidatlas.storage.tensors import read_tensors
+from vidatlas.types import Floats, Json
+
+if TYPE_CHECKING:
+    import torch
+
+
+Tensors = dict[str, NDArray[Any]]
+
+
+class DenoisingSpec(BaseModel):
+    """Say how the auto-encoder is built and trained."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["autoencoder"] = "autoencoder"
+    width: Annotated[int, Field(ge=8, le=1024)] = 96
+    height: Annotated[int, Field(ge=8, le=1024)] = 72
+    channels: Annotated[tuple[int, ...], Field(min_length=1, max_length=6)] = (16, 32, 64)
+    """Of the layers; each halves width and height."""
+    latent: Annotated[int, Field(ge=2, le=4096)] = 64
+    noise: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Standard deviation of what is added to the input, of a range of 1."""
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 30
+    batch: Annotated[int, Field(ge=1)] = 32
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    pictures: Annotated[int, Field(ge=1)] = 50_000
+    """Most pictures that it learns from, drawn by seed."""
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _halves(self) -> DenoisingSpec:
+        step = 2 ** len(self.channels)
+        if self.width % step or self.height % step:
+            raise ValueError(f"width and height must be multiples of {step}: each of the layers halves them")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Hold the state behind an epoch: enough to go on from there as if nothing had happened."""
+
+    epoch: int
+    losses: tuple[float, ...]
+    """Mean squared error of each epoch so far."""
+    tensors: Tensors
+    """Weights, and the optimiser's moments."""
+
+
+def train(pictures: Pictures, spec: DenoisingSpec, begun: Progress | None = None) -> Iterator[Progress]:
+    """Yield the state behind every epoch that is left; equal pictures and specs give equal weights, resumed or not."""
+    import torch
+
+    torch.manual_seed(spec.seed)
+    model = _network(spec)
+    adam = torch.optim.Adam(model.parameters(), lr=spec.learning_rate)
+    losses: tuple[float, ...] = ()
+    if begun:
+        losses = begun.losses
+        _restore(model, adam, begun.tensors)
+    for epoch in range(len(losses), spec.epochs):
+        # Order and noise depend on the epoch alone, not on those before it.
+        random = torch.Generator().manual_seed(spec.seed * 1_000_003 + epoch)
+        total = 0.0
+        for rows in torch.randperm(len(pictures), generator=random).split(spec.batch):
+            clean = _scaled(pictures[rows.numpy()])
+            noisy = clean + spec.noise * torch.randn(clean.shape, generator=random)
+            adam.zero_grad()
+            loss = torch.nn.functional.mse_loss(model(noisy), clean)
+            loss.backward()
+            adam.step()
+            total += float(loss.detach()) * len(rows)
+        losses = (*losses, total / len(pictures))
+        yield Progress(epoch + 1, losses, _state(model, adam))
+
+
+def encode_pictures(pictures: Pictures, spec: DenoisingSpec, tensors: Tensors, rows: int = 256) -> Floats:
+    """Return float32 [n, latent]: the middle of the network for clean pictures uint8 [n, height, width]."""
+    import torch
+
+    model = _network(spec)
+    model.load_state_dict({name: torch.from_numpy(tensors[f"model.{name}"].copy()) for name in model.state_dict()})
+    found = [np.empty((0, spec.latent), np.float32)]
+    with torch.inference_mode():
+        for at in range(0, len(pictures), rows):
+            found.append(model[0](_scaled(pictures[at : at + rows])).numpy())
+    return np.concatenate(found)
+
+
+class Denoiser:
+    """Encode pictures with a trained auto-encoder.
+
+    Args:
+        spec: that it was trained by.
+        weights: its safetensors file.
+        where: that lies, for what errors say.
+    """
+
+    def __init__(self, spec: DenoisingSpec, weights: bytes, where: str) -> None:
+        self._spec, self._tensors = spec, read_tensors(weights, where)
+        self.dim = spec.latent
+        digest = hashlib.sha256(weights).hexdigest()
+        self.identity: Json = {"model": spec.kind, "weights_sha256": digest, "dim": spec.latent}
+
+    def read(self, path: Path) -> Pictures:
+        """Return a picture in grey, uint8 [height, width].
+
+        Raises:
+            UnreadablePictureError: the file is none.
+        """
+        return grey_picture(path, (self._spec.width, self._spec.height))
+
+    def encode(self, pictures: Pictures) -> Floats:
+        """Return float32 [n, latent] for pictures uint8 [n, height, width]."""
+        return encode_pictures(pictures, self._spec, self._tensors)
+
+
+def _scaled(pictures: Pictures) -> torch.Tensor:
+    import torch
+
+    return torch.from_numpy(pictures.astype(np.float32) / 255)[:, None]
+
+
+def _network(spec: DenoisingSpec) -> Any:
+    """Return encoder and decoder in a row."""
+    from torch import nn
+
+    step = 2 ** len(spec.channels)
+    high, wide = spec.height // step, spec.width // step
+    down: list[nn.Module] = []
+    up: list[nn.Module] = []
+    for inside, outside in zip((1, *spec.channels[:-1]), spec.channels, strict=True):
+        down += [nn.Conv2d(inside, outside, 3, stride=2, padding=1), nn.ReLU()]
+        last = nn.Sigmoid() if inside == 1 else nn.ReLU()
+        up = [nn.ConvTranspose2d(outside, inside, 3, stride=2, padding=1, output_padding=1), last, *up]
+    flat = spec.channels[-1] * high * wide
+    encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(flat, spec.latent))
+    shape = (spec.channels[-1], high, wide)
+    decoder = nn.Sequential(nn.Linear(spec.latent, flat), nn.ReLU(), nn.Unflatten(1, shape), *up)
+    return nn.Sequential(encoder, decoder)
+
+
+def _state(model: Any, adam: Any) -> Tensors:
+    tensors = {f"model.{name}": value.detach().numpy().copy() for name, value in model.state_dict().items()}
+    for number, held in adam.state_dict()["state"].items():
+        tensors |= {f"adam.{number}.{name}": np.atleast_1d(value.numpy().copy()) for name, value in held.items()}
+    return tensors
+
+
+def _restore(model: Any, adam: Any, tensors: Tensors) -> None:
+    import torch
+
+    model.load_state_dict({name: torch.from_numpy(tensors[f"model.{name}"].copy()) for name in model.state_dict()})
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("adam."):
+            _, number, moment = name.split(".")
+            tensor = torch.from_numpy(value.copy())
+            state.setdefault(int(number), {})[moment] = tensor[0] if moment == "step" else tensor
+    adam.load_state_dict({"state": state, "param_groups": adam.state_dict()["param_groups"]})

@@ -1,0 +1,94 @@
+"""What becomes of a picture before a CLIP checkpoint sees it, as its ``preprocessor_config.json`` says."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vidatlas.encoders.transformer.checkpoint import Checkpoint
+from vidatlas.errors import UsageError
+
+Channels = tuple[float, float, float]
+_MEAN: Channels = (0.48145466, 0.4578275, 0.40821073)
+_STD: Channels = (0.26862954, 0.26130258, 0.27577711)
+"""Those of CLIP's own training pictures (Radford et al., 2021), for a checkpoint that names none."""
+_BICUBIC = 3
+_FILE = "preprocessor_config.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """Say how a picture is scaled, cut and normalised: red, green and blue of a range of 1, less mean, by std."""
+
+    edge: int
+    """Pixels of the shorter side, once scaled."""
+    side: int
+    """Pixels of the square that is cut from the middle."""
+    mean: Channels = _MEAN
+    std: Channels = _STD
+
+
+class _Edge(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shortest_edge: int
+
+
+class _Box(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    height: int
+    width: int
+
+
+class _Config(BaseModel):
+    """The keys of the file that matter; older files hold plain numbers as sizes."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    size: int | _Edge
+    crop_size: int | _Box
+    do_resize: bool = True
+    do_center_crop: bool = True
+    do_rescale: bool = True
+    do_normalize: bool = True
+    resample: int = _BICUBIC
+    rescale_factor: float = Field(default=1 / 255)
+    image_mean: Channels = _MEAN
+    image_std: Channels = _STD
+
+    def usual(self) -> bool:
+        """Return whether it asks for all that CLIP does, and for nothing else."""
+        steps = self.do_resize and self.do_center_crop and self.do_rescale and self.do_normalize
+        return steps and self.resample == _BICUBIC and math.isclose(self.rescale_factor, 1 / 255, rel_tol=1e-6)
+
+
+def read_preparation(checkpoint: Checkpoint, side: int) -> Preparation:
+    """Return how a checkpoint wants its pictures.
+
+    Args:
+        checkpoint: a CLIP checkpoint; one without the file takes CLIP's own rule.
+        side: of the pictures that its image tower takes.
+
+    Raises:
+        UsageError: the file cannot be read, or asks for another rule than CLIP's.
+    """
+    file = checkpoint.path / _FILE
+    if not file.exists():
+        return Preparation(side, side)
+    try:
+        found = _Config.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError) as error:
+        first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+        raise UsageError(f"model {checkpoint.model}: cannot read {file} ({first}). Choose another.") from error
+    edge = found.size if isinstance(found.size, int) else found.size.shortest_edge
+    crop = found.crop_size
+    high, wide = (crop, crop) if isinstance(crop, int) else (crop.height, crop.width)
+    if not found.usual() or (high, wide) != (side, side) or edge < side or min(found.image_std) <= 0:
+        raise UsageError(
+            f"model {checkpoint.model}: {_FILE} asks for another preparation of pictures than CLIP's "
+            f"(bicubic, the middle {side} x {side} pixels, normalised). Choose a CLIP checkpoint."
+        )
+    return Preparation(edge, side, found.image_mean, found.image_std)

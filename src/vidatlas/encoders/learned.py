@@ -1,0 +1,123 @@
+"""Learned encoders: what they learn of all records before the first is encoded is part of the atlas."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidatlas.types import Encoder, EncodeStats, Floats, Json
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Count the records of some shards, and in how many of their texts each word stands."""
+
+    texts: int = 0
+    words: Counter[str] = field(default_factory=Counter)
+
+    def merge(self, other: Survey) -> Survey:
+        """Return the survey of both."""
+        self.words.update(other.words)
+        return Survey(self.texts + other.texts, self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """Hold what an encoder learned: names, arrays and facts; data, never code."""
+
+    names: tuple[str, ...]
+    arrays: dict[str, NDArray[Any]]
+    facts: Json
+
+    @property
+    def sha256(self) -> str:
+        """Return one hash over names and arrays."""
+        digest = hashlib.sha256("\n".join(self.names).encode())
+        for name in sorted(self.arrays):
+            digest.update(name.encode() + np.ascontiguousarray(self.arrays[name]).tobytes())
+        return digest.hexdigest()
+
+
+class LearningSpec(Protocol):
+    """Configure an encoder that learns."""
+
+    def survey(self, texts: list[str]) -> Survey:
+        """Return what one shard's texts say, each text once for every time it stands there."""
+        ...
+
+    def learn(self, survey: Survey) -> Learned:
+        """Return what is to be known by every worker, from the survey of all shards."""
+        ...
+
+    def load_learned(self, learned: Learned, threads: int) -> Encoder:
+        """Return the encoder."""
+        ...
+
+
+Fill = Callable[[str, Floats], int]
+"""Write one text's vector into zeros [dim], float32; return how many tokens it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookupEncoder:
+    """Encode each text on its own, on one thread; nothing is multiplied, so there is no speed to measure."""
+
+    model: str
+    dim: int
+    learned: Learned
+    fill: Fill
+    hardware: str = "cpu"
+    flops_per_node: float = 0.0
+
+    @property
+    def identity(self) -> Json:
+        """Return what must be equal for two workers to compute the same vectors, and what is known of the learning."""
+        return {"model": self.model, "dim": self.dim, "weights_sha256": self.learned.sha256, **self.learned.facts}
+
+    def limit(self) -> float:
+        """Return 0: looking up multiplies nothing."""
+        return 0.0
+
+    def encode(self, texts: list[str], stats: EncodeStats) -> Floats:
+        """Return float32 [len(texts), dim]."""
+        found = np.zeros((len(texts), self.dim), np.float32)
+        stats.texts += len(texts)
+        stats.distinct += len(texts)
+        stats.tokens += sum(self.fill(text, row) for text, row in zip(texts, found, strict=True))
+        stats.nodes = stats.tokens
+        return found
+
+
+_WORD = re.compile(r"\w\w+")
+MOST_WORDS = 2_000_000
+"""Distinct words of one shard that are counted, the most frequent ones: memory has a bound."""
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text in order: two letters, digits or more, folded."""
+    return _WORD.findall(text.casefold())
+
+
+def survey_words(texts: Iterable[str]) -> Survey:
+    """Return in how many of the texts each word stands."""
+    counts, number = Counter[str](), 0
+    for text in texts:
+        number += 1
+        counts.update(set(words_of(text)))
+    return Survey(number, Counter(dict(_ranked(counts)[:MOST_WORDS])))
+
+
+def most_frequent(counts: Counter[str], most: int, leave_out: frozenset[str] = frozenset()) -> list[tuple[str, int]]:
+    """Return words with their counts, the most frequent first, equally frequent ones in order."""
+    return [item for item in _ranked(counts) if item[0] not in leave_out][:most]
+
+
+def _ranked(counts: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))

@@ -1,0 +1,115 @@
+"""Ratings in a table: who rated what, and how."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from vidatlas.errors import InputError
+from vidatlas.sources.compression import DamagedError
+from vidatlas.sources.csv import CsvSpec
+from vidatlas.sources.scan import Scan
+from vidatlas.storage.folder import input_state, open_input
+from vidatlas.types import Floats, Reason
+
+
+class RatingsSpec(BaseModel):
+    """Say where ratings lie and which columns hold them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str
+    format: CsvSpec = CsvSpec()
+    user: str = "user"
+    thing: str = "item"
+    value: str = "rating"
+
+
+@dataclass(frozen=True, slots=True)
+class Ratings:
+    """Hold ratings as numbers of users and things.
+
+    Attributes:
+        things: their keys, as text, in the order in which they occur.
+        users: how many there are.
+        pairs: int64 [n, 2], user and thing of each rating.
+        values: float32 [n].
+    """
+
+    things: tuple[str, ...]
+    users: int
+    pairs: NDArray[np.int64]
+    values: Floats
+
+
+def read_ratings(spec: RatingsSpec) -> Ratings:
+    """Return all ratings of a table.
+
+    Raises:
+        InputError: the file is absent or damaged, a row is none, or a column is not there.
+    """
+    users: dict[str, int] = {}
+    things: dict[str, int] = {}
+    pairs: list[tuple[int, int]] = []
+    values: list[float] = []
+    for number, row in enumerate(_rows(spec), 1):
+        try:
+            user, thing, value = row[spec.user], row[spec.thing], float(row[spec.value])
+        except (KeyError, ValueError) as error:
+            raise InputError(
+                f"{spec.file}: rating {number:,} cannot be read ({error}). Name its columns with "
+                "--set encoder.ratings.user=…, thing=…, value=…, or mend the row."
+            ) from error
+        pairs.append((users.setdefault(user, len(users)), things.setdefault(thing, len(things))))
+        values.append(value)
+    if not values:
+        raise InputError(f"{spec.file} holds no ratings. Name another file with --set encoder.ratings.file=…")
+    return Ratings(tuple(things), len(users), np.array(pairs, np.int64), np.array(values, np.float32))
+
+
+def find_ratings(spec: RatingsSpec) -> None:
+    """Raise InputError where the table is absent."""
+    try:
+        input_state(spec.file)
+    except FileNotFoundError as error:
+        raise _absent(spec) from error
+
+
+def hash_ratings(spec: RatingsSpec) -> str:
+    """Return the SHA-256 of the table's bytes.
+
+    Raises:
+        InputError: the file is absent.
+    """
+    try:
+        with closing(open_input(spec.file)) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+    except FileNotFoundError as error:
+        raise _absent(spec) from error
+
+
+def _absent(spec: RatingsSpec) -> InputError:
+    return InputError(f"no such file: {spec.file}. Say where the ratings are: --set encoder.ratings.file=…")
+
+
+def _rows(spec: RatingsSpec) -> list[dict[str, str]]:
+    try:
+        with closing(open_input(spec.file)) as file, closing(Scan(file).chunks()) as chunks:
+            raw = spec.format.split(chunks, len)
+            names = spec.format.names(next(raw, None) if spec.format.has_header else None)
+            rows = [Reason.LINE_TOO_LONG if row is None else spec.format.decode(row, names) for row in raw]
+    except FileNotFoundError as error:
+        raise _absent(spec) from error
+    except DamagedError as error:
+        raise InputError(f"{spec.file} is damaged ({error}). Download or copy it again.") from error
+    bad = [(number, row) for number, row in enumerate(rows, 1) if isinstance(row, Reason)]
+    if bad:
+        raise InputError(
+            f"{spec.file}: rating {bad[0][0]:,} is none: {bad[0][1].meaning}. Mend it, or encoder.ratings.format."
+        )
+    return [row for row in rows if not isinstance(row, Reason)]

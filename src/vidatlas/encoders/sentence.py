@@ -1,0 +1,107 @@
+"""Sentence encoders (MiniLM, E5, …): transformers' own forward, then the checkpoint's own pooling and normalisation.
+
+A sentence-transformers checkpoint (Reimers and Gurevych, 2019) declares both in ``modules.json`` and
+``1_Pooling/config.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from vidatlas.encoders.transformer.budget import BatchTokens
+from vidatlas.encoders.transformer.checkpoint import open_checkpoint
+from vidatlas.encoders.transformer.cost import Inspection, inspect_checkpoint
+from vidatlas.encoders.transformer.device import Dtype
+from vidatlas.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+    from vidatlas.encoders.transformer.transformer import TransformerEncoder
+
+
+MOST_ON_CPU = 4096
+
+
+class SentenceSpec(BaseModel):
+    """Choose a sentence-transformers checkpoint and how it is run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["sentence"] = "sentence"
+    model: str
+    """A local checkpoint folder, a hub id, or packaged:all-MiniLM-L6-v2."""
+    revision: str | None = None
+    dtype: Dtype = "auto"
+    prefix: str = ""
+    """Put before every text of a record; E5 wants "passage: " there."""
+    query_prefix: str = ""
+    """Put before a text that is searched for; E5 wants "query: "."""
+    batch_tokens: BatchTokens = "auto"
+    """Most tokens in one forward pass; "auto" fits them to the device's memory and cache."""
+
+    def inspect(self) -> Inspection:
+        """Return width and cost from the checkpoint's files alone."""
+        return inspect_checkpoint(self.model, self.revision, "hidden_size", ("embedding", "pooler"))
+
+    def load(self, threads: int) -> TransformerEncoder:
+        """Load the model onto this process's device."""
+        import torch
+        from transformers import AutoModel
+
+        from vidatlas.encoders.transformer.batches import PlainEngine
+        from vidatlas.encoders.transformer.feeding import Feed
+        from vidatlas.encoders.transformer.loading import load_model, load_tokenizer, place
+        from vidatlas.encoders.transformer.transformer import Model, TransformerEncoder
+
+        checkpoint, facts = open_checkpoint(self.model, self.revision), self.inspect()
+        pooling, normalize, max_tokens = _declared(checkpoint.path, self.model)
+        placement = place(self.dtype, threads, self.batch_tokens, facts.dim, MOST_ON_CPU)
+        # Weights and sums in float32, products in the chosen precision: as fast as rounding everything, and vectors
+        # come three times as near to those of float32 (benchmarks.sentence).
+        model = load_model(AutoModel, checkpoint, placement.device, "float32")
+        device, dtype = placement.device, getattr(torch, placement.dtype)
+
+        def forward(ids: torch.Tensor) -> torch.Tensor:
+            with torch.autocast(device, dtype, enabled=dtype != torch.float32):
+                hidden = model(input_ids=ids).last_hidden_state.float()
+            pooled = hidden[:, 0] if pooling == "cls" else hidden.mean(dim=1)
+            return torch.nn.functional.normalize(pooled, dim=1) if normalize else pooled
+
+        feed = Feed(placement.device)
+        tokenizer = load_tokenizer(checkpoint, max_tokens or model.config.max_position_embeddings)
+        described = Model(checkpoint, facts.dim, facts.dim, facts.flops_per_token or 0.0)
+        return TransformerEncoder(described, tokenizer, PlainEngine(forward, feed), feed, placement)
+
+
+def _declared(path: Path, model: str) -> tuple[str, bool, int | None]:
+    """Return pooling ("mean" or "cls"), whether vectors are normalised, and the longest text in tokens."""
+    modules = _read(path / "modules.json", model)
+    kinds = [str(module["type"]).rsplit(".", 1)[-1] for module in modules]
+    unknown = set(kinds) - {"Transformer", "Pooling", "Normalize"}
+    if unknown:
+        raise UsageError(
+            f"model {model} has the layer {', '.join(sorted(unknown))}, which vidatlas does not run. Choose another."
+        )
+    pooling = _read(path / "1_Pooling" / "config.json", model)
+    limits = _read(path / "sentence_bert_config.json", model)
+    if pooling.get("pooling_mode_cls_token"):
+        mode = "cls"
+    elif pooling.get("pooling_mode_mean_tokens"):
+        mode = "mean"
+    else:
+        raise UsageError(f"model {model} pools neither by mean nor by its first token. Choose another.")
+    return mode, "Normalize" in kinds, limits.get("max_seq_length")
+
+
+def _read(path: Path, model: str) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"model {model} is no sentence-transformers checkpoint: cannot read {path.name} ({error})."
+        ) from error

@@ -1,0 +1,1 @@
+"""Transformer encoders: checkpoints, devices, batches of distinct token sequences."""

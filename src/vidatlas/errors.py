@@ -1,0 +1,35 @@
+"""The errors of vidatlas: each says in one line what went wrong, where, and what to do, and has an exit code."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class VidatlasError(Exception):
+    """Say in one line what went wrong, where, and what to do about it."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(VidatlasError):
+    """Report a wrong command, option, recipe or model (exit 2)."""
+
+    exit_code = 2
+
+
+class InputError(VidatlasError):
+    """Report damaged, changed or mostly unusable input (exit 3)."""
+
+    exit_code = 3
+
+
+class ConflictError(VidatlasError):
+    """Report an atlas held by another run or made by another recipe (exit 4)."""
+
+    exit_code = 4
+
+
+class UnavailableError(VidatlasError):
+    """Report storage or a cluster that cannot serve now; trying again may help (exit 5)."""
+
+    exit_code = 5

@@ -1,0 +1,1 @@
+"""Embed: a vector for every record, committed shard by shard."""

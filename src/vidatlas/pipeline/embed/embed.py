@@ -1,0 +1,169 @@
+"""Embed: send every shard that has no receipt through reading, encoding and commit; seal what came back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from vidatlas.errors import ConflictError, InputError, VidatlasError
+from vidatlas.pipeline.embed.encoder import Learning, learn_encoder, refuse_other_source
+from vidatlas.pipeline.embed.rows import read_shard
+from vidatlas.pipeline.embed.worker import open_worker
+from vidatlas.pipeline.plan.plan import RunOptions, has_vectors, refuse_other_recipe
+from vidatlas.pipeline.plan.shards import load_shards
+from vidatlas.recipe import Recipe
+from vidatlas.storage import store as layout
+from vidatlas.storage.lock import Lock
+from vidatlas.storage.store import Store
+from vidatlas.types import Event, Json, Listener, Receipt, Runner
+
+
+def embed(recipe: Recipe, atlas: str, threads: int, runner: Runner, options: RunOptions, listener: Listener) -> Json:
+    """Embed every shard of a sealed plan that has no receipt yet; return the sealed stage's entry.
+
+    Raises:
+        InputError: a part changed since it was planned.
+        ConflictError: another encoder or another run.
+        UnavailableError: the storage cannot be written.
+    """
+    store = Store(atlas)
+    refuse_other_recipe(store, recipe)
+    if has_vectors(store):
+        refuse_other_source(store, recipe)
+    planned = store.stage("plan")
+    sealed = store.manifest()["stages"].get("embed")
+    if sealed and sealed["upstream"] == planned["digest"] and store.intact(sealed["files"]):
+        _refuse_other_weights(store, recipe, sealed["encoder"])
+        return dict(sealed)
+    with Lock(store, options.take_over, listener) as lock:
+        shards = load_shards(store)
+        wanted = {shard.name for shard in shards}
+        receipts = {
+            name: receipt
+            for name, receipt in store.receipts().items()
+            if name in wanted and store.intact(receipt.files)
+        }
+        for name in store.folder.list("attempts"):
+            store.folder.delete(name)
+        earlier = dict(receipts)
+        todo = [shard for shard in shards if shard.name not in receipts]
+        learned = learn_encoder(store, recipe, shards, runner)
+        read = partial(read_shard, spec=recipe.record, source=recipe.source.rows)
+        opened = partial(open_worker, atlas, recipe.model_dump(mode="json"), threads)
+        totals = Totals(receipts.values())
+        tell = partial(_tell, listener, len(shards), planned["counts"]["read"], totals)
+        tell(len(receipts))
+        for data in runner.embed(read, opened, todo) if todo else ():
+            receipts[data["shard"]] = receipt = Receipt(**data)
+            totals.add(receipt)
+            tell(len(receipts), receipt)
+        _prove(store, earlier, runner)
+        entry = _entry(recipe, store, planned, [receipts[shard.name] for shard in shards], learned)
+        lock.confirm()
+        store.unseal(["reduce", "publish"])
+        store.seal("embed", entry, recipe.model_dump(mode="json"))
+    return entry
+
+
+def _refuse_other_weights(store: Store, recipe: Recipe, made_with: Json) -> None:
+    """Raise ConflictError where a finished atlas is given a model that lies elsewhere and holds other weights."""
+    same = store.manifest()["recipe"]["encoder"] == recipe.model_dump(mode="json")["encoder"]
+    if same or isinstance(recipe.encoder, Learning):
+        return
+    weights = recipe.encoder.inspect().weights_sha256
+    if weights != made_with.get("weights_sha256"):
+        raise ConflictError(
+            f"{store.url} was made with other weights than those of this model. Choose another output folder."
+        )
+
+
+_COUNTS = ("rows", "kept", "texts", "distinct", "tokens", "nodes")
+_TOLD = ("shard", "rows", "kept", "seconds", "host", "attempt")
+"""What a listener is told of a shard as it is committed."""
+_AMOUNTS = ("seconds", "compute_seconds", "idle_seconds", "flops", "possible_flops")
+
+
+class Totals:
+    """Add up receipts as they come: each is looked at once, however many there are."""
+
+    def __init__(self, receipts: Iterable[Receipt] = ()) -> None:
+        self._reasons: Counter[str] = Counter()
+        self._batch_tokens: set[int] = set()
+        self._redone = 0
+        self._sums: dict[str, Any] = dict.fromkeys((*_COUNTS, *_AMOUNTS), 0)
+        for receipt in receipts:
+            self.add(receipt)
+
+    def add(self, receipt: Receipt) -> None:
+        """Take one more receipt."""
+        self._reasons.update(receipt.rejects)
+        self._redone += receipt.attempt > 1
+        if receipt.batch_tokens:
+            self._batch_tokens.add(receipt.batch_tokens)
+        for name in self._sums:
+            self._sums[name] += getattr(receipt, name)
+
+    def facts(self) -> Json:
+        """Return counts, rejects by reason, seconds, the devices' idle share, and the share of the possible operations.
+
+        ``redone`` counts shards that were begun more than once, as a worker or its node went in the middle;
+        ``batch_tokens`` lists the batch sizes that occurred: more than one where a device ran out of memory.
+        """
+        sums = self._sums
+        waited = sums["idle_seconds"] + sums["compute_seconds"]
+        return {
+            **{name: sums[name] for name in _COUNTS},
+            "rejects": dict(sorted(self._reasons.items())),
+            "redone": self._redone,
+            "worker_seconds": round(sums["seconds"], 1),
+            "compute_seconds": round(sums["compute_seconds"], 1),
+            "idle_share": round(sums["idle_seconds"] / waited, 3) if waited else None,
+            "batch_tokens": sorted(self._batch_tokens, reverse=True),
+            "gemm_share": round(sums["flops"] / sums["possible_flops"], 3) if sums["possible_flops"] else None,
+        }
+
+
+def _tell(
+    listener: Listener, shards: int, rows: int, totals: Totals, done: int, receipt: Receipt | None = None
+) -> None:
+    last = {name: getattr(receipt, name) for name in _TOLD} if receipt else None
+    listener(Event("embed", done, shards, {**totals.facts(), "planned_rows": rows, "last": last}))
+
+
+def _prove(store: Store, earlier: Mapping[str, Receipt], runner: Runner) -> None:
+    """Check the bytes of shards that an earlier run committed, before they are sealed."""
+    files = [(name, facts) for receipt in earlier.values() for name, facts in receipt.files.items()]
+    for name in runner.map(partial(_is_altered, store.url), files):
+        if name:
+            raise InputError(
+                f"{store.url}/{name} was altered after it was written. Delete it and "
+                "run the same command again; it rebuilds just that file."
+            )
+
+
+def _is_altered(atlas: str, file: tuple[str, Mapping[str, Any]]) -> str:
+    name, facts = file
+    return "" if Store(atlas).entry(name)[name]["sha256"] == facts["sha256"] else name
+
+
+def _entry(recipe: Recipe, store: Store, planned: Json, receipts: list[Receipt], learned: layout.Files) -> Json:
+    total = Totals(receipts).facts()
+    counts = planned["counts"]
+    if total["rows"] != counts["read"] or total["kept"] != counts["kept"]:
+        raise VidatlasError(
+            f"{store.url}: {counts['kept']:,} rows were to be kept, "
+            f"{total['kept']:,} were. This is a bug; please report it."
+        )
+    files = {name: dict(facts) for receipt in receipts for name, facts in receipt.files.items()}
+    files |= store.entry(layout.ENCODER) | learned
+    return {
+        "fingerprint": recipe.fingerprint("embed"),
+        "upstream": planned["digest"],
+        "encoder": store.read_json(layout.ENCODER),
+        "counts": total,
+        "hardware": sorted({receipt.worker for receipt in receipts}),
+        "digest": layout.digest_of(files),
+        "files": files,
+    }

@@ -1,0 +1,120 @@
+"""What lives in an actor: the model, and the commit of shards, each whole or not at all."""
+
+from __future__ import annotations
+
+import socket
+import time
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from vidatlas.errors import ConflictError, VidatlasError
+from vidatlas.pipeline.embed.encoder import open_encoder
+from vidatlas.pipeline.embed.rows import kept, rejected
+from vidatlas.pipeline.embed.vectors import embedding_table, vectors_of
+from vidatlas.recipe import Recipe
+from vidatlas.storage import store as layout
+from vidatlas.storage.store import Store, to_json
+from vidatlas.storage.tables import parquet_bytes
+from vidatlas.types import Encoder, EncodeStats, Json, Receipt
+
+MAX_ATTEMPTS = 5
+
+
+@dataclass(slots=True)
+class EmbedWorker:
+    """Encode and commit shards; lives in an actor, holds the model. Threads may call it, each with its own shard."""
+
+    store: Store
+    recipe: Recipe
+    encoder: Encoder
+    limit: float
+    """FLOP/s that the device was measured to have."""
+
+    def __call__(self, table: pa.Table) -> Json:
+        """Commit the shard whose rows are given; return its receipt as JSON."""
+        started = time.perf_counter()
+        shard, rows = table.schema.metadata[b"shard"].decode(), int(table.schema.metadata[b"rows"])
+        attempt = self._mark_attempt(shard)
+        records = kept(table)
+        lost, reasons = rejected(table)
+        if table.num_rows != rows or records.num_rows + sum(reasons.values()) != rows:
+            raise VidatlasError(
+                f"shard {shard}: {rows} rows were planned, {table.num_rows} arrived. This is a bug; please report it."
+            )
+        stats = EncodeStats()
+        vectors = vectors_of(records, self.recipe, self.encoder, stats)
+        if vectors.shape != (records.num_rows, self.encoder.dim) or not np.isfinite(vectors.astype(np.float16)).all():
+            raise VidatlasError(
+                f"shard {shard}: the encoder {self.recipe.encoder.kind} returned vectors "
+                "that are not finite float16. Choose another model or dtype."
+            )
+        files = self.store.put(
+            layout.embeddings(shard), parquet_bytes(embedding_table(records, self.recipe.record, vectors))
+        )
+        if lost:
+            files |= self.store.put(layout.rejects(shard), lost)
+        seconds = round(time.perf_counter() - started, 3)
+        receipt = Receipt(
+            shard=shard,
+            rows=rows,
+            kept=records.num_rows,
+            rejects=reasons,
+            files=files,
+            texts=stats.texts,
+            distinct=stats.distinct,
+            tokens=stats.tokens,
+            nodes=stats.nodes,
+            seconds=seconds,
+            compute_seconds=round(stats.seconds, 3),
+            flops=stats.nodes * self.encoder.flops_per_node,
+            possible_flops=stats.seconds * self.limit,
+            idle_seconds=round(stats.idle, 3),
+            batch_tokens=stats.batch_tokens,
+            worker=self.encoder.hardware,
+            host=socket.gethostname(),
+            attempt=attempt,
+        )
+        # The receipt is the commit: a shard without one is done again, over the same names.
+        self.store.put(layout.receipt(shard), to_json(asdict(receipt)))
+        self.store.folder.delete(layout.attempt(shard))
+        return asdict(receipt)
+
+    def _mark_attempt(self, shard: str) -> int:
+        """Return how often a shard was begun: one that kills its worker each time must not be tried for ever."""
+        name = layout.attempt(shard)
+        count = 1 + (orjson.loads(self.store.read(name))["attempts"] if self.store.folder.size(name) is not None else 0)
+        if count > MAX_ATTEMPTS:
+            raise VidatlasError(
+                f"shard {shard} ended its worker {MAX_ATTEMPTS} times, most likely for want of memory. "
+                "Use a machine with more, or a new atlas with --set source.shard_rows=1000 "
+                "and a smaller --set encoder.batch_tokens."
+            )
+        self.store.folder.put(name, to_json({"shard": shard, "attempts": count}))
+        return count
+
+
+def open_worker(atlas: str, recipe: Json, threads: int) -> EmbedWorker:
+    """Load the encoder and make sure it is the one that the atlas's other shards were made with.
+
+    Raises:
+        ConflictError: weights, precision, threads or library versions differ from those of the shards that are there.
+    """
+    store, parsed = Store(atlas), Recipe.model_validate(recipe)
+    encoder = open_encoder(store, parsed, threads)
+    identity = encoder.identity
+    if not store.folder.put_new(layout.ENCODER, to_json(identity)):
+        there = store.read_json(layout.ENCODER)
+        changes = [
+            f"{key}: {there.get(key)} → {identity.get(key)}"
+            for key in {**there, **identity}
+            if key not in ("model", "revision") and there.get(key) != identity.get(key)
+        ]
+        if changes:
+            raise ConflictError(
+                f"{atlas} was begun with another encoder ({'; '.join(changes)}). "
+                "Go back to that one, or choose another output folder."
+            )
+    return EmbedWorker(store, parsed, encoder, encoder.limit())

@@ -1,0 +1,1 @@
+"""Explore: a finished atlas, searched, assigned to, verified."""

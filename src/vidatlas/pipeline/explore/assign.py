@@ -1,0 +1,130 @@
+"""Assign: place new videos in an existing atlas, by the rule that its own were embedded by."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections import Counter
+from os import fspath
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vidatlas.clustering.kmeans import assign as nearest
+from vidatlas.errors import UsageError
+from vidatlas.pipeline.embed.encoder import same_encoder
+from vidatlas.pipeline.embed.rows import kept, read_shard, rejected
+from vidatlas.pipeline.embed.vectors import vectors_of
+from vidatlas.pipeline.plan.duplicates import duplicate_rows
+from vidatlas.pipeline.plan.part import PlanSpec, plan_part
+from vidatlas.pipeline.plan.shards import descriptors
+from vidatlas.pipeline.reduce.components import Projection
+from vidatlas.pipeline.reduce.models import SPLITS, load_centroids, load_children
+from vidatlas.pipeline.reduce.second_level import Children, assign_children
+from vidatlas.recipe import Recipe, recipe_of
+from vidatlas.storage import store as layout
+from vidatlas.storage.folder import expand, is_remote, local_path
+from vidatlas.storage.store import Store
+from vidatlas.threads import one_thread
+from vidatlas.types import EncodeStats, Floats, Json, Place
+
+SHARD_ROWS = 10_000
+
+
+def assign(atlas: Place, new: Place, out: Place, limit: int | None = None) -> Json:
+    """Write one row per usable record of ``new`` to the Parquet file ``out``; return the counts.
+
+    Columns: id, group (as given), in_group (where it was placed), subcategory, name, distance, margin; and
+    subsubcategory where the atlas has any. A record of a group that the atlas does not know is placed in the nearest
+    subcategory of all. Rejected rows go to ``out`` with ``.rejects.jsonl.gz`` in place of its ending.
+
+    Raises:
+        InputError: ``new`` is absent or damaged.
+        ConflictError: the encoder on this machine is not the one the atlas was made with.
+    """
+    store = Store(atlas)
+    store.stage("reduce")
+    recipe = recipe_of(store)
+    encoder = same_encoder(store, recipe)
+    model = _Model(store, recipe)
+    found = expand(fspath(new))
+    if len(found) != 1:
+        raise UsageError(f"{new} matches {len(found)} files. Name one file; assign each on its own.")
+    url = found[0]
+    part = plan_part(url, PlanSpec(recipe.record, SHARD_ROWS, limit, recipe.source.rows), lambda rows, at: None)
+    tables, lost, reasons = [], [], Counter[str]()
+    for shard in descriptors(part.facts, part.shards, url, duplicate_rows([part.ids])[0]):
+        rows = read_shard(shard, recipe.record, recipe.source.rows)
+        records = kept(rows)
+        tables.append(model.place(records, vectors_of(records, recipe, encoder, EncodeStats())))
+        data, counts = rejected(rows)
+        lost.append(gzip.decompress(data) if data else b"")
+        reasons.update(counts)
+    placed = pa.concat_tables(tables) if tables else model.place(None, np.empty((0, encoder.dim), np.float32))
+    _write(fspath(out), placed, b"".join(lost))
+    return {"read": part.facts["rows"], "placed": placed.num_rows, "rejects": dict(sorted(reasons.items()))}
+
+
+class _Model:
+    """Project and place vectors as the atlas's own were."""
+
+    def __init__(self, store: Store, recipe: Recipe) -> None:
+        self._project = Projection(store, recipe)
+        self._centroids = load_centroids(store)
+        named = store.table(layout.SUBCATEGORIES, columns=["group", "subcategory", "name"])
+        self._names = {(row["group"], row["subcategory"]): row["name"] for row in named.to_pylist()}
+        self._children = load_children(store) if SPLITS in store.stage("reduce")["files"] else None
+        self._everywhere = np.concatenate(list(self._centroids.values()))
+        self._homes = [(group, label) for group, found in self._centroids.items() for label in range(len(found))]
+
+    def place(self, records: pa.Table | None, vectors: Floats) -> pa.Table:
+        """Return id, group, in_group, subcategory, name, distance and margin of each record."""
+        ids = records["id"].to_pylist() if records else []
+        groups = records["group"].to_pylist() if records else []
+        homes: list[tuple[str, int]] = [("", 0)] * len(ids)
+        distances, margins = np.empty(len(ids), np.float32), np.empty(len(ids), np.float32)
+        with one_thread():
+            # The atlas's own vectors went through float16 on their way to the disk.
+            components = self._project(records, vectors.astype(np.float16))
+            for group in dict.fromkeys(groups):
+                where = np.flatnonzero(np.array(groups, dtype=object) == group)
+                known = self._homes_of(group)
+                found = nearest(components[where], self._centroids.get(group, self._everywhere))
+                distances[where], margins[where] = found.distances, found.margins
+                for row, label in zip(where, found.labels, strict=True):
+                    homes[row] = known[label]
+        placed = pa.table(
+            {
+                "id": pa.array(ids, pa.string()),
+                "group": pa.array(groups, pa.string()),
+                "in_group": pa.array([home[0] for home in homes], pa.string()),
+                "subcategory": pa.array([home[1] for home in homes], pa.int32()),
+                "name": pa.array([self._names[home] for home in homes], pa.string()),
+                "distance": pa.array(distances),
+                "margin": pa.array(margins, from_pandas=True),
+            }
+        )
+        return placed if self._children is None else self._split(placed, components, self._children)
+
+    @staticmethod
+    def _split(placed: pa.Table, components: Floats, children: Children) -> pa.Table:
+        groups, parents = (placed[name].to_numpy() for name in ("in_group", "subcategory"))
+        found = assign_children(components, groups, parents, children)
+        return placed.append_column("subsubcategory", pa.array(found.labels))
+
+    def _homes_of(self, group: str) -> list[tuple[str, int]]:
+        if group not in self._centroids:
+            return self._homes
+        return [(group, label) for label in range(len(self._centroids[group]))]
+
+
+def _write(out: str, placed: pa.Table, lost: bytes) -> None:
+    place = out if is_remote(out) else str(local_path(out))
+    folder, name = place.rsplit("/", 1)
+    target = Store(folder)
+    data = io.BytesIO()
+    pq.write_table(placed, data, compression="zstd", write_page_checksum=True)
+    target.put(name, data.getvalue())
+    if lost:
+        target.put(name.removesuffix(".parquet") + ".rejects.jsonl.gz", gzip.compress(lost, mtime=0))

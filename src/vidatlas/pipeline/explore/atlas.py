@@ -1,0 +1,219 @@
+"""A finished atlas as its users hold it: tables of subcategories and assignments, counts, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from vidatlas.errors import UsageError
+from vidatlas.pipeline.explore.search import Filter, Search
+from vidatlas.pipeline.explore.suggest import METHODS, PICTURED, Method, Modality, Suggestion, alike, recommend, suggest
+from vidatlas.recipe import Recipe, recipe_of
+from vidatlas.sources.images import UnreadablePictureError, locate, thumbnail
+from vidatlas.storage import store as layout
+from vidatlas.storage.store import Store
+from vidatlas.storage.tables import matrix, sealed_shards
+from vidatlas.types import Json, Place
+from vidatlas.views.nouns import Nouns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Atlas:
+    """Read what an atlas has sealed; a file whose bytes were altered is refused."""
+
+    def __init__(self, url: Place) -> None:
+        self._store = Store(url)
+        self.url = self._store.url
+
+    def __repr__(self) -> str:
+        return f"Atlas({self.url!r})"
+
+    @cached_property
+    def _recipe(self) -> Recipe:
+        return recipe_of(self._store)
+
+    @property
+    def counts(self) -> Json:
+        """Return rows read, kept, rejected and duplicate."""
+        return dict(self._store.stage("plan")["counts"])
+
+    @property
+    def title(self) -> str:
+        """Return what the recipe calls the atlas."""
+        return self._recipe.publish.title
+
+    @property
+    def nouns(self) -> Nouns:
+        """Return what the recipe calls records and groups."""
+        return self._recipe.publish.nouns
+
+    @property
+    def metrics(self) -> Json:
+        """Return the quality figures; under "search" those of the index, once the atlas is published."""
+        found = dict(self._store.read_json(layout.METRICS))
+        published = self._store.manifest()["stages"].get("publish", {})
+        return found | ({"search": dict(published["index"])} if "index" in published else {})
+
+    @property
+    def report(self) -> str:
+        """Return where the report is."""
+        return f"{self._store.folder.url}/{layout.REPORT}"
+
+    def subcategories(self) -> pd.DataFrame:
+        """Return one row per subcategory, largest first, as ``subcategories.parquet`` has it."""
+        table = self._read(layout.SUBCATEGORIES, self._store.stage("reduce")["files"])
+        frame: pd.DataFrame = table.to_pandas()
+        return frame.sort_values(["size", "group", "name"], ascending=[False, True, True], ignore_index=True)
+
+    def subsubcategories(self) -> pd.DataFrame:
+        """Return one row per sub-subcategory of an atlas with ``reduce.clusters.levels: 2``."""
+        files = self._store.stage("reduce")["files"]
+        if layout.SUBSUBCATEGORIES not in files:
+            raise UsageError(
+                f"{self.url} has one level. Split it with: vidatlas reduce {self.url} --set reduce.clusters.levels=2"
+            )
+        frame: pd.DataFrame = self._read(layout.SUBSUBCATEGORIES, files).to_pandas()
+        return frame
+
+    def assignments(self) -> pd.DataFrame:
+        """Return one row per video: id, group, subcategory, distance, margin; subsubcategory where there are any."""
+        files = self._store.stage("reduce")["files"]
+        names = [layout.assignments(shard) for shard, _ in sealed_shards(self._store.stage("embed"))]
+        frame: pd.DataFrame = pa.concat_tables([self._read(name, files) for name in names]).to_pandas()
+        return frame
+
+    def embeddings(self) -> tuple[list[str], Any]:
+        """Return all ids and float16 [videos, dim], in the order of ``assignments``; they must fit into memory."""
+        files = self._store.stage("embed")["files"]
+        names = [layout.embeddings(shard) for shard, _ in sealed_shards(self._store.stage("embed"))]
+        table = pa.concat_tables([self._read(name, files).select(["id", "embedding"]) for name in names])
+        return table["id"].to_pylist(), matrix(table["embedding"])
+
+    def positions(self) -> pd.DataFrame:
+        """Return id and place x, y (from -1 to 1) of every video on the map, in the order of ``assignments``."""
+        files = self._store.stage("publish")["files"]
+        names = [layout.positions(shard) for shard, _ in sealed_shards(self._store.stage("embed"))]
+        frame: pd.DataFrame = pa.concat_tables([self._read(name, files) for name in names]).to_pandas()
+        return frame
+
+    def table(self, name: str, columns: list[str] | None = None) -> pd.DataFrame:
+        """Return a table of the atlas: a file such as ``layout/labels.parquet``, or all files of a folder in order.
+
+        Args:
+            name: of the file, or of a folder with a file per shard: embeddings, reduced, assignments, layout.
+            columns: which ones, in this order; None for all.
+
+        Raises:
+            UsageError: the atlas has sealed no such table.
+        """
+        stages = self._store.manifest()["stages"].values()
+        files = {file: facts for stage in stages for file, facts in stage["files"].items()}
+        shards = [f"{name}/{shard}.parquet" for shard, _ in sealed_shards(self._store.stage("embed"))]
+        names = [file for file in ([name] if name.endswith(".parquet") else shards) if file in files]
+        if not names:
+            raise UsageError(f"{self.url} has no table {name!r}. See its README.md for what it holds.")
+        tables = [self._store.table(file, files[file], columns) for file in names]
+        frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
+        return frame
+
+    def search(
+        self, text: str, k: int = 10, group: str | None = None, subcategory: int | str | None = None
+    ) -> pd.DataFrame:
+        """Return the k videos nearest to a text, nearest first: id, title, group, subcategory, name, cosine.
+
+        Args:
+            text: embedded by the atlas's own encoder, as a title without tags.
+            k: how many; fewer come where there are fewer.
+            group: only videos of this one.
+            subcategory: only videos of this one, by number or name.
+
+        Raises:
+            UsageError: no text, no index, or nothing passes the filter.
+            ConflictError: the encoder on this machine is not the one the atlas was made with.
+        """
+        return self._search.by_text(text, k, Filter(group, subcategory))
+
+    def similar(
+        self, id: str, k: int = 10, group: str | None = None, subcategory: int | str | None = None
+    ) -> pd.DataFrame:
+        """Return the k videos nearest to one of the atlas, itself left out; columns and filters as in ``search``."""
+        return self._search.by_id(id, k, Filter(group, subcategory))
+
+    def videos(self) -> pd.DataFrame:
+        """Return id, group, subcategory and title of every video, in the order of ``assignments``."""
+        frame: pd.DataFrame = self._search.videos.to_pandas()
+        return frame
+
+    @property
+    def map(self) -> str:
+        """Return the page with nothing but the map, as HTML."""
+        return self._store.check(layout.MAP, self._store.stage("publish")["files"][layout.MAP]).decode()
+
+    def suggest(self, id: str, k: int = 8, method: Method = "nearest") -> list[Suggestion]:
+        """Return what somebody may also like who likes a video, with reasons: at most two of a channel, no title twice.
+
+        Args:
+            id: of a video of the atlas.
+            k: at most so many.
+            method: nearest, of all; subcategory, of the same one; elsewhere, of other categories; picture or both,
+                where the atlas has pictures: by them, or by them and the words.
+        """
+        if method in PICTURED:
+            return alike(self._store, self._search, id, k, both=method == "both")
+        return suggest(self._search, id, k, method)
+
+    def recommend(
+        self, image: Place | None = None, title: str | None = None, k: int = 10, method: Modality = "hybrid"
+    ) -> list[Suggestion]:
+        """Return k videos like a title, a picture (a local file) or both; methods: text, image, hybrid.
+
+        Raises:
+            UsageError: what the method needs is not given, not in the atlas, or cannot be read.
+        """
+        return recommend(self._store, self._search, image, title, k, method)
+
+    @property
+    def methods(self) -> dict[Method, str]:
+        """Return the methods of ``suggest`` that this atlas has, in words."""
+        pictured = layout.PICTURE_INDEX in self._store.stage("publish")["files"]
+        return METHODS | (PICTURED if pictured else {})
+
+    def thumbnails(self, ids: Sequence[str], size: tuple[int, int] = (320, 240)) -> list[bytes | None]:
+        """Return a JPEG for each of some videos; None where it has no image, or its file is no longer in its folder."""
+        spec = self._search.recipe.record.image
+        if spec is None:
+            return [None] * len(ids)
+        records = self._search.records([self._search.position(video) for video in ids])
+        return [_thumbnail(spec.folder, record["image"], size) for record in records]
+
+    @cached_property
+    def _search(self) -> Search:
+        return Search(self._store)
+
+    def _read(self, name: str, files: Json) -> pa.Table:
+        return self._store.table(name, files[name])
+
+
+def open_atlas(url: Place) -> Atlas:
+    """Return an existing atlas.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if not Store(url).manifest()["stages"]:
+        raise UsageError(f"{url} is no atlas. Make one with: vidatlas run RECIPE INPUT… {url}")
+    return Atlas(url)
+
+
+def _thumbnail(folder: str, name: str | None, size: tuple[int, int]) -> bytes | None:
+    if not name:
+        return None
+    try:
+        return thumbnail(locate(folder, name), size)
+    except UnreadablePictureError:
+        return None

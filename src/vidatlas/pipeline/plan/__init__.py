@@ -1,0 +1,1 @@
+"""Plan: read every part once, and write down where each shard starts."""

@@ -1,0 +1,1 @@
+"""Publish: map, search index, report and data card."""

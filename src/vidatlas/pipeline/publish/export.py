@@ -1,0 +1,82 @@
+"""Export: an atlas in the form that other tools open."""
+
+from __future__ import annotations
+
+import io
+import shlex
+from os import fspath
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vidatlas.errors import UsageError
+from vidatlas.pipeline.publish.map import read_positions, subcategory_rows
+from vidatlas.pipeline.reduce.components import ALL
+from vidatlas.storage import store as layout
+from vidatlas.storage.store import Store
+from vidatlas.storage.tables import sealed_shards, to_parquet
+from vidatlas.types import Place
+
+VIDEOS, LABELS = "videos.parquet", "labels.parquet"
+
+
+def export_embedding_atlas(atlas: Place, folder: Place) -> str:
+    """Write the videos and labels that Embedding Atlas (Ren et al., 2025) reads; return the command that opens them.
+
+    ``videos.parquet``: id, title, category, subcategory (its name), x, y. ``labels.parquet``: x, y, text, level,
+    priority.
+
+    Raises:
+        UsageError: the atlas has no map, or no table of its videos (``publish.index.kind=none``).
+    """
+    store, target = Store(atlas), Store(folder)
+    published = store.stage("publish")["files"]
+    if layout.INDEX_VIDEOS not in published:
+        raise UsageError(
+            f"{store.url} has no {layout.INDEX_VIDEOS}. Make one with: "
+            f"vidatlas publish {store.url} --set publish.index.kind=auto"
+        )
+    names = {(row["group"], row["subcategory"]): row["name"] for row in subcategory_rows(store)}
+    out, writer = io.BytesIO(), None
+    with store.parquet(layout.INDEX_VIDEOS) as videos:
+        # A row group of this table is a shard.
+        for number, places in enumerate(read_positions(store, list(sealed_shards(store.stage("embed"))))):
+            table = _joined(videos.read_row_group(number), places, names)
+            writer = writer or pq.ParquetWriter(out, table.schema, compression="zstd")
+            writer.write_table(table)
+    if writer:
+        writer.close()
+    target.put(VIDEOS, out.getvalue())
+    target.put(LABELS, _labels(store))
+    at = shlex.quote(fspath(folder).rstrip("/"))
+    return f"uvx embedding-atlas {at}/{VIDEOS} --text title --x x --y y --labels {at}/{LABELS}"
+
+
+def _joined(videos: pa.Table, places: pa.Table, names: dict[tuple[str, int], str]) -> pa.Table:
+    pairs = zip(videos["group"].to_pylist(), videos["subcategory"].to_pylist(), strict=True)
+    named = [names.get(pair) or names[ALL, pair[1]] for pair in pairs]
+    return pa.table(
+        {
+            "id": videos["id"],
+            "title": videos["title"],
+            "category": videos["group"],
+            "subcategory": pa.array(named, pa.string()),
+            "x": places["x"],
+            "y": places["y"],
+        }
+    )
+
+
+def _labels(store: Store) -> bytes:
+    labels = store.table(layout.LABELS)
+    return to_parquet(
+        pa.table(
+            {
+                "x": labels["x"],
+                "y": labels["y"],
+                "text": labels["name"],
+                "level": labels["level"],
+                "priority": labels["size"],
+            }
+        )
+    )

@@ -1,0 +1,198 @@
+"""The map: a sample of videos laid out in two dimensions, all others placed, labels and pages written."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache, partial
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from safetensors.numpy import save as save_tensors
+
+from vidatlas.decomposition.tsne import lay_out, place
+from vidatlas.pipeline.embed.rows import notes_of, titles_of
+from vidatlas.pipeline.reduce.components import ALL
+from vidatlas.recipe import Recipe
+from vidatlas.storage import store as layout
+from vidatlas.storage.store import Files, Store
+from vidatlas.storage.tables import SealedShard, blocks_of, ordered_components, read_embeddings, to_parquet
+from vidatlas.storage.tensors import Tensors, read_tensors
+from vidatlas.types import Floats, Json, Runner
+from vidatlas.views.map_data import Drawing, Points, drawing_of, labels_of, merge_points, quantised
+from vidatlas.views.nouns import Nouns
+from vidatlas.views.report import render_map
+
+SAMPLE = "model/layout.safetensors"
+TITLED = 100_000
+"""Videos whose titles the pages hold; the report shows these alone."""
+_LEAST = 3
+"""Videos of every subcategory that the sample should hold, where there are so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Hold the rows of one shard that are in the sample."""
+
+    shard: str
+    rows: NDArray[np.int64]
+    components: Floats
+
+
+def make_map(recipe: Recipe, store: Store, shards: list[SealedShard], runner: Runner) -> tuple[Files, Json, Points]:
+    """Write ``layout/``; return its files, what the manifest says of it, and the points that pages show."""
+    blocks = blocks_of(shards)
+    draw = partial(_draw_block, store.url, recipe.model_dump(mode="json"))
+    drawn = [found for block in runner.map(draw, blocks) for found in block]
+    vectors = np.concatenate([found.components for found in drawn])
+    positions = lay_out(vectors, recipe.publish.layout)
+    first = np.cumsum([0, *(len(found.rows) for found in drawn)])
+    arrays = {"components": vectors, "positions": positions}
+    # By name: each shard finds its own rows of the sample, which keep the places they were given.
+    arrays |= {f"rows/{found.shard}": np.stack([found.rows, at + np.arange(len(found.rows))])
+               for found, at in zip(drawn, first.tolist(), strict=False)}  # fmt: skip
+    files = store.put(SAMPLE, bytes(save_tensors(arrays)))
+    points = []
+    for written, shown in runner.map(partial(_place_block, store.url, recipe.model_dump(mode="json")), blocks):
+        files |= written
+        points.append(shown)
+    facts = {**recipe.publish.layout.model_dump(mode="json"), "sampled": len(vectors)}
+    return files, facts, merge_points(points)
+
+
+def _draw_block(atlas: str, recipe: Json, block: list[SealedShard]) -> list[Drawn]:
+    store, parsed = Store(atlas), Recipe.model_validate(recipe)
+    rates, order = _rates(store, parsed), subcategory_order(store)
+    reduced = store.stage("reduce")
+    found = []
+    for shard, _ in block:
+        random = _random(parsed.publish.layout.seed, shard, 0)
+        codes = _codes(_assigned(store, shard, reduced), order)
+        rows = np.flatnonzero(random.random(len(codes)) < rates[codes])
+        found.append(Drawn(shard, rows, ordered_components(store, shard)[rows]))
+    return found
+
+
+def _random(seed: int, shard: str, purpose: int) -> np.random.Generator:
+    """Return a generator for one shard: what is drawn there depends on no other."""
+    return np.random.default_rng([seed, purpose, zlib.crc32(shard.encode())])
+
+
+def _rates(store: Store, recipe: Recipe) -> NDArray[np.float64]:
+    """Return, by code, the share of a subcategory that is drawn: the same of all, but a few videos of the smallest."""
+    sizes = np.array([row["size"] for row in subcategory_rows(store)], np.float64)
+    share = recipe.publish.layout.sample / max(sizes.sum(), 1)
+    return np.asarray(np.minimum(np.maximum(share, _LEAST / sizes), 1.0), np.float64)
+
+
+def subcategory_rows(store: Store) -> list[Json]:
+    """Return group, subcategory, name and size of every subcategory, the largest first; the place is its code."""
+    facts = store.stage("reduce")["files"][layout.SUBCATEGORIES]
+    rows: list[Json] = store.table(layout.SUBCATEGORIES, facts, ["group", "subcategory", "name", "size"]).to_pylist()
+    return sorted(rows, key=lambda row: (-row["size"], row["group"], row["subcategory"]))
+
+
+Order = dict[tuple[str, int], int]
+
+
+def subcategory_order(store: Store) -> Order:
+    """Return the code of every (group, subcategory)."""
+    return {(row["group"], row["subcategory"]): code for code, row in enumerate(subcategory_rows(store))}
+
+
+def _assigned(store: Store, shard: str, reduced: Json) -> pa.Table:
+    name = layout.assignments(shard)
+    return store.table(name, reduced["files"][name], ["id", "group", "subcategory"])
+
+
+def _codes(assigned: pa.Table, order: Order) -> NDArray[np.int64]:
+    """Return the code of each row's subcategory; clusters over all groups are listed under one."""
+    groups = assigned["group"].to_pylist()
+    if any(group == ALL for group, _ in order) and not any(group == ALL for group in set(groups)):
+        groups = [ALL] * len(groups)
+    labels = assigned["subcategory"].to_pylist()
+    return np.array([order[pair] for pair in zip(groups, labels, strict=True)], np.int64)
+
+
+@lru_cache(maxsize=1)
+def _load_sample(atlas: str, data: bytes) -> Tensors:
+    return read_tensors(data, f"{atlas}/{SAMPLE}")
+
+
+def _place_block(atlas: str, recipe: Json, block: list[SealedShard]) -> tuple[Files, Points]:
+    """Write the places of some shards' videos; return those that pages show."""
+    store, parsed = Store(atlas), Recipe.model_validate(recipe)
+    sample, order = _load_sample(atlas, store.read(SAMPLE)), subcategory_order(store)
+    reduced = store.stage("reduce")
+    total = reduced["counts"]["rows"]
+    files: Files = {}
+    points = []
+    for shard, facts in block:
+        assigned = _assigned(store, shard, reduced)
+        vectors = ordered_components(store, shard)
+        found = place(vectors, sample["components"], sample["positions"], parsed.publish.layout)
+        rows, places = sample[f"rows/{shard}"]
+        found[rows] = sample["positions"][places]
+        columns = {"id": assigned["id"], "x": pa.array(found[:, 0]), "y": pa.array(found[:, 1])}
+        files |= store.put(layout.positions(shard), to_parquet(pa.table(columns)))
+        keys = _random(parsed.publish.layout.seed, shard, 1).random(len(found))
+        shown = np.argsort(keys, kind="stable")[: int((keys < parsed.publish.map_points / total).sum())]
+        titled = shown[keys[shown] < TITLED / total]
+        table = read_embeddings(store, shard, facts, [parsed.record.title, *parsed.record.shown])
+        titles, notes = titles_of(table, parsed.record.title, titled), notes_of(table, parsed.record.shown, titled)
+        codes = _codes(assigned, order)[shown]
+        points.append(Points(keys[shown], quantised(found[shown]), codes, tuple(titles), tuple(notes)))
+    return files, merge_points(points)
+
+
+def read_positions(store: Store, shards: list[SealedShard]) -> Iterator[pa.Table]:
+    """Yield id, x and y of every video, shard by shard."""
+    published = store.stage("publish")["files"]
+    for name in (layout.positions(shard) for shard, _ in shards):
+        yield store.table(name, published[name])
+
+
+_SCHEMA = pa.schema(
+    [
+        ("level", pa.int8()),
+        ("group", pa.string()),
+        ("subcategory", pa.int32()),
+        ("name", pa.string()),
+        ("size", pa.int64()),
+        ("x", pa.float32()),
+        ("y", pa.float32()),
+    ]
+)
+
+
+def draw_map(recipe: Recipe, store: Store, points: Points, rows: int) -> tuple[Files, Drawing]:
+    """Write the labels and map.html; return the drawing of the report, which holds at most 100,000 videos."""
+    table = subcategory_rows(store)
+    labels = labels_of(points, table)
+    # From the steps of the drawing back to the square from -1 to 1.
+    placed = [asdict(replace(label, x=label.x / 32767.5 - 1, y=label.y / 32767.5 - 1)) for label in labels]
+    files = store.put(layout.LABELS, to_parquet(pa.Table.from_pylist(placed, schema=_SCHEMA)))
+    shown = len(points.codes)
+    nouns = recipe.publish.nouns
+    which = f"all {nouns.records(rows)}" if shown == rows else f"{shown:,} of {nouns.records(rows)}, drawn by chance"
+    about = which if len(points.titles) == shown else f"{which}; titles of {len(points.titles):,}"
+    drawing = drawing_of(points, table, labels, TITLED)
+    files |= store.put(layout.MAP, render_map(recipe.publish.title, about, drawing, nouns).encode())
+    if len(points.titles) == shown:
+        return files, drawing
+    first = slice(0, len(points.titles))
+    few = replace(points, keys=points.keys[first], places=points.places[first], codes=points.codes[first])
+    return files, drawing_of(few, table, labels, len(few.codes))
+
+
+def map_fact(laid_out: Json, nouns: Nouns) -> str:
+    """Return in words how the map was drawn."""
+    few = nouns.records(laid_out["sampled"])
+    if laid_out["method"] == "pca":
+        return f"the first two principal components of {few}"
+    return (
+        f"t-SNE of {few} (perplexity {laid_out['perplexity']:g}, exaggeration {laid_out['exaggeration']:g}, seed "
+        f"{laid_out['seed']}); others stand between their {laid_out['neighbours']} nearest among them"
+    )

@@ -1,0 +1,146 @@
+"""What the report and the data card show, gathered from sealed tables and metrics."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from vidatlas.pipeline.publish.wording import (
+    absence_words,
+    alike_words,
+    are_clusters,
+    encoder_words,
+    limits_of,
+    making_words,
+    naming_words,
+    normalisation_words,
+    version,
+    weights_words,
+)
+from vidatlas.recipe import Recipe
+from vidatlas.storage import store as layout
+from vidatlas.storage.store import PREDICTIONS, TIMINGS, Store, content_sha256
+from vidatlas.types import Json, Reason
+from vidatlas.views.card import Card
+from vidatlas.views.charts import Grid, grid_of
+from vidatlas.views.figures import quality_figures
+from vidatlas.views.page import Category, Counts, Reject, Report, Stage, Subcategory
+
+NAMED = 50
+"""Names of groups or files without records that the report lists."""
+
+
+def subcategory_table(store: Store, reduced: Json) -> list[Json]:
+    """Return the rows of ``subcategories.parquet``, its hash proved."""
+    rows: list[Json] = store.table(layout.SUBCATEGORIES, reduced["files"][layout.SUBCATEGORIES]).to_pylist()
+    return rows
+
+
+def _categories(recipe: Recipe, table: list[Json], metrics: Json) -> tuple[Category, ...]:
+    groups: dict[str, list[Subcategory]] = defaultdict(list)
+    clustered = are_clusters(recipe)
+    for row in table:
+        groups[row["group"]].append(
+            Subcategory(
+                number=row["subcategory"],
+                name=row["name"],
+                size=row["size"],
+                terms=tuple(zip(row["terms"], row["scores"], strict=True)),
+                exemplars=tuple(row["exemplar_titles"]),
+                silhouette=row["silhouette"] if clustered else None,
+                mean_distance=row["mean_distance"] if clustered else None,
+            )
+        )
+    return tuple(
+        Category(
+            name,
+            sum(found.size for found in inside),
+            metrics["groups"][name]["silhouette"],
+            tuple(inside),
+            metrics["groups"][name]["stability"],
+            tuple((k, left) for k, left in metrics["groups"][name]["curve"]),
+        )
+        for name, inside in groups.items()
+    )
+
+
+def report_of(recipe: Recipe, store: Store, table: list[Json], metrics: Json, facts: dict[str, str]) -> Report:
+    """Return what the report of an atlas shows, but for map and training losses."""
+    manifest = store.manifest()
+    planned, reduced = manifest["stages"]["plan"], manifest["stages"]["reduce"]
+    counts = planned["counts"]
+    reasons = dict(counts["rejects"])
+    return Report(
+        recipe_name=recipe.name,
+        title=recipe.publish.title,
+        nouns=recipe.publish.nouns,
+        absences=absence_words(planned, recipe.publish.nouns, NAMED),
+        clustered=are_clusters(recipe),
+        making=making_words(recipe, reduced),
+        naming=naming_words(recipe, reduced["counts"]["groups"]),
+        members=recipe.reduce.naming.terms if recipe.reduce.naming.by == "members" else None,
+        alike=alike_words(recipe),
+        inputs=tuple(url.rsplit("/", 1)[-1] for url in planned["inputs"]),
+        counts=Counts(counts["read"], counts["kept"], counts["rejected"], counts["duplicates"]),
+        categories=_categories(recipe, table, metrics),
+        rejects=tuple(Reject(reason, count, Reason(reason).meaning) for reason, count in reasons.items()),
+        explained_variance=tuple(metrics["explained_variance"]["ratio"]),
+        figures=quality_figures(metrics, recipe.publish.nouns),
+        encoder=encoder_words(manifest),
+        stages=_stages(store, manifest, recipe.publish.nouns.record[1]),
+        facts=tuple(facts.items()),
+        recipe_yaml=recipe.to_yaml(),
+        content_sha256=content_sha256(manifest),
+        notes=(*limits_of(recipe, manifest), *reduced["notes"]),
+        told=_told(store, reduced, metrics.get("probe")),
+    )
+
+
+def _told(store: Store, reduced: Json, probed: Json | None) -> Grid | None:
+    """Return what was told of each record, None where too few records let none be told."""
+    if probed is None or not (probed["by_group"] or probed["by_record"]):
+        return None
+    table = store.table(PREDICTIONS, reduced["files"][PREDICTIONS])
+    told = zip(table["group"].to_pylist(), table["told"].to_pylist(), strict=True)
+    return grid_of(told, unseen=probed["by_group"] is not None)
+
+
+def _stages(store: Store, manifest: Json, many: str) -> tuple[Stage, ...]:
+    timings = store.read_json(TIMINGS) if store.folder.size(TIMINGS) is not None else {}
+    embedded = manifest["stages"]["embed"]["counts"]
+    rows = {"plan": embedded["rows"], "embed": embedded["kept"], "reduce": embedded["kept"]}
+    return tuple(
+        Stage(stage, seconds, f"{rows[stage] / seconds:,.0f} {many}/s" if seconds else "")
+        for stage, seconds in timings.items()
+        if stage in rows
+    )
+
+
+def card_of(recipe: Recipe, manifest: Json, facts: dict[str, str]) -> Card:
+    """Return what the data card of an atlas says."""
+    stages = manifest["stages"]
+    counts, reduced = stages["plan"]["counts"], stages["reduce"]["counts"]
+    rejects: Any = [(f"rejected: {reason}", f"{count:,}") for reason, count in counts["rejects"].items()]
+    rows = [
+        ("read", f"{counts['read']:,}"),
+        ("kept", f"{counts['kept']:,}"),
+        ("duplicates", f"{counts['duplicates']:,}"),
+        ("rejected", f"{counts['rejected']:,}"),
+        *rejects,
+        (recipe.publish.nouns.group[1], f"{reduced['groups']:,}"),
+        ("subcategories", f"{reduced['subcategories']:,}"),
+    ]
+    return Card(
+        title=recipe.publish.title,
+        version=version("vidatlas"),
+        recipe_name=recipe.name,
+        about=recipe.about,
+        counts=tuple(rows),
+        facts=(("Encoder", encoder_words(manifest)), *facts.items()),
+        weights=weights_words(recipe),
+        normalisation=normalisation_words(recipe),
+        making=making_words(recipe, stages["reduce"]),
+        dim=stages["embed"]["encoder"]["dim"],
+        limits=(*limits_of(recipe, manifest), *stages["reduce"]["notes"]),
+        content_sha256=content_sha256(manifest),
+    )

@@ -1,0 +1,183 @@
+"""The wording of report and data card: how an atlas was made, what it lacks, how its training ended."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as installed
+
+from vidatlas.clustering.dec import DecSpec
+from vidatlas.pipeline.reduce.network import updates_of
+from vidatlas.recipe import Recipe
+from vidatlas.types import Json
+from vidatlas.version import __version__
+from vidatlas.views.nouns import Nouns
+
+LIBRARIES = (
+    "vidatlas",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "scikit-learn",
+    "numpy",
+    "pyarrow",
+    "openTSNE",
+    "faiss-cpu",
+    "ray",
+)
+
+
+def version(name: str) -> str:
+    """Return a library's version; vidatlas itself may run from a checkout that is not installed."""
+    return __version__ if name == "vidatlas" else installed(name)
+
+
+def encoder_words(manifest: Json) -> str:
+    """Return which encoder made the vectors, and how wide they are."""
+    encoder = manifest["stages"]["embed"]["encoder"]
+    revision = f" at revision {encoder['revision']}" if encoder.get("revision") else ""
+    return f"{encoder['model']}{revision}, {encoder['dim']} dimensions"
+
+
+def normalisation_words(recipe: Recipe) -> str:
+    """Return what is scaled to unit length."""
+    fields = "each field's mean is scaled to unit length, then " if recipe.mix.normalize_fields else ""
+    if recipe.mix.normalize:
+        return f"{fields}every record's vector is scaled to unit length"
+    if fields:
+        return f"{fields}nothing after the weighted sum"
+    return "none after the mean (the notebook's rule: the encoder's raw features)"
+
+
+def weights_words(recipe: Recipe) -> str:
+    """Return which fields make a vector, and with what weights."""
+    parts = []
+    for name, field in recipe.record.embedded().items():
+        cut = f", cut at {field.max_chars} characters" if field.max_chars else ""
+        many = f", split at {field.separator!r} and averaged" if field.separator else ""
+        parts.append(f"{field.weight:g} × {name}{many}{cut}")
+    return " + ".join(parts)
+
+
+def facts_of(recipe: Recipe, manifest: Json) -> dict[str, str]:
+    """Return what a reader may want to know of the making, each fact under its name."""
+    embedded, reduced = manifest["stages"]["embed"], manifest["stages"]["reduce"]
+    encoder, counts = embedded["encoder"], embedded["counts"]
+    facts = {
+        "Weights (sha256)": str(encoder.get("weights_sha256", "no weights")),
+        "Precision": f"{encoder.get('dtype', 'float32')} on {', '.join(embedded['hardware'])}, stored as float16",
+        "Field weights": weights_words(recipe),
+        "Normalisation": normalisation_words(recipe),
+        "Texts": f"{counts['texts']:,} in all, {counts['distinct']:,} encoded (each once per shard)",
+        "Tokens": f"{counts['tokens']:,}, of which {counts['nodes']:,} were computed (a shared beginning once)",
+        "Reduction": f"{_dimensions(recipe, reduced)}, {_clusters(recipe, reduced)}",
+        **({"Held-out error of ratings": f"RMSE {encoder['rmse']:.3f}"} if "rmse" in encoder else {}),
+        "Versions": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
+    }
+    return facts
+
+
+def _dimensions(recipe: Recipe, reduced: Json) -> str:
+    lexical = recipe.reduce.lexical
+    words = f" and {lexical.components} dimensions of words (weight {lexical.weight:g})" if lexical else ""
+    count = reduced["counts"]["components"]
+    kinds = {"pca": f"{count} principal components", "autoencoder": f"codes of {count} dimensions", "none": "none"}
+    return f"{kinds[recipe.reduce.reducer.kind]}{words}"
+
+
+def _clusters(recipe: Recipe, reduced: Json) -> str:
+    spec, backend = recipe.reduce.clusters, reduced["backend"]
+    where = f"inside each {recipe.publish.nouns.group[0]}" if _inside_groups(recipe) else "over all together"
+    if recipe.reduce.clusterer.kind == "axes":
+        return "one subcategory for each dimension of the vectors"
+    method = {"kmeans": "k-means", "dec": "Deep Embedded Clustering, from k-means,"}[recipe.reduce.clusterer.kind]
+    return f"{method} {where} (k: {spec.k}; {backend['name']} {backend['version']} on {backend['device']})"
+
+
+def _inside_groups(recipe: Recipe) -> bool:
+    return recipe.record.group is not None and recipe.reduce.clusters.within != "all"
+
+
+def are_clusters(recipe: Recipe) -> bool:
+    """Tell whether subcategories are clusters: the axes of vectors have no centre that records could lie around."""
+    return recipe.reduce.clusterer.kind != "axes"
+
+
+def alike_words(recipe: Recipe) -> str:
+    """Return what records have in common that lie close together."""
+    return "liked by the same people" if recipe.encoder.kind == "factors" else "described in similar words"
+
+
+def making_words(recipe: Recipe, reduced: Json) -> str:
+    """Return in three sentences how records became vectors, and vectors subcategories."""
+    one, many = recipe.publish.nouns.record
+    if recipe.encoder.kind == "factors":
+        first = f"For every {one}, numbers were found that explain how people rated it"
+    else:
+        read = _listed([column for field in recipe.record.embedded().values() for column in field.columns])
+        first = f"For every {one}, an encoder turned its {read} into a list of numbers"
+    close = f"{first}, so that {many} {alike_words(recipe)} lie close together."
+    if recipe.reduce.clusterer.kind == "axes":
+        return f"{close} Each number stands for a group, to which those belong in whose list it is the largest."
+    which = f"the {many} of each {recipe.publish.nouns.group[0]}" if _inside_groups(recipe) else "all of them"
+    if recipe.reduce.reducer.kind == "none":
+        return f"{close} Then {which} were split into groups of neighbours."
+    count = reduced["counts"]["components"]
+    short = f"Those lists were shortened to {count:,} numbers per {one}"
+    return f"{close} {short}, and {which} were split into groups of neighbours."
+
+
+def naming_words(recipe: Recipe, groups: int) -> str:
+    """Return in a sentence after what subcategories are named, of an atlas with so many groups."""
+    if recipe.reduce.naming.by == "members":
+        return f"A group is named after its most frequent {recipe.publish.nouns.record[1]}."
+    others = "the others" if groups == 1 else f"the rest of its {recipe.publish.nouns.group[0]}"
+    return f"A group is named after the words that set it apart from {others}."
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def limits_of(recipe: Recipe, manifest: Json) -> tuple[str, ...]:
+    """Return what a reader must not take the atlas for."""
+    one, group = recipe.publish.nouns.record[0], recipe.publish.nouns.group[0]
+    limits = ["Names are statistics of words, not judgements."]
+    if _inside_groups(recipe):
+        limits.append(f"Every {one} stands in the {group} that its record names, right or wrong.")
+        limits.append(f"Distances mean little from one {group} to another: each was clustered on its own.")
+    if not manifest["stages"]["plan"]["complete"]:
+        limits.append("Only the first rows of the input were read (source.limit); the rest was not checked for damage.")
+    return tuple(limits)
+
+
+def tuning_fact(recipe: Recipe, metrics: Json) -> dict[str, str]:
+    """Return how Deep Embedded Clustering ended, under its name; nothing where there was none."""
+    spec, found = recipe.reduce.clusterer, metrics.get("network", {}).get("dec")
+    if not found or not isinstance(spec, DecSpec):
+        return {}
+    ended = "converged" if found["converged"] else "not converged"
+    return {
+        "Tuning to the clusters": f"{updates_of(found)} of the target, last change "
+        f"{found['changed'][-1]:.2%} of labels, {ended} (tolerance {spec.tolerance:.2%})"
+    }
+
+
+def absence_words(planned: Json, nouns: Nouns, most: int = 10) -> tuple[str, ...]:
+    """Return a sentence each on the groups and the files that gave no record, with the names of the first few."""
+    found, said = planned.get("absent", {}), []
+    if "groups" in found:
+        groups = found["groups"]
+        about, verb = "" if groups["exact"] else "about ", "has" if groups["count"] == 1 else "have"
+        said.append(
+            f"{about}{nouns.groups(groups['count'])} {verb} no {nouns.record[1]} to keep: {_first(groups, most)}"
+        )
+    if "files" in found:
+        files = found["files"]
+        verb = "holds" if files["count"] == 1 else "hold"
+        said.append(f"{files['count']:,} of {files['of']:,} files {verb} no rows: {_first(files, most)}")
+    return tuple(said)
+
+
+def _first(found: Json, most: int) -> str:
+    names = found["names"][:most]
+    more = found["count"] - len(names)
+    return ", ".join(names) + (f", and {more:,} more" if more else "")

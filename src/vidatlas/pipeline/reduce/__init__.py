@@ -1,0 +1,1 @@
+"""Reduce: components, clusters inside each group, names and quality."""

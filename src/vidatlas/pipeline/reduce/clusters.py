@@ -1,0 +1,212 @@
+"""The last passes of the reduction: centroids of each group from a sample, then every row to its nearest."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from vidatlas.clustering.backends import Backend, KMeans, open_backend
+from vidatlas.clustering.choose_k import Choice, choose_k
+from vidatlas.clustering.dec import DecSpec, soft_labels
+from vidatlas.clustering.kinds import AxesClusterer, KMeansClusterer, axes
+from vidatlas.clustering.kmeans import Assignment, assign, fit_clusters, sample_rows
+from vidatlas.clustering.quality import Silhouette, davies_bouldin, silhouette, stability
+from vidatlas.pipeline.reduce.components import ALL
+from vidatlas.pipeline.reduce.models import load_centroids, load_children, load_tuned_centroids
+from vidatlas.pipeline.reduce.second_level import assign_children, fit_children, tally_children
+from vidatlas.pipeline.reduce.subcategories import Tally, tally
+from vidatlas.recipe import Recipe, ReduceSpec
+from vidatlas.storage import store as layout
+from vidatlas.storage.store import Files, Store
+from vidatlas.storage.tables import Places, SealedShard, draw_rows, ordered_components, read_embeddings, to_parquet
+from vidatlas.threads import one_thread
+from vidatlas.types import Floats, Json
+
+
+def measure_group(vectors: Floats, centroids: Floats, spec: ReduceSpec, seed: int, backend: KMeans) -> GroupQuality:
+    """Return the figures of clusters from vectors float32 [n, dim] of their group, the sample they were fitted on.
+
+    Stability is that of fitting as many clusters anew, with other seeds, on at most ``stability_rows`` of the vectors.
+    """
+    wanted, how = spec.quality, replace(spec.clusters.fitting, starts=1)
+    checked = vectors[sample_rows(len(vectors), wanted.silhouette_rows, seed + 1)]
+    fitted = vectors[sample_rows(len(vectors), wanted.stability_rows, seed + 2)]
+    again = [
+        fit_clusters(fitted, len(centroids), seed + number, backend, how).centroids
+        for number in range(wanted.stability_seeds)
+    ]
+    with one_thread():
+        labels = assign(checked, centroids).labels
+        runs = [assign(fitted, other).labels for other in again]
+    return GroupQuality(silhouette(checked, labels), davies_bouldin(checked, labels), stability(runs))
+
+
+@dataclass(frozen=True, slots=True)
+class GroupQuality:
+    """Hold the figures of one group's clusters; None where they are not defined or were not wanted."""
+
+    silhouette: Silhouette
+    davies_bouldin: float | None = None
+    stability: float | None = None
+
+
+GroupPlaces = tuple[str, Places]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFit:
+    """Hold what clustering one group gave."""
+
+    group: str
+    rows: int
+    centroids: Floats
+    quality: GroupQuality
+    notes: tuple[str, ...]
+    choice: Choice
+    children: tuple[Floats, ...] = ()
+    """With two levels, per subcategory: centroids float32 [k, components] of what it is split into."""
+
+    @property
+    def silhouette(self) -> Silhouette:
+        """Return the silhouette of the group's sample."""
+        return self.quality.silhouette
+
+
+UNMEASURED = GroupFit("", 0, np.empty((0, 0), np.float32), GroupQuality(Silhouette(None, {}, 0)), (), Choice(0))
+"""Stands for a group of which nothing was measured."""
+
+
+@dataclass(slots=True)
+class Placed:
+    """Hold what assigning some shards gave."""
+
+    files: Files = field(default_factory=dict)
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    """By group."""
+    inertia: Counter[str] = field(default_factory=Counter)
+    """By group: the sum of squared distances."""
+    against: Counter[tuple[int, str]] = field(default_factory=Counter)
+    """Where clusters are made over all groups: rows by subcategory and group."""
+    labelled: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Where labels are known: rows by subcategory, named "number group", and label; a row counts once for each."""
+    children: dict[str, Tally] = field(default_factory=dict)
+    """With two levels: by subcategory, named "number group"."""
+
+    def add(self, other: Placed) -> None:
+        """Take the next shards; the order is that of the shards, always."""
+        self.files |= other.files
+        for mine, theirs in ((self.tallies, other.tallies), (self.children, other.children)):
+            for group, found in theirs.items():
+                mine[group] = mine[group].merge(found) if group in mine else found
+        self.against.update(other.against)
+        self.labelled.update(other.labelled)
+        for group, squares in other.inertia.items():
+            self.inertia[group] += squares
+
+
+def fit_group(atlas: str, recipe: Json, backend: Backend, job: GroupPlaces) -> GroupFit:
+    """Cluster one group: draw rows by seed, choose k, fit, and measure how good the clusters are."""
+    group, places = job
+    spec = Recipe.model_validate(recipe).reduce
+    rows = sum(number for _, number in places)
+    # A group's draw depends on its name, not on which groups stand beside it.
+    seed = spec.clusters.seed + zlib.crc32(group.encode())
+    only = None if spec.clusters.within == "all" else group
+    vectors = draw_rows(Store(atlas), places, only, sample_rows(rows, spec.clusters.fit_rows, seed))
+    kmeans = open_backend(backend)
+    if spec.clusterer.kind != "kmeans":
+        centroids = load_tuned_centroids(Store(atlas)) if spec.clusterer.kind == "dec" else axes(vectors)
+        # Other seeds of k-means on tuned codes would say nothing of the seeds of the tuning.
+        unrepeated = spec.model_copy(update={"quality": spec.quality.model_copy(update={"stability_seeds": 0})})
+        measured = measure_group(vectors, centroids, unrepeated, seed, kmeans)
+        return GroupFit(group, rows, centroids, measured, (), Choice(len(centroids)))
+    choice = choose_k(rows, vectors, spec.clusters, seed, kmeans)
+    found = fit_clusters(vectors, choice.k, seed, kmeans, spec.clusters.fitting)
+    quality = measure_group(vectors, found.centroids, spec, seed, kmeans)
+    children: tuple[Floats, ...] = ()
+    if spec.clusters.levels > 1:
+        children = fit_children(vectors, found.centroids, rows, spec.clusters, seed, kmeans)
+    return GroupFit(group, rows, found.centroids, quality, found.notes, choice, children)
+
+
+def assign_block(atlas: str, recipe: Json, block: list[SealedShard]) -> Placed:
+    """Give every row its nearest centroid, in the order of the embeddings, and tally what names are made of."""
+    store, parsed = Store(atlas), Recipe.model_validate(recipe)
+    centroids = load_centroids(store)
+    children = load_children(store) if parsed.reduce.clusters.levels > 1 else None
+    placed = Placed()
+    for shard, facts in block:
+        table = read_embeddings(store, shard, facts, parsed.record.stored())
+        groups = table["group"].to_numpy(zero_copy_only=False)
+        given = groups.tolist()
+        if parsed.reduce.clusters.within == "all":
+            groups = np.full(len(groups), ALL, object)
+        components = ordered_components(store, shard)
+        found = _assign_shard(components, groups, centroids)
+        columns = {"id": table["id"], "group": table["group"], **_columns(found)}
+        columns |= _soft(components, parsed.reduce.clusterer, centroids)
+        inside = table.set_column(table.schema.get_field_index("group"), "group", pa.array(groups, pa.string()))
+        done = Placed(inertia=_inertia(found, groups))
+        if parsed.record.labels:
+            done.labelled.update(_labelled(groups, found.labels, table["labels"]))
+        if parsed.reduce.clusters.within == "all":
+            done.against.update(zip(found.labels.tolist(), given, strict=True))
+        done.tallies = tally(inside, columns, parsed.record, parsed.reduce.naming)
+        if children:
+            split = assign_children(components, groups, found.labels, children)
+            columns["subsubcategory"] = pa.array(split.labels)
+            done.children = tally_children(inside, found.labels, split, parsed.record, parsed.reduce.naming)
+        done.files = store.put(layout.assignments(shard), to_parquet(pa.table(columns)))
+        placed.add(done)
+    return placed
+
+
+def _labelled(groups: NDArray[Any], found: NDArray[np.int32], labels: pa.ChunkedArray) -> Iterator[tuple[str, str]]:
+    for group, label, known in zip(groups.tolist(), found.tolist(), labels.to_pylist(), strict=True):
+        yield from ((f"{label} {group}", name) for name in known or ())
+
+
+def _soft(components: Floats, spec: DecSpec | AxesClusterer | KMeansClusterer, centroids: Mapping[str, Floats]) -> Json:
+    """Return the columns of records that belong to several subcategories, more or less."""
+    if isinstance(spec, DecSpec):
+        with one_thread():
+            q = soft_labels(components, centroids[ALL])
+        return {"soft": pa.FixedSizeListArray.from_arrays(pa.array(q.reshape(-1)), q.shape[1])}
+    if isinstance(spec, AxesClusterer):
+        classes = np.argsort(-components, axis=1, kind="stable")[:, : spec.top].astype(np.int32)
+        nothing = pa.array(~components.any(axis=1))
+        lists = pa.FixedSizeListArray.from_arrays(pa.array(classes.reshape(-1)), classes.shape[1], mask=nothing)
+        # The number itself ranks the records of an axis; their distances to its far centroid hold their lengths too.
+        return {"value": pa.array(components.max(axis=1)), "classes": lists}
+    return {}
+
+
+def _assign_shard(components: Floats, groups: NDArray[Any], centroids: Mapping[str, Floats]) -> Assignment:
+    rows = len(components)
+    found = Assignment(np.full(rows, -1, np.int32), np.empty(rows, np.float32), np.empty(rows, np.float32))
+    with one_thread():
+        for group in sorted(set(groups.tolist())):
+            at = np.flatnonzero(groups == group)
+            inside = assign(components[at], centroids[group])
+            found.labels[at], found.distances[at], found.margins[at] = inside.labels, inside.distances, inside.margins
+    return found
+
+
+def _columns(found: Assignment) -> dict[str, pa.Array]:
+    return {
+        "subcategory": pa.array(found.labels),
+        "distance": pa.array(found.distances),
+        "margin": pa.array(found.margins, from_pandas=True),
+    }
+
+
+def _inertia(found: Assignment, groups: NDArray[Any]) -> Counter[str]:
+    squares = np.square(found.distances, dtype=np.float64)
+    return Counter({group: float(squares[groups == group].sum()) for group in sorted(set(groups.tolist()))})

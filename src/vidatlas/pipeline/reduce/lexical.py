@@ -1,0 +1,67 @@
+"""Lexical components: words counted and sampled shard by shard, and their leading directions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from vidatlas.clustering.kmeans import sample_rows
+from vidatlas.decomposition.lexical import Lexical, LexicalSpec, document_frequencies, fit_lexical, hash_words
+from vidatlas.pipeline.reduce.components import texts_of_rows
+from vidatlas.recipe import Recipe
+from vidatlas.storage.store import Store
+from vidatlas.storage.tables import SealedShard, read_embeddings
+from vidatlas.types import Json, Runner
+
+Chosen = list[tuple[SealedShard, NDArray[np.int64]]]
+"""Shards, and the rows that are drawn of each."""
+Steps = Callable[[Iterator[Any], str], Iterable[Any]]
+
+
+def fit_words(
+    recipe: Recipe, spec: LexicalSpec, store: Store, blocks: list[list[SealedShard]], run: tuple[Runner, Steps]
+) -> Lexical:
+    """Count the words of all shards, draw a sample of records by seed, and find its leading directions."""
+    runner, step = run
+    data = recipe.model_dump(mode="json")
+    counted = list(step(runner.map(partial(_count_block, store.url, data), blocks), "words"))
+    frequencies = sum((found for found, _ in counted), np.zeros(spec.buckets, np.int64))
+    rows = [number for _, inside in counted for number in inside]
+    chosen = choose_rows([shard for block in blocks for shard in block], rows, spec.fit_rows, spec.seed)
+    drawn = list(step(runner.map(partial(_draw_shard, store.url, data), chosen), "words"))
+    return fit_lexical(scipy.sparse.csr_array(scipy.sparse.vstack(drawn)), frequencies, sum(rows), spec)
+
+
+def choose_rows(shards: list[SealedShard], rows: list[int], most: int, seed: int) -> Chosen:
+    """Draw at most so many of all shards' rows by seed; return the shards that hold any, and which."""
+    chosen, first = sample_rows(sum(rows), most, seed), 0
+    found: Chosen = []
+    for shard, number in zip(shards, rows, strict=True):
+        low, high = np.searchsorted(chosen, [first, first + number])
+        if high > low:
+            found.append((shard, chosen[low:high] - first))
+        first += number
+    return found
+
+
+def _hashed(store: Store, recipe: Recipe, shard: SealedShard) -> scipy.sparse.csr_array:
+    assert recipe.reduce.lexical
+    table = read_embeddings(store, *shard, list(recipe.record.fields))
+    return hash_words(texts_of_rows(table, recipe.record.fields), recipe.reduce.lexical.buckets)
+
+
+def _count_block(atlas: str, recipe: Json, block: list[SealedShard]) -> tuple[NDArray[np.int64], list[int]]:
+    store, parsed = Store(atlas), Recipe.model_validate(recipe)
+    hashed = [_hashed(store, parsed, shard) for shard in block]
+    frequencies = np.stack([document_frequencies(rows) for rows in hashed]).sum(axis=0)
+    return np.asarray(frequencies, np.int64), [rows.shape[0] for rows in hashed]
+
+
+def _draw_shard(atlas: str, recipe: Json, drawn: tuple[SealedShard, NDArray[np.int64]]) -> scipy.sparse.csr_array:
+    shard, rows = drawn
+    return _hashed(Store(atlas), Recipe.model_validate(recipe), shard)[rows]

@@ -1,0 +1,137 @@
+"""What the reduction learned, on disk: principal components and centroids as safetensors, never a pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save as save_tensors
+
+from vidatlas.decomposition.autoencoder import from_arrays
+from vidatlas.decomposition.lexical import Lexical
+from vidatlas.decomposition.pca import Pca
+from vidatlas.recipe import Recipe
+from vidatlas.storage.store import Files, Store, to_json
+from vidatlas.storage.tensors import read_tensors
+from vidatlas.types import Floats
+
+PCA = "model/pca.safetensors"
+AUTOENCODER = "model/autoencoder.safetensors"
+DEC = "model/dec.safetensors"
+LEXICAL = "model/lexical.safetensors"
+CENTROIDS = "model/centroids.safetensors"
+GROUPS = "model/groups.json"
+CHILDREN = "model/children.safetensors"
+SPLITS = "model/children.json"
+
+
+def save_pca(store: Store, pca: Pca) -> Files:
+    """Write the principal components of an atlas."""
+    arrays = {
+        "mean": pca.mean,
+        "components": np.ascontiguousarray(pca.components),
+        "spectrum": np.ascontiguousarray(pca.spectrum),
+        "total_variance": np.array([pca.total_variance]),
+        "whiten": np.array([pca.whiten]),
+        "normalize": np.array([pca.normalize]),
+    }
+    return store.put(PCA, bytes(save_tensors(arrays)))
+
+
+@lru_cache(maxsize=2)
+def _load_pca(atlas: str, data: bytes) -> Pca:
+    arrays = read_tensors(data, f"{atlas}/{PCA}")
+    scaled = bool(arrays["whiten"][0]), bool(arrays["normalize"][0])
+    return Pca(arrays["mean"], arrays["components"], arrays["spectrum"], float(arrays["total_variance"][0]), *scaled)
+
+
+def load_pca(store: Store) -> Pca:
+    """Return the fitted principal components of an atlas."""
+    return _load_pca(store.url, store.read(PCA))
+
+
+class Reducer(Protocol):
+    """Turn vectors into what is clustered."""
+
+    def transform(self, vectors: NDArray[Any]) -> Floats:
+        """Return float32 [n, k] for vectors [n, dim] of any floating type."""
+        ...
+
+
+class Unreduced:
+    """Leave vectors as they are."""
+
+    def transform(self, vectors: NDArray[Any]) -> Floats:
+        """Return the vectors [n, dim] as float32."""
+        return vectors.astype(np.float32)
+
+
+def load_reducer(store: Store, recipe: Recipe) -> Reducer:
+    """Return what the atlas's vectors are reduced by."""
+    kind = recipe.reduce.reducer.kind
+    if kind == "autoencoder":
+        return from_arrays(store.tensors(AUTOENCODER))
+    return load_pca(store) if kind == "pca" else Unreduced()
+
+
+def load_tuned_centroids(store: Store) -> Floats:
+    """Return the centroids float32 [k, latent] that Deep Embedded Clustering found."""
+    found: Floats = store.tensors(DEC)["centroids"]
+    return found
+
+
+def save_lexical(store: Store, lexical: Lexical) -> Files:
+    """Write the weights and directions of words."""
+    arrays = {"idf": lexical.idf, "components": np.ascontiguousarray(lexical.components)}
+    return store.put(LEXICAL, bytes(save_tensors({**arrays, "weight": np.array([lexical.weight])})))
+
+
+@lru_cache(maxsize=2)
+def _load_lexical(atlas: str, data: bytes) -> Lexical:
+    arrays = read_tensors(data, f"{atlas}/{LEXICAL}")
+    return Lexical(arrays["idf"], arrays["components"], float(arrays["weight"][0]))
+
+
+def load_lexical(store: Store) -> Lexical:
+    """Return the weights and directions of words of an atlas whose recipe has ``reduce.lexical``."""
+    return _load_lexical(store.url, store.read(LEXICAL))
+
+
+def save_centroids(store: Store, fits: list[tuple[str, int, Floats]]) -> Files:
+    """Write the centroids of every (group, rows, centroids)."""
+    stacked = np.concatenate([centroids for _, _, centroids in fits])
+    files = store.put(CENTROIDS, bytes(save_tensors({"centroids": stacked})))
+    groups = [{"group": group, "subcategories": len(found), "rows": rows} for group, rows, found in fits]
+    return files | store.put(GROUPS, to_json(groups))
+
+
+def load_centroids(store: Store) -> dict[str, Floats]:
+    """Return the centroids float32 [k, components] of every group, by name."""
+    stacked = store.tensors(CENTROIDS)["centroids"]
+    found, at = {}, 0
+    for group in store.read_json(GROUPS):
+        found[group["group"]] = stacked[at : at + group["subcategories"]]
+        at += group["subcategories"]
+    return found
+
+
+def save_children(store: Store, children: Mapping[str, Sequence[Floats]]) -> Files:
+    """Write, per group and subcategory, the centroids of its sub-subcategories."""
+    stacked = np.concatenate([centroids for inside in children.values() for centroids in inside])
+    files = store.put(CHILDREN, bytes(save_tensors({"centroids": stacked})))
+    splits = [{"group": group, "subsubcategories": list(map(len, inside))} for group, inside in children.items()]
+    return files | store.put(SPLITS, to_json(splits))
+
+
+def load_children(store: Store) -> dict[str, list[Floats]]:
+    """Return, per group and subcategory, the centroids float32 [k, components] of its sub-subcategories."""
+    stacked = store.tensors(CHILDREN)["centroids"]
+    found, at = {}, 0
+    for split in store.read_json(SPLITS):
+        sizes = split["subsubcategories"]
+        found[split["group"]] = np.split(stacked[at : at + sum(sizes)], np.cumsum(sizes[:-1]))
+        at += sum(sizes)
+    return found

@@ -1,0 +1,155 @@
+"""The reduction by a network: an auto-encoder fitted on a sample of all rows, and tuned to clusters on request."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from safetensors.numpy import save as save_tensors
+
+from vidatlas.clustering.backends import Backend, open_backend
+from vidatlas.clustering.choose_k import choose_k
+from vidatlas.clustering.dec import DecSpec
+from vidatlas.clustering.kmeans import fit_clusters
+from vidatlas.decomposition.autoencoder import Arrays, Autoencoder, AutoencoderReducer, restored_share, to_arrays
+from vidatlas.decomposition.training import Checkpoints, train, tune
+from vidatlas.pipeline.reduce.components import Counted, counted_shards
+from vidatlas.pipeline.reduce.lexical import Chosen, choose_rows
+from vidatlas.pipeline.reduce.models import AUTOENCODER, DEC
+from vidatlas.recipe import Recipe, canonical
+from vidatlas.storage.store import Files, Store
+from vidatlas.storage.tables import SealedShard, matrix, read_embeddings
+from vidatlas.threads import one_thread
+from vidatlas.types import Floats, Json
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Hold the files of a fitted network, and how its training went."""
+
+    files: Files
+    facts: Json
+
+
+def count_block(atlas: str, block: list[SealedShard]) -> list[Counted]:
+    """Return the rows of a block's shards by group."""
+    return counted_shards(Store(atlas), block)
+
+
+def fit_network(atlas: str, recipe: Json, backend: Backend, counted: list[tuple[SealedShard, int]]) -> Fitted:
+    """Fit the auto-encoder of a recipe and, if it clusters by DEC, tune it; write both.
+
+    Args:
+        atlas: where the embeddings are.
+        recipe: with ``reduce.reducer`` of kind "autoencoder".
+        backend: finds the centroids that DEC begins with.
+        counted: the sealed shards, and the rows of each.
+    """
+    store, spec = Store(atlas), Recipe.model_validate(recipe).reduce
+    assert isinstance(spec.reducer, AutoencoderReducer)
+    shards, rows = [shard for shard, _ in counted], [number for _, number in counted]
+    vectors = _draw(store, choose_rows(shards, rows, spec.reducer.fit_rows, spec.reducer.seed))
+    kept = _Kept(store, hashlib.sha256(canonical([spec.model_dump(mode="json"), rows]) + vectors.tobytes()).hexdigest())
+    model, losses = train(vectors, spec.reducer, kept)
+    with one_thread():
+        facts: Json = {
+            "rows": len(vectors),
+            "restored": restored_share(model, vectors),
+            "latent": model.latent,
+            "dimensions": model.dim,
+            "loss": list(losses),
+        }
+    files: Files = {}
+    if isinstance(spec.clusterer, DecSpec):
+        model, tuned, found = _tuned(vectors, model, Recipe.model_validate(recipe), backend, (sum(rows), kept))
+        files, facts["dec"] = store.put(DEC, tuned), found
+    files |= store.put(AUTOENCODER, bytes(save_tensors(to_arrays(model))))
+    kept.forget()
+    return Fitted(files, facts)
+
+
+def _tuned(
+    vectors: Floats, model: Autoencoder, recipe: Recipe, backend: Backend, run: tuple[int, Checkpoints]
+) -> tuple[Autoencoder, bytes, Json]:
+    """Return the tuned auto-encoder, its centroids as a file's bytes, and how it went."""
+    rows, kept = run
+    spec, clusters = recipe.reduce.clusterer, recipe.reduce.clusters
+    assert isinstance(spec, DecSpec)
+    kmeans = open_backend(backend)
+    with one_thread():
+        codes = model.transform(vectors)
+    k = choose_k(rows, codes, clusters, clusters.seed, kmeans).k
+    first = fit_clusters(codes, k, clusters.seed, kmeans, clusters.fitting)
+    tuned = tune(vectors, model, first.centroids, spec, kept, clusters.seed)
+    facts = {
+        "before": list(tuned.before),
+        "behind": list(tuned.behind),
+        "changed": list(tuned.changed),
+        "converged": tuned.converged,
+        "notes": list(first.notes),
+    }
+    return tuned.model, bytes(save_tensors({"centroids": np.ascontiguousarray(tuned.centroids)})), facts
+
+
+def _draw(store: Store, chosen: Chosen) -> Floats:
+    pieces = [
+        matrix(read_embeddings(store, shard, facts, ["embedding"])["embedding"])[rows]
+        for (shard, facts), rows in chosen
+    ]
+    return np.concatenate(pieces).astype(np.float32)
+
+
+class _Kept:
+    """Keep the state of a training in the atlas until it is done; that of other rows or settings is not taken up."""
+
+    def __init__(self, store: Store, of: str) -> None:
+        self._store, self._of = store, of[:16]
+
+    def _name(self, stage: str) -> str:
+        return f"training/{stage}-{self._of}.safetensors"
+
+    def load(self, stage: str) -> Arrays | None:
+        name = self._name(stage)
+        return self._store.tensors(name) if self._store.folder.size(name) is not None else None
+
+    def save(self, stage: str, arrays: Arrays) -> None:
+        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        self._store.folder.put(self._name(stage), bytes(save_tensors(contiguous)))
+
+    def forget(self) -> None:
+        for name in self._store.folder.list("training"):
+            if name.endswith(".safetensors"):
+                self._store.folder.delete(name)
+
+
+def training_notes(recipe: Recipe, network: Json | None, clusters: tuple[int, int]) -> list[str]:
+    """Return what a reader must know of a network's training that did not go as the recipe says.
+
+    Args:
+        recipe: what was asked for.
+        network: the facts of the training; None where there was none.
+        clusters: how many centroids there are, and how many of them have any record.
+    """
+    spec, found = recipe.reduce.clusterer, (network or {}).get("dec")
+    if not found or not isinstance(spec, DecSpec):
+        return []
+    notes = [f"Deep Embedded Clustering: {note}" for note in found["notes"]]
+    if clusters[1] < clusters[0]:
+        notes.append(
+            f"Deep Embedded Clustering: {clusters[1]:,} instead of {clusters[0]:,} subcategories "
+            "(no record is left in the others)"
+        )
+    if not found["converged"]:
+        notes.append(
+            f"Deep Embedded Clustering has not converged in {updates_of(found)}: at the last one "
+            f"{found['changed'][-1]:.2%} of the labels changed, not less than {spec.tolerance:.2%}. "
+            "Raise reduce.clusterer.max_updates."
+        )
+    return notes
+
+
+def updates_of(found: Json) -> str:
+    """Return how often the clusters were updated, in words."""
+    count = len(found["behind"])
+    return f"{count:,} {'update' if count == 1 else 'updates'}"

@@ -1,0 +1,199 @@
+"""Reduce: fewer dimensions, clusters within each group, names and quality, from sealed embeddings only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from vidatlas.clustering.backends import Backend, choose_backend, open_backend
+from vidatlas.decomposition.pca import Pca, fit_pca, merge_all
+from vidatlas.errors import InputError
+from vidatlas.pipeline.plan.plan import RunOptions
+from vidatlas.pipeline.reduce.clusters import UNMEASURED, GroupFit, Placed, assign_block, fit_group
+from vidatlas.pipeline.reduce.components import Counted, block_moments, incremental_pca, places_of, project_block
+from vidatlas.pipeline.reduce.lexical import fit_words
+from vidatlas.pipeline.reduce.metrics import NOTHING_LEFT_OUT, metrics_of, variance_of, variance_of_codes
+from vidatlas.pipeline.reduce.models import save_centroids, save_children, save_lexical, save_pca
+from vidatlas.pipeline.reduce.network import count_block, fit_network, training_notes
+from vidatlas.pipeline.reduce.probe import Told, classes_digest, probe_labels
+from vidatlas.pipeline.reduce.second_level import child_table
+from vidatlas.pipeline.reduce.subcategories import subcategory_table
+from vidatlas.recipe import Recipe
+from vidatlas.storage import store as layout
+from vidatlas.storage.lock import Lock
+from vidatlas.storage.store import Files, Store, to_json
+from vidatlas.storage.tables import Places, SealedShard, blocks_of, sealed_shards, to_parquet
+from vidatlas.types import Event, Json, Listener, Runner
+
+
+def reduce(recipe: Recipe, atlas: str, runner: Runner, options: RunOptions, listener: Listener) -> Json:
+    """Reduce and cluster sealed embeddings; return the sealed stage's entry.
+
+    Raises:
+        InputError: an embedding file was altered, or there are no rows.
+        UsageError: the embeddings are not sealed yet, or the backend asked for cannot run here.
+    """
+    store = Store(atlas)
+    embedded = store.stage("embed")
+    sealed = store.manifest()["stages"].get("reduce")
+    fingerprint = recipe.fingerprint("reduce")
+    classes = classes_digest(recipe.reduce.probe)
+    made_of = {"upstream": embedded["digest"], "classes": classes, "fingerprint": fingerprint}
+    current = sealed and made_of.items() <= sealed.items()
+    if current and options.backend in (None, sealed["backend"]["name"]) and store.intact(sealed["files"]):
+        return dict(sealed)
+    if not embedded["counts"]["kept"]:
+        raise InputError(
+            f"{store.url} holds no embedded rows: there is nothing to reduce. "
+            f"See the rejects with: vidatlas status {store.url}"
+        )
+    backend = find_backend(runner, options.backend)
+    with Lock(store, options.take_over, listener) as lock:
+        store.unseal(["reduce", "publish"])
+        shards = list(sealed_shards(embedded))
+        files, entry = _Reduction(recipe, store, shards, runner, backend).run(listener)
+        lock.confirm()
+        entry |= {**made_of, "digest": layout.digest_of(files), "files": files}
+        store.seal("reduce", entry, recipe.model_dump(mode="json"))
+    return entry
+
+
+def find_backend(runner: Runner, forced: Backend | None) -> Backend:
+    """Return the backend for k-means, chosen once and by a worker of the kind that will run it.
+
+    Raises:
+        UsageError: the one that is asked for cannot run there.
+    """
+    return next(iter(runner.map(choose_backend, [forced], gpus=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reduction:
+    """Run the passes of one reduction."""
+
+    recipe: Recipe
+    store: Store
+    shards: list[SealedShard]
+    runner: Runner
+    backend: Backend
+
+    @property
+    def _splits(self) -> bool:
+        return self.recipe.reduce.clusters.levels > 1
+
+    def run(self, listener: Listener) -> tuple[Files, Json]:
+        """Return the files written and what the manifest's entry says of them."""
+        blocks = blocks_of(self.shards)
+        step = _Steps(listener, 3 * len(blocks) + 1)
+        files, variance, counts = self._reducer(blocks, step)
+        if self.recipe.reduce.lexical:
+            step.total += 2 * len(blocks)
+            run = (self.runner, step)
+            files |= save_lexical(
+                self.store, fit_words(self.recipe, self.recipe.reduce.lexical, self.store, blocks, run)
+            )
+        project = partial(project_block, self.store.url, self.recipe.model_dump(mode="json"))
+        for written in step(self.runner.map(project, blocks), "projection"):
+            files |= written
+        fits = self._clusters(places_of(counts, self.recipe.reduce.clusters.within), step)
+        files |= save_centroids(self.store, [(found.group, found.rows, found.centroids) for found in fits])
+        if self._splits:
+            files |= save_children(self.store, {found.group: found.children for found in fits})
+        placed = self._assigned(blocks, step)
+        fitted = {found.group: found for found in fits}
+        table = subcategory_table(fitted, placed.tallies, self.recipe.reduce.naming, self.runner.map)
+        files |= placed.files | self.store.put(layout.SUBCATEGORIES, to_parquet(table))
+        if self._splits:
+            split = child_table(placed.children, UNMEASURED, self.recipe.reduce.naming)
+            files |= self.store.put(layout.SUBSUBCATEGORIES, to_parquet(split))
+        metrics = metrics_of(self.recipe, variance, fits, placed, table)
+        if self.recipe.reduce.probe:
+            told = self._probed(counts, step)
+            files |= told.files
+            metrics["probe"] = told.facts
+        files |= self.store.put(layout.METRICS, to_json(metrics))
+        step.last()
+        counted = {
+            "rows": metrics["rows"],
+            "groups": len(fits),
+            "subcategories": table.num_rows,
+            "components": metrics["explained_variance"]["components"],
+        }
+        clusters = (sum(len(found.centroids) for found in fits), table.num_rows)
+        notes = training_notes(self.recipe, variance.get("network"), clusters)
+        notes += [f"{found.group}: {note}" for found in fits for note in found.notes]
+        return files, {"counts": counted, "backend": open_backend(self.backend).identity, "notes": notes}
+
+    def _reducer(self, blocks: list[list[SealedShard]], step: _Steps) -> tuple[Files, Json, list[Counted]]:
+        """Fit the reducer; return its files, what it keeps, and the rows of each shard by group."""
+        kind = self.recipe.reduce.reducer.kind
+        if kind == "pca":
+            pca, counts = self._components(blocks, step)
+            return save_pca(self.store, pca), variance_of(pca), counts
+        counts = [
+            one
+            for inside in step(self.runner.map(partial(count_block, self.store.url), blocks), "rows")
+            for one in inside
+        ]
+        if kind == "none":
+            return {}, NOTHING_LEFT_OUT, counts
+        counted = self._counted(counts)
+        fit = partial(fit_network, self.store.url, self.recipe.model_dump(mode="json"), self.backend)
+        step.total += 1
+        (fitted,) = step(self.runner.map(fit, [counted], gpus=True), "network")
+        return fitted.files, variance_of_codes(fitted.facts), counts
+
+    def _counted(self, counts: list[Counted]) -> list[tuple[SealedShard, int]]:
+        return [(shard, sum(rows.values())) for shard, (_, rows) in zip(self.shards, counts, strict=True)]
+
+    def _probed(self, counts: list[Counted], step: _Steps) -> Told:
+        step.total += 1
+        run = partial(probe_labels, self.store.url, self.recipe.model_dump(mode="json"))
+        told: Told = next(step(self.runner.map(run, [self._counted(counts)]), "probe"))
+        return told
+
+    def _components(self, blocks: list[list[SealedShard]], step: _Steps) -> tuple[Pca, list[Counted]]:
+        spec = self.recipe.reduce.pca
+        if spec.solver == "incremental":
+            step.total += 1 - len(blocks)
+            whole = partial(incremental_pca, self.store.url, spec)
+            ((pca, counts),) = step(self.runner.map(whole, [self.shards]), "components")
+            return pca, counts
+        summaries = list(step(self.runner.map(partial(block_moments, self.store.url), blocks), "moments"))
+        pca = fit_pca(merge_all(moments for moments, _ in summaries), spec)
+        return pca, [counted for _, inside in summaries for counted in inside]
+
+    def _assigned(self, blocks: list[list[SealedShard]], step: _Steps) -> Placed:
+        placed = Placed()
+        assigned = partial(assign_block, self.store.url, self.recipe.model_dump(mode="json"))
+        for found in step(self.runner.map(assigned, blocks), "assignment"):
+            placed.add(found)
+        return placed
+
+    def _clusters(self, places: dict[str, Places], step: _Steps) -> list[GroupFit]:
+        """Fit every group, the largest first, so that no large one is begun last."""
+        sizes = {group: sum(rows for _, rows in inside) for group, inside in places.items()}
+        jobs = sorted(places.items(), key=lambda job: (-sizes[job[0]], job[0]))
+        step.total += len(jobs)
+        fit = partial(fit_group, self.store.url, self.recipe.model_dump(mode="json"), self.backend)
+        fits = step(self.runner.map(fit, jobs, gpus=self.backend != "sklearn"), "clusters")
+        return sorted(fits, key=lambda found: found.group)
+
+
+class _Steps:
+    """Tell a listener how far the reduction has come."""
+
+    def __init__(self, listener: Listener, total: int) -> None:
+        self._listener, self.total, self._done = listener, total, 0
+
+    def __call__(self, items: Iterator[Any], what: str) -> Iterator[Any]:
+        self._listener(Event("reduce", self._done, self.total, {"step": what}))
+        for item in items:
+            self._done += 1
+            self._listener(Event("reduce", self._done, self.total, {"step": what}))
+            yield item
+
+    def last(self) -> None:
+        self._listener(Event("reduce", self.total, self.total, {"step": "done"}))

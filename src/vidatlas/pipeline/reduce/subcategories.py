@@ -1,0 +1,182 @@
+"""What a subcategory is made of: sizes, terms and exemplars, tallied shard by shard and merged in a fixed order."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from vidatlas.clustering.quality import Silhouette
+from vidatlas.naming import Drawn, Map, Member, Name, NamingSpec, draw, merge, name_by_members, name_groups
+from vidatlas.sources.fields import RecordSpec
+from vidatlas.types import Floats
+
+Exemplar = tuple[float, str, str]
+"""What they are ranked by (distance to the centroid, or of axes the number itself, negative), id, title."""
+STRETCH = 50
+"""Rows of a shard that count as one author where none of them names any: a crawl goes channel by channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Hold, per subcategory of one group: its rows, their summed distances, a sample of them, the nearest of them."""
+
+    spec: NamingSpec
+    sizes: Counter[int]
+    distances: dict[int, float]
+    sample: dict[int, list[Drawn]]
+    exemplars: dict[int, list[Exemplar]]
+    members: dict[int, list[Member]]
+
+    def merge(self, other: Tally) -> Tally:
+        """Return the tally of both sets of rows; what is kept of a subcategory has a bounded size."""
+        labels = sorted({*self.sizes, *other.sizes})
+        sample = {
+            label: merge(self.sample.get(label, []), other.sample.get(label, []), self.spec.sample) for label in labels
+        }
+        # Titles repeat, so more exemplars are kept than are shown.
+        exemplars = {
+            label: heapq.nsmallest(
+                4 * self.spec.exemplars, self.exemplars.get(label, []) + other.exemplars.get(label, [])
+            )
+            for label in labels
+        }
+        distances = {label: self.distances.get(label, 0.0) + other.distances.get(label, 0.0) for label in labels}
+        members = {
+            label: heapq.nsmallest(self.spec.terms, self.members.get(label, []) + other.members.get(label, []))
+            for label in labels
+        }
+        return Tally(self.spec, self.sizes + other.sizes, distances, sample, exemplars, members)
+
+
+class Fit(Protocol):
+    """What is needed of a clustered group."""
+
+    @property
+    def centroids(self) -> Floats:
+        """Centroids [k, components]."""
+        ...
+
+    @property
+    def silhouette(self) -> Silhouette:
+        """Silhouette of the group's sample."""
+        ...
+
+
+def tally(table: pa.Table, assigned: Mapping[str, pa.Array], record: RecordSpec, spec: NamingSpec) -> dict[str, Tally]:
+    """Return the tally of each group in one shard.
+
+    Args:
+        table: the shard's ids, groups, authors if the recipe names them, and texts.
+        assigned: subcategory and distance of each row, and its value where rows are ranked by that.
+        record: which fields hold running text and which hold lists of tags.
+        spec: how many rows are kept for names and as exemplars.
+    """
+    columns = {name: table[name].to_pylist() for name in record.stored()}
+    ids, titles = columns["id"], columns[record.title]
+    authors = _authors(ids, columns.get("author"))
+    labels, distances = assigned["subcategory"].to_pylist(), assigned["distance"].to_pylist()
+    ranks = [-value for value in assigned["value"].to_pylist()] if "value" in assigned else distances
+    counts = columns.get("count") or [1] * len(ids)
+    further = list(zip(*(columns[name] for name in record.shown), strict=True)) or [()] * len(ids)
+    tallies: dict[str, Tally] = {}
+    for row in range(table.num_rows):
+        found = tallies.setdefault(columns["group"][row], Tally(spec, Counter(), {}, {}, {}, {}))
+        label = labels[row]
+        found.sizes[label] += 1
+        found.distances[label] = found.distances.get(label, 0.0) + distances[row]
+        words = [
+            columns[name][row] for name, field in record.fields.items() if not field.separator and columns[name][row]
+        ]
+        tags = [tag for name, field in record.fields.items() if field.separator for tag in columns[name][row]]
+        found.sample.setdefault(label, []).append(draw(ids[row], authors[row], words, tags))
+        shown = titles[row] if isinstance(titles[row], str) else ", ".join(titles[row] or [])
+        found.members.setdefault(label, []).append((-counts[row], shown))
+        line = " · ".join([shown, *filter(None, further[row])])
+        found.exemplars.setdefault(label, []).append((ranks[row], ids[row], line))
+    empty = Tally(spec, Counter(), {}, {}, {}, {})
+    return {group: found.merge(empty) for group, found in tallies.items()}
+
+
+def _authors(ids: list[str], named: list[str | None] | None) -> list[str]:
+    """Return who published each row: its author; one for all unknown ones among known ones; else its stretch."""
+    named = named or [None] * len(ids)
+    authors: list[str] = []
+    for start in range(0, len(ids), STRETCH):
+        stretch = named[start : start + STRETCH]
+        unknown = "" if any(stretch) else ids[start]
+        authors += [author or unknown for author in stretch]
+    return authors
+
+
+def subcategory_table(
+    fits: Mapping[str, Fit], tallies: Mapping[str, Tally], spec: NamingSpec, each: Map = map
+) -> pa.Table:
+    """Return one row per subcategory: group, number, name, size, share, terms, exemplars, silhouette, mean distance."""
+    rows: list[dict[str, Any]] = []
+    samples = {
+        group: {label: (found.sample[label], found.sizes[label]) for label in sorted(found.sizes)}
+        for group, found in sorted(tallies.items())
+    }
+    if spec.by == "members":
+        named = {group: name_by_members(tallies[group].members, spec) for group in samples}
+    else:
+        named = name_groups(samples, spec, each)
+    for group, names in named.items():
+        found, fit = tallies[group], fits[group]
+        for label in sorted(found.sizes):
+            rows.append(_row(group, label, names[label], found) | _quality(fit, label))
+            rows[-1]["exemplars"], rows[-1]["exemplar_titles"] = _distinct(found.exemplars[label], spec.exemplars)
+    return pa.Table.from_pylist(rows, schema=SUBCATEGORIES)
+
+
+def _row(group: str, label: int, name: Name, found: Tally) -> dict[str, Any]:
+    size = found.sizes[label]
+    return {
+        "group": group,
+        "subcategory": label,
+        "name": name.text,
+        "size": size,
+        "share": size / found.sizes.total(),
+        "terms": list(name.terms),
+        "scores": list(name.scores),
+        "coherence": name.coherence,
+        "mean_distance": float(np.float32(found.distances[label] / size)),
+    }
+
+
+def _quality(fit: Fit, label: int) -> dict[str, Any]:
+    return {"silhouette": fit.silhouette.by_cluster.get(label)}
+
+
+def _distinct(exemplars: list[Exemplar], limit: int) -> tuple[list[str], list[str]]:
+    """Return ids and titles of the nearest exemplars, each title once."""
+    chosen: dict[str, str] = {}
+    for _, key, title in exemplars:
+        chosen.setdefault(title.casefold().strip(), key)
+    titles = {key: title for _, key, title in exemplars}
+    ids = list(chosen.values())[:limit]
+    return ids, [titles[key] for key in ids]
+
+
+SUBCATEGORIES = pa.schema(
+    [
+        ("group", pa.string()),
+        ("subcategory", pa.int32()),
+        ("name", pa.string()),
+        ("size", pa.int64()),
+        ("share", pa.float64()),
+        ("terms", pa.list_(pa.string())),
+        ("scores", pa.list_(pa.float64())),
+        ("coherence", pa.float64()),
+        ("mean_distance", pa.float32()),
+        ("silhouette", pa.float64()),
+        ("exemplars", pa.list_(pa.string())),
+        ("exemplar_titles", pa.list_(pa.string())),
+    ]
+)

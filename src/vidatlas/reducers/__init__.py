@@ -1,1 +1,0 @@
-"""Vectors become fewer dimensions, and those become clusters within each group."""

@@ -1,0 +1,212 @@
+"""Nearest neighbours by FAISS (Douze et al., 2024): exact ones, and an index for search. Nothing else imports it."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from vidatlas.storage.index_bytes import check_index
+from vidatlas.threads import one_thread
+from vidatlas.types import Floats
+
+Rows = NDArray[np.int64]
+K = 10
+"""Recall is measured on so many neighbours."""
+_TRAIN_PER_LIST = 64
+_MOST_LISTS = 16_384
+_STEADY = 0.001
+
+
+class IndexSpec(BaseModel):
+    """Say how the search index is built."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["auto", "flat", "ivf", "none"] = "auto"
+    """flat compares with every video, in float16; ivf with those of the nearest cells; auto is flat for few videos."""
+    flat_rows: Annotated[int, Field(ge=1)] = 50_000
+    """With auto: most videos of a flat index."""
+    codec: Literal["sq8", "pq"] = "sq8"
+    """How ivf keeps a vector: a byte a dimension, or a byte every four (product quantiser: smaller, less exact)."""
+    recall: Annotated[float, Field(gt=0, le=1)] = 0.97
+    """With ivf: look into as many cells as this share of the true ten nearest takes, measured on ``queries``."""
+    queries: Annotated[int, Field(ge=1, le=10_000)] = 200
+    """Videos, drawn by seed, whose neighbours are compared with those of brute force."""
+    seed: int = 0
+
+
+def exact_neighbours(queries: Floats, vectors: Floats, k: int) -> tuple[Rows, Floats]:
+    """Return rows int64 [q, k] of each query's nearest vectors, nearest first, and their distances (Euclidean)."""
+    import faiss
+
+    with one_thread():
+        squares, rows = faiss.knn(np.ascontiguousarray(queries), np.ascontiguousarray(vectors), min(k, len(vectors)))
+    return rows, np.sqrt(np.maximum(squares, 0))
+
+
+def unit(vectors: NDArray[Any]) -> Floats:
+    """Return float32 vectors of unit length, so that inner products are cosines; zero stays zero."""
+    found = np.ascontiguousarray(vectors, np.float32)
+    lengths = np.linalg.norm(found, axis=1, keepdims=True)
+    return np.asarray(found / np.where(lengths > 0, lengths, 1), np.float32)
+
+
+def is_flat(spec: IndexSpec, rows: int) -> bool:
+    """Tell whether an index of so many rows compares a query with all of them."""
+    return spec.kind == "flat" or (spec.kind == "auto" and rows <= spec.flat_rows)
+
+
+def training_rows(spec: IndexSpec, rows: int) -> int:
+    """Return how many rows the index is to be trained on; 0 for one that learns nothing."""
+    return 0 if is_flat(spec, rows) else min(rows, _TRAIN_PER_LIST * _lists(rows))
+
+
+def _lists(rows: int) -> int:
+    return max(1, min(_MOST_LISTS, rows // 40, round(4 * math.sqrt(rows))))
+
+
+@dataclass
+class SearchIndex:
+    """Hold an index of unit vectors; positions are those of the order in which rows were added."""
+
+    index: Any
+    probes: int = 1
+    """Cells that a query looks into; of no meaning for a flat index."""
+
+    @classmethod
+    def empty(cls, spec: IndexSpec, rows: int, dim: int, training: Floats) -> SearchIndex:
+        """Return an index for so many unit vectors, trained on float32 [n, dim] where it learns at all."""
+        import faiss
+
+        flat = is_flat(spec, rows)
+        coarse = f"IVF{_lists(rows)}"
+        codec = "SQ8" if spec.codec == "sq8" else f"PQ{_divisor(dim)}x8"
+        made: Any = faiss.index_factory(dim, "SQfp16" if flat else f"{coarse},{codec}", faiss.METRIC_INNER_PRODUCT)
+        if not flat:
+            made.cp.seed = spec.seed
+            made.cp.max_points_per_centroid = _TRAIN_PER_LIST
+            if spec.codec == "pq":
+                made.do_polysemous_training = False  # slow, and of use only to searches that are not made here
+            with one_thread():
+                made.train(training)
+        return cls(made)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, probes: int, rows: int, dim: int) -> SearchIndex:
+        """Return an index of so many rows and dimensions from its bytes.
+
+        Raises:
+            BadIndexError: it is not one that this class writes.
+        """
+        import faiss
+
+        check_index(data, rows, dim)
+        return cls(faiss.deserialize_index(np.frombuffer(data, np.uint8)), probes)
+
+    def to_bytes(self) -> bytes:
+        """Return the index in FAISS's own format; memory holds it twice then, thrice by faiss.serialize_index."""
+        import faiss
+
+        api: Any = faiss
+        out = io.BytesIO()
+        api.write_index(self.index, api.PyCallbackIOWriter(out.write))
+        return out.getvalue()
+
+    @property
+    def lists(self) -> int:
+        """Return the number of cells; 0 for a flat index."""
+        return int(getattr(self.index, "nlist", 0))
+
+    def add(self, vectors: Floats) -> None:
+        """Add unit vectors float32 [n, dim] behind those that are there."""
+        with one_thread():
+            self.index.add(vectors)
+
+    def search(self, queries: Floats, k: int, among: NDArray[np.bool_] | None = None) -> tuple[Rows, Floats]:
+        """Return positions int64 [q, k] of the nearest, -1 where there are no more, and cosines float32 [q, k].
+
+        Args:
+            queries: unit vectors.
+            k: how many.
+            among: where given, only positions that are true can be found.
+        """
+        import faiss
+
+        api: Any = faiss
+        options: Any = {}
+        if among is not None:
+            packed = np.packbits(among, bitorder="little")
+            options["sel"] = api.IDSelectorBitmap(packed)
+        if self.lists:
+            share = 1.0 if among is None else max(float(among.mean()), 1 / self.lists)
+            # Fewer candidates in each cell: look into more cells.
+            options["nprobe"] = min(self.lists, math.ceil(self.probes / share))
+        kind = api.SearchParametersIVF if self.lists else api.SearchParameters
+        cosines, rows = self.index.search(np.ascontiguousarray(queries), k, params=kind(**options))
+        return rows, cosines
+
+    def tune(self, queries: Floats, own: Rows, truth: Rows, wanted: float) -> float:
+        """Look into as many cells as recall takes; return the recall@10 reached.
+
+        Args:
+            queries: unit vectors [q, dim] of rows that are in the index.
+            own: their positions [q], which do not count as found.
+            truth: positions [q, 10] of their nearest by brute force, -1 where there are fewer.
+            wanted: the recall to reach, if any number of cells does.
+        """
+        self.probes, before = 1, 0.0
+        while True:
+            found = self.search(queries, K + 1)[0]
+            recall = recall_at(without(found, own), truth)
+            # Where twice as many cells change nothing, it is the codes that are too coarse.
+            if recall >= wanted or self.probes >= self.lists or (0 < recall - before < _STEADY):
+                return recall
+            before, self.probes = recall, min(2 * self.probes, self.lists)
+
+
+def _divisor(dim: int) -> int:
+    """Return the largest number of equal pieces of at least four dimensions."""
+    return max(pieces for pieces in range(1, max(1, dim // 4) + 1) if dim % pieces == 0)
+
+
+class BruteForce:
+    """Find the nearest of rows that come block by block, exactly, keeping only the best so far."""
+
+    def __init__(self, queries: Floats, k: int) -> None:
+        self._queries, self._k, self._seen = queries, k, 0
+        self.rows: Rows = np.empty((len(queries), 0), np.int64)
+        self._cosines: Floats = np.empty((len(queries), 0), np.float32)
+
+    def add(self, vectors: Floats) -> None:
+        """Take the next rows."""
+        cosines = np.concatenate([self._cosines, self._queries @ vectors.T], axis=1)
+        numbers = np.broadcast_to(np.arange(len(vectors)) + self._seen, (len(self._queries), len(vectors)))
+        rows = np.concatenate([self.rows, numbers], axis=1)
+        # Stable: of equal ones the first stays.
+        best = np.argsort(-cosines, axis=1, kind="stable")[:, : self._k]
+        self.rows, self._cosines = np.take_along_axis(rows, best, 1), np.take_along_axis(cosines, best, 1)
+        self._seen += len(vectors)
+
+
+def without(found: Rows, own: Rows) -> Rows:
+    """Return the neighbours [q, k] of [q, k + 1] found, each query's own position left out."""
+    kept = [[row for row in rows if row != mine][: found.shape[1] - 1] for rows, mine in zip(found, own, strict=True)]
+    return np.array(kept, np.int64).reshape(len(found), found.shape[1] - 1)
+
+
+def recall_at(found: Rows, truth: Rows) -> float:
+    """Return the share of true neighbours that were found."""
+    pairs: Iterable[tuple[set[int], set[int]]] = (
+        (set(mine.tolist()) - {-1}, set(theirs.tolist()) - {-1}) for mine, theirs in zip(found, truth, strict=True)
+    )
+    hits, all_ = 0, 0
+    for mine, theirs in pairs:
+        hits, all_ = hits + len(mine & theirs), all_ + len(theirs)
+    return hits / all_ if all_ else 1.0

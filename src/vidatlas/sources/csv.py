@@ -1,0 +1,148 @@
+"""CSV and its kin (RFC 4180): rows that may span lines, cells by the names of a header.
+
+Where a row ends is told here, so that shards can be ranges of bytes; its cells are read by Python's csv.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+
+from vidatlas.errors import InputError
+from vidatlas.sources.lines import MAX_LINE, split_lines
+from vidatlas.types import Reason
+
+
+def _one_sign(value: str) -> str:
+    if len(value) != 1 or not value.isascii() or value in "\r\n":
+        raise ValueError("must be one ASCII character, and no line break")
+    return value
+
+
+Sign = Annotated[str, AfterValidator(_one_sign)]
+
+
+class CsvSpec(BaseModel):
+    """Say how a table is written; a tab as delimiter reads TSV."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["csv"] = "csv"
+    delimiter: Sign = ","
+    quote: Sign | None = '"'
+    """Cells in these may hold delimiters and line breaks, and twice the sign for itself; null: no sign quotes."""
+    encoding: Literal["utf-8", "latin-1", "cp1252"] = "utf-8"
+    header: bool = True
+    """Whether the first row names the columns."""
+    columns: tuple[str, ...] = ()
+    """The columns' names, in place of a header's or where there is none."""
+
+    @model_validator(mode="after")
+    def _named(self) -> CsvSpec:
+        if not self.header and not self.columns:
+            raise ValueError("a table without a header needs columns, the names of its columns in order")
+        if len(set(self.columns)) < len(self.columns):
+            raise ValueError("columns names a column twice")
+        if self.delimiter == self.quote:
+            raise ValueError("delimiter and quote are the same sign")
+        return self
+
+    @property
+    def has_header(self) -> bool:
+        """Tell whether the first row is none of the rows."""
+        return self.header
+
+    def names(self, header: bytes | None) -> tuple[str, ...]:
+        """Return the columns' names, in order.
+
+        Raises:
+            InputError: the header cannot be read, or names a column twice.
+        """
+        if self.columns:
+            return self.columns
+        found = self._cells(header.removeprefix(b"\xef\xbb\xbf")) if header else ()
+        remedy = "Mend the file, or name the columns with --set source.format.columns=[…]"
+        if isinstance(found, Reason):
+            raise InputError(f"the header cannot be read: {found.meaning}. {remedy}.")
+        repeated = [name for name in found if found.count(name) > 1]
+        if repeated:
+            raise InputError(f"the header names the column {repeated[0]!r} twice. {remedy}.")
+        return tuple(found)
+
+    def split(self, chunks: Iterable[bytes], observe: Callable[[bytes], object]) -> Iterator[bytes | None]:
+        """Yield each row without its line end; None for one longer than 16 MiB, behind which a new row begins.
+
+        Args:
+            chunks: the bytes, in any cut, from the start of a row on.
+            observe: called with every byte of a row just before it is yielded, or as its lines come by.
+        """
+        held: list[bytes] = []
+        size, opened = 0, False
+        for line in split_lines(chunks, observe):
+            size += 0 if line is None else len(line)
+            usable = line is not None and size <= MAX_LINE
+            opened = usable and self._is_open(line or b"", opened)
+            held.append(line or b"")
+            if not opened:
+                yield b"\n".join(held).removesuffix(b"\r") if usable else None
+                held, size = [], 0
+        if held:
+            yield b"\n".join(held)
+
+    def _is_open(self, line: bytes, opened: bool) -> bool:
+        """Tell whether a quoted cell goes on behind a line; as in Python's csv, a quote within a cell is a letter."""
+        if self.quote is None:
+            return False
+        sign = self.quote.encode()
+        if sign not in line:
+            return opened
+        at, quoted = 0, opened
+        while True:
+            quoted = quoted or line.startswith(sign, at)
+            cell = _patterns(self.delimiter, self.quote)[quoted].match(line, at + (quoted and not opened))
+            assert cell
+            if quoted and cell["closed"] is None:
+                return True
+            if not cell["more"]:
+                return False
+            at, quoted, opened = cell.end(), False, False
+
+    def decode(self, row: bytes, names: tuple[str, ...]) -> dict[str, Any] | Reason:
+        """Return the row's cells by name, or why it is none."""
+        cells = self._cells(row)
+        if isinstance(cells, Reason):
+            return cells
+        return dict(zip(names, cells, strict=True)) if len(cells) == len(names) else Reason.WRONG_WIDTH
+
+    def _cells(self, row: bytes) -> list[str] | Reason:
+        if not row:
+            return Reason.BLANK_LINE
+        try:
+            text = row.decode(self.encoding)
+        except UnicodeDecodeError:
+            return Reason.INVALID_UTF8
+        quoting: Any = csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE
+        style: dict[str, Any] = {"delimiter": self.delimiter, "quotechar": self.quote, "quoting": quoting}
+        try:
+            return next(csv.reader([text], strict=True, **style))
+        except (csv.Error, StopIteration):
+            return Reason.INVALID_CSV
+
+
+@lru_cache(maxsize=8)
+def _patterns(delimiter: str, quote: str) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    """Return what matches a plain cell, and the inside of a quoted one, up to the delimiter or the end of the line.
+
+    The group "closed" is absent where a quoted cell does not end in the line. No step goes back: time grows with the
+    line only.
+    """
+    comma, sign = re.escape(delimiter), re.escape(quote)
+    until = f"(?P<more>{comma}|\\Z)"
+    plain = f"[^{comma}]*+{until}"
+    quoted = f"(?:[^{sign}]|{sign}{sign})*+(?:(?P<closed>{sign})[^{comma}]*+)?+{until}"
+    return re.compile(plain.encode(), re.DOTALL), re.compile(quoted.encode(), re.DOTALL)

@@ -1,0 +1,313 @@
+"""One directory, local or on an object store: read, list, and put files whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, cast
+
+from vidatlas.errors import InputError
+from vidatlas.storage.remote import MOST_SECONDS, open_filesystem, open_remote, plain_errors
+
+TEMPORARY = ".tmp-"
+
+
+def _inside(folder: str, name: str) -> str:
+    """Return a file's name; names come from a manifest too, which anyone may have written.
+
+    Raises:
+        InputError: it leads out of the folder.
+    """
+    if name.startswith("/") or "\\" in name or ".." in name.split("/"):
+        raise InputError(f"{folder} names the file {name!r}, which leads out of it. Do not use this atlas.")
+    return name
+
+
+@contextmanager
+def _storage(url: str, name: str, may_be_absent: bool = False) -> Iterator[None]:
+    with plain_errors(f"{url.rstrip('/')}/{name}", may_be_absent):
+        yield
+
+
+class LocalFolder:
+    """Keep files in a local directory: temporary file, fsync, rename, fsync of the directory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.url = str(path)
+
+    def _at(self, name: str) -> Path:
+        path = self.path / _inside(self.url, name)
+        inside = path.parent.relative_to(self.path)
+        if path.is_symlink() or path.parent.resolve() != self.path.resolve() / inside:
+            raise InputError(f"{path} is a symbolic link, or lies behind one. An atlas holds none: link its folder.")
+        return path
+
+    def _plain(self, name: str) -> Path:
+        """Return where a file to read lies; a pipe or a device is none."""
+        path = self._at(name)
+        if stat.S_IFMT(path.stat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+            raise InputError(f"{path} is no file but a pipe or a device. Remove it.")
+        return path
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes."""
+        with _storage(self.url, name, may_be_absent=True):
+            return self._plain(name).read_bytes()
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open a file for reading, seekable."""
+        with _storage(self.url, name, may_be_absent=True):
+            return self._plain(name).open("rb")
+
+    def _write_temporary(self, name: str, data: bytes) -> Path:
+        target = self._at(name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f"{TEMPORARY}{os.getpid()}-{uuid.uuid4().hex[:8]}-{target.name}")
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        return temporary
+
+    def put(self, name: str, data: bytes) -> None:
+        """Create or replace a file, whole or not at all, durable when this returns."""
+        with _storage(self.url, name):
+            temporary = self._write_temporary(name, data)
+            try:
+                temporary.replace(self._at(name))
+            finally:
+                temporary.unlink(missing_ok=True)
+            self._sync_directory(name)
+
+    def put_new(self, name: str, data: bytes) -> bool:
+        """Create a file unless it exists; return whether this call created it."""
+        with _storage(self.url, name):
+            temporary = self._write_temporary(name, data)
+            try:
+                # A hard link, unlike a rename, refuses to replace: the atomic "only if absent" of POSIX.
+                os.link(temporary, self._at(name))
+            except FileExistsError:
+                return False
+            finally:
+                temporary.unlink(missing_ok=True)
+            self._sync_directory(name)
+            return True
+
+    def _sync_directory(self, name: str) -> None:
+        descriptor = os.open(self._at(name).parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def size(self, name: str) -> int | None:
+        """Return a file's size in bytes, or None where it is absent."""
+        try:
+            with _storage(self.url, name, may_be_absent=True):
+                return self._at(name).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def list(self, directory: str) -> list[str]:
+        """Return the sorted names of the finished files directly in a directory."""
+        at = self._at(directory)
+        with _storage(self.url, directory):
+            if not at.is_dir():
+                return []
+            names = [entry.name for entry in os.scandir(at) if entry.is_file() and not entry.name.startswith(TEMPORARY)]
+        return [f"{directory}/{name}" for name in sorted(names)]
+
+    def delete(self, name: str) -> None:
+        """Remove a file; an absent one is fine."""
+        with _storage(self.url, name):
+            self._at(name).unlink(missing_ok=True)
+
+    def sweep(self, spare: str) -> None:
+        """Remove the temporary files that killed runs left behind, but for those of the file ``spare``.
+
+        Call it only while holding the lock, and spare the lock's: others may be trying for it now.
+        """
+        with _storage(self.url, ""):
+            for leftover in self.path.rglob(f"{TEMPORARY}*"):
+                owner = leftover.name.removeprefix(TEMPORARY).split("-", 1)[0]
+                if not (leftover.name.endswith(f"-{spare}") and Path("/proc", owner).exists()):
+                    leftover.unlink(missing_ok=True)
+
+    def free_bytes(self) -> int | None:
+        """Return the free space of the file system that holds (or will hold) the folder."""
+        at = self.path
+        while not at.exists():
+            at = at.parent
+        usage = os.statvfs(at)
+        return usage.f_bavail * usage.f_frsize
+
+
+class RemoteFolder:
+    """Keep files on any fsspec file system: one PUT a file, no rename."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._fs, root = open_filesystem(self.url)
+        self._root = root.rstrip("/")
+        # No client's own time limits cover every way in which a server can fall silent.
+        self._limit = {"timeout": MOST_SECONDS} if self._fs.async_impl else {}
+
+    def _at(self, name: str) -> str:
+        return f"{self._root}/{_inside(self.url, name)}"
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes."""
+        with _storage(self.url, name, may_be_absent=True):
+            return cast(bytes, self._fs.cat_file(self._at(name), **self._limit))
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open a file for reading, seekable; only what is read is fetched."""
+        return open_remote(f"{self.url}/{_inside(self.url, name)}")
+
+    def put(self, name: str, data: bytes) -> None:
+        """Create or replace a file in one request."""
+        with _storage(self.url, name):
+            self._fs.pipe_file(self._at(name), data, **self._limit)
+
+    def put_new(self, name: str, data: bytes) -> bool:
+        """Create a file unless it exists; return whether this call created it."""
+        with _storage(self.url, name):
+            try:
+                self._fs.pipe_file(self._at(name), data, mode="create", **self._limit)
+            except FileExistsError:
+                # A request whose answer got lost is made again, and finds what it has written itself.
+                return self._is(name, data)
+            return True
+
+    def _is(self, name: str, data: bytes) -> bool:
+        try:
+            return self.read(name) == data
+        except FileNotFoundError:
+            return False
+
+    def size(self, name: str) -> int | None:
+        """Return a file's size in bytes, or None where it is absent."""
+        try:
+            with _storage(self.url, name, may_be_absent=True):
+                return int(self._fs.info(self._at(name), **self._limit)["size"])
+        except FileNotFoundError:
+            return None
+
+    def list(self, directory: str) -> list[str]:
+        """Return the sorted names of the files directly in a directory."""
+        with _storage(self.url, directory):
+            try:
+                entries: list[dict[str, Any]] = self._fs.ls(self._at(directory), detail=True, refresh=True)
+            except FileNotFoundError:
+                return []
+        names = [str(entry["name"]).rsplit("/", 1)[-1] for entry in entries if entry["type"] == "file"]
+        return [f"{directory}/{name}" for name in sorted(names)]
+
+    def delete(self, name: str) -> None:
+        """Remove a file; an absent one is fine."""
+        with _storage(self.url, name):
+            try:
+                self._fs.rm_file(self._at(name))
+            except FileNotFoundError:
+                return
+
+    def sweep(self, spare: str) -> None:
+        """Do nothing: an object store shows no half-written files."""
+
+    def free_bytes(self) -> int | None:
+        """Return None: an object store has no such limit."""
+        return None
+
+
+def is_remote(url: str) -> bool:
+    """Tell whether a location names a protocol other than the local file system."""
+    return "://" in url and not url.startswith("file://")
+
+
+def is_relative(url: str) -> bool:
+    """Tell whether a location means something in this process's folder only."""
+    return not is_remote(url) and not url.removeprefix("file://").startswith("/")
+
+
+def local_path(url: str) -> Path:
+    """Return the absolute local path of a location that is not remote."""
+    return Path(url.removeprefix("file://")).expanduser().absolute()
+
+
+def input_state(url: str) -> tuple[int, str]:
+    """Return an input's size and its storage's mark of the last change; raise FileNotFoundError where absent."""
+    if not is_remote(url):
+        state = local_path(url).stat()
+        return state.st_size, str(state.st_mtime_ns)
+    filesystem, path = open_filesystem(url)
+    with plain_errors(url, may_be_absent=True):
+        info = filesystem.info(path)
+    changed = next(
+        (str(info[key]) for key in ("ETag", "etag", "LastModified", "mtime", "updated") if info.get(key)), ""
+    )
+    return int(info["size"] or 0), changed
+
+
+def expand(pattern: str) -> list[str]:
+    """Return the sorted locations that a pattern (``*``, ``?``, ``[…]``) matches, or the one location, absolute."""
+    if not any(sign in pattern for sign in "*?[") or (not is_remote(pattern) and local_path(pattern).exists()):
+        return [pattern if is_remote(pattern) else str(local_path(pattern))]
+    if not is_remote(pattern):
+        local = local_path(pattern)
+        return sorted(str(match) for match in local.parent.glob(local.name)) if local.parent.is_dir() else []
+    filesystem, path = open_filesystem(pattern)
+    with plain_errors(pattern):
+        return sorted(filesystem.unstrip_protocol(match) for match in filesystem.glob(path))
+
+
+def open_folder(url: str) -> LocalFolder | RemoteFolder:
+    """Return the folder at a local path or fsspec URL; nothing is created until the first put."""
+    return RemoteFolder(url) if is_remote(url) else LocalFolder(local_path(url))
+
+
+def fetch(url: str, directories: Iterable[str], endings: tuple[str, ...]) -> Path:
+    """Copy files of a remote folder to this machine's cache, unless they are there; return where they lie.
+
+    Of processes that want the same ones at once, the first copies them and the others wait.
+
+    Args:
+        url: the folder.
+        directories: which of its directories to look into; "" is the folder itself.
+        endings: of the names that are wanted.
+    """
+    there = RemoteFolder(url)
+    names = [name.lstrip("/") for inside in directories for name in there.list(inside) if name.endswith(endings)]
+    states = [(name, *input_state(f"{there.url}/{name}")) for name in names]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "vidatlas"
+    here = LocalFolder(cache / hashlib.sha256(repr((there.url, states)).encode()).hexdigest()[:16])
+    with _alone(here.path):
+        for name, size, _ in states:
+            if here.size(name) != size:
+                here.put(name, there.read(name))
+    return here.path
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Wait until no other process of this machine is in here for the same path; one that dies is out."""
+    import fcntl
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def open_input(url: str) -> IO[bytes]:
+    """Open an input file for reading, seekable, local or remote; raise FileNotFoundError where it is absent."""
+    return open_remote(url) if is_remote(url) else local_path(url).open("rb")

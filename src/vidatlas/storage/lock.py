@@ -1,0 +1,162 @@
+"""One writer at a time: a lock file with a heartbeat."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from vidatlas.errors import ConflictError, VidatlasError
+from vidatlas.storage.store import Store, to_json
+from vidatlas.types import Event, Listener, ignore
+
+LOCK = "lock"
+CLAIMS = "claims"
+"""Who may take over which dead run's lock."""
+BEAT_SECONDS = 30.0
+LOOK_SECONDS = 5.0
+STALE_SECONDS = 600.0
+
+
+class Lock:
+    """Hold an atlas for one run; a lock of a dead process, or one without a heartbeat for ten minutes, is taken over.
+
+    Whether a run on another host is alive, only its next heartbeat tells: entering waits for that, or for the end of
+    the ten minutes, and says so to the listener in one event of the stage "wait".
+
+    Raises (on entering, and from ``confirm``):
+        ConflictError: another run holds the atlas.
+    """
+
+    def __init__(self, store: Store, take_over: bool = False, listener: Listener = ignore) -> None:
+        self._store = store
+        self._take_over = take_over
+        self._listener = listener
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._own = {
+            "run": uuid.uuid4().hex,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "process": _process_start(os.getpid()),
+            "since": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        }
+
+    def __enter__(self) -> Lock:
+        while not self._store.folder.put_new(LOCK, self._data()):
+            holder = self._holder()
+            if not holder or self._take_over or is_dead(holder) or self._stays_silent(holder):
+                self._replace(holder)
+                break
+        self._store.folder.sweep(spare=LOCK)
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+        self._thread.start()
+        return self
+
+    def _stays_silent(self, holder: dict[str, Any]) -> bool:
+        """Wait for a sign of life of a run on another host: False if it let go, True if none came in ten minutes."""
+        if holder["host"] == socket.gethostname():
+            raise self._held(holder)
+        # Seen from here: clocks of two hosts may differ.
+        age = min(max(0.0, time.time() - float(holder["beat"])), STALE_SECONDS)
+        left = STALE_SECONDS - age
+        end = time.monotonic() + left
+        facts = {"holder": _name(holder), "until": time.time() + left}
+        self._listener(Event("wait", round(age), round(STALE_SECONDS), facts))
+        while time.monotonic() < end:
+            time.sleep(LOOK_SECONDS)
+            now = self._holder()
+            if now is None:
+                return False
+            if now != holder:
+                raise self._held(now)
+        return True
+
+    def _replace(self, holder: dict[str, Any] | None) -> None:
+        """Put this run's lock in place of a dead one; of several runs that try, one may."""
+        claim = f"{CLAIMS}/{holder['run'] if holder else 'nobody'}"
+        rival = None if self._store.folder.put_new(claim, self._data()) else self._read(claim)
+        if (rival and not self._take_over and not is_dead(rival)) or self._holder() != holder:
+            raise self._held(self._holder() or rival or self._own)
+        self._store.folder.put(LOCK, self._data())
+
+    def _held(self, holder: dict[str, Any]) -> ConflictError:
+        return ConflictError(
+            f"{self._store.url} is held by another run ({_name(holder)}). "
+            "Wait for it, or pass --take-over if you are sure that it is gone."
+        )
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        if self._thread:
+            self._thread.join()
+        if self._mine():
+            self._store.folder.delete(LOCK)
+        for claim in self._store.folder.list(CLAIMS):
+            owner = self._read(claim)
+            if owner is None or owner["run"] == self._own["run"] or is_dead(owner):
+                self._store.folder.delete(claim)
+
+    def confirm(self) -> None:
+        """Raise ConflictError where another run has taken the atlas over; call it before sealing."""
+        if not self._mine():
+            raise ConflictError(f"{self._store.url} was taken over by another run. Nothing of this one was sealed.")
+
+    def _data(self) -> bytes:
+        return to_json({**self._own, "beat": time.time()})
+
+    def _holder(self) -> dict[str, Any] | None:
+        return self._read(LOCK)
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        try:
+            holder = json.loads(self._store.folder.read(name))
+        except (FileNotFoundError, ValueError):
+            return None
+        return holder if isinstance(holder, dict) and holder.keys() >= {*self._own, "beat"} else None
+
+    def _mine(self) -> bool:
+        holder = self._holder()
+        return holder is not None and holder["run"] == self._own["run"]
+
+    def _beat(self) -> None:
+        while not self._stop.wait(BEAT_SECONDS):
+            try:
+                if self._mine():
+                    self._store.folder.put(LOCK, self._data())
+            except VidatlasError:
+                # Storage that cannot be reached now stops the run where it writes data; a missed beat alone must not.
+                continue
+
+
+def _name(holder: dict[str, Any]) -> str:
+    return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+
+
+def _process_start(pid: int) -> str:
+    """Return when a process started, in the kernel's count: it tells a reused process id apart. Empty if unknown."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def is_dead(holder: dict[str, Any]) -> bool:
+    """Tell whether the run that wrote a lock is gone: its process on this machine, or its heartbeat elsewhere."""
+    if holder["host"] == socket.gethostname():
+        try:
+            os.kill(int(holder["pid"]), 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+        return bool(_process_start(int(holder["pid"])) != holder["process"])
+    return bool(time.time() - float(holder["beat"]) > STALE_SECONDS)

@@ -1,0 +1,146 @@
+"""Remote storage through fsspec: how patient its clients are, and what they say of trouble in one line."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import IO, Any, cast
+
+from vidatlas.errors import UnavailableError, UsageError
+
+ATTEMPTS = 10
+"""How often a request to S3 is made, with growing pauses: a busy store says 503 for a while."""
+MOST_SECONDS = 600.0
+"""How long one file may take to be read or written, all attempts together."""
+BLOCK = 4 << 20
+"""Bytes of one request for a part: a shard of 10,000 rows needs one or two."""
+BLOCKS = 8
+PROTOCOLS = frozenset(
+    {
+        "abfs",
+        "abfss",
+        "adl",
+        "az",
+        "file",
+        "gcs",
+        "gs",
+        "hdfs",
+        "hf",
+        "http",
+        "https",
+        "local",
+        "memory",
+        "oci",
+        "oss",
+        "r2",
+    }
+    | {"s3", "s3a", "sftp", "smb", "webhdfs"}
+)
+"""Those of fsspec that store files. Others, and chains of several, can read this machine and send what they read."""
+
+
+@contextmanager
+def plain_errors(url: str, may_be_absent: bool = False) -> Iterator[None]:
+    """Turn what an operating system or a client library says of storage into one line with a remedy."""
+    try:
+        yield
+    except _failures() as error:
+        if may_be_absent and isinstance(error, FileNotFoundError):
+            raise
+        if isinstance(error, NotADirectoryError | FileExistsError):
+            raise UsageError(f"cannot use {url}: a file lies where a folder should. Name a folder.") from error
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise UnavailableError(
+            f"cannot use {url}: {reason.rstrip('.')}. Free or mend the storage, then run the same command again."
+        ) from error
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """Return what storage raises; clients of S3 let some errors through that are no OSError."""
+    botocore = sys.modules.get("botocore.exceptions")
+    return (OSError, botocore.BotoCoreError) if botocore else (OSError,)
+
+
+def open_filesystem(url: str) -> tuple[Any, str]:
+    """Return the fsspec file system of a URL and the path in it; credentials come from where its client looks.
+
+    Raises:
+        UsageError: the protocol is none of ``PROTOCOLS``, or nothing is installed that speaks it.
+    """
+    import fsspec
+
+    protocol = url.partition("://")[0]
+    if "::" in url or protocol not in PROTOCOLS:
+        raise UsageError(
+            f"cannot open {url}: only single URLs of these protocols are opened: {', '.join(sorted(PROTOCOLS))}. "
+            "Copy the file to one of them, or to this machine."
+        )
+    # Other processes write too: what a directory held a while ago must not be believed.
+    options: dict[str, Any] = {"use_listings_cache": False}
+    try:
+        if url.startswith(("s3://", "s3a://")):
+            options |= _s3_options()
+        filesystem, path = fsspec.core.url_to_fs(url, **options)
+    except (ImportError, ValueError) as error:
+        raise UsageError(
+            f"cannot open {url}: {error}. Install the fsspec package for that protocol; for S3: vidatlas[s3]."
+        ) from error
+    return filesystem, str(path)
+
+
+@cache
+def _s3_options() -> dict[str, Any]:
+    from s3fs.core import set_custom_error_handler
+
+    # Two conditional requests for one key at a time: S3 says which one is to come again.
+    set_custom_error_handler(lambda error: "ConditionalRequestConflict" in str(error))
+    attempts = int(os.environ.get("AWS_MAX_ATTEMPTS", ATTEMPTS))
+    return {
+        "max_concurrency": 1,  # a file is one request
+        "config_kwargs": {"retries": {"total_max_attempts": attempts, "mode": "standard"}, "read_timeout": 60},
+    }
+
+
+def open_remote(url: str) -> IO[bytes]:
+    """Open a remote file for reading, seekable, in few and whole requests; raise FileNotFoundError where it is absent.
+
+    Raises:
+        UnavailableError: the storage fails, now or at a later read.
+    """
+    filesystem, path = open_filesystem(url)
+    with plain_errors(url, may_be_absent=True):
+        file = filesystem.open(
+            path, "rb", block_size=BLOCK, cache_type="blockcache", cache_options={"maxblocks": BLOCKS}
+        )
+    return cast(IO[bytes], _Reader(file, url))
+
+
+class _Reader(io.RawIOBase):
+    """Read a remote file; an error of its storage is no damage of the file."""
+
+    def __init__(self, file: IO[bytes], url: str) -> None:
+        self._file, self._url = file, url
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def read(self, size: int = -1) -> bytes:
+        with plain_errors(self._url):
+            return self._file.read(size)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

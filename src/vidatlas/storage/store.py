@@ -1,0 +1,307 @@
+"""The layout of an atlas: what each file is called, what is sealed, and who may write."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from os import fspath
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vidatlas.errors import ConflictError, InputError, UsageError
+from vidatlas.storage.folder import LocalFolder, RemoteFolder, open_folder
+from vidatlas.storage.parquet import open_parquet
+from vidatlas.storage.tensors import Tensors, read_tensors
+from vidatlas.types import Json, Place, Receipt
+
+SCHEMA = 1
+MANIFEST = "atlas.json"
+PROGRESS = "progress.json"
+ENCODER = "encoder.json"
+README = "README.md"
+REPORT = "report.html"
+METRICS = "metrics.json"
+SUBCATEGORIES = "subcategories.parquet"
+SUBSUBCATEGORIES = "subsubcategories.parquet"
+DUPLICATES = "plan/duplicates.parquet"
+OCCURRENCES = "plan/occurrences.parquet"
+MAP = "map.html"
+LABELS = "layout/labels.parquet"
+PICTURE_INDEX = "index/pictures.faiss"
+PICTURE_FACTS = "index/pictures.json"
+INDEX = "index/search.faiss"
+INDEX_FACTS = "index/search.json"
+INDEX_VIDEOS = "index/videos.parquet"
+
+Files = dict[str, dict[str, Any]]
+
+
+def plan_files(part: str) -> tuple[str, str, str]:
+    """Return the names of a part's facts, shard table and id digests."""
+    return f"plan/{part}.json", f"plan/{part}.shards.parquet", f"plan/{part}.ids.parquet"
+
+
+def embeddings(shard: str) -> str:
+    """Return the name of a shard's embeddings."""
+    return f"embeddings/{shard}.parquet"
+
+
+def rejects(shard: str) -> str:
+    """Return the name of a shard's rejected rows; the file exists where there are any."""
+    return f"rejects/{shard}.jsonl.gz"
+
+
+def receipt(shard: str) -> str:
+    """Return the name of a shard's receipt."""
+    return f"receipts/{shard}.json"
+
+
+def attempt(shard: str) -> str:
+    """Return the name of the mark that a shard is being worked on."""
+    return f"attempts/{shard}.json"
+
+
+def reduced(shard: str) -> str:
+    """Return the name of a shard's reduced vectors."""
+    return f"reduced/{shard}.parquet"
+
+
+def assignments(shard: str) -> str:
+    """Return the name of a shard's assignments."""
+    return f"assignments/{shard}.parquet"
+
+
+def positions(shard: str) -> str:
+    """Return the name of a shard's places on the map."""
+    return f"layout/{shard}.parquet"
+
+
+def pictures(shard: str) -> str:
+    """Return the name of a shard's vectors of images."""
+    return f"pictures/{shard}.parquet"
+
+
+def to_json(data: Any) -> bytes:
+    """Return indented JSON for people, keys in the order given."""
+    return (json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def digest_of(files: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return one SHA-256 over the names and hashes of some files."""
+    lines = "".join(f"{name} {files[name]['sha256']}\n" for name in sorted(files))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _is_stage(entry: Any) -> bool:
+    """Tell whether a manifest's entry is one of a stage: whoever wrote it, its files have a hash and a size each."""
+    files = entry.get("files") if isinstance(entry, dict) else None
+    return isinstance(files, dict) and all(
+        isinstance(facts, dict) and isinstance(facts.get("sha256"), str) and isinstance(facts.get("bytes"), int)
+        for facts in files.values()
+    )
+
+
+def _entry(name: str, data: bytes) -> Files:
+    return {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}}
+
+
+class Store:
+    """Read and write the files of one atlas; the only place where files are written."""
+
+    def __init__(self, url: Place) -> None:
+        self.url = fspath(url)
+        self.folder: LocalFolder | RemoteFolder = open_folder(self.url)
+
+    def put(self, name: str, data: bytes) -> Files:
+        """Write a file, whole or not at all; return its entry for a manifest."""
+        self.folder.put(name, data)
+        return _entry(name, data)
+
+    def entry(self, name: str) -> Files:
+        """Return the manifest entry of a file that is there."""
+        return _entry(name, self.read(name))
+
+    def read(self, name: str) -> bytes:
+        """Return a file that must be there.
+
+        Raises:
+            InputError: it is not.
+        """
+        try:
+            return self.folder.read(name)
+        except FileNotFoundError as error:
+            raise self._missing(name) from error
+
+    def read_json(self, name: str) -> Any:
+        """Return a JSON file that must be there."""
+        try:
+            return orjson.loads(self.read(name))
+        except ValueError as error:
+            raise InputError(
+                f"{self.url}/{name} is not valid JSON ({error}). Delete it and run the same command again."
+            ) from error
+
+    def table(self, name: str, facts: Mapping[str, Any] | None = None, columns: list[str] | None = None) -> pa.Table:
+        """Return one of the atlas's tables.
+
+        Args:
+            name: of the file.
+            facts: its entry of the manifest, where its hash is to be proved first.
+            columns: which ones, in this order; None for all.
+
+        Raises:
+            InputError: the file is missing or altered, no Parquet, lacks a column, or holds more than plain data.
+        """
+        data = self.read(name) if facts is None else self.check(name, facts)
+        with self._as_input(name):
+            file = open_parquet(io.BytesIO(data))
+            table = file.read(columns=columns).replace_schema_metadata(None)
+            absent = [column for column in columns or () if column not in table.column_names]
+            if absent:
+                raise InputError(f"there is no column {absent[0]!r}. Make the atlas again.")
+            return table if columns is None else table.select(columns)
+
+    @contextmanager
+    def parquet(self, name: str) -> Iterator[pq.ParquetFile]:
+        """Open one of the atlas's tables, of which only a part is to be read.
+
+        Raises:
+            InputError: as ``table``.
+        """
+        try:
+            file = self.folder.open(name)
+        except FileNotFoundError as error:
+            raise self._missing(name) from error
+        with file, self._as_input(name):
+            yield open_parquet(file)
+
+    def tensors(self, name: str) -> Tensors:
+        """Return the arrays of a safetensors file.
+
+        Raises:
+            InputError: the file is missing, or no safetensors.
+        """
+        return read_tensors(self.read(name), f"{self.url}/{name}")
+
+    @contextmanager
+    def _as_input(self, name: str) -> Iterator[None]:
+        """Say which file it is that cannot be read."""
+        try:
+            yield
+        except InputError as error:
+            raise InputError(f"{self.url}/{name}: {error}") from error
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(f"{self.url}/{name} is no valid Parquet file ({error}). Make the atlas again.") from error
+
+    def _missing(self, name: str) -> InputError:
+        return InputError(
+            f"{self.url}/{name} is missing. Run the command that made this atlas again; it redoes what is gone."
+        )
+
+    def manifest(self) -> Json:
+        """Return the manifest, or an empty one where the atlas does not exist yet."""
+        if self.folder.size(MANIFEST) is None:
+            return {"schema": SCHEMA, "stages": {}}
+        manifest: Json = self.read_json(MANIFEST)
+        if not isinstance(manifest, dict) or not isinstance(manifest.get("stages"), dict):
+            raise InputError(
+                f"{self.url}/{MANIFEST} is no manifest. Put back the one that was there, or make the atlas anew."
+            )
+        if manifest.get("schema") == SCHEMA and not all(map(_is_stage, manifest["stages"].values())):
+            raise InputError(f"{self.url}/{MANIFEST} lists files without hash or size. Make the atlas anew.")
+        if manifest.get("schema") != SCHEMA:
+            raise ConflictError(
+                f"{self.url} was made by another version of vidatlas (schema "
+                f"{manifest.get('schema')}). Use that version or another folder."
+            )
+        return manifest
+
+    def stage(self, name: str) -> Json:
+        """Return a sealed stage's entry.
+
+        Raises:
+            UsageError: the stage is not done.
+        """
+        entry = self.manifest()["stages"].get(name)
+        if entry is None:
+            raise UsageError(
+                f"{self.url}: {name} is not done yet. Run: vidatlas "
+                f"{name if name != 'embed' else 'embed RECIPE INPUT…'} {self.url}"
+            )
+        return dict(entry)
+
+    def write_manifest(self, manifest: Json) -> None:
+        """Put the manifest in place: from here on readers see what it lists.
+
+        Raises:
+            ConflictError: there was none, and another run put one there at the same moment.
+        """
+        data = to_json(manifest)
+        if self.folder.size(MANIFEST) is not None:
+            self.folder.put(MANIFEST, data)
+        elif not self.folder.put_new(MANIFEST, data):
+            raise ConflictError(f"another run began {self.url} at the same moment. Wait for it, then try again.")
+
+    def seal(self, stage: str, entry: Json, recipe: Json) -> None:
+        """List a finished stage in the manifest."""
+        manifest = self.manifest()
+        manifest["recipe"] = recipe
+        manifest["stages"][stage] = entry
+        self.write_manifest(manifest)
+
+    def unseal(self, stages: Iterable[str]) -> None:
+        """Take stages off the manifest before their files are replaced."""
+        manifest = self.manifest()
+        if any([manifest["stages"].pop(stage, None) for stage in stages]):
+            self.write_manifest(manifest)
+
+    def receipts(self) -> dict[str, Receipt]:
+        """Return the receipts of all committed shards by shard name."""
+        found = {}
+        for name in self.folder.list("receipts"):
+            data = self.read_json(name)
+            try:
+                found[data["shard"]] = Receipt(**data)
+            except (KeyError, TypeError) as error:
+                raise InputError(
+                    f"{self.url}/{name} is no receipt. Delete it and run the same command again."
+                ) from error
+        return found
+
+    def intact(self, files: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Tell whether files are there with the size they should have (``verify`` reads every byte)."""
+        return all(self.folder.size(name) == facts["bytes"] for name, facts in files.items())
+
+    def check(self, name: str, facts: Mapping[str, Any]) -> bytes:
+        """Return a file's bytes after proving its hash.
+
+        Raises:
+            InputError: the file is missing or its bytes differ from those that were sealed.
+        """
+        data = self.read(name)
+        if hashlib.sha256(data).hexdigest() != facts["sha256"]:
+            raise InputError(
+                f"{self.url}/{name} was altered after it was written. Delete it "
+                "and run the command that made this atlas again; "
+                "it rebuilds just that file."
+            )
+        return data
+
+
+INPUTS = "inputs.json"
+
+PREDICTIONS = "predictions.parquet"
+
+TIMINGS = "timings.json"
+
+
+def content_sha256(manifest: Json) -> str:
+    """Return one hash over all that plan, embed and reduce wrote: two atlases with the same one hold the same bytes."""
+    digests = [manifest["stages"][stage]["digest"] for stage in ("plan", "embed", "reduce")]
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest()

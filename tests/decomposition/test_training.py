@@ -1,0 +1,129 @@
+"""Training lowers its loss, is the same every time, goes on where it was stopped, and clusters what k-means cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from vidatlas.clustering.backends import open_backend
+from vidatlas.clustering.dec import DecSpec, soft_labels
+from vidatlas.clustering.kmeans import Fitting, fit_clusters
+from vidatlas.decomposition.autoencoder import Arrays, Autoencoder, AutoencoderReducer, restored_share, to_arrays
+from vidatlas.decomposition.training import Tuned, train, tune
+from vidatlas.types import Floats
+
+SHAPE = AutoencoderReducer(hidden=(16, 12), latent=3, epochs=12, batch_rows=32, checkpoint_every=3, learning_rate=0.01)
+DEC = DecSpec(interval=6, batch_rows=32, checkpoint_every=2, max_updates=30)
+
+
+class StoppedError(Exception):
+    pass
+
+
+class Memory:
+    """Keep states in memory; stop after so many."""
+
+    def __init__(self, most: int = 1_000) -> None:
+        self.kept: dict[str, Arrays] = {}
+        self.left = most
+
+    def load(self, stage: str) -> Arrays | None:
+        return self.kept.get(stage)
+
+    def save(self, stage: str, arrays: Arrays) -> None:
+        self.kept[stage] = {name: array.copy() for name, array in arrays.items()}
+        self.left -= 1
+        if not self.left:
+            raise StoppedError
+
+
+@pytest.fixture(scope="module")
+def blobs() -> tuple[Floats, np.ndarray]:
+    random = np.random.default_rng(3)
+    labels = np.repeat(np.arange(4), 50)
+    centres = random.normal(0, 1, (4, 20))
+    return (centres[labels] + random.normal(0, 0.5, (200, 20))).astype(np.float32) * np.float32(0.1), labels
+
+
+@pytest.fixture(scope="module")
+def trained(blobs: tuple[Floats, np.ndarray]) -> tuple[Autoencoder, tuple[float, ...]]:
+    return train(blobs[0], SHAPE, Memory())
+
+
+@pytest.fixture(scope="module")
+def tuning(blobs: tuple[Floats, np.ndarray], trained: tuple[Autoencoder, tuple[float, ...]]) -> Callable[..., Tuned]:
+    codes = trained[0].transform(blobs[0])
+    centroids = fit_clusters(codes, 4, 0, open_backend("sklearn"), Fitting(3)).centroids
+    return lambda kept, spec=DEC: tune(blobs[0], trained[0], centroids, spec, kept)
+
+
+def test_the_loss_falls_and_codes_keep_much(
+    blobs: tuple[Floats, np.ndarray], trained: tuple[Autoencoder, tuple[float, ...]]
+) -> None:
+    model, losses = trained
+    assert len(losses) == 12
+    assert losses[-1] < 0.7 * losses[0]
+    assert restored_share(model, blobs[0]) > 0.4
+
+
+@pytest.mark.parametrize("saves", [1, 3])
+def test_training_that_was_stopped_gives_the_same_bytes(
+    blobs: tuple[Floats, np.ndarray], trained: tuple[Autoencoder, tuple[float, ...]], saves: int
+) -> None:
+    memory = Memory(saves)
+    with pytest.raises(StoppedError):
+        train(blobs[0], SHAPE, memory)
+    assert len(memory.kept["autoencoder"]["losses"]) == 3 * saves
+    model, losses = train(blobs[0], SHAPE, memory)
+    assert losses == trained[1]
+    for name, array in to_arrays(trained[0]).items():
+        assert to_arrays(model)[name].tobytes() == array.tobytes(), name
+
+
+def test_another_seed_gives_another_model(
+    blobs: tuple[Floats, np.ndarray], trained: tuple[Autoencoder, tuple[float, ...]]
+) -> None:
+    other, _ = train(blobs[0], SHAPE.model_copy(update={"seed": 1}), Memory())
+    assert other.transform(blobs[0]).tobytes() != trained[0].transform(blobs[0]).tobytes()
+
+
+def test_divergence_falls_between_updates_until_hardly_any_label_changes(
+    blobs: tuple[Floats, np.ndarray], tuning: Callable[..., Tuned], trained: tuple[Autoencoder, tuple[float, ...]]
+) -> None:
+    found = tuning(Memory())
+    assert all(behind < before for before, behind in zip(found.before, found.behind, strict=False))
+    assert found.converged
+    assert found.changed[0] == 1
+    assert found.changed[-1] < DEC.tolerance
+    assert len(found.before) == len(found.changed) == len(found.behind) + 1
+    q = soft_labels(found.model.transform(blobs[0]), found.centroids)
+    assert adjusted_rand_score(blobs[1], q.argmax(axis=1)) > 0.95
+    first = soft_labels(trained[0].transform(blobs[0]), found.centroids).max(axis=1).mean()
+    assert q.max(axis=1).mean() > first
+    assert all(one is other for (one, _), (other, _) in zip(found.model.decoder, trained[0].decoder, strict=True))
+
+
+def test_tuning_that_was_stopped_gives_the_same_bytes(tuning: Callable[..., Tuned]) -> None:
+    spec = DEC.model_copy(update={"tolerance": 0.0, "max_updates": 5})
+    memory, whole = Memory(1), tuning(Memory(), spec)
+    assert len(whole.behind) == 5
+    with pytest.raises(StoppedError):
+        tuning(memory, spec)
+    assert len(memory.kept["dec"]["before"]) == 2
+    found = tuning(memory, spec)
+    assert (found.before, found.behind, found.changed) == (whole.before, whole.behind, whole.changed)
+    assert found.centroids.tobytes() == whole.centroids.tobytes()
+    for (one, _), (other, _) in zip(found.model.encoder, whole.model.encoder, strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+def test_tuning_ends_at_the_latest_after_so_many_updates(
+    blobs: tuple[Floats, np.ndarray], trained: tuple[Autoencoder, tuple[float, ...]]
+) -> None:
+    codes = trained[0].transform(blobs[0])
+    spec = DEC.model_copy(update={"tolerance": 0.0, "max_updates": 2})
+    found = tune(blobs[0], trained[0], codes[:4].copy(), spec, Memory())
+    assert (found.converged, len(found.behind)) == (False, 2)

@@ -1,0 +1,53 @@
+"""The map keeps neighbours together, whatever the number of videos, and is the same every time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vidatlas.decomposition.tsne import LayoutSpec, lay_out, place
+from vidatlas.search_index import exact_neighbours
+
+SPEC = LayoutSpec()
+
+
+def blobs(rows: int, kinds: int = 4, dim: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(3)
+    kind = random.integers(kinds, size=rows)
+    centres = 6 * random.normal(size=(kinds, dim))
+    return (centres[kind] + random.normal(size=(rows, dim))).astype(np.float32), kind
+
+
+def test_near_vectors_lie_near() -> None:
+    vectors, kind = blobs(300)
+    found = lay_out(vectors, SPEC)
+    neighbours = exact_neighbours(found, found, 6)[0][:, 1:]
+    assert (kind[neighbours] == kind[:, None]).mean() > 0.95
+    assert np.abs(found).max() == pytest.approx(1)
+
+
+def test_equal_input_gives_equal_bytes() -> None:
+    vectors = blobs(120)[0]
+    assert lay_out(vectors, SPEC).tobytes() == lay_out(vectors.copy(), SPEC).tobytes()
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 49, 50, 51])
+def test_few_videos_have_places_too(rows: int) -> None:
+    found = lay_out(blobs(rows)[0], SPEC)
+    assert found.shape == (rows, 2)
+    assert np.isfinite(found).all()
+    assert np.abs(found).max() <= 1
+
+
+def test_one_component_and_equal_vectors_are_borne() -> None:
+    assert lay_out(np.ones((60, 1), np.float32), SPEC).shape == (60, 2)
+    same = lay_out(np.ones((200, 4), np.float32), SPEC)
+    assert np.isfinite(same).all()
+
+
+def test_a_video_beyond_the_sample_stands_between_its_nearest() -> None:
+    sample = np.array([[0, 0], [0, 2], [9, 9]], np.float32)
+    at = np.array([[-1, 0], [1, 0], [0, 1]], np.float32)
+    found = place(np.array([[0, 1], [0, 0.5]], np.float32), sample, at, LayoutSpec(neighbours=2))
+    assert found[0] == pytest.approx([0, 0])
+    assert found[1] == pytest.approx([-0.8, 0])  # three times as near to the first: nine times its weight

@@ -1,0 +1,177 @@
+"""A recommender from invented videos whose thumbnails and titles tell different things."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+
+import vidatlas
+from vidatlas import Options
+from vidatlas.errors import UsageError
+from vidatlas.pipeline.explore.suggest import fused
+from vidatlas.pipeline.publish import images as picturing
+
+SERIAL = Options(runner="serial", max_rejects=0.2)
+ROWS = 60
+SUBJECTS = ("guitar piano concert", "creeper redstone village", "algebra theorem proof")
+
+
+def picture(number: int) -> Image.Image:
+    """Return a picture with one bright half, by the number's remainder."""
+    found = np.full((24, 32, 3), 20 + number % 5, np.uint8)
+    found[[np.s_[:, :16], np.s_[:, 16:]][number % 2]] = 230
+    return Image.fromarray(found)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Return an atlas of 60 videos with pictures, and 2 whose picture is broken or absent; and its folder of images."""
+    folder = tmp_path_factory.mktemp("recommender")
+    images = folder / "images"
+    images.mkdir()
+    rows = []
+    for number in range(ROWS + 2):
+        subject = number % 3
+        title = f"{SUBJECTS[subject]} number {number}"
+        group, channel = f"g{subject}", f"c{number % 20}"
+        rows.append(
+            {"display_id": f"v{number}", "categories": group, "channel_id": channel, "title": title, "tags": ""}
+        )
+        if number < ROWS:
+            picture(number).save(images / f"v{number}.jpg")
+    (images / f"v{ROWS}.jpg").write_bytes(b"broken")
+    part = folder / "videos.jsonl"
+    part.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    changes = {
+        "encoder": {"kind": "hashing", "dim": 64},
+        "record.image.folder": str(images),
+        "source.shard_rows": 25,
+        "reduce.pca.components": 8,
+        "reduce.clusters.k": 2,
+        "publish.pictures": {"width": 16, "height": 8, "channels": [4, 8], "latent": 4, "epochs": 6, "batch": 8},
+    }
+    recipe = vidatlas.load_recipe("youtube-recommender", changes)
+    return vidatlas.run(recipe, str(part), folder / "atlas", SERIAL), images
+
+
+def test_a_picture_that_cannot_be_read_is_a_reject(made: Any) -> None:
+    atlas, _ = made
+    assert atlas.counts["rejects"] == {"unreadable_image": 2}
+    assert atlas.counts["kept"] == ROWS
+    assert vidatlas.verify(atlas.url)["kept"] == ROWS
+
+
+def test_the_error_falls_and_the_report_shows_it(made: Any) -> None:
+    atlas, _ = made
+    losses = json.loads((Path(atlas.url) / "index" / "pictures.json").read_text())["losses"]
+    assert len(losses) == 6
+    assert losses[-1] < losses[0]
+    report = (Path(atlas.url) / "report.html").read_text()
+    assert "Reconstruction error" in report
+    assert "Denoising auto-encoder of the images" in report
+    assert f"From {losses[0]:.3g} to {losses[-1]:.3g} (the dot)." in report
+
+
+def test_each_method_follows_its_modality(made: Any) -> None:
+    atlas, images = made
+    numbers = {
+        method: [int(found.id[1:]) for found in atlas.recommend(images / "v7.jpg", "guitar piano concert", 8, method)]
+        for method in ("text", "image", "hybrid")
+    }
+    assert {number % 3 for number in numbers["text"]} == {0}
+    assert {number % 2 for number in numbers["image"]} == {1}
+    # Odd and a multiple of three: alike in both.
+    assert {number % 6 for number in numbers["hybrid"][:4]} == {3}
+    hybrid = atlas.recommend(images / "v7.jpg", "guitar piano concert", 3, "hybrid")
+    assert hybrid[0].reasons == ("similar title", "similar picture")
+
+
+def test_what_is_like_a_video_of_the_atlas(made: Any) -> None:
+    atlas, _ = made
+    assert {"picture", "both"} <= atlas.methods.keys()
+    by_picture = atlas.suggest("v7", 6, "picture")
+    assert {int(found.id[1:]) % 2 for found in by_picture} == {1}
+    assert "v7" not in [found.id for found in by_picture]
+    assert all("similar picture" in found.reasons for found in by_picture)
+    by_both = atlas.suggest("v7", 4, "both")
+    assert {int(found.id[1:]) % 3 for found in by_both} == {1}
+
+
+def test_thumbnails_are_made_anew(made: Any, small_atlas: Any) -> None:
+    atlas, _ = made
+    (small,) = atlas.thumbnails(["v7"], (8, 8))
+    assert Image.open(io.BytesIO(small)).size == (8, 6)
+    assert vidatlas.open_atlas(small_atlas.url).thumbnails(["id000001"]) == [None]
+    assert {"picture"}.isdisjoint(vidatlas.open_atlas(small_atlas.url).methods)
+
+
+def test_the_app_shows_pictures(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from streamlit.testing.v1 import AppTest
+
+    from vidatlas.app.serving import PAGE
+
+    atlas, _ = made
+    monkeypatch.setattr(sys, "argv", ["page.py", atlas.url])
+    app = AppTest.from_file(str(PAGE), default_timeout=120).run()
+    assert len(app.get("image")) == 12
+    app.sidebar.radio(key="method").set_value("picture").run()
+    next(button for button in app.button if button.key.startswith("like-")).click().run()
+    assert not app.exception
+    assert len(app.get("image")) > 12
+    assert any("similar picture" in element.proto.body for element in app.get("html"))
+
+
+def test_no_channel_fills_the_list(made: Any) -> None:
+    atlas, images = made
+    found = [int(one.id[1:]) % 20 for one in atlas.recommend(images / "v7.jpg", "piano", 20, "hybrid")]
+    assert max(found.count(channel) for channel in found) <= 2
+
+
+def test_what_is_missing_is_said(made: Any, small_atlas: Any, tmp_path: Path) -> None:
+    atlas, _ = made
+    (tmp_path / "bad.jpg").write_bytes(b"bad")
+    with pytest.raises(UsageError, match="needs a title"):
+        atlas.recommend(method="text")
+    with pytest.raises(UsageError, match="needs an image"):
+        atlas.recommend(title="a", method="image")
+    with pytest.raises(UsageError, match="cannot be read"):
+        atlas.recommend(tmp_path / "bad.jpg", "a", method="image")
+    with pytest.raises(UsageError, match="no pictures"):
+        vidatlas.open_atlas(small_atlas.url).recommend(tmp_path / "bad.jpg", "a", method="image")
+
+
+def test_training_goes_on_from_its_checkpoint(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    atlas, _ = made
+    before = (Path(atlas.url) / picturing.MODEL).read_bytes()
+    real, begun = picturing.train, []
+
+    def watched(pictures: Any, spec: Any, state: Any = None) -> Any:
+        begun.append(state.epoch if state else 0)
+        return real(pictures, spec, state)
+
+    monkeypatch.setattr(picturing, "train", watched)
+    vidatlas.publish(atlas.url, {"publish.title": "Again"}, SERIAL)
+    assert begun == []
+    assert (Path(atlas.url) / picturing.MODEL).read_bytes() == before
+    assert not any(name.startswith("adam") for name in load_file(Path(atlas.url) / picturing.MODEL))
+    vidatlas.publish(atlas.url, {"publish.pictures.seed": 1}, SERIAL)
+    assert begun == [0]
+
+
+def test_ranks_are_fused_whatever_the_scores() -> None:
+    lists = {"a": {1: 0.9, 2: 0.8, 3: 0.1}, "b": {3: 500.0, 2: 400.0}}
+    found = fused(lists)
+    assert [row for row, _, _ in found] == [3, 2, 1]
+    assert found[0][1] == pytest.approx(1 / 63 + 1 / 61)
+    assert found[0][2] == ("a", "b")
+    weighed = fused({"similar title": {1: 0.5}, "similar picture": {2: 0.9}})
+    assert [row for row, _, _ in weighed] == [1, 2]
+    assert fused({"a": {5: 0.2}}) == [(5, 0.2, ("a",))]

@@ -1,0 +1,44 @@
+"""Users without hashtags and files without rows are counted over all parts, and named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vidatlas.pipeline.plan.missing import absences
+from vidatlas.pipeline.publish.wording import absence_words
+from vidatlas.views.nouns import Nouns
+
+NOUNS = Nouns(record=("hashtag", "hashtags"), group=("user", "users"))
+
+
+def part(rows: int, *silent: str, heard: tuple[str, ...] = (), count: int | None = None) -> dict[str, Any]:
+    """Return what a part's facts say of this."""
+    facts: dict[str, Any] = {"rows": rows, "groups": dict.fromkeys(heard, 1)}
+    said = {"count": len(silent) if count is None else count, "names": list(silent), "complete": True}
+    return facts | ({"silent": said} if silent else {})
+
+
+def test_where_all_gave_records_nothing_is_said() -> None:
+    assert absences(["a"], [part(3, heard=("ann",))]) == {}
+    assert absences(["a", "b"], [part(3, "ann"), part(1, heard=("ann",))]) == {}
+    assert absence_words({}, NOUNS) == ()
+
+
+def test_users_and_files_are_named_over_all_parts() -> None:
+    urls = ["/x/a.csv", "s3://x/b.csv", "c.csv"]
+    entry = absences(urls, [part(3, "zoe", "ann", heard=("ben",)), part(0), part(2, "ann", "ben")])
+    assert absence_words(entry, NOUNS) == (
+        "2 users have no hashtags to keep: ann, zoe",
+        "1 of 3 files holds no rows: b.csv",
+    )
+    assert absence_words(entry, NOUNS, most=1)[0] == "2 users have no hashtags to keep: ann, and 1 more"
+
+
+def test_what_may_be_counted_twice_is_about() -> None:
+    alone = absences(["a"], [part(3, "ann", count=1_200)])
+    assert absence_words(alone, NOUNS) == ("1,200 users have no hashtags to keep: ann, and 1,199 more",)
+    several = absences(["a", "b"], [part(3, "ann", count=1_200), part(1, "ben")])
+    assert absence_words(several, NOUNS)[0].startswith("about 1,201 users have no hashtags to keep: ann, ben, and")
+    overfull = part(3, "ann")
+    overfull["silent"]["complete"] = False
+    assert absence_words(absences(["a"], [overfull]), NOUNS)[0].startswith("about 1 user has no hashtags to keep")

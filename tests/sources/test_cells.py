@@ -1,0 +1,59 @@
+"""A cell gives its texts, or nothing where it holds something else; no cell is ever code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vidatlas.sources.cells import MAX_LIST_CHARS, read_list
+
+
+@pytest.mark.parametrize(
+    ("cell", "texts"),
+    [
+        (None, ()),
+        ("", ()),
+        (" , ,", ()),
+        ("[]", ()),
+        ("a, b ,,c", ("a", "b", "c")),
+        ("['fyp', 'love']", ("fyp", "love")),
+        ('["fyp", "it\'s"]', ("fyp", "it's")),
+        ("['', ' x ']", ("x",)),
+        ("[1, 2.5]", ("1", "2.5")),
+        (["a", 3], ("a", "3")),
+        ("[{'word': 'dance', 'id': 1}, {'word': 'duet'}]", ("dance", "duet")),
+        ("[{'id': 1}]", None),
+        ("[{'word': 'a'}, {'id': 1}, {'word': None}]", ("a",)),
+        ("[None]", ()),
+        ("['cat', None]", ("cat",)),
+        ("['cut', 'of", None),
+        ("[{'word': 'cu", None),
+        ("[True]", None),
+        ("[['a']]", None),
+        ("[a]", None),
+        ("[__import__('os').getcwd()]", None),
+        ("[1 for _ in ()]", None),
+        ("[" * 100_000 + "]" * 100_000, None),
+        ("[" * 50 + "]" * 50, None),
+        ("['" + "x" * MAX_LIST_CHARS + "']", None),
+        ({"a": 1}, None),
+        (True, None),
+        ("[half", ("[half",)),
+    ],
+)
+def test_a_cell_gives_its_texts(cell: Any, texts: tuple[str, ...] | None) -> None:
+    assert read_list(cell, ",", "word") == texts
+
+
+@given(st.lists(st.text().filter(str.strip)))
+def test_what_python_writes_is_read_back(texts: list[str]) -> None:
+    assert read_list(repr(texts), ",", "word") == tuple(text.strip() for text in texts)
+
+
+@given(st.text())
+def test_any_text_is_read_or_refused(text: str) -> None:
+    found = read_list(f"[{text}]", ",", "word")
+    assert found is None or all(isinstance(item, str) for item in found)

@@ -1,0 +1,118 @@
+"""The bytes of an index are believed only where they are what ``SearchIndex`` writes, to the last one."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import faiss
+import numpy as np
+import pytest
+
+from vidatlas.search_index import IndexSpec, SearchIndex, training_rows, unit
+from vidatlas.storage.index_bytes import BadIndexError, check_index
+from vidatlas.types import Floats
+
+ROWS, DIM = 1_000, 16
+SPECS = {
+    "flat": IndexSpec(),
+    "a byte a dimension": IndexSpec(kind="ivf"),
+    "product quantiser": IndexSpec(kind="ivf", codec="pq"),
+}
+
+
+def vectors() -> Floats:
+    return unit(np.random.default_rng(0).standard_normal((ROWS, DIM), np.float32))
+
+
+@pytest.fixture(scope="module", params=SPECS)
+def index(request: pytest.FixtureRequest) -> bytes:
+    """Return an index of each kind."""
+    spec, rows = SPECS[request.param], vectors()
+    made = SearchIndex.empty(spec, ROWS, DIM, rows[: training_rows(spec, ROWS)])
+    made.add(rows)
+    return made.to_bytes()
+
+
+def test_what_is_written_passes(index: bytes) -> None:
+    check_index(index, ROWS, DIM)
+
+
+@pytest.mark.parametrize("rows", [0, ROWS - 1, ROWS + 1])
+def test_another_number_of_rows_does_not(index: bytes, rows: int) -> None:
+    with pytest.raises(BadIndexError, match="vectors instead of"):
+        check_index(index, rows, DIM)
+
+
+def test_neither_more_nor_less_passes(index: bytes) -> None:
+    for end in (0, 3, 4, 20, 60, 200, len(index) // 2, len(index) - 1):
+        with pytest.raises(BadIndexError):
+            check_index(index[:end], ROWS, DIM)
+    with pytest.raises(BadIndexError, match="follows its end"):
+        check_index(index + b"x", ROWS, DIM)
+
+
+def test_every_number_that_sizes_memory_is_checked(index: bytes) -> None:
+    """Wherever a number is made huge, it is refused, unless it is one that sizes nothing: a code, a float, a dummy."""
+    passed = 0
+    for at in range(4, min(len(index) - 8, 900)):
+        huge = index[:at] + struct.pack("<Q", 1 << 40) + index[at + 8 :]
+        try:
+            check_index(huge, ROWS, DIM)
+        except BadIndexError:
+            continue
+        passed += 1
+        # What passes has the sizes that it should: FAISS reads it without taking memory for more.
+        assert faiss.deserialize_index(np.frombuffer(huge, np.uint8)).ntotal == ROWS
+    assert passed < 900
+
+
+def test_a_row_that_is_not_there_is_refused() -> None:
+    rows = vectors()
+    made: Any = faiss.index_factory(DIM, "IVF8,SQ8", faiss.METRIC_INNER_PRODUCT)
+    made.train(rows)
+    made.add_with_ids(rows, np.arange(ROWS) + 1)
+    with pytest.raises(BadIndexError, match="a vector that is not there"):
+        check_index(faiss.serialize_index(made).tobytes(), ROWS, DIM)
+
+
+def test_lists_on_disk_are_refused(index: bytes) -> None:
+    """FAISS would open and map the file that such an index names."""
+    if b"ilar" not in index:
+        assert index.startswith(b"IxSQ"), "a flat index has no lists"
+        return
+    with pytest.raises(BadIndexError, match="b'ilod'"):
+        check_index(index.replace(b"ilar", b"ilod", 1), ROWS, DIM)
+
+
+@pytest.mark.parametrize(
+    "kind", ["Flat", "HNSW8", "IVF8,Flat", "PCA8,Flat", "SQ8", "IVF8_HNSW8,SQ8", "IVF8,SQfp16", "IVF8,PQ4x4"]
+)
+def test_other_kinds_are_refused(kind: str) -> None:
+    made: Any = faiss.index_factory(DIM, kind, faiss.METRIC_INNER_PRODUCT)
+    made.train(vectors())
+    made.add(vectors())
+    with pytest.raises(BadIndexError):
+        check_index(faiss.serialize_index(made).tobytes(), ROWS, DIM)
+
+
+def test_vectors_of_another_width_are_refused(index: bytes) -> None:
+    with pytest.raises(BadIndexError, match="16 dimensions instead of 17"):
+        check_index(index, ROWS, DIM + 1)
+
+
+@pytest.mark.parametrize(
+    "pairs", [[(1, 1), (0, 1)], [(0, 1), (0, 1)], [(0, 1), (9, 1)]], ids=["order", "twice", "absent"]
+)
+def test_cells_stand_once_and_in_order(pairs: list[tuple[int, int]]) -> None:
+    """FAISS reads the contents of cells by their number, whatever the order in which the sizes stand."""
+    rows = vectors()[:2]
+    made: Any = faiss.index_factory(DIM, "IVF8,SQ8", faiss.METRIC_INNER_PRODUCT)
+    made.train(vectors())
+    made.add(rows)
+    data = faiss.serialize_index(made).tobytes()
+    at = data.index(b"sprs") + 12
+    check_index(data, 2, DIM)
+    forged = b"".join(struct.pack("<QQ", *pair) for pair in pairs)
+    with pytest.raises(BadIndexError):
+        check_index(data[:at] + forged + data[at + len(forged) :], 2, DIM)

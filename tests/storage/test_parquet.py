@@ -1,0 +1,186 @@
+"""Parquet and Arrow IPC: a type that a file names is never built, at any depth; plain data is read as before."""
+
+from __future__ import annotations
+
+import base64
+import io
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from vidatlas.errors import InputError
+from vidatlas.storage.parquet import open_parquet, read_stream
+
+BUILT: list[str] = []
+
+
+class Loaded(pa.ExtensionType):  # type: ignore[misc]
+    """Write down that it was built."""
+
+    def __init__(self) -> None:
+        super().__init__(pa.large_binary(), "tests.loaded")
+
+    def __arrow_ext_serialize__(self) -> bytes:
+        return b""
+
+    @classmethod
+    def __arrow_ext_deserialize__(cls, storage: Any, serialized: bytes) -> Loaded:
+        BUILT.append("tests.loaded")
+        return cls()
+
+
+@pytest.fixture(autouse=True)
+def registered() -> Iterator[None]:
+    """Let pyarrow know a type that runs code of Python when a file names it."""
+    BUILT.clear()
+    pa.register_extension_type(Loaded())
+    yield
+    pa.unregister_extension_type("tests.loaded")
+
+
+def parquet(table: pa.Table) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(table, out)
+    return out.getvalue()
+
+
+def stream(table: pa.Table) -> pa.Buffer:
+    out = pa.BufferOutputStream()
+    with pa.ipc.new_stream(out, table.schema) as writer:
+        writer.write_table(table)
+    return out.getvalue()
+
+
+def named(name: str, kind: pa.DataType) -> pa.Field:
+    """Return a field that plain pyarrow writes and any reader takes for an extension type."""
+    return pa.field(name, kind, metadata={"ARROW:extension:name": "tests.loaded", "ARROW:extension:metadata": ""})
+
+
+BYTES = pa.large_binary()
+INSIDE = {
+    "itself": (named("title", BYTES), b"x"),
+    "a list's items": (pa.field("title", pa.list_(named("item", BYTES))), [b"x"]),
+    "a field of a struct": (pa.field("title", pa.struct([named("text", BYTES)])), {"text": b"x"}),
+    "a map's values": (pa.field("title", pa.map_(pa.string(), named("value", BYTES))), [("key", b"x")]),
+}
+
+
+def table_of(field: pa.Field, value: Any) -> pa.Table:
+    # Built without the name, then called by it: pyarrow's own arrays would be of the registered type.
+    message = pa.schema([field]).serialize().to_pybytes().replace(b"ARROW:extension", b"arrow:extension")
+    bare = pa.ipc.read_schema(pa.py_buffer(message))
+    return pa.table([pa.array([value], bare.field(0).type)], schema=pa.schema([field]))
+
+
+READERS: dict[str, Callable[[pa.Table], Any]] = {
+    "parquet": lambda table: open_parquet(io.BytesIO(parquet(table))),
+    "stream": lambda table: read_stream(stream(table)),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("where", INSIDE)
+def test_a_named_type_is_refused_and_never_built(where: str, reader: str) -> None:
+    with pytest.raises(InputError, match=r"column 'title' has the extension type tests\.loaded"):
+        READERS[reader](table_of(*INSIDE[where]))
+    assert BUILT == []
+
+
+def test_the_canary_is_alive() -> None:
+    """Opened by pyarrow alone, the same file has the type built: the tests above can fail."""
+    pq.ParquetFile(io.BytesIO(parquet(table_of(*INSIDE["itself"]))))
+    assert BUILT
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_type_of_a_library_is_refused_by_name(reader: str) -> None:
+    periods = pa.Table.from_pandas(pd.DataFrame({"month": pd.period_range("2020", periods=2, freq="M")}))
+    with pytest.raises(InputError, match=r"'month' has the extension type pandas\.period"):
+        READERS[reader](periods)
+
+
+def test_arrows_own_types_are_read() -> None:
+    key = uuid.uuid4()
+    table = pa.table(
+        {
+            "id": pa.array([key.bytes], pa.uuid()),
+            "text": pa.array(['{"a": 1}'], pa.json_()),
+            "kind": pa.array(["x"]).dictionary_encode(),
+            "vector": pa.FixedShapeTensorArray.from_numpy_ndarray(np.zeros((1, 2, 2), np.float32)),
+        }
+    )
+    assert open_parquet(io.BytesIO(parquet(table))).read()["id"].to_pylist() == [key]
+    assert read_stream(stream(table)).equals(table)
+
+
+def test_the_words_in_a_value_are_no_type() -> None:
+    table = pa.table({"title": ["ARROW:extension:name", "ARROW.extension.name"]})
+    assert open_parquet(io.BytesIO(parquet(table))).read().equals(table)
+
+
+def stored(field: pa.Field) -> bytes:
+    return base64.b64encode(pa.schema([field]).serialize().to_pybytes())
+
+
+def test_a_harmless_schema_ahead_of_the_stored_one_hides_nothing() -> None:
+    """What stands under the name that the check looks for must not be taken for the schema."""
+    table, out = pa.table({"title": pa.array([b"x"], BYTES)}), io.BytesIO()
+    with pq.ParquetWriter(out, table.schema, store_schema=False) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({"ARROW.schema": stored(pa.field("title", BYTES))})
+        writer.add_key_value_metadata({"ARROW:schema": stored(named("title", BYTES))})
+    with pytest.raises(InputError, match="twice"):
+        open_parquet(io.BytesIO(out.getvalue()))
+    assert BUILT == []
+
+
+def test_a_schema_that_is_stored_twice_is_refused() -> None:
+    """So is one of which the second place could make up for bytes that the check has changed."""
+    table, out = pa.table({"title": pa.array([b"x"], BYTES)}), io.BytesIO()
+    with pq.ParquetWriter(out, table.schema) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({"other": "ARROW:schema"})
+    with pytest.raises(InputError, match="twice"):
+        open_parquet(io.BytesIO(out.getvalue()))
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_name_under_the_other_key_hides_nothing(reader: str) -> None:
+    field = named("title", BYTES).with_metadata(
+        {"ARROW.extension.name": "arrow.json", "ARROW:extension:name": "tests.loaded", "ARROW:extension:metadata": ""}
+    )
+    with pytest.raises(InputError, match="extension type"):
+        READERS[reader](table_of(field, b"x"))
+    assert BUILT == []
+
+
+def test_the_words_where_no_type_belongs_are_refused() -> None:
+    table = pa.table({"title": ["x"]}).replace_schema_metadata({"a": "ARROW:extension:name"})
+    with pytest.raises(InputError, match="where none belongs"):
+        open_parquet(io.BytesIO(parquet(table)))
+
+
+def test_a_schema_that_two_readers_could_read_differently_is_refused() -> None:
+    """Signs that are not of base64 may be skipped by one decoder and end another."""
+    whole = parquet(table_of(*INSIDE["itself"]))
+    first = base64.b64encode(pa.schema([named("title", BYTES)]).serialize().to_pybytes())[:8]
+    assert whole.count(first) == 1
+    with pytest.raises(pa.ArrowInvalid, match="no base64"):
+        open_parquet(io.BytesIO(whole.replace(first, b"*" + first[1:])))
+    assert BUILT == []
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"PAR1", b"x" * 100, b"PAR1" + bytes(8) + b"PAR1", b"PAR1" + b"\xff" * 40 + b"\x20\0\0\0PAR1", b"PAR1" * 3],
+    ids=range(6),
+)
+def test_what_is_no_parquet_is_an_error_of_arrow(data: bytes) -> None:
+    with pytest.raises((pa.ArrowException, OSError)):
+        open_parquet(io.BytesIO(data))

@@ -1,0 +1,1 @@
+"""Tools of the checkout, which nobody who installs vidatlas needs."""

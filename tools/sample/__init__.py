@@ -1,0 +1,1 @@
+"""The generator of the invented sample: python -m tools.sample.generate writes it anew."""
