@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from vidatlas import load_recipe
 from vidatlas.clustering.quality import stability
 from vidatlas.encoders.mix import FieldMix, distinct_texts, mix
-from vidatlas.naming.coherence import coherence, count_pairs, npmi
+from vidatlas.naming.coherence import count_pairs, npmi
 from vidatlas.naming.filler import english_function_words, is_filler
 from vidatlas.naming.terms import record_terms
 from vidatlas.recipe import Recipe
@@ -154,9 +154,10 @@ class Corpus:
         tops = self.top_terms(labels)
         counts = count_pairs(self._terms[2], tops)
         sizes = np.unique(labels, return_counts=True)[1]
-        scored = [(score, size) for terms, size in zip(tops, sizes, strict=True) if (score := npmi(terms, counts))]
+        scores = [npmi(terms, counts) for terms in tops]
+        scored = [(score, size) for score, size in zip(scores, sizes, strict=True) if score is not None]
         values, weights = zip(*scored, strict=True)
-        return coherence(tops, counts) or 0.0, float(np.average(values, weights=weights))
+        return float(np.mean(values)), float(np.average(values, weights=weights))
 
     def measure(self, runs: list[Labels]) -> dict[str, float]:
         """Return the figures of one method's clusters of all videos, the mean over its runs with different seeds."""

@@ -7,12 +7,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vidatlas.types import Encoder, EncodeStats, Floats, Json
+from vidatlas.types import EncodeStats, Floats, Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +43,6 @@ class Learned:
         for name in sorted(self.arrays):
             digest.update(name.encode() + np.ascontiguousarray(self.arrays[name]).tobytes())
         return digest.hexdigest()
-
-
-class LearningSpec(Protocol):
-    """Configure an encoder that learns."""
-
-    def survey(self, texts: list[str]) -> Survey:
-        """Return what one shard's texts say, each text once for every time it stands there."""
-        ...
-
-    def learn(self, survey: Survey) -> Learned:
-        """Return what is to be known by every worker, from the survey of all shards."""
-        ...
-
-    def load_learned(self, learned: Learned, threads: int) -> Encoder:
-        """Return the encoder."""
-        ...
 
 
 Fill = Callable[[str, Floats], int]

@@ -73,9 +73,3 @@ def _npmi(pair: Pair, counts: TermPairs) -> float | None:
     if not together:
         return -1.0
     return math.log(together * counts.records / (first * second)) / math.log(counts.records / together)
-
-
-def coherence(names: Iterable[Sequence[str]], counts: TermPairs) -> float | None:
-    """Return the mean NPMI of names, each weighing the same (Lau et al., 2014); None where no name has one."""
-    scores = [score for terms in names if (score := npmi(terms, counts)) is not None]
-    return math.fsum(scores) / len(scores) if scores else None

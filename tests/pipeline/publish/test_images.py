@@ -17,7 +17,6 @@ import vidatlas
 from vidatlas import Options
 from vidatlas.cli.main import main
 from vidatlas.errors import ConflictError, InputError, UsageError
-from vidatlas.pipeline.explore.search import Search
 from vidatlas.pipeline.publish import images as imaging
 from vidatlas.pipeline.publish import images as picturing
 from vidatlas.storage.store import Store
@@ -120,10 +119,9 @@ def test_the_atlas_says_which_weights_encoded_its_pictures(made: Any, tiny_clip_
 
 def test_vectors_are_the_features_of_the_files(made: Any) -> None:
     atlas, folder = made
-    search = Search(Store(atlas.url))
-    shards = search._shards
-    ids, vectors = imaging.read_latents(Store(atlas.url), shards)
-    encoder = picturing.open_pictures(Store(atlas.url), search.recipe)
+    table = atlas.table("pictures")
+    ids, vectors = table["id"].tolist(), np.stack(table["vector"].tolist())
+    encoder = picturing.open_pictures(Store(atlas.url), atlas._recipe)
     pictures = np.array([encoder.read(folder / "images" / f"{name}.jpg") for name in ids])
     assert vectors.shape == (ROWS, 24)
     np.testing.assert_allclose(vectors, encoder.encode(pictures), atol=1e-5)

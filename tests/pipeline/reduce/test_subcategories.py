@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from random import Random
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -96,13 +95,9 @@ def test_shards_merge_to_the_whole(spec: RecordSpec) -> None:
     assert merged(parts[::-1]) == whole
 
 
-def fit(silhouettes: dict[int, float]) -> Any:
-    return SimpleNamespace(centroids=np.zeros((3, 2), np.float32), silhouette=Silhouette(0.5, silhouettes, 9))
-
-
 def test_the_table_adds_up_and_lists_the_nearest(spec: RecordSpec) -> None:
     data = rows(80)
-    table = subcategory_table({"Games": fit({0: 0.25}), "Music": fit({})}, merged([tallied(data, spec)]), NAMING)
+    table = subcategory_table(merged([tallied(data, spec)]), {"Games": Silhouette(0.5, {0: 0.25}, 9)}, NAMING)
     assert table.schema == SUBCATEGORIES
     found = table.to_pylist()
     assert [(row["group"], row["subcategory"]) for row in found] == [
@@ -135,20 +130,20 @@ def test_exemplars_do_not_repeat_a_title(spec: RecordSpec) -> None:
         }
         for at, title in enumerate(titles)
     ]
-    (row,) = subcategory_table({"g": fit({})}, tallied(data, spec), NAMING).to_pylist()
+    (row,) = subcategory_table(tallied(data, spec), {}, NAMING).to_pylist()
     assert (row["exemplars"], row["exemplar_titles"]) == (["0", "3"], ["Same", "Other"])
 
 
 def test_no_exemplars_are_listed_where_none_are_wanted(spec: RecordSpec) -> None:
     naming = NamingSpec(exemplars=0)
     tallies = tallied(rows(10), spec, naming)
-    found = subcategory_table({"Games": fit({}), "Music": fit({})}, tallies, naming).to_pylist()
+    found = subcategory_table(tallies, {}, naming).to_pylist()
     assert all(row["exemplars"] == [] for row in found)
 
 
 def test_names_come_from_the_terms_and_are_the_same_whoever_counts(spec: RecordSpec) -> None:
-    fits, tallies = {"Games": fit({}), "Music": fit({})}, tallied(rows(80), spec)
-    table = subcategory_table(fits, tallies, NAMING)
-    assert subcategory_table(fits, tallies, NAMING, lambda *args: iter(list(map(*args)))) == table
+    tallies = tallied(rows(80), spec)
+    table = subcategory_table(tallies, {}, NAMING)
+    assert subcategory_table(tallies, {}, NAMING, lambda *args: iter(list(map(*args)))) == table
     for row in table.to_pylist():
         assert set(row["name"].split(" · ")) <= {*row["terms"], "unnamed"}

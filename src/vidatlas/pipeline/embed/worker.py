@@ -18,7 +18,7 @@ from vidatlas.recipe import Recipe
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import Store, to_json
 from vidatlas.storage.tables import parquet_bytes
-from vidatlas.types import Encoder, EncodeStats, Json, Receipt
+from vidatlas.types import Encoder, EncodeStats, Floats, Json, Receipt
 
 MAX_ATTEMPTS = 5
 
@@ -45,42 +45,52 @@ class EmbedWorker:
                 f"shard {shard}: {rows} rows were planned, {table.num_rows} arrived. This is a bug; please report it."
             )
         stats = EncodeStats()
-        vectors = vectors_of(records, self.recipe, self.encoder, stats)
-        if vectors.shape != (records.num_rows, self.encoder.dim) or not np.isfinite(vectors.astype(np.float16)).all():
-            raise VidatlasError(
-                f"shard {shard}: the encoder {self.recipe.encoder.kind} returned vectors "
-                "that are not finite float16. Choose another model or dtype."
-            )
+        vectors = self._encode(shard, records, stats)
         files = self.store.put(
             layout.embeddings(shard), parquet_bytes(embedding_table(records, self.recipe.record, vectors))
         )
         if lost:
             files |= self.store.put(layout.rejects(shard), lost)
-        seconds = round(time.perf_counter() - started, 3)
         receipt = Receipt(
             shard=shard,
             rows=rows,
             kept=records.num_rows,
             rejects=reasons,
             files=files,
-            texts=stats.texts,
-            distinct=stats.distinct,
-            tokens=stats.tokens,
-            nodes=stats.nodes,
-            seconds=seconds,
-            compute_seconds=round(stats.seconds, 3),
-            flops=stats.nodes * self.encoder.flops_per_node,
-            possible_flops=stats.seconds * self.limit,
-            idle_seconds=round(stats.idle, 3),
-            batch_tokens=stats.batch_tokens,
-            worker=self.encoder.hardware,
-            host=socket.gethostname(),
+            seconds=round(time.perf_counter() - started, 3),
             attempt=attempt,
+            **self._computed(stats),
         )
         # The receipt is the commit: a shard without one is done again, over the same names.
         self.store.put(layout.receipt(shard), to_json(asdict(receipt)))
         self.store.folder.delete(layout.attempt(shard))
         return asdict(receipt)
+
+    def _encode(self, shard: str, records: pa.Table, stats: EncodeStats) -> Floats:
+        """Return the vectors of a shard's records, checked before anything is written of them."""
+        vectors = vectors_of(records, self.recipe, self.encoder, stats)
+        if vectors.shape != (records.num_rows, self.encoder.dim) or not np.isfinite(vectors.astype(np.float16)).all():
+            raise VidatlasError(
+                f"shard {shard}: the encoder {self.recipe.encoder.kind} returned vectors "
+                "that are not finite float16. Choose another model or dtype."
+            )
+        return vectors
+
+    def _computed(self, stats: EncodeStats) -> Json:
+        """Return what a receipt says of the work, and of the device that did it."""
+        return {
+            "texts": stats.texts,
+            "distinct": stats.distinct,
+            "tokens": stats.tokens,
+            "nodes": stats.nodes,
+            "compute_seconds": round(stats.seconds, 3),
+            "flops": stats.nodes * self.encoder.flops_per_node,
+            "possible_flops": stats.seconds * self.limit,
+            "idle_seconds": round(stats.idle, 3),
+            "batch_tokens": stats.batch_tokens,
+            "worker": self.encoder.hardware,
+            "host": socket.gethostname(),
+        }
 
     def _mark_attempt(self, shard: str) -> int:
         """Return how often a shard was begun: one that kills its worker each time must not be tried for ever."""

@@ -22,7 +22,7 @@ from vidatlas.search_index import SearchIndex, training_rows, unit
 from vidatlas.sources.images import Pictures, UnreadablePictureError, grey_picture, locate
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import Files, Store, to_json
-from vidatlas.storage.tables import SealedShard, matrix, read_embeddings, to_parquet
+from vidatlas.storage.tables import SealedShard, read_embeddings, to_parquet
 from vidatlas.storage.tensors import read_tensors
 from vidatlas.threads import one_thread
 from vidatlas.types import Floats, Json, Runner
@@ -170,14 +170,6 @@ class PictureSearch:
         rows, cosines = self._index.search(query, min(k, len(self.positions)))
         pairs = zip(rows[0].tolist(), cosines[0].tolist(), strict=True)
         return [(int(self.positions[row]), cosine) for row, cosine in pairs if row >= 0]
-
-
-def read_latents(store: Store, shards: list[SealedShard]) -> tuple[list[str], Floats]:
-    """Return ids and vectors of every image, in order."""
-    files = store.stage("publish")["files"]
-    names = [layout.pictures(shard) for shard, _ in shards]
-    table = pa.concat_tables([store.table(name, files[name]) for name in names])
-    return table["id"].to_pylist(), matrix(table["vector"])
 
 
 MODEL = "model/pictures.safetensors"

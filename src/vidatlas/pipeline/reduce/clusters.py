@@ -79,10 +79,6 @@ class GroupFit:
         return self.quality.silhouette
 
 
-UNMEASURED = GroupFit("", 0, np.empty((0, 0), np.float32), GroupQuality(Silhouette(None, {}, 0)), (), Choice(0))
-"""Stands for a group of which nothing was measured."""
-
-
 @dataclass(slots=True)
 class Placed:
     """Hold what assigning some shards gave."""

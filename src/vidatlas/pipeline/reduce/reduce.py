@@ -11,7 +11,7 @@ from vidatlas.clustering.backends import Backend, choose_backend, open_backend
 from vidatlas.decomposition.pca import Pca, fit_pca, merge_all
 from vidatlas.errors import InputError
 from vidatlas.pipeline.plan.plan import RunOptions
-from vidatlas.pipeline.reduce.clusters import UNMEASURED, GroupFit, Placed, assign_block, fit_group
+from vidatlas.pipeline.reduce.clusters import GroupFit, Placed, assign_block, fit_group
 from vidatlas.pipeline.reduce.components import Counted, block_moments, incremental_pca, places_of, project_block
 from vidatlas.pipeline.reduce.lexical import fit_words
 from vidatlas.pipeline.reduce.metrics import NOTHING_LEFT_OUT, metrics_of, variance_of, variance_of_codes
@@ -102,11 +102,11 @@ class _Reduction:
         if self._splits:
             files |= save_children(self.store, {found.group: found.children for found in fits})
         placed = self._assigned(blocks, step)
-        fitted = {found.group: found for found in fits}
-        table = subcategory_table(fitted, placed.tallies, self.recipe.reduce.naming, self.runner.map)
+        silhouettes = {found.group: found.silhouette for found in fits}
+        table = subcategory_table(placed.tallies, silhouettes, self.recipe.reduce.naming, self.runner.map)
         files |= placed.files | self.store.put(layout.SUBCATEGORIES, to_parquet(table))
         if self._splits:
-            split = child_table(placed.children, UNMEASURED, self.recipe.reduce.naming)
+            split = child_table(placed.children, self.recipe.reduce.naming)
             files |= self.store.put(layout.SUBSUBCATEGORIES, to_parquet(split))
         metrics = metrics_of(self.recipe, variance, fits, placed, table)
         if self.recipe.reduce.probe:
@@ -115,16 +115,20 @@ class _Reduction:
             metrics["probe"] = told.facts
         files |= self.store.put(layout.METRICS, to_json(metrics))
         step.last()
-        counted = {
+        return files, self._facts(metrics, fits, table.num_rows)
+
+    def _facts(self, metrics: Json, fits: list[GroupFit], subcategories: int) -> Json:
+        """Return what the manifest says of the reduction."""
+        clusters = (sum(len(found.centroids) for found in fits), subcategories)
+        notes = training_notes(self.recipe, metrics.get("network"), clusters)
+        notes += [f"{found.group}: {note}" for found in fits for note in found.notes]
+        counts = {
             "rows": metrics["rows"],
             "groups": len(fits),
-            "subcategories": table.num_rows,
+            "subcategories": subcategories,
             "components": metrics["explained_variance"]["components"],
         }
-        clusters = (sum(len(found.centroids) for found in fits), table.num_rows)
-        notes = training_notes(self.recipe, variance.get("network"), clusters)
-        notes += [f"{found.group}: {note}" for found in fits for note in found.notes]
-        return files, {"counts": counted, "backend": open_backend(self.backend).identity, "notes": notes}
+        return {"counts": counts, "backend": open_backend(self.backend).identity, "notes": notes}
 
     def _reducer(self, blocks: list[list[SealedShard]], step: _Steps) -> tuple[Files, Json, list[Counted]]:
         """Fit the reducer; return its files, what it keeps, and the rows of each shard by group."""

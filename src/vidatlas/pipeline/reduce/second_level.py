@@ -13,7 +13,7 @@ from vidatlas.clustering.backends import KMeans
 from vidatlas.clustering.choose_k import k_by_size
 from vidatlas.clustering.kmeans import Assignment, ClusterSpec, assign, fit_clusters
 from vidatlas.naming import NamingSpec
-from vidatlas.pipeline.reduce.subcategories import Fit, Tally, subcategory_table, tally
+from vidatlas.pipeline.reduce.subcategories import Tally, subcategory_table, tally
 from vidatlas.sources.fields import RecordSpec
 from vidatlas.threads import one_thread
 from vidatlas.types import Floats
@@ -69,15 +69,14 @@ def tally_children(
     return tally(inside, columns, record, spec)
 
 
-def child_table(tallies: Mapping[str, Tally], fit: Fit, spec: NamingSpec) -> pa.Table:
+def child_table(tallies: Mapping[str, Tally], spec: NamingSpec) -> pa.Table:
     """Return one row per sub-subcategory; columns as for subcategories, and the number inside its subcategory.
 
     Args:
-        tallies: per subcategory, named "number group".
-        fit: stands for each of them; no quality is measured here.
+        tallies: per subcategory, named "number group"; their quality is not measured.
         spec: how names are chosen.
     """
-    table = subcategory_table(dict.fromkeys(tallies, fit), tallies, spec)
+    table = subcategory_table(tallies, {}, spec)
     keys = [key.partition(" ") for key in table["group"].to_pylist()]
     columns = {name: table[name] for name in table.column_names}
     columns |= {

@@ -6,7 +6,7 @@ import heapq
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,6 @@ import pyarrow as pa
 from vidatlas.clustering.quality import Silhouette
 from vidatlas.naming import Drawn, Map, Member, Name, NamingSpec, draw, merge, name_by_members, name_groups
 from vidatlas.sources.fields import RecordSpec
-from vidatlas.types import Floats
 
 Exemplar = tuple[float, str, str]
 """What they are ranked by (distance to the centroid, or of axes the number itself, negative), id, title."""
@@ -52,20 +51,6 @@ class Tally:
             for label in labels
         }
         return Tally(self.spec, self.sizes + other.sizes, distances, sample, exemplars, members)
-
-
-class Fit(Protocol):
-    """What is needed of a clustered group."""
-
-    @property
-    def centroids(self) -> Floats:
-        """Centroids [k, components]."""
-        ...
-
-    @property
-    def silhouette(self) -> Silhouette:
-        """Silhouette of the group's sample."""
-        ...
 
 
 def tally(table: pa.Table, assigned: Mapping[str, pa.Array], record: RecordSpec, spec: NamingSpec) -> dict[str, Tally]:
@@ -115,9 +100,16 @@ def _authors(ids: list[str], named: list[str | None] | None) -> list[str]:
 
 
 def subcategory_table(
-    fits: Mapping[str, Fit], tallies: Mapping[str, Tally], spec: NamingSpec, each: Map = map
+    tallies: Mapping[str, Tally], silhouettes: Mapping[str, Silhouette], spec: NamingSpec, each: Map = map
 ) -> pa.Table:
-    """Return one row per subcategory: group, number, name, size, share, terms, exemplars, silhouette, mean distance."""
+    """Return one row per subcategory: group, number, name, size, share, terms, exemplars, silhouette, mean distance.
+
+    Args:
+        tallies: what each group's subcategories are made of.
+        silhouettes: of the groups where they were measured.
+        spec: how names are chosen.
+        each: maps a function over the groups, here or on a cluster.
+    """
     rows: list[dict[str, Any]] = []
     samples = {
         group: {label: (found.sample[label], found.sizes[label]) for label in sorted(found.sizes)}
@@ -128,9 +120,10 @@ def subcategory_table(
     else:
         named = name_groups(samples, spec, each)
     for group, names in named.items():
-        found, fit = tallies[group], fits[group]
+        found, measured = tallies[group], silhouettes.get(group)
         for label in sorted(found.sizes):
-            rows.append(_row(group, label, names[label], found) | _quality(fit, label))
+            rows.append(_row(group, label, names[label], found))
+            rows[-1]["silhouette"] = measured.by_cluster.get(label) if measured else None
             rows[-1]["exemplars"], rows[-1]["exemplar_titles"] = _distinct(found.exemplars[label], spec.exemplars)
     return pa.Table.from_pylist(rows, schema=SUBCATEGORIES)
 
@@ -148,10 +141,6 @@ def _row(group: str, label: int, name: Name, found: Tally) -> dict[str, Any]:
         "coherence": name.coherence,
         "mean_distance": float(np.float32(found.distances[label] / size)),
     }
-
-
-def _quality(fit: Fit, label: int) -> dict[str, Any]:
-    return {"silhouette": fit.silhouette.by_cluster.get(label)}
 
 
 def _distinct(exemplars: list[Exemplar], limit: int) -> tuple[list[str], list[str]]:
