@@ -7,15 +7,16 @@ from typing import Any
 from benchmarks.gpu.bench import Bench, attention_of
 from vidatlas.pipeline.embed.worker import EmbedWorker, open_worker
 from vidatlas.storage import store as layout
+from vidatlas.storage.store import Store
 from vidatlas.types import Json
 
 
 def open_worker_of(bench: Bench, engine: str, atlas: str, dtype: str = "auto", **encoder: Any) -> EmbedWorker:
     """Return a worker as an actor of the job opens it."""
-    recipe = bench.recipe(engine, dtype, **encoder).model_dump(mode="json")
+    recipe = bench.recipe(engine, dtype, **encoder)
     folder = bench.options.scratch / f"{atlas}-{engine.replace(', ', '-').replace(' ', '-')}"
     with attention_of(engine):
-        return open_worker(str(folder), recipe, bench.options.threads)
+        return open_worker(Store(folder), recipe, bench.options.threads)
 
 
 def named(table: Any, shard: str, rows: int | None = None) -> Any:

@@ -118,6 +118,10 @@ class Store:
         self.url = fspath(url)
         self.folder: LocalFolder | RemoteFolder = open_folder(self.url)
 
+    def __reduce__(self) -> tuple[type[Store], tuple[str]]:
+        """Open the atlas anew where a worker is given it: clients of object stores do not travel."""
+        return Store, (self.url,)
+
     def put(self, name: str, data: bytes) -> Files:
         """Write a file, whole or not at all; return its entry for a manifest."""
         self.folder.put(name, data)

@@ -51,7 +51,7 @@ def embed(recipe: Recipe, atlas: str, threads: int, runner: Runner, options: Run
         todo = [shard for shard in shards if shard.name not in receipts]
         learned = learn_encoder(store, recipe, shards, runner)
         read = partial(read_shard, spec=recipe.record, source=recipe.source.rows)
-        opened = partial(open_worker, atlas, recipe.model_dump(mode="json"), threads)
+        opened = partial(open_worker, store, recipe, threads)
         totals = Totals(receipts.values())
         tell = partial(_tell, listener, len(shards), planned["counts"]["read"], totals)
         tell(len(receipts))
@@ -135,7 +135,7 @@ def _tell(
 def _prove(store: Store, earlier: Mapping[str, Receipt], runner: Runner) -> None:
     """Check the bytes of shards that an earlier run committed, before they are sealed."""
     files = [(name, facts) for receipt in earlier.values() for name, facts in receipt.files.items()]
-    for name in runner.map(partial(_is_altered, store.url), files):
+    for name in runner.map(partial(_is_altered, store), files):
         if name:
             raise InputError(
                 f"{store.url}/{name} was altered after it was written. Delete it and "
@@ -143,9 +143,9 @@ def _prove(store: Store, earlier: Mapping[str, Receipt], runner: Runner) -> None
             )
 
 
-def _is_altered(atlas: str, file: tuple[str, Mapping[str, Any]]) -> str:
+def _is_altered(store: Store, file: tuple[str, Mapping[str, Any]]) -> str:
     name, facts = file
-    return "" if Store(atlas).entry(name)[name]["sha256"] == facts["sha256"] else name
+    return "" if store.entry(name)[name]["sha256"] == facts["sha256"] else name
 
 
 def _entry(recipe: Recipe, store: Store, planned: Json, receipts: list[Receipt], learned: layout.Files) -> Json:

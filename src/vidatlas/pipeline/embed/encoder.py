@@ -43,7 +43,7 @@ def learn_encoder(store: Store, recipe: Recipe, shards: list[Shard], runner: Run
     made_of = {"plan": store.stage("plan")["digest"], "settings": _settings(spec)}
     if not _is_learned(store, made_of):
         total = Survey()
-        for found in runner.map(partial(_survey_shard, recipe.model_dump(mode="json")), shards):
+        for found in runner.map(partial(_survey_shard, recipe), shards):
             total = total.merge(found)
         learned = spec.learn(total)
         arrays = {name: np.ascontiguousarray(array) for name, array in learned.arrays.items()}
@@ -74,12 +74,11 @@ def _is_learned(store: Store, made_of: Json) -> bool:
     return store.folder.size(LEARNED) is not None and made_of.items() <= store.read_json(LEARNED).items()
 
 
-def _survey_shard(recipe: Json, shard: Shard) -> Survey:
-    parsed = Recipe.model_validate(recipe)
-    assert isinstance(parsed.encoder, Learning)
-    records = kept(read_shard(shard, parsed.record, parsed.source.rows))
-    texts = [text for field in mixed_fields(records, parsed.record) for text in field.texts.flatten().to_pylist()]
-    return parsed.encoder.survey(texts)
+def _survey_shard(recipe: Recipe, shard: Shard) -> Survey:
+    assert isinstance(recipe.encoder, Learning)
+    records = kept(read_shard(shard, recipe.record, recipe.source.rows))
+    texts = [text for field in mixed_fields(records, recipe.record) for text in field.texts.flatten().to_pylist()]
+    return recipe.encoder.survey(texts)
 
 
 def _load(store: Store) -> Learned:

@@ -106,14 +106,13 @@ class EmbedWorker:
         return count
 
 
-def open_worker(atlas: str, recipe: Json, threads: int) -> EmbedWorker:
+def open_worker(store: Store, recipe: Recipe, threads: int) -> EmbedWorker:
     """Load the encoder and make sure it is the one that the atlas's other shards were made with.
 
     Raises:
         ConflictError: weights, precision, threads or library versions differ from those of the shards that are there.
     """
-    store, parsed = Store(atlas), Recipe.model_validate(recipe)
-    encoder = open_encoder(store, parsed, threads)
+    encoder = open_encoder(store, recipe, threads)
     identity = encoder.identity
     if not store.folder.put_new(layout.ENCODER, to_json(identity)):
         there = store.read_json(layout.ENCODER)
@@ -124,7 +123,7 @@ def open_worker(atlas: str, recipe: Json, threads: int) -> EmbedWorker:
         ]
         if changes:
             raise ConflictError(
-                f"{atlas} was begun with another encoder ({'; '.join(changes)}). "
+                f"{store.url} was begun with another encoder ({'; '.join(changes)}). "
                 "Go back to that one, or choose another output folder."
             )
-    return EmbedWorker(store, parsed, encoder, encoder.limit())
+    return EmbedWorker(store, recipe, encoder, encoder.limit())

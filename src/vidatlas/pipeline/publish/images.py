@@ -48,12 +48,12 @@ def make_pictures(recipe: Recipe, store: Store, shards: list[SealedShard], runne
         return {}, {}
     if recipe.record.image is None:
         raise UsageError("publish.pictures needs record.image: name the column and the folder of images.")
-    names = list(runner.map(partial(_names, store.url), shards))
+    names = list(runner.map(partial(_names, store), shards))
     flat = [name for found in names for name in found if name]
     if not flat:
         raise UsageError(f"no record of {store.url} has an image in column {recipe.record.image.column!r}.")
     files, learned = learn_pictures(recipe, store, flat)
-    encode = partial(_encode_shard, store.url, recipe.model_dump(mode="json"))
+    encode = partial(_encode_shard, store, recipe)
     vectors, positions, identities, first = [], [], [], 0
     for found, encoded, present, identity in runner.map(encode, shards, gpus=isinstance(spec, ClipPicturesSpec)):
         files |= found
@@ -84,8 +84,8 @@ def picture_facts(facts: Json) -> dict[str, str]:
     }
 
 
-def _names(atlas: str, shard: SealedShard) -> list[str | None]:
-    names: list[str | None] = read_embeddings(Store(atlas), *shard, ["image"])["image"].to_pylist()
+def _names(store: Store, shard: SealedShard) -> list[str | None]:
+    names: list[str | None] = read_embeddings(store, *shard, ["image"])["image"].to_pylist()
     return names
 
 
@@ -102,12 +102,11 @@ def _one_of(identities: list[Json]) -> Json:
     return first
 
 
-def _encode_shard(atlas: str, recipe: Json, shard: SealedShard) -> tuple[Files, Floats, NDArray[np.bool_], Json]:
-    store, parsed = Store(atlas), Recipe.model_validate(recipe)
+def _encode_shard(store: Store, recipe: Recipe, shard: SealedShard) -> tuple[Files, Floats, NDArray[np.bool_], Json]:
     table = read_embeddings(store, *shard, ["id", "image"])
     names = table["image"].to_pylist()
     present = np.array([bool(name) for name in names], bool)
-    encoder, image = open_pictures(store, parsed), parsed.record.image
+    encoder, image = open_pictures(store, recipe), recipe.record.image
     assert image
     vectors = _encode(encoder, image.folder, [name for name in names if name])
     lists = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])

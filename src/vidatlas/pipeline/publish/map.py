@@ -44,7 +44,7 @@ class Drawn:
 def make_map(recipe: Recipe, store: Store, shards: list[SealedShard], runner: Runner) -> tuple[Files, Json, Points]:
     """Write ``layout/``; return its files, what the manifest says of it, and the points that pages show."""
     blocks = blocks_of(shards)
-    draw = partial(_draw_block, store.url, recipe.model_dump(mode="json"))
+    draw = partial(_draw_block, store, recipe)
     drawn = [found for block in runner.map(draw, blocks) for found in block]
     vectors = np.concatenate([found.components for found in drawn])
     positions = lay_out(vectors, recipe.publish.layout)
@@ -55,20 +55,19 @@ def make_map(recipe: Recipe, store: Store, shards: list[SealedShard], runner: Ru
                for found, at in zip(drawn, first.tolist(), strict=False)}  # fmt: skip
     files = store.put(SAMPLE, bytes(save_tensors(arrays)))
     points = []
-    for written, shown in runner.map(partial(_place_block, store.url, recipe.model_dump(mode="json")), blocks):
+    for written, shown in runner.map(partial(_place_block, store, recipe), blocks):
         files |= written
         points.append(shown)
     facts = {**recipe.publish.layout.model_dump(mode="json"), "sampled": len(vectors)}
     return files, facts, merge_points(points)
 
 
-def _draw_block(atlas: str, recipe: Json, block: list[SealedShard]) -> list[Drawn]:
-    store, parsed = Store(atlas), Recipe.model_validate(recipe)
-    rates, order = _rates(store, parsed), subcategory_order(store)
+def _draw_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> list[Drawn]:
+    rates, order = _rates(store, recipe), subcategory_order(store)
     reduced = store.stage("reduce")
     found = []
     for shard, _ in block:
-        random = _random(parsed.publish.layout.seed, shard, 0)
+        random = _random(recipe.publish.layout.seed, shard, 0)
         codes = _codes(_assigned(store, shard, reduced), order)
         rows = np.flatnonzero(random.random(len(codes)) < rates[codes])
         found.append(Drawn(shard, rows, ordered_components(store, shard)[rows]))
@@ -121,10 +120,9 @@ def _load_sample(atlas: str, data: bytes) -> Tensors:
     return read_tensors(data, f"{atlas}/{SAMPLE}")
 
 
-def _place_block(atlas: str, recipe: Json, block: list[SealedShard]) -> tuple[Files, Points]:
+def _place_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> tuple[Files, Points]:
     """Write the places of some shards' videos; return those that pages show."""
-    store, parsed = Store(atlas), Recipe.model_validate(recipe)
-    sample, order = _load_sample(atlas, store.read(SAMPLE)), subcategory_order(store)
+    sample, order = _load_sample(store.url, store.read(SAMPLE)), subcategory_order(store)
     reduced = store.stage("reduce")
     total = reduced["counts"]["rows"]
     files: Files = {}
@@ -132,16 +130,16 @@ def _place_block(atlas: str, recipe: Json, block: list[SealedShard]) -> tuple[Fi
     for shard, facts in block:
         assigned = _assigned(store, shard, reduced)
         vectors = ordered_components(store, shard)
-        found = place(vectors, sample["components"], sample["positions"], parsed.publish.layout)
+        found = place(vectors, sample["components"], sample["positions"], recipe.publish.layout)
         rows, places = sample[f"rows/{shard}"]
         found[rows] = sample["positions"][places]
         columns = {"id": assigned["id"], "x": pa.array(found[:, 0]), "y": pa.array(found[:, 1])}
         files |= store.put(layout.positions(shard), to_parquet(pa.table(columns)))
-        keys = _random(parsed.publish.layout.seed, shard, 1).random(len(found))
-        shown = np.argsort(keys, kind="stable")[: int((keys < parsed.publish.map_points / total).sum())]
+        keys = _random(recipe.publish.layout.seed, shard, 1).random(len(found))
+        shown = np.argsort(keys, kind="stable")[: int((keys < recipe.publish.map_points / total).sum())]
         titled = shown[keys[shown] < TITLED / total]
-        table = read_embeddings(store, shard, facts, [parsed.record.title, *parsed.record.shown])
-        titles, notes = titles_of(table, parsed.record.title, titled), notes_of(table, parsed.record.shown, titled)
+        table = read_embeddings(store, shard, facts, [recipe.record.title, *recipe.record.shown])
+        titles, notes = titles_of(table, recipe.record.title, titled), notes_of(table, recipe.record.shown, titled)
         codes = _codes(assigned, order)[shown]
         points.append(Points(keys[shown], quantised(found[shown]), codes, tuple(titles), tuple(notes)))
     return files, merge_points(points)

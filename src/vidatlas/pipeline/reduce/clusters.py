@@ -107,18 +107,18 @@ class Placed:
             self.inertia[group] += squares
 
 
-def fit_group(atlas: str, recipe: Json, backend: Backend, job: GroupPlaces) -> GroupFit:
+def fit_group(store: Store, recipe: Recipe, backend: Backend, job: GroupPlaces) -> GroupFit:
     """Cluster one group: draw rows by seed, choose k, fit, and measure how good the clusters are."""
     group, places = job
-    spec = Recipe.model_validate(recipe).reduce
+    spec = recipe.reduce
     rows = sum(number for _, number in places)
     # A group's draw depends on its name, not on which groups stand beside it.
     seed = spec.clusters.seed + zlib.crc32(group.encode())
     only = None if spec.clusters.within == "all" else group
-    vectors = draw_rows(Store(atlas), places, only, sample_rows(rows, spec.clusters.fit_rows, seed))
+    vectors = draw_rows(store, places, only, sample_rows(rows, spec.clusters.fit_rows, seed))
     kmeans = open_backend(backend)
     if spec.clusterer.kind != "kmeans":
-        centroids = load_tuned_centroids(Store(atlas)) if spec.clusterer.kind == "dec" else axes(vectors)
+        centroids = load_tuned_centroids(store) if spec.clusterer.kind == "dec" else axes(vectors)
         # Other seeds of k-means on tuned codes would say nothing of the seeds of the tuning.
         unrepeated = spec.model_copy(update={"quality": spec.quality.model_copy(update={"stability_seeds": 0})})
         measured = measure_group(vectors, centroids, unrepeated, seed, kmeans)
@@ -132,33 +132,32 @@ def fit_group(atlas: str, recipe: Json, backend: Backend, job: GroupPlaces) -> G
     return GroupFit(group, rows, found.centroids, quality, found.notes, choice, children)
 
 
-def assign_block(atlas: str, recipe: Json, block: list[SealedShard]) -> Placed:
+def assign_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> Placed:
     """Give every row its nearest centroid, in the order of the embeddings, and tally what names are made of."""
-    store, parsed = Store(atlas), Recipe.model_validate(recipe)
     centroids = load_centroids(store)
-    children = load_children(store) if parsed.reduce.clusters.levels > 1 else None
+    children = load_children(store) if recipe.reduce.clusters.levels > 1 else None
     placed = Placed()
     for shard, facts in block:
-        table = read_embeddings(store, shard, facts, parsed.record.stored())
+        table = read_embeddings(store, shard, facts, recipe.record.stored())
         groups = table["group"].to_numpy(zero_copy_only=False)
         given = groups.tolist()
-        if parsed.reduce.clusters.within == "all":
+        if recipe.reduce.clusters.within == "all":
             groups = np.full(len(groups), ALL, object)
         components = ordered_components(store, shard)
         found = _assign_shard(components, groups, centroids)
         columns = {"id": table["id"], "group": table["group"], **_columns(found)}
-        columns |= _soft(components, parsed.reduce.clusterer, centroids)
+        columns |= _soft(components, recipe.reduce.clusterer, centroids)
         inside = table.set_column(table.schema.get_field_index("group"), "group", pa.array(groups, pa.string()))
         done = Placed(inertia=_inertia(found, groups))
-        if parsed.record.labels:
+        if recipe.record.labels:
             done.labelled.update(_labelled(groups, found.labels, table["labels"]))
-        if parsed.reduce.clusters.within == "all":
+        if recipe.reduce.clusters.within == "all":
             done.against.update(zip(found.labels.tolist(), given, strict=True))
-        done.tallies = tally(inside, columns, parsed.record, parsed.reduce.naming)
+        done.tallies = tally(inside, columns, recipe.record, recipe.reduce.naming)
         if children:
             split = assign_children(components, groups, found.labels, children)
             columns["subsubcategory"] = pa.array(split.labels)
-            done.children = tally_children(inside, found.labels, split, parsed.record, parsed.reduce.naming)
+            done.children = tally_children(inside, found.labels, split, recipe.record, recipe.reduce.naming)
         done.files = store.put(layout.assignments(shard), to_parquet(pa.table(columns)))
         placed.add(done)
     return placed

@@ -18,7 +18,7 @@ from vidatlas.storage import store as layout
 from vidatlas.storage.store import Files, Store
 from vidatlas.storage.tables import Places, SealedShard, grouped_parquet, matrix, read_embeddings
 from vidatlas.threads import one_thread
-from vidatlas.types import Floats, Json
+from vidatlas.types import Floats
 
 ALL = "(all)"
 """The one group there is where clusters are made over all groups."""
@@ -26,12 +26,12 @@ Counted = tuple[str, dict[str, int]]
 """A shard and its rows by group."""
 
 
-def block_moments(atlas: str, block: list[SealedShard]) -> tuple[Moments, list[Counted]]:
+def block_moments(store: Store, block: list[SealedShard]) -> tuple[Moments, list[Counted]]:
     """Return the moments of a block's vectors and the rows of its shards by group."""
     moments: list[Moments] = []
     counts: list[Counted] = []
     with one_thread():
-        for vectors in _vectors(Store(atlas), block, counts):
+        for vectors in _vectors(store, block, counts):
             moments.append(moments_of(vectors))
     return merge_all(moments), counts
 
@@ -41,10 +41,10 @@ def counted_shards(store: Store, block: list[SealedShard]) -> list[Counted]:
     return [(shard, _rows_by_group(read_embeddings(store, shard, facts, ["group"]))) for shard, facts in block]
 
 
-def incremental_pca(atlas: str, spec: PcaSpec, shards: list[SealedShard]) -> tuple[Pca, list[Counted]]:
+def incremental_pca(store: Store, spec: PcaSpec, shards: list[SealedShard]) -> tuple[Pca, list[Counted]]:
     """Return the components that IncrementalPCA finds in all shards, in order, and their rows by group."""
     counts: list[Counted] = []
-    pca = fit_incremental(_vectors(Store(atlas), shards, counts), spec)
+    pca = fit_incremental(_vectors(store, shards, counts), spec)
     return pca, counts
 
 
@@ -105,10 +105,9 @@ class Projection:
         return np.concatenate([components, self._lexical.transform(hashed)], axis=1)
 
 
-def project_block(atlas: str, recipe: Json, block: list[SealedShard]) -> Files:
+def project_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> Files:
     """Write reduced vectors sorted by group, one row group each, so that a group is read without the others."""
-    store = Store(atlas)
-    project = Projection(store, Recipe.model_validate(recipe))
+    project = Projection(store, recipe)
     files: Files = {}
     with one_thread():
         for shard, facts in block:

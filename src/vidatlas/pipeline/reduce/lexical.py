@@ -16,7 +16,7 @@ from vidatlas.pipeline.reduce.components import texts_of_rows
 from vidatlas.recipe import Recipe
 from vidatlas.storage.store import Store
 from vidatlas.storage.tables import SealedShard, read_embeddings
-from vidatlas.types import Json, Runner
+from vidatlas.types import Runner
 
 Chosen = list[tuple[SealedShard, NDArray[np.int64]]]
 """Shards, and the rows that are drawn of each."""
@@ -28,12 +28,11 @@ def fit_words(
 ) -> Lexical:
     """Count the words of all shards, draw a sample of records by seed, and find its leading directions."""
     runner, step = run
-    data = recipe.model_dump(mode="json")
-    counted = list(step(runner.map(partial(_count_block, store.url, data), blocks), "words"))
+    counted = list(step(runner.map(partial(_count_block, store, recipe), blocks), "words"))
     frequencies = sum((found for found, _ in counted), np.zeros(spec.buckets, np.int64))
     rows = [number for _, inside in counted for number in inside]
     chosen = choose_rows([shard for block in blocks for shard in block], rows, spec.fit_rows, spec.seed)
-    drawn = list(step(runner.map(partial(_draw_shard, store.url, data), chosen), "words"))
+    drawn = list(step(runner.map(partial(_draw_shard, store, recipe), chosen), "words"))
     return fit_lexical(scipy.sparse.csr_array(scipy.sparse.vstack(drawn)), frequencies, sum(rows), spec)
 
 
@@ -55,13 +54,12 @@ def _hashed(store: Store, recipe: Recipe, shard: SealedShard) -> scipy.sparse.cs
     return hash_words(texts_of_rows(table, recipe.record.fields), recipe.reduce.lexical.buckets)
 
 
-def _count_block(atlas: str, recipe: Json, block: list[SealedShard]) -> tuple[NDArray[np.int64], list[int]]:
-    store, parsed = Store(atlas), Recipe.model_validate(recipe)
-    hashed = [_hashed(store, parsed, shard) for shard in block]
+def _count_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> tuple[NDArray[np.int64], list[int]]:
+    hashed = [_hashed(store, recipe, shard) for shard in block]
     frequencies = np.stack([document_frequencies(rows) for rows in hashed]).sum(axis=0)
     return np.asarray(frequencies, np.int64), [rows.shape[0] for rows in hashed]
 
 
-def _draw_shard(atlas: str, recipe: Json, drawn: tuple[SealedShard, NDArray[np.int64]]) -> scipy.sparse.csr_array:
+def _draw_shard(store: Store, recipe: Recipe, drawn: tuple[SealedShard, NDArray[np.int64]]) -> scipy.sparse.csr_array:
     shard, rows = drawn
-    return _hashed(Store(atlas), Recipe.model_validate(recipe), shard)[rows]
+    return _hashed(store, recipe, shard)[rows]

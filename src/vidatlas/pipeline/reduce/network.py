@@ -32,21 +32,21 @@ class Fitted:
     facts: Json
 
 
-def count_block(atlas: str, block: list[SealedShard]) -> list[Counted]:
+def count_block(store: Store, block: list[SealedShard]) -> list[Counted]:
     """Return the rows of a block's shards by group."""
-    return counted_shards(Store(atlas), block)
+    return counted_shards(store, block)
 
 
-def fit_network(atlas: str, recipe: Json, backend: Backend, counted: list[tuple[SealedShard, int]]) -> Fitted:
+def fit_network(store: Store, recipe: Recipe, backend: Backend, counted: list[tuple[SealedShard, int]]) -> Fitted:
     """Fit the auto-encoder of a recipe and, if it clusters by DEC, tune it; write both.
 
     Args:
-        atlas: where the embeddings are.
+        store: where the embeddings are.
         recipe: with ``reduce.reducer`` of kind "autoencoder".
         backend: finds the centroids that DEC begins with.
         counted: the sealed shards, and the rows of each.
     """
-    store, spec = Store(atlas), Recipe.model_validate(recipe).reduce
+    spec = recipe.reduce
     assert isinstance(spec.reducer, AutoencoderReducer)
     shards, rows = [shard for shard, _ in counted], [number for _, number in counted]
     vectors = _draw(store, choose_rows(shards, rows, spec.reducer.fit_rows, spec.reducer.seed))
@@ -62,7 +62,7 @@ def fit_network(atlas: str, recipe: Json, backend: Backend, counted: list[tuple[
         }
     files: Files = {}
     if isinstance(spec.clusterer, DecSpec):
-        model, tuned, found = _tuned(vectors, model, Recipe.model_validate(recipe), backend, (sum(rows), kept))
+        model, tuned, found = _tuned(vectors, model, recipe, backend, (sum(rows), kept))
         files, facts["dec"] = store.put(DEC, tuned), found
     files |= store.put(AUTOENCODER, bytes(save_tensors(to_arrays(model))))
     kept.forget()

@@ -28,19 +28,18 @@ class Told:
     facts: Json
 
 
-def probe_labels(atlas: str, recipe: Json, counted: list[tuple[SealedShard, int]]) -> Told:
+def probe_labels(store: Store, recipe: Recipe, counted: list[tuple[SealedShard, int]]) -> Told:
     """Probe the vectors of an atlas whose recipe has ``reduce.probe``; write what was told of each record.
 
     Raises:
         InputError: no record has a label.
     """
-    store, parsed = Store(atlas), Recipe.model_validate(recipe)
-    spec = parsed.reduce.probe
+    spec = recipe.reduce.probe
     assert spec
     chosen = choose_rows([shard for shard, _ in counted], [rows for _, rows in counted], spec.fit_rows, spec.seed)
     table = pa.concat_tables(
         [
-            read_embeddings(store, *shard, ["id", "group", parsed.record.title, "labels", "embedding"]).take(rows)
+            read_embeddings(store, *shard, ["id", "group", recipe.record.title, "labels", "embedding"]).take(rows)
             for shard, rows in chosen
         ]
     )
@@ -49,7 +48,7 @@ def probe_labels(atlas: str, recipe: Json, counted: list[tuple[SealedShard, int]
     kept = np.flatnonzero([bool(labels) for labels in known])
     if not len(kept):
         raise InputError(
-            f"{atlas}: no record has a label that reduce.probe could tell. Check record.labels and reduce.probe."
+            f"{store.url}: no record has a label that reduce.probe could tell. Check record.labels and reduce.probe."
         )
     names = sorted({label for labels in known for label in labels})
     truth = np.array([[label in known[row] for label in names] for row in kept])

@@ -94,7 +94,7 @@ class _Reduction:
             files |= save_lexical(
                 self.store, fit_words(self.recipe, self.recipe.reduce.lexical, self.store, blocks, run)
             )
-        project = partial(project_block, self.store.url, self.recipe.model_dump(mode="json"))
+        project = partial(project_block, self.store, self.recipe)
         for written in step(self.runner.map(project, blocks), "projection"):
             files |= written
         fits = self._clusters(places_of(counts, self.recipe.reduce.clusters.within), step)
@@ -137,14 +137,12 @@ class _Reduction:
             pca, counts = self._components(blocks, step)
             return save_pca(self.store, pca), variance_of(pca), counts
         counts = [
-            one
-            for inside in step(self.runner.map(partial(count_block, self.store.url), blocks), "rows")
-            for one in inside
+            one for inside in step(self.runner.map(partial(count_block, self.store), blocks), "rows") for one in inside
         ]
         if kind == "none":
             return {}, NOTHING_LEFT_OUT, counts
         counted = self._counted(counts)
-        fit = partial(fit_network, self.store.url, self.recipe.model_dump(mode="json"), self.backend)
+        fit = partial(fit_network, self.store, self.recipe, self.backend)
         step.total += 1
         (fitted,) = step(self.runner.map(fit, [counted], gpus=True), "network")
         return fitted.files, variance_of_codes(fitted.facts), counts
@@ -154,7 +152,7 @@ class _Reduction:
 
     def _probed(self, counts: list[Counted], step: _Steps) -> Told:
         step.total += 1
-        run = partial(probe_labels, self.store.url, self.recipe.model_dump(mode="json"))
+        run = partial(probe_labels, self.store, self.recipe)
         told: Told = next(step(self.runner.map(run, [self._counted(counts)]), "probe"))
         return told
 
@@ -162,16 +160,16 @@ class _Reduction:
         spec = self.recipe.reduce.pca
         if spec.solver == "incremental":
             step.total += 1 - len(blocks)
-            whole = partial(incremental_pca, self.store.url, spec)
+            whole = partial(incremental_pca, self.store, spec)
             ((pca, counts),) = step(self.runner.map(whole, [self.shards]), "components")
             return pca, counts
-        summaries = list(step(self.runner.map(partial(block_moments, self.store.url), blocks), "moments"))
+        summaries = list(step(self.runner.map(partial(block_moments, self.store), blocks), "moments"))
         pca = fit_pca(merge_all(moments for moments, _ in summaries), spec)
         return pca, [counted for _, inside in summaries for counted in inside]
 
     def _assigned(self, blocks: list[list[SealedShard]], step: _Steps) -> Placed:
         placed = Placed()
-        assigned = partial(assign_block, self.store.url, self.recipe.model_dump(mode="json"))
+        assigned = partial(assign_block, self.store, self.recipe)
         for found in step(self.runner.map(assigned, blocks), "assignment"):
             placed.add(found)
         return placed
@@ -181,7 +179,7 @@ class _Reduction:
         sizes = {group: sum(rows for _, rows in inside) for group, inside in places.items()}
         jobs = sorted(places.items(), key=lambda job: (-sizes[job[0]], job[0]))
         step.total += len(jobs)
-        fit = partial(fit_group, self.store.url, self.recipe.model_dump(mode="json"), self.backend)
+        fit = partial(fit_group, self.store, self.recipe, self.backend)
         fits = step(self.runner.map(fit, jobs, gpus=self.backend != "sklearn"), "clusters")
         return sorted(fits, key=lambda found: found.group)
 
