@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from vidatlas.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from vidatlas.api import Options, embed, plan, publish, reduce, run
+    from vidatlas.api import embed, plan, publish, reduce, run
     from vidatlas.errors import VidatlasError
     from vidatlas.pipeline.explore.assign import assign
     from vidatlas.pipeline.explore.atlas import Atlas, open_atlas
     from vidatlas.pipeline.explore.status import status, verify
     from vidatlas.recipe import Recipe, load_recipe
     from vidatlas.sample import sample_path
+    from vidatlas.types import Options
 
 
 __all__ = [
@@ -43,9 +44,10 @@ _HOMES = {
     "vidatlas.pipeline.explore.atlas": ("Atlas", "open_atlas"),
     "vidatlas.pipeline.explore.status": ("status", "verify"),
     "vidatlas.recipe": ("Recipe", "load_recipe"),
-    "vidatlas.api": ("Options", "embed", "plan", "publish", "reduce", "run"),
+    "vidatlas.api": ("embed", "plan", "publish", "reduce", "run"),
     "vidatlas.sample": ("sample_path",),
     "vidatlas.errors": ("VidatlasError",),
+    "vidatlas.types": ("Options",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

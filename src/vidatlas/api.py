@@ -3,55 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from vidatlas.clustering.backends import Backend
 from vidatlas.errors import UsageError
 from vidatlas.pipeline.embed import embed as embedding
 from vidatlas.pipeline.explore.atlas import Atlas
 from vidatlas.pipeline.plan import plan as planning
-from vidatlas.pipeline.plan.plan import MAX_REJECTS, RunOptions
 from vidatlas.pipeline.publish import publish as publishing
 from vidatlas.pipeline.reduce import probe as probing
 from vidatlas.pipeline.reduce import reduce as reduction
+from vidatlas.pipeline.stage import Run
 from vidatlas.recipe import Recipe, load_recipe
 from vidatlas.runners.remote import refuse_relative
 from vidatlas.runners.serial import SerialRunner
 from vidatlas.storage.folder import expand, is_remote
 from vidatlas.storage.store import MANIFEST, TIMINGS, Store, to_json
-from vidatlas.types import Event, Json, Listener, Place, Runner, ignore
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """Say how and where a run works; none of it changes what the atlas contains, but ``threads`` its last bits.
-
-    Attributes:
-        runner: "ray", or "serial" for a plain loop in this process.
-        address: a Ray cluster's address; None starts Ray on this machine.
-        actors: fewest and most encoder actors; None fits them to the machine or cluster.
-        threads: CPU threads of each actor.
-        gpus: GPUs of each actor; None takes one where there are any.
-        max_rejects: largest share of rows that may be unusable.
-        take_over: take the atlas from a run that is gone for certain.
-        backend: what k-means runs on: "sklearn", "torch" or "cuml"; None takes the best for the hardware.
-            Each finds somewhat other centroids.
-    """
-
-    runner: Literal["ray", "serial"] = "ray"
-    address: str | None = None
-    actors: tuple[int, int] | None = None
-    threads: int = 1
-    gpus: float | None = None
-    max_rejects: float = MAX_REJECTS
-    take_over: bool = False
-    backend: Backend | None = None
-
+from vidatlas.types import Event, Json, Listener, Options, Place, Runner, ignore
 
 DEFAULTS = Options()
 Inputs = Place | Iterable[Place]
@@ -60,20 +32,20 @@ Inputs = Place | Iterable[Place]
 def plan(
     recipe: Recipe | str, inputs: Inputs, atlas: Place, options: Options = DEFAULTS, listener: Listener = ignore
 ) -> Json:
-    """Read every part once and write down where each shard starts; return the plan's entry of the manifest."""
-    urls, where = _list(inputs), fspath(atlas)
-    with _runner(options, [*urls, f"{where}/{MANIFEST}"]) as runner:
-        return _plan(_recipe(recipe), urls, where, (runner, options, listener))
+    """Read every input file once and write down where each shard starts; return the plan's entry of the manifest."""
+    urls = _list(inputs)
+    with _opened(_recipe(recipe), atlas, options, listener, urls) as run:
+        return _plan(run, urls)
 
 
 def embed(
     recipe: Recipe | str, inputs: Inputs, atlas: Place, options: Options = DEFAULTS, listener: Listener = ignore
 ) -> Json:
     """Plan where needed, then embed every shard that is not done; return the stage's entry of the manifest."""
-    parsed, urls, where = _recipe(recipe), _list(inputs), fspath(atlas)
-    with _runner(options, [*urls, f"{where}/{MANIFEST}"]) as runner:
-        _plan(parsed, urls, where, (runner, options, listener))
-        return _embed(parsed, where, (runner, options, listener))
+    urls = _list(inputs)
+    with _opened(_recipe(recipe), atlas, options, listener, urls) as run:
+        _plan(run, urls)
+        return _timed(run, "embed", embedding.embed)
 
 
 def reduce(
@@ -87,67 +59,37 @@ def reduce(
         options: how to run.
         listener: told how far it has come.
     """
-    recipe = _made_with(atlas, settings, "reduce")
-    with _runner(options, [f"{fspath(atlas)}/{MANIFEST}"]) as runner:
-        return _reduce(recipe, fspath(atlas), (runner, options, listener))
+    with _opened(_made_with(atlas, settings, "reduce"), atlas, options, listener) as run:
+        return _timed(run, "reduce", reduction.reduce)
 
 
 def publish(
     atlas: Place, settings: Mapping[str, Any] | None = None, options: Options = DEFAULTS, listener: Listener = ignore
 ) -> Json:
     """Write map, search index, report and data card of a reduced atlas; return the stage's entry of the manifest."""
-    recipe = _made_with(atlas, settings, "publish")
-    with _runner(options, [f"{fspath(atlas)}/{MANIFEST}"]) as runner:
-        return _publish(recipe, fspath(atlas), (runner, options, listener))
+    with _opened(_made_with(atlas, settings, "publish"), atlas, options, listener) as run:
+        return _timed(run, "publish", publishing.publish)
 
 
 def run(
     recipe: Recipe | str, inputs: Inputs, atlas: Place, options: Options = DEFAULTS, listener: Listener = ignore
 ) -> Atlas:
     """Plan, embed, reduce and publish; whatever an earlier run finished is not done again."""
-    parsed, urls, where = _recipe(recipe), _list(inputs), fspath(atlas)
-    with _runner(options, [*urls, f"{where}/{MANIFEST}"]) as runner:
-        how = (runner, options, listener)
+    urls, parsed = _list(inputs), _recipe(recipe)
+    with _opened(parsed, atlas, options, listener, urls) as opened:
         if options.backend:
-            reduction.find_backend(runner, options.backend)  # what cannot run should not cost the embedding first
+            reduction.find_backend(opened.runner, options.backend)  # what cannot run should not cost the embedding
         if parsed.reduce.probe:
             probing.known_classes(parsed.reduce.probe)
-        _plan(parsed, urls, where, how)
-        _embed(parsed, where, how)
-        _reduce(parsed, where, how)
-        _publish(parsed, where, how)
-    return Atlas(where)
+        _plan(opened, urls)
+        _timed(opened, "embed", embedding.embed)
+        _timed(opened, "reduce", reduction.reduce)
+        _timed(opened, "publish", publishing.publish)
+    return Atlas(atlas)
 
 
-_How = tuple[Runner, Options, Listener]
-
-
-def _plan(recipe: Recipe, inputs: list[str], atlas: str, how: _How) -> Json:
-    runner, options, listener = how
-    with _timed(atlas, "plan", listener) as counted:
-        return planning.plan(recipe, inputs, atlas, runner, _safety(options), counted)
-
-
-def _embed(recipe: Recipe, atlas: str, how: _How) -> Json:
-    runner, options, listener = how
-    with _timed(atlas, "embed", listener) as counted:
-        return embedding.embed(recipe, atlas, options.threads, runner, _safety(options), counted)
-
-
-def _reduce(recipe: Recipe, atlas: str, how: _How) -> Json:
-    runner, options, listener = how
-    with _timed(atlas, "reduce", listener) as counted:
-        return reduction.reduce(recipe, atlas, runner, _safety(options), counted)
-
-
-def _publish(recipe: Recipe, atlas: str, how: _How) -> Json:
-    runner, options, listener = how
-    with _timed(atlas, "publish", listener) as counted:
-        return publishing.publish(recipe, atlas, runner, _safety(options), counted)
-
-
-def _safety(options: Options) -> RunOptions:
-    return RunOptions(options.max_rejects, options.take_over, options.backend)
+def _plan(run: Run, inputs: list[str]) -> Json:
+    return _timed(run, "plan", lambda timed: planning.plan(timed, inputs))
 
 
 def _recipe(recipe: Recipe | str) -> Recipe:
@@ -186,20 +128,28 @@ def _runner(options: Options, places: Iterable[str]) -> Iterator[Runner]:
 
 
 @contextmanager
-def _timed(atlas: str, stage: str, listener: Listener) -> Iterator[Listener]:
-    """Add the seconds of a stage that had something to do to those of earlier runs."""
+def _opened(
+    recipe: Recipe, atlas: Place, options: Options, listener: Listener, inputs: Iterable[str] = ()
+) -> Iterator[Run]:
+    """Open a run on an atlas, with the runner that is asked for."""
+    with _runner(options, [*inputs, f"{fspath(atlas)}/{MANIFEST}"]) as runner:
+        yield Run(recipe, Store(atlas), runner, options, listener)
+
+
+def _timed(run: Run, stage: str, work: Callable[[Run], Json]) -> Json:
+    """Run a stage; where it had something to do, add its seconds to those of earlier runs."""
     started, worked = time.perf_counter(), False
 
     def counted(event: Event) -> None:
         nonlocal worked
         worked = worked or event.stage != "wait"
-        listener(event)
+        run.listener(event)
 
     try:
-        yield counted
+        return work(replace(run, listener=counted))
     finally:
         if worked:
-            store = Store(atlas)
+            store = run.store
             timings = store.read_json(TIMINGS) if store.folder.size(TIMINGS) is not None else {}
             timings[stage] = round(timings.get(stage, 0.0) + time.perf_counter() - started, 2)
             store.folder.put(TIMINGS, to_json(timings))

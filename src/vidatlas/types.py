@@ -6,7 +6,7 @@ import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -255,6 +255,33 @@ class Event:
 
 
 Listener = Callable[[Event], None]
+Backend = Literal["sklearn", "torch", "cuml"]
+"""What k-means runs on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Say how and where a run works; none of it changes what the atlas contains, but ``threads`` its last bits.
+
+    Attributes:
+        runner: "ray", or "serial" for a plain loop in this process.
+        address: a Ray cluster's address; None starts Ray on this machine.
+        actors: fewest and most encoder actors; None fits them to the machine or cluster.
+        threads: CPU threads per actor.
+        gpus: GPUs per actor; None takes one where there are any.
+        max_rejects: largest share of rows that may be unusable.
+        take_over: take the atlas from a run that is gone for certain.
+        backend: what k-means runs on; None takes the best for the hardware. Each finds slightly different centroids.
+    """
+
+    runner: Literal["ray", "serial"] = "ray"
+    address: str | None = None
+    actors: tuple[int, int] | None = None
+    threads: int = 1
+    gpus: float | None = None
+    max_rejects: float = 0.01
+    take_over: bool = False
+    backend: Backend | None = None
 
 
 def ignore(event: Event) -> None:

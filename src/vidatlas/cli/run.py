@@ -8,6 +8,7 @@ from rich.console import Console
 
 from vidatlas.cli.exit import quiet_libraries
 from vidatlas.errors import UsageError
+from vidatlas.types import Options
 
 console = Console()
 
@@ -38,7 +39,6 @@ def read_options(
     backend: str | None = None,
 ) -> Any:
     """Return the options of a run."""
-    from vidatlas.api import Options
     from vidatlas.clustering.backends import BACKENDS
 
     if runner not in ("ray", "serial"):

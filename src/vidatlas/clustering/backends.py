@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Literal, Protocol
+from typing import Protocol
 
 from vidatlas.errors import UsageError
 from vidatlas.gpus import sees_gpu
-from vidatlas.types import Floats
+from vidatlas.types import Backend, Floats
 
-Backend = Literal["sklearn", "torch", "cuml"]
 BACKENDS: tuple[Backend, ...] = ("sklearn", "torch", "cuml")
 
 

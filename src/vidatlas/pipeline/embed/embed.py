@@ -11,60 +11,66 @@ from vidatlas.errors import ConflictError, InputError, VidatlasError
 from vidatlas.pipeline.embed.encoder import Learning, learn_encoder, refuse_other_source
 from vidatlas.pipeline.embed.rows import read_shard
 from vidatlas.pipeline.embed.worker import open_worker
-from vidatlas.pipeline.plan.plan import RunOptions, has_vectors, refuse_other_recipe
+from vidatlas.pipeline.plan.plan import has_vectors, refuse_other_recipe
 from vidatlas.pipeline.plan.shards import load_shards
+from vidatlas.pipeline.stage import Run, commit, committed
 from vidatlas.recipe import Recipe
 from vidatlas.storage import store as layout
-from vidatlas.storage.lock import Lock
 from vidatlas.storage.store import Store
-from vidatlas.types import Event, Json, Listener, Receipt, Runner
+from vidatlas.types import Event, Json, Listener, Receipt, Runner, Shard
 
 
-def embed(recipe: Recipe, atlas: str, threads: int, runner: Runner, options: RunOptions, listener: Listener) -> Json:
-    """Embed every shard of a sealed plan that has no receipt yet; return the sealed stage's entry.
+def embed(run: Run) -> Json:
+    """Embed every shard of a committed plan that has no receipt yet; return the stage's entry of the manifest.
 
     Raises:
-        InputError: a part changed since it was planned.
+        InputError: an input file changed since it was planned.
         ConflictError: another encoder or another run.
         UnavailableError: the storage cannot be written.
     """
-    store = Store(atlas)
-    refuse_other_recipe(store, recipe)
+    store = run.store
+    refuse_other_recipe(store, run.recipe)
     if has_vectors(store):
-        refuse_other_source(store, recipe)
-    planned = store.stage("plan")
-    sealed = store.manifest()["stages"].get("embed")
-    if sealed and sealed["upstream"] == planned["digest"] and store.intact(sealed["files"]):
-        _refuse_other_weights(store, recipe, sealed["encoder"])
-        return dict(sealed)
-    with Lock(store, options.take_over, listener) as lock:
-        shards = load_shards(store)
-        wanted = {shard.name for shard in shards}
-        receipts = {
-            name: receipt
-            for name, receipt in store.receipts().items()
-            if name in wanted and store.intact(receipt.files)
-        }
-        for name in store.folder.list("attempts"):
-            store.folder.delete(name)
-        earlier = dict(receipts)
-        todo = [shard for shard in shards if shard.name not in receipts]
-        learned = learn_encoder(store, recipe, shards, runner)
-        read = partial(read_shard, spec=recipe.record, source=recipe.source.rows)
-        opened = partial(open_worker, store, recipe, threads)
-        totals = Totals(receipts.values())
-        tell = partial(_tell, listener, len(shards), planned["counts"]["read"], totals)
-        tell(len(receipts))
-        for data in runner.embed(read, opened, todo) if todo else ():
-            receipts[data["shard"]] = receipt = Receipt(**data)
-            totals.add(receipt)
-            tell(len(receipts), receipt)
-        _prove(store, earlier, runner)
-        entry = _entry(recipe, store, planned, [receipts[shard.name] for shard in shards], learned)
-        lock.confirm()
-        store.unseal(["reduce", "publish"])
-        store.seal("embed", entry, recipe.model_dump(mode="json"))
-    return entry
+        refuse_other_source(store, run.recipe)
+    made_of = {"upstream": store.stage("plan")["digest"]}
+    entry = committed(run, "embed", made_of)
+    if entry:
+        _refuse_other_weights(store, run.recipe, entry["encoder"])
+        return entry
+    return commit(run, "embed", made_of, partial(_embed, run), replaces=False)
+
+
+def _embed(run: Run) -> tuple[layout.Files, Json]:
+    """Embed the shards without a receipt; return the files of all, and what the manifest says of them."""
+    store, shards = run.store, load_shards(run.store)
+    earlier = _committed_shards(store, {shard.name for shard in shards})
+    for name in store.folder.list("attempts"):
+        store.folder.delete(name)
+    learned = learn_encoder(store, run.recipe, shards, run.runner)
+    receipts = earlier | _embedded(run, [shard for shard in shards if shard.name not in earlier], earlier)
+    _prove(store, earlier, run.runner)
+    return _sums(run.recipe, store, [receipts[shard.name] for shard in shards], learned)
+
+
+def _committed_shards(store: Store, wanted: set[str]) -> dict[str, Receipt]:
+    """Return the receipts of shards that an earlier run committed and whose files are there."""
+    found = store.receipts().items()
+    return {name: receipt for name, receipt in found if name in wanted and store.intact(receipt.files)}
+
+
+def _embedded(run: Run, todo: list[Shard], earlier: Mapping[str, Receipt]) -> dict[str, Receipt]:
+    """Stream shards through readers and encoders; return their receipts, each told to the listener as it comes."""
+    planned, totals = run.store.stage("plan"), Totals(earlier.values())
+    tell = partial(_tell, run.listener, planned["shards"], planned["counts"]["read"], totals)
+    tell(len(earlier))
+    read = partial(read_shard, spec=run.recipe.record, source=run.recipe.source.rows)
+    opened = partial(open_worker, run.store, run.recipe, run.options.threads)
+    receipts: dict[str, Receipt] = {}
+    for data in run.runner.embed(read, opened, todo) if todo else ():
+        receipts[data["shard"]] = receipt = Receipt(**data)
+        totals.add(receipt)
+        tell(len(earlier) + len(receipts), receipt)
+    return receipts
 
 
 def _refuse_other_weights(store: Store, recipe: Recipe, made_with: Json) -> None:
@@ -148,9 +154,9 @@ def _is_altered(store: Store, file: tuple[str, Mapping[str, Any]]) -> str:
     return "" if store.entry(name)[name]["sha256"] == facts["sha256"] else name
 
 
-def _entry(recipe: Recipe, store: Store, planned: Json, receipts: list[Receipt], learned: layout.Files) -> Json:
-    total = Totals(receipts).facts()
-    counts = planned["counts"]
+def _sums(recipe: Recipe, store: Store, receipts: list[Receipt], learned: layout.Files) -> tuple[layout.Files, Json]:
+    """Return the files of all shards, and their sums, which must be those of the plan."""
+    total, counts = Totals(receipts).facts(), store.stage("plan")["counts"]
     if total["rows"] != counts["read"] or total["kept"] != counts["kept"]:
         raise VidatlasError(
             f"{store.url}: {counts['kept']:,} rows were to be kept, "
@@ -158,12 +164,9 @@ def _entry(recipe: Recipe, store: Store, planned: Json, receipts: list[Receipt],
         )
     files = {name: dict(facts) for receipt in receipts for name, facts in receipt.files.items()}
     files |= store.entry(layout.ENCODER) | learned
-    return {
+    return files, {
         "fingerprint": recipe.fingerprint("embed"),
-        "upstream": planned["digest"],
         "encoder": store.read_json(layout.ENCODER),
         "counts": total,
         "hardware": sorted({receipt.worker for receipt in receipts}),
-        "digest": layout.digest_of(files),
-        "files": files,
     }

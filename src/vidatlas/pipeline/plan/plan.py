@@ -11,31 +11,20 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from vidatlas.clustering.backends import Backend
 from vidatlas.errors import ConflictError, InputError, UsageError
 from vidatlas.pipeline.plan.duplicates import Repeats, repeats
 from vidatlas.pipeline.plan.missing import absences
 from vidatlas.pipeline.plan.part import PartPlan, PlanSpec, plan_part
 from vidatlas.pipeline.plan.shards import known_inputs
+from vidatlas.pipeline.stage import Run, commit, committed
 from vidatlas.recipe import Recipe, differences
 from vidatlas.storage import store as layout
 from vidatlas.storage.folder import expand, input_state
-from vidatlas.storage.lock import Lock
-from vidatlas.storage.store import INPUTS, Store, to_json
+from vidatlas.storage.store import INPUTS, Files, Store, to_json
 from vidatlas.storage.tables import to_parquet
 from vidatlas.types import Event, Json, Listener, Reason, Runner
 
-MAX_REJECTS = 0.01
 _LOCATION = ("encoder.model:", "encoder.revision:", "encoder.ratings.file:")
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """Say how a run goes about its work; none of it changes what the atlas contains, but ``backend`` its centroids."""
-
-    max_rejects: float = MAX_REJECTS
-    take_over: bool = False
-    backend: Backend | None = None
 
 
 def refuse_other_recipe(store: Store, recipe: Recipe) -> None:
@@ -70,37 +59,38 @@ def has_vectors(store: Store) -> bool:
     return store.folder.size(layout.ENCODER) is not None
 
 
-def plan(
-    recipe: Recipe, inputs: Iterable[str], atlas: str, runner: Runner, options: RunOptions, listener: Listener
-) -> Json:
-    """Plan an atlas; return the sealed plan's entry. A plan that is already there and still fits is not made again.
+def plan(run: Run, inputs: Iterable[str]) -> Json:
+    """Plan an atlas; return the plan's entry of the manifest. A plan that is there and still fits is kept.
 
     Raises:
-        InputError: a part is absent or damaged, or too many rows cannot be used.
-        ConflictError: the atlas was begun with another recipe or other input, or is held by another run.
+        InputError: an input file is absent or damaged, or too many rows cannot be used.
+        ConflictError: the atlas was begun with another recipe or other input, or is locked by another run.
     """
-    store = Store(atlas)
-    urls = _expand_all(inputs)
-    refuse_other_recipe(store, recipe)
-    known = known_inputs(store)
-    sealed = store.manifest()["stages"].get("plan")
-    current = sealed and sealed["fingerprint"] == recipe.fingerprint("plan") and _same_input(sealed, urls, known)
-    if current and store.intact(sealed["files"]):
-        _refuse_rejects(sealed["counts"], options.max_rejects)
-        return dict(sealed)
-    if sealed and sealed["inputs"] != urls and has_vectors(store):
+    store, urls = run.store, _expand_all(inputs)
+    refuse_other_recipe(store, run.recipe)
+    made_of = {"fingerprint": run.recipe.fingerprint("plan"), "inputs": urls}
+    entry = committed(run, "plan", made_of)
+    if entry and all(_unchanged(url, known_inputs(store)) for url in urls):
+        _refuse_rejects(entry["counts"], run.options.max_rejects)
+        return entry
+    _refuse_other_inputs(store, urls)
+    return commit(run, "plan", made_of, partial(_planned_all, run, urls), replaces=False)
+
+
+def _refuse_other_inputs(store: Store, urls: list[str]) -> None:
+    before = store.manifest()["stages"].get("plan", {}).get("inputs", urls)
+    if before != urls and has_vectors(store):
         raise ConflictError(
-            f"{atlas} was planned from {', '.join(sealed['inputs'])}, not "
+            f"{store.url} was planned from {', '.join(before)}, not "
             f"from {', '.join(urls)}. Choose another output folder."
         )
-    with Lock(store, options.take_over, listener) as lock:
-        store.write_manifest({**store.manifest(), "recipe": recipe.model_dump(mode="json")})
-        parts = _plan_parts(store, recipe, urls, runner, listener)
-        entry = _finish(store, recipe, urls, parts, options)
-        lock.confirm()
-        store.unseal(["embed", "reduce", "publish"] if sealed and sealed["digest"] != entry["digest"] else [])
-        store.seal("plan", entry, recipe.model_dump(mode="json"))
-    return entry
+
+
+def _planned_all(run: Run, urls: list[str]) -> tuple[Files, Json]:
+    """Plan every input file; return the plan's files, and what the manifest says of it."""
+    store = run.store
+    store.write_manifest({**store.manifest(), "recipe": run.recipe.model_dump(mode="json")})
+    return _finish(run, urls, _plan_parts(store, run.recipe, urls, run.runner, run.listener))
 
 
 def _expand_all(inputs: Iterable[str]) -> list[str]:
@@ -123,10 +113,6 @@ def _unchanged(url: str, known: Json) -> bool:
         return url in known and [known[url]["bytes"], known[url]["modified"]] == list(input_state(url))
     except FileNotFoundError:
         return False
-
-
-def _same_input(sealed: Json, urls: list[str], known: Json) -> bool:
-    return bool(sealed["inputs"] == urls) and all(_unchanged(url, known) for url in urls)
 
 
 def _plan_parts(store: Store, recipe: Recipe, urls: list[str], runner: Runner, listener: Listener) -> list[str]:
@@ -207,13 +193,14 @@ def _plan_silently(url: str, spec: PlanSpec) -> PartPlan:
     return plan_part(url, spec, lambda rows, at: None)
 
 
-def _finish(store: Store, recipe: Recipe, urls: list[str], parts: list[str], options: RunOptions) -> Json:
+def _finish(run: Run, urls: list[str], parts: list[str]) -> tuple[Files, Json]:
     """Find the duplicates among all parts, add everything up, and refuse input that is mostly unusable."""
+    store = run.store
     facts = [store.read_json(layout.plan_files(part)[0]) for part in parts]
     repeated = repeats([store.table(layout.plan_files(part)[2]) for part in parts])
     table = _by_part(parts, [found.rows for found in repeated])
     files = store.put(layout.DUPLICATES, to_parquet(table))
-    if recipe.record.count:
+    if run.recipe.record.count:
         files |= store.put(layout.OCCURRENCES, to_parquet(_occurrences(parts, repeated)))
     for part in parts:
         for name in layout.plan_files(part):
@@ -229,17 +216,13 @@ def _finish(store: Store, recipe: Recipe, urls: list[str], parts: list[str], opt
         "duplicates": duplicates,
         "rejects": dict(sorted(rejected.items())),
     }
-    _refuse_rejects(counts, options.max_rejects)
-    return {
-        "fingerprint": recipe.fingerprint("plan"),
-        "inputs": urls,
+    _refuse_rejects(counts, run.options.max_rejects)
+    return files, {
         "parts": parts,
         "shards": sum(fact["shards"] for fact in facts),
         "complete": all(fact["complete"] for fact in facts) and len(parts) == len(urls),
         "counts": counts,
         **absences(urls, facts),
-        "digest": layout.digest_of(files),
-        "files": files,
     }
 
 

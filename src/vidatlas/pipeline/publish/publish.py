@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
-from vidatlas.pipeline.plan.plan import RunOptions
 from vidatlas.pipeline.publish.images import make_pictures, picture_facts
 from vidatlas.pipeline.publish.index import index_fact, make_index
 from vidatlas.pipeline.publish.map import draw_map, make_map, map_fact
@@ -15,51 +15,31 @@ from vidatlas.pipeline.publish.wording import (
     tuning_fact,
     version,
 )
-from vidatlas.recipe import Recipe
+from vidatlas.pipeline.stage import Run, commit, committed
 from vidatlas.storage import store as layout
-from vidatlas.storage.lock import Lock
-from vidatlas.storage.store import Files, Store, content_sha256
+from vidatlas.storage.store import Files, content_sha256
 from vidatlas.storage.tables import sealed_shards
-from vidatlas.types import Event, Json, Listener, Runner
+from vidatlas.types import Event, Json
 from vidatlas.views.card import render_card
 from vidatlas.views.charts import losses_of
 from vidatlas.views.report import render
 
 
-def publish(recipe: Recipe, atlas: str, runner: Runner, options: RunOptions, listener: Listener) -> Json:
-    """Write map, search index, report.html and README.md of a reduced atlas; return the sealed stage's entry."""
-    store = Store(atlas)
-    reduced = store.stage("reduce")
-    manifest = store.manifest()
-    sealed = manifest["stages"].get("publish")
-    fingerprint = recipe.fingerprint("publish")
-    if (
-        sealed
-        and sealed["upstream"] == reduced["digest"]
-        and sealed["fingerprint"] == fingerprint
-        and store.intact(sealed["files"])
-    ):
-        return dict(sealed)
-    with Lock(store, options.take_over, listener) as lock:
-        store.unseal(["publish"])
-        files, facts = _publish(recipe, store, runner, listener)
-        lock.confirm()
-        entry = {
-            "fingerprint": fingerprint,
-            "upstream": reduced["digest"],
-            "versions": {name: version(name) for name in LIBRARIES},
-            "content_sha256": content_sha256(manifest),
-            **facts,
-            "digest": layout.digest_of(files),
-            "files": files,
-        }
-        store.seal("publish", entry, recipe.model_dump(mode="json"))
-        listener(Event("publish", 4, 4, {"step": "done"}))
+def publish(run: Run) -> Json:
+    """Write map, search index, report.html and README.md of a reduced atlas; return the stage's manifest entry."""
+    upstream = run.store.stage("reduce")["digest"]
+    made_of = {"fingerprint": run.recipe.fingerprint("publish"), "upstream": upstream}
+    entry = committed(run, "publish", made_of)
+    if entry:
+        return entry
+    entry = commit(run, "publish", made_of, partial(_publish, run))
+    run.listener(Event("publish", 4, 4, {"step": "done"}))
     return entry
 
 
-def _publish(recipe: Recipe, store: Store, runner: Runner, listener: Listener) -> tuple[Files, Json]:
+def _publish(run: Run) -> tuple[Files, Json]:
     """Write everything; return the files, and what the manifest says of map, index and pictures."""
+    recipe, store, runner, listener = run.recipe, run.store, run.runner, run.listener
     manifest = store.manifest()
     reduced = manifest["stages"]["reduce"]
     shards = list(sealed_shards(manifest["stages"]["embed"]))
@@ -82,4 +62,6 @@ def _publish(recipe: Recipe, store: Store, runner: Runner, listener: Listener) -
     files = mapped | indexes | pictures | drawn | store.put(layout.REPORT, render(report).encode())
     listener(Event("publish", 3, 4, {"step": "data card"}))
     files |= store.put(layout.README, render_card(card_of(recipe, manifest, facts)).encode())
-    return files, {"layout": laid_out, "index": indexed, **({"pictures": learned} if learned else {})}
+    versions = {name: version(name) for name in LIBRARIES}
+    said = {"versions": versions, "content_sha256": content_sha256(manifest), "layout": laid_out, "index": indexed}
+    return files, said | ({"pictures": learned} if learned else {})

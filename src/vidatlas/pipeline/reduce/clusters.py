@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from vidatlas.clustering.backends import Backend, KMeans, open_backend
+from vidatlas.clustering.backends import KMeans, open_backend
 from vidatlas.clustering.choose_k import Choice, choose_k
 from vidatlas.clustering.dec import DecSpec, soft_labels
 from vidatlas.clustering.kinds import AxesClusterer, KMeansClusterer, axes
@@ -27,7 +27,7 @@ from vidatlas.storage import store as layout
 from vidatlas.storage.store import Files, Store
 from vidatlas.storage.tables import Places, SealedShard, draw_rows, ordered_components, read_embeddings, to_parquet
 from vidatlas.threads import one_thread
-from vidatlas.types import Floats, Json
+from vidatlas.types import Backend, Floats, Json
 
 
 def measure_group(vectors: Floats, centroids: Floats, spec: ReduceSpec, seed: int, backend: KMeans) -> GroupQuality:

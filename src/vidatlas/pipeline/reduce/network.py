@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from safetensors.numpy import save as save_tensors
 
-from vidatlas.clustering.backends import Backend, open_backend
+from vidatlas.clustering.backends import open_backend
 from vidatlas.clustering.choose_k import choose_k
 from vidatlas.clustering.dec import DecSpec
 from vidatlas.clustering.kmeans import fit_clusters
@@ -21,7 +21,7 @@ from vidatlas.recipe import Recipe, canonical
 from vidatlas.storage.store import Files, Store
 from vidatlas.storage.tables import SealedShard, matrix, read_embeddings
 from vidatlas.threads import one_thread
-from vidatlas.types import Floats, Json
+from vidatlas.types import Backend, Floats, Json
 
 
 @dataclass(frozen=True, slots=True)

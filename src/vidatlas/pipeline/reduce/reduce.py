@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from vidatlas.clustering.backends import Backend, choose_backend, open_backend
+from vidatlas.clustering.backends import choose_backend, open_backend
 from vidatlas.decomposition.pca import Pca, fit_pca, merge_all
 from vidatlas.errors import InputError
-from vidatlas.pipeline.plan.plan import RunOptions
 from vidatlas.pipeline.reduce.clusters import GroupFit, Placed, assign_block, fit_group
 from vidatlas.pipeline.reduce.components import Counted, block_moments, incremental_pca, places_of, project_block
 from vidatlas.pipeline.reduce.lexical import fit_words
@@ -20,44 +19,35 @@ from vidatlas.pipeline.reduce.network import count_block, fit_network, training_
 from vidatlas.pipeline.reduce.probe import Told, classes_digest, probe_labels
 from vidatlas.pipeline.reduce.second_level import child_table
 from vidatlas.pipeline.reduce.subcategories import subcategory_table
+from vidatlas.pipeline.stage import Run, commit, committed
 from vidatlas.recipe import Recipe
 from vidatlas.storage import store as layout
-from vidatlas.storage.lock import Lock
 from vidatlas.storage.store import Files, Store, to_json
 from vidatlas.storage.tables import Places, SealedShard, blocks_of, sealed_shards, to_parquet
-from vidatlas.types import Event, Json, Listener, Runner
+from vidatlas.types import Backend, Event, Json, Listener, Runner
 
 
-def reduce(recipe: Recipe, atlas: str, runner: Runner, options: RunOptions, listener: Listener) -> Json:
-    """Reduce and cluster sealed embeddings; return the sealed stage's entry.
+def reduce(run: Run) -> Json:
+    """Reduce and cluster committed embeddings; return the stage's entry of the manifest.
 
     Raises:
         InputError: an embedding file was altered, or there are no rows.
-        UsageError: the embeddings are not sealed yet, or the backend asked for cannot run here.
+        UsageError: the embeddings are not committed yet, or the backend asked for cannot run here.
     """
-    store = Store(atlas)
-    embedded = store.stage("embed")
-    sealed = store.manifest()["stages"].get("reduce")
-    fingerprint = recipe.fingerprint("reduce")
+    embedded, recipe = run.store.stage("embed"), run.recipe
     classes = classes_digest(recipe.reduce.probe)
-    made_of = {"upstream": embedded["digest"], "classes": classes, "fingerprint": fingerprint}
-    current = sealed and made_of.items() <= sealed.items()
-    if current and options.backend in (None, sealed["backend"]["name"]) and store.intact(sealed["files"]):
-        return dict(sealed)
+    made_of = {"upstream": embedded["digest"], "classes": classes, "fingerprint": recipe.fingerprint("reduce")}
+    entry = committed(run, "reduce", made_of)
+    if entry and run.options.backend in (None, entry["backend"]["name"]):
+        return entry
     if not embedded["counts"]["kept"]:
         raise InputError(
-            f"{store.url} holds no embedded rows: there is nothing to reduce. "
-            f"See the rejects with: vidatlas status {store.url}"
+            f"{run.store.url} holds no embedded rows: there is nothing to reduce. "
+            f"See the rejects with: vidatlas status {run.store.url}"
         )
-    backend = find_backend(runner, options.backend)
-    with Lock(store, options.take_over, listener) as lock:
-        store.unseal(["reduce", "publish"])
-        shards = list(sealed_shards(embedded))
-        files, entry = _Reduction(recipe, store, shards, runner, backend).run(listener)
-        lock.confirm()
-        entry |= {**made_of, "digest": layout.digest_of(files), "files": files}
-        store.seal("reduce", entry, recipe.model_dump(mode="json"))
-    return entry
+    backend = find_backend(run.runner, run.options.backend)
+    reduction = _Reduction(recipe, run.store, list(sealed_shards(embedded)), run.runner, backend)
+    return commit(run, "reduce", made_of, partial(reduction.run, run.listener))
 
 
 def find_backend(runner: Runner, forced: Backend | None) -> Backend:
