@@ -1,4 +1,4 @@
-"""The verbs of vidatlas as plain functions: plan, embed, reduce, publish, run, on Ray unless told otherwise."""
+"""The Python API: plan, embed, reduce, publish and run, on Ray by default."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def publish(
 def run(
     recipe: Recipe | str, inputs: Inputs, atlas: Place, options: Options = DEFAULTS, listener: Listener = ignore
 ) -> Atlas:
-    """Plan, embed, reduce and publish; whatever an earlier run finished is not done again."""
+    """Run plan, embed, reduce and publish through the API; what an earlier run finished is not repeated."""
     urls, parsed = _list(inputs), _recipe(recipe)
     with _opened(parsed, atlas, options, listener, urls) as opened:
         if options.backend:
@@ -104,7 +104,7 @@ def _made_with(atlas: Place, settings: Mapping[str, Any] | None, section: str) -
     """Return the recipe of an atlas, with other settings in one section."""
     made = Store(atlas).manifest().get("recipe")
     if made is None:
-        raise UsageError(f"{atlas} is no atlas yet. Start with: vidatlas run RECIPE INPUT… {atlas}")
+        raise UsageError(f"{atlas} is not an atlas yet. Start with: vidatlas run RECIPE INPUT… {atlas}")
     foreign = [key for key in settings or {} if key.split(".")[0] != section]
     if foreign:
         raise UsageError(

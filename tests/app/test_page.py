@@ -91,7 +91,7 @@ def test_it_listens_on_loopback_and_takes_no_files(small_atlas: Any) -> None:
 
 
 def test_there_must_be_an_atlas(tmp_path: Any) -> None:
-    with pytest.raises(UsageError, match="is no atlas"):
+    with pytest.raises(UsageError, match="is not an atlas"):
         command(str(tmp_path), 8777)
 
 

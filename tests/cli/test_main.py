@@ -22,18 +22,18 @@ Capture = pytest.CaptureFixture[str]
 PURPOSES = {
     "run": "Plan, embed, reduce and publish",
     "demo": "Run everything on the bundled sample",
-    "plan": "Read every part once",
-    "embed": "turn every video into a vector",
+    "plan": "Read every input file once",
+    "embed": "embed every video",
     "reduce": "Find the subcategories",
     "publish": "Draw the map, build the search index",
-    "status": "Show what is done",
-    "verify": "Prove that an atlas is whole",
+    "status": "Show progress",
+    "verify": "Verify an atlas",
     "recipes": "List the built-in recipes",
-    "assign": "Place new videos",
+    "assign": "Assign new videos",
     "search": "Find the videos nearest to a text",
     "similar": "Find the videos nearest to one of the atlas",
-    "serve": "Open an atlas as an app",
-    "export": "Write an atlas in the form that another tool opens",
+    "serve": "Explore an atlas",
+    "export": "Export an atlas for another tool",
 }
 SMALL = ["encoder={kind: hashing, dim: 8}", "source.shard_rows=20", "reduce.pca.components=2", "reduce.clusters.k=2"]
 SETTINGS = [part for setting in SMALL for part in ("--set", setting)]
@@ -208,7 +208,7 @@ def test_assign_places_the_atlas_s_own_videos_where_they_are(
 ) -> None:
     out = tmp_path / "new.parquet"
     assert main(["assign", str(made), str(part), "--out", str(out)]) == 0
-    assert "50 of 51 rows placed (left out: 1 blank_line)" in said(capfd)
+    assert "50 of 51 rows assigned (left out: 1 blank_line)" in said(capfd)
     placed = pq.read_table(out).to_pandas().set_index("id")["subcategory"]
     known = vidatlas.open_atlas(str(made)).assignments().set_index("id")["subcategory"]
     assert placed.to_dict() == known.to_dict()

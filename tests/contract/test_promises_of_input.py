@@ -225,10 +225,10 @@ CASES = {
     "bad actors": (2, ["--actors 2..1"]),
     "unknown option": (2, ["--fast"]),
     "bad recipe": (2, ["dmeo", "topics, youniverse"]),
-    "status of no atlas": (2, ["is no atlas"]),
+    "status of no atlas": (2, ["is not an atlas"]),
     "verify of no atlas": (2, ["nothing sealed"]),
-    "reduce of no atlas": (2, ["is no atlas"]),
-    "publish of no atlas": (2, ["is no atlas"]),
+    "reduce of no atlas": (2, ["is not an atlas"]),
+    "publish of no atlas": (2, ["is not an atlas"]),
     "assign of no atlas": (2, ["is not done yet"]),
 }
 

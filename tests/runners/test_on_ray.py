@@ -123,7 +123,7 @@ def test_a_shard_that_always_kills_its_reader_ends_the_job_in_one_line(runner: R
             os._exit(1)
         return read(item)
 
-    with pytest.raises(VidatlasError, match=f"shard {shard(2).name} .*ended its reader {MAX_READS} times") as caught:
+    with pytest.raises(VidatlasError, match=f"shard {shard(2).name} .*crashed its reader {MAX_READS} times") as caught:
         list(runner.embed(deadly, lambda: receipt, [shard(number) for number in range(4)]))
     assert type(caught.value).exit_code == 1
     assert "\n" not in str(caught.value)
@@ -150,7 +150,7 @@ def test_a_shard_that_always_kills_its_worker_ends_the_job_in_one_line(
     def reading(item: Shard) -> pa.Table:
         return read_shard(item, recipe.record)
 
-    with pytest.raises(VidatlasError, match=f"{planned[0].name} ended its worker {MAX_ATTEMPTS} times") as caught:
+    with pytest.raises(VidatlasError, match=f"{planned[0].name} crashed its worker {MAX_ATTEMPTS} times") as caught:
         list(runner.embed(reading, open_worker, planned))
     assert "\n" not in str(caught.value)
 

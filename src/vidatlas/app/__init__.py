@@ -1,1 +1,1 @@
-"""The app: look at an atlas in a browser, on this machine alone."""
+"""The app: browse an atlas on this machine, in a web browser."""

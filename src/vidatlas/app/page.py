@@ -1,4 +1,4 @@
-"""The app's page, run by Streamlit: discover, search, browse and the map, each video with what one may also like."""
+"""The page of the Streamlit app: discover, search, browse and map, with suggestions for each video."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def grid(atlas: Atlas, videos: list[Video], method: Method) -> None:
 
 
 def discover(atlas: Atlas, method: Method) -> None:
-    """Show some videos drawn by chance."""
+    """Show a page of random videos."""
     if st.button("Show others", key="others"):
         st.session_state["draw"] = st.session_state.get("draw", 0) + 1
     random = np.random.default_rng(st.session_state.get("draw", 0))
@@ -113,7 +113,7 @@ def discover(atlas: Atlas, method: Method) -> None:
 
 
 def search(atlas: Atlas, method: Method) -> None:
-    """Show the videos nearest to a text."""
+    """Show the page of search results."""
     left, right = st.columns([3, 1])
     text = left.text_input(f"What should the {atlas.nouns.record[1]} be about?", key="query")
     groups = sorted(set(atlas.videos()["group"]))
@@ -127,7 +127,7 @@ def search(atlas: Atlas, method: Method) -> None:
 
 
 def browse(atlas: Atlas, method: Method) -> None:
-    """Show a subcategory: its terms, and the videos that stand for it."""
+    """Show the page of a subcategory: its terms and exemplars."""
     table = atlas.subcategories()
     sizes = table.groupby("group")["size"].sum().sort_values(ascending=False, kind="stable")
     left, right = st.columns(2)
@@ -142,7 +142,7 @@ def browse(atlas: Atlas, method: Method) -> None:
 
 
 def world(atlas: Atlas) -> None:
-    """Show the map, which is a page of the atlas: whoever made that may have written anything into it."""
+    """Show the map page of the atlas, which is not trusted: anyone may have written it."""
     page = atlas.map
     if map_policy() not in page:
         say("This map was made by another version of vidatlas. Publish the atlas again, or open its map.html.")
@@ -172,7 +172,7 @@ def main(url: str) -> None:
 
 
 def look(atlas: Atlas) -> None:
-    """Show the page that is chosen in the sidebar."""
+    """Show the page selected in the sidebar."""
     counts = atlas.counts
     with st.sidebar:
         say(atlas.title, "font-size:1.6rem;font-weight:700")

@@ -1,4 +1,4 @@
-"""Start the app: Streamlit on loopback, without telemetry, uploads or files to download."""
+"""Serving the app: Streamlit on loopback, without telemetry, uploads or downloads."""
 
 from __future__ import annotations
 

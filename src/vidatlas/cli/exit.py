@@ -1,4 +1,4 @@
-"""Between the commands and the operating system: signals, standard error, exit codes, one line for every error."""
+"""Exit codes, signals and standard error: every error becomes one line and a code."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from vidatlas.errors import UsageError, VidatlasError
 from vidatlas.stderr import stderr_to
 from vidatlas.storage.folder import is_remote, local_path
 
-_STOPPED = "stopped. Nothing that was finished is lost; give the same command again to go on."
+_STOPPED = "stopped. Nothing that was committed is lost; rerun the same command to resume."
 
 
 @contextmanager
 def quiet_libraries(atlas: str) -> Iterator[None]:
-    """Send what libraries write to standard error into a log while a command works; an error names what it grew by.
+    """Redirect what libraries write to standard error into a log while a command runs; an error names the log.
 
     The log lies in the atlas or, where that is remote, in a temporary folder of this command's own.
 
@@ -81,7 +81,7 @@ def _terminated(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def guard(command: Callable[[], object]) -> int:
-    """Run a command; return its exit code, having said in one line what went wrong."""
+    """Run a command; print its error in one line and return its exit code."""
     signal.signal(signal.SIGTERM, _terminated)
     try:
         command()

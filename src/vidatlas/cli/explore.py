@@ -1,4 +1,4 @@
-"""The commands that look into a finished atlas: search, similar, serve, export."""
+"""Commands that explore a finished atlas: search, similar, serve, export."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import typer
 from vidatlas.cli.exit import quiet_libraries
 from vidatlas.cli.run import console, show_found, show_next
 
-Atlas_ = Annotated[str, typer.Argument(metavar="ATLAS", help="The folder (or fsspec URL) of the atlas.")]
+Atlas_ = Annotated[str, typer.Argument(metavar="ATLAS", help="The folder (or URL) of the atlas.")]
 K_ = Annotated[int, typer.Option("-k", min=1, max=1000, help="How many videos.")]
 Group_ = Annotated[str | None, typer.Option(help="Only videos of this category.")]
 Subcategory_ = Annotated[str | None, typer.Option(help="Only videos of this subcategory: number or name.")]
-Json_ = Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a table.")]
+Json_ = Annotated[bool, typer.Option("--json", help="One JSON object per line instead of a table.")]
 
 
 def search(
@@ -24,7 +24,7 @@ def search(
     subcategory: Subcategory_ = None,
     json: Json_ = False,
 ) -> None:
-    """Find the videos nearest to a text, which the atlas's own encoder reads.
+    """Find the videos nearest to a text, encoded by the atlas's own encoder.
 
     Example: vidatlas search atlas/ "squat workout" -k 5 --group Sports
     """
@@ -57,7 +57,7 @@ def similar(
 def serve(
     atlas: Atlas_, port: Annotated[int, typer.Option(min=1, max=65_535, help="On this machine only.")] = 8501
 ) -> None:
-    """Open an atlas as an app in the browser: look around, search, and see what is alike. Needs the extra "app".
+    """Explore an atlas in the browser: browse, search, suggestions. Needs the extra "app".
 
     Example: vidatlas serve atlas/
     """
@@ -73,7 +73,7 @@ def export(
         str, typer.Option("--embedding-atlas", metavar="DIR", help="Write what Embedding Atlas reads into this folder.")
     ],
 ) -> None:
-    """Write an atlas in the form that another tool opens, and show the command that opens it.
+    """Export an atlas for another tool, and show the command that opens it.
 
     Example: vidatlas export atlas/ --embedding-atlas shared/
     """

@@ -1,4 +1,4 @@
-"""The command line; one outermost handler turns errors into one line and an exit code."""
+"""The command line's main program: its commands and their options."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Turn a mountain of video metadata into an atlas of named subcategories.\n\n"
     "[bold]run[/] does everything: [bold]plan → embed → reduce → publish[/]. Each is a command too. "
-    "A command that was interrupted goes on where it stopped when it is given again.",
+    "Rerun an interrupted command to resume it.",
 )
 
 Recipe_ = Annotated[
@@ -28,15 +28,17 @@ Recipe_ = Annotated[
 ]
 Inputs_ = Annotated[
     list[str],
-    typer.Argument(metavar="INPUT...", help="JSONL files or URLs: plain, .gz, .zst or .bz2; patterns in quotes."),
+    typer.Argument(
+        metavar="INPUT...", help="Input files or URLs (JSONL, CSV or Parquet; .gz, .zst, .bz2); quote patterns."
+    ),
 ]
-Atlas_ = Annotated[str, typer.Argument(metavar="ATLAS", help="The folder (or fsspec URL) of the atlas.")]
+Atlas_ = Annotated[str, typer.Argument(metavar="ATLAS", help="The folder (or URL) of the atlas.")]
 Set_ = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe key, e.g. encoder.model=/path. Repeatable."),
 ]
 Limit_ = Annotated[int | None, typer.Option(min=1, help="Read only the first N rows.")]
-DryRun_ = Annotated[bool, typer.Option("--dry-run", help="Plan, show plan and resolved recipe, and stop.")]
+DryRun_ = Annotated[bool, typer.Option("--dry-run", help="Plan, show the plan and the resolved recipe, then stop.")]
 Runner_ = Annotated[str, typer.Option(help="ray, or serial for a plain loop in this process.")]
 Address_ = Annotated[
     str | None,
@@ -45,16 +47,18 @@ Address_ = Annotated[
         "the command runs there as a job. Without it Ray runs on this machine."
     ),
 ]
-Actors_ = Annotated[str | None, typer.Option(metavar="N|MIN..MAX", help="Encoder actors; by default as many as fit.")]
-Threads_ = Annotated[int, typer.Option(min=1, help="CPU threads of each actor.")]
+Actors_ = Annotated[
+    str | None, typer.Option(metavar="N|MIN..MAX", help="Number of encoder actors; by default as many as fit.")
+]
+Threads_ = Annotated[int, typer.Option(min=1, help="CPU threads per actor.")]
 Gpus_ = Annotated[
-    float | None, typer.Option(min=0, help="GPUs of each actor, fractions allowed; by default one where there is any.")
+    float | None, typer.Option(min=0, help="GPUs per actor, fractions allowed; by default one if there is any.")
 ]
-MaxRejects_ = Annotated[float, typer.Option(min=0, max=1, help="Largest share of rows that may be unusable.")]
+MaxRejects_ = Annotated[float, typer.Option(min=0, max=1, help="Largest allowed share of unusable rows.")]
 Backend_ = Annotated[
-    str | None, typer.Option(help="k-means by sklearn, torch or cuml; by default the best for the hardware.")
+    str | None, typer.Option(help="Backend of k-means: sklearn, torch or cuml; by default the best for the hardware.")
 ]
-TakeOver_ = Annotated[bool, typer.Option("--take-over", help="Take the atlas from a run that is gone for certain.")]
+TakeOver_ = Annotated[bool, typer.Option("--take-over", help="Take the lock from a run that is certainly gone.")]
 
 
 def _show_version(asked: bool) -> None:
@@ -69,7 +73,7 @@ def shared(
         bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Take what stands before any command."""
+    """Handle the options of the main program."""
 
 
 @app.command(cls=OnCluster, rich_help_panel="The job")
@@ -108,7 +112,7 @@ def plan(
     max_rejects: MaxRejects_ = 0.01,
     take_over: TakeOver_ = False,
 ) -> None:
-    """Read every part once: integrity, rows, rejects, duplicates, seek points.
+    """Read every input file once: integrity, rows, rejects, duplicates, seek points.
 
     Example: vidatlas plan demo videos.jsonl.gz atlas/ --limit 1000
     """
@@ -132,7 +136,7 @@ def embed(
     max_rejects: MaxRejects_ = 0.01,
     take_over: TakeOver_ = False,
 ) -> None:
-    """Plan where needed, then turn every video into a vector; commits shard by shard.
+    """Plan if needed, then embed every video; commits shard by shard.
 
     Example: vidatlas embed youniverse yt_metadata_en.jsonl.gz atlas/ --actors 1..8
     """
@@ -200,7 +204,7 @@ def demo(
 
 @app.command(rich_help_panel="Look and check")
 def status(atlas: Atlas_) -> None:
-    """Show what is done, how fast, what is left and what was left out; works while a run goes on."""
+    """Show progress, speed, time left and rejects; works while a run is going on."""
     from vidatlas.cli.screens import show_status
     from vidatlas.pipeline.explore.status import status as ask
 
@@ -209,12 +213,12 @@ def status(atlas: Atlas_) -> None:
 
 @app.command(rich_help_panel="Look and check")
 def verify(atlas: Atlas_) -> None:
-    """Prove that an atlas is whole: every file's hash, and that the rows add up."""
+    """Verify an atlas: every file's checksum, and that the row counts add up."""
     from vidatlas.pipeline.explore.status import verify as prove
 
     found = prove(atlas)
     console.print(
-        f"{found['files']:,} files have the bytes they should. {found['read']:,} rows read = {found['kept']:,} kept + "
+        f"{found['files']:,} files: checksums OK. {found['read']:,} rows read = {found['kept']:,} kept + "
         f"{found['rejected']:,} rejected + {found['duplicates']:,} duplicates.",
         highlight=False,
         soft_wrap=True,
@@ -222,7 +226,7 @@ def verify(atlas: Atlas_) -> None:
 
 
 @app.command(rich_help_panel="Look and check")
-def recipes(name: Annotated[str | None, typer.Argument(help="Show this one in full.")] = None) -> None:
+def recipes(name: Annotated[str | None, typer.Argument(help="Show this recipe in full.")] = None) -> None:
     """List the built-in recipes, or show one as YAML to start your own from."""
     from vidatlas.recipe import builtin_recipes, load_recipe
 
@@ -242,7 +246,7 @@ def assign(
     out: Annotated[str, typer.Option(help="Where to write the assignments.")] = "assignments.parquet",
     limit: Limit_ = None,
 ) -> None:
-    """Place new videos in an existing atlas, by the rule its own were embedded by.
+    """Assign new videos to the subcategories of an existing atlas.
 
     Example: vidatlas assign atlas/ new.jsonl --out new.parquet
     """
@@ -252,7 +256,7 @@ def assign(
         counts = place(atlas, new, out, limit)
     lost = ", ".join(f"{count:,} {reason}" for reason, count in counts["rejects"].items())
     console.print(
-        f"{counts['placed']:,} of {counts['read']:,} rows placed"
+        f"{counts['placed']:,} of {counts['read']:,} rows assigned"
         + (f" (left out: {lost})" if lost else "")
         + f": {out}",
         highlight=False,
@@ -264,7 +268,7 @@ for explore in (exploring.search, exploring.similar, exploring.serve, exploring.
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; return its exit code."""
+    """Run the main program with arguments; return its exit code."""
 
     def command() -> None:
         try:

@@ -1,4 +1,4 @@
-"""What a person sees while it runs: a live line in a terminal, log lines elsewhere, progress.json for other shells."""
+"""Progress of a run: a live line in a terminal, log lines elsewhere, ``progress.json`` for other shells."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class _Meter:
 
 @dataclass
 class Reporter:
-    """Listen to a run's events; show them, and keep ``progress.json`` in the atlas up to date."""
+    """Report a run's progress, and keep ``progress.json`` in the atlas up to date."""
 
     atlas: str
     console: Console

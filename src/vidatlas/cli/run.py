@@ -1,4 +1,4 @@
-"""What the commands have in common: read the options, run the job, show the result."""
+"""Run a command: read its options, run the job, show the result."""
 
 from __future__ import annotations
 

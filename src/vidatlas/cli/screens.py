@@ -1,4 +1,4 @@
-"""What the commands print: the plan before the work, the tree after it, status, recipes."""
+"""Screens that commands print: the plan before a run, the tree after it, status, search results."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def show_preview(console: Console, recipe: Recipe, preview: Preview, atlas: str,
         Panel(
             Group(_grid(rows), *samples),
             title=plain(recipe.name),
-            subtitle="Ctrl-C is safe: the same command goes on where it stopped",
+            subtitle="Ctrl-C is safe: rerun the same command to resume",
             border_style="dim",
         )
     )

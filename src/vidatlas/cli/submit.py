@@ -1,4 +1,4 @@
-"""Commands that run as a job of a cluster, and not here, where --address is that of its dashboard."""
+"""Submit a command as a job of a Ray cluster, where --address is the URL of its dashboard."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Plan, embed, reduce, publish: the only place where stages meet."""
+"""The pipeline: plan, embed, reduce, publish, explore; each room imports only those before it."""

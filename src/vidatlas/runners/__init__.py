@@ -1,1 +1,1 @@
-"""Runners carry out what the pipeline declares: a plain loop, or Ray."""
+"""Runners execute what the pipeline declares: a serial loop, or Ray."""

@@ -1,4 +1,4 @@
-"""Run on Ray: a local one that is started and stopped here, or a cluster that is there."""
+"""The Ray runner: on a local Ray that is started and stopped here, or on an existing cluster."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ LEFT_CPUS = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Say which Ray to use and how many actors encode there.
+    """Configure which Ray cluster to run on, and how many actors encode there.
 
     Attributes:
         address: a cluster's address; None starts a Ray on this machine (inside a Ray job, the job's cluster).
@@ -283,6 +283,5 @@ def _plain_errors() -> Iterator[None]:
         raise
     except ray.exceptions.RayError as error:
         raise UnavailableError(
-            f"Ray stopped working: {str(error).strip().splitlines()[0].rstrip('.')}. "
-            "Run the same command again; it goes on where it stopped."
+            f"Ray stopped working: {str(error).strip().splitlines()[0].rstrip('.')}. Rerun the same command to resume."
         ) from error

@@ -1,4 +1,4 @@
-"""Both ends of the stream of shards through Ray Data: where they are read, and the actor that encodes them."""
+"""Ray Data's end points: the data source that reads shards, and the actor that encodes them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vidatlas.storage.parquet import read_stream
 from vidatlas.types import Json, Shard
 
 MAX_READS = 5
-"""How often the reading of a shard is begun: Ray itself would do so for ever. A node that dies costs one of them."""
+"""Attempts at reading a shard: Ray itself would retry for ever. A preempted node costs one of them."""
 SHARD_SCHEMA = pa.schema([("shard", pa.string()), ("rows", pa.large_binary())])
 
 
@@ -73,7 +73,7 @@ def _refuse_deadly(shard: Shard) -> None:
     """Raise VidatlasError where this shard ended, or lost, its reader's process time and again."""
     if global_worker.core_worker.get_current_task_attempt_number() >= MAX_READS:
         raise VidatlasError(
-            f"shard {shard.name} of {shard.url} ended its reader {MAX_READS} times, most likely for want of memory. "
+            f"shard {shard.name} of {shard.url} crashed its reader {MAX_READS} times, most likely out of memory. "
             "Use machines with more, or a new atlas with --set source.shard_rows=1000."
         )
 

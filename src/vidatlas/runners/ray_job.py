@@ -1,4 +1,4 @@
-"""Submit a command as a job of a Ray cluster, over its dashboard, and follow the job to its end."""
+"""A Ray job: a command submitted through the cluster's dashboard and followed to its end."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class _Job:
             said = (info.message or "no reason was given").strip().splitlines()[0].rstrip(".")
             raise UnavailableError(
                 f"job {self.name} ended without an exit code ({info.status.value}: {said}). "
-                "Give the same command again; it goes on where it stopped."
+                "Rerun the same command to resume."
             )
         return code if code >= 0 else 128 - code
 

@@ -1,4 +1,4 @@
-"""Run everything in this process, one item after the other."""
+"""The serial runner: everything in this process, one item after the other."""
 
 from __future__ import annotations
 

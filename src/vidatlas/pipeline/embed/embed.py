@@ -1,4 +1,4 @@
-"""Embed: send every shard that has no receipt through reading, encoding and commit; seal what came back."""
+"""Embed: read, encode and commit every shard that has no receipt yet."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ _AMOUNTS = ("seconds", "compute_seconds", "idle_seconds", "flops", "possible_flo
 
 
 class Totals:
-    """Add up receipts as they come: each is looked at once, however many there are."""
+    """Sum the receipts of embedded shards as they arrive, each looked at once."""
 
     def __init__(self, receipts: Iterable[Receipt] = ()) -> None:
         self._reasons: Counter[str] = Counter()
@@ -103,7 +103,7 @@ class Totals:
             self.add(receipt)
 
     def add(self, receipt: Receipt) -> None:
-        """Take one more receipt."""
+        """Add a receipt to the totals."""
         self._reasons.update(receipt.rejects)
         self._redone += receipt.attempt > 1
         if receipt.batch_tokens:
@@ -145,7 +145,7 @@ def _prove(store: Store, earlier: Mapping[str, Receipt], runner: Runner) -> None
         if name:
             raise InputError(
                 f"{store.url}/{name} was altered after it was written. Delete it and "
-                "run the same command again; it rebuilds just that file."
+                "rerun the same command; it rebuilds just that file."
             )
 
 

@@ -1,4 +1,4 @@
-"""Open the encoder of an atlas; one that learns is fitted once, before the first shard is embedded."""
+"""The encoder of an atlas: opened by every worker; one that learns is fitted once, before the first shard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person should see before the work begins: the input, the exact texts, the encoder, time and disk."""
+"""The preview before a run: input, the exact texts that will be encoded, encoder, time and disk."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOST_SAMPLED = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """Hold what is known before anything is encoded.
+    """Hold the preview's facts.
 
     Attributes:
         counts: rows read, kept, rejected, duplicate.
@@ -53,7 +53,7 @@ class Preview:
 
 
 def preview(recipe: Recipe, atlas: str) -> Preview:
-    """Return what a sealed plan and the model's files say about the work ahead.
+    """Return the preview of a run, from a committed plan and the model's files.
 
     Raises:
         UsageError: the model is absent or unusable.

@@ -1,4 +1,4 @@
-"""A shard's rows as one Arrow table: kept records and rejects side by side, so that nothing vanishes on the way."""
+"""Rows of a shard as one Arrow table, kept records and rejects side by side, so that every row is accounted for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A shard of embeddings: how its vectors are computed, and how it lies on disk."""
+"""Vectors of a shard: how they are computed from its texts, and the table they are written as."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lives in an actor: the model, and the commit of shards, each whole or not at all."""
+"""The worker inside an actor: it holds the model, encodes shards, and commits each whole or not at all."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_ATTEMPTS = 5
 
 @dataclass(slots=True)
 class EmbedWorker:
-    """Encode and commit shards; lives in an actor, holds the model. Threads may call it, each with its own shard."""
+    """Hold the model inside an actor; encode and commit shards. Threads may call a worker, each with its own shard."""
 
     store: Store
     recipe: Recipe
@@ -93,12 +93,12 @@ class EmbedWorker:
         }
 
     def _mark_attempt(self, shard: str) -> int:
-        """Return how often a shard was begun: one that kills its worker each time must not be tried for ever."""
+        """Return which attempt this is: a shard that kills its worker each time must not be retried for ever."""
         name = layout.attempt(shard)
         count = 1 + (orjson.loads(self.store.read(name))["attempts"] if self.store.folder.size(name) is not None else 0)
         if count > MAX_ATTEMPTS:
             raise VidatlasError(
-                f"shard {shard} ended its worker {MAX_ATTEMPTS} times, most likely for want of memory. "
+                f"shard {shard} crashed its worker {MAX_ATTEMPTS} times, most likely out of memory. "
                 "Use a machine with more, or a new atlas with --set source.shard_rows=1000 "
                 "and a smaller --set encoder.batch_tokens."
             )
@@ -107,7 +107,7 @@ class EmbedWorker:
 
 
 def open_worker(store: Store, recipe: Recipe, threads: int) -> EmbedWorker:
-    """Load the encoder and make sure it is the one that the atlas's other shards were made with.
+    """Open a worker: load the encoder, and require that it is the one the atlas's other shards were made with.
 
     Raises:
         ConflictError: weights, precision, threads or library versions differ from those of the shards that are there.

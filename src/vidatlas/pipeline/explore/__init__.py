@@ -1,1 +1,1 @@
-"""Explore: a finished atlas, searched, assigned to, verified."""
+"""Explore: search a finished atlas, get suggestions, assign new videos, check its status."""

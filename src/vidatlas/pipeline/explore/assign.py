@@ -1,4 +1,4 @@
-"""Assign: place new videos in an existing atlas, by the rule that its own were embedded by."""
+"""Assign new videos to the subcategories of an existing atlas, embedded as its own were."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A finished atlas as its users hold it: tables of subcategories and assignments, counts, metrics."""
+"""The Atlas class: a finished atlas in Python, with its tables, counts, metrics, search and suggestions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Atlas:
-    """Read what an atlas has sealed; a file whose bytes were altered is refused."""
+    """Read a finished atlas; a file whose checksum is wrong is refused."""
 
     def __init__(self, url: Place) -> None:
         self._store = Store(url)
@@ -61,7 +61,7 @@ class Atlas:
 
     @property
     def report(self) -> str:
-        """Return where the report is."""
+        """Return the location of the atlas's report."""
         return f"{self._store.folder.url}/{layout.REPORT}"
 
     def subcategories(self) -> pd.DataFrame:
@@ -206,7 +206,7 @@ def open_atlas(url: Place) -> Atlas:
         UsageError: there is none.
     """
     if not Store(url).manifest()["stages"]:
-        raise UsageError(f"{url} is no atlas. Make one with: vidatlas run RECIPE INPUT… {url}")
+        raise UsageError(f"{url} is not an atlas. Make one with: vidatlas run RECIPE INPUT… {url}")
     return Atlas(url)
 
 

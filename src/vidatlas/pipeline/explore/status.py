@@ -1,4 +1,4 @@
-"""Ask an atlas how far it is, and prove that it is whole."""
+"""Status and verification of an atlas: progress, counts, timings, checksums."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vidatlas.types import Json, Place
 
 
 def status(atlas: Place) -> Json:
-    """Return what is done and what is left, from the atlas's files alone; asks no cluster.
+    """Return the status of an atlas from its files alone; no cluster is asked.
 
     Returns:
         ``recipe``, ``stages`` (sealed or not), ``shards`` (done, total), ``counts``, ``embedded`` (sums of the
@@ -25,7 +25,7 @@ def status(atlas: Place) -> Json:
     store = Store(atlas)
     manifest = store.manifest()
     if not manifest.get("recipe"):
-        raise UsageError(f"{atlas} is no atlas. Make one with: vidatlas run RECIPE INPUT… {atlas}")
+        raise UsageError(f"{atlas} is not an atlas. Make one with: vidatlas run RECIPE INPUT… {atlas}")
     stages = manifest["stages"]
     planned = stages.get("plan", {})
     embedded = stages.get("embed")
@@ -62,7 +62,7 @@ def _optional(store: Store, name: str) -> Json:
 
 
 def verify(atlas: Place) -> Json:
-    """Check every sealed file's hash and that the rows add up; return what was checked.
+    """Verify every committed file's checksum, and that the row counts add up; return what was checked.
 
     Raises:
         InputError: a file is missing or altered, or a sum is off; the message names the first and how many there are.

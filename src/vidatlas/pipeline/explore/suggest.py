@@ -1,4 +1,4 @@
-"""Suggestions: what somebody may also like, with reasons; and what a title or a picture is like."""
+"""Suggestions: similar videos with reasons, from a video, a title or a thumbnail."""
 
 from __future__ import annotations
 

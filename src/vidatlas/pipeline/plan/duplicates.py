@@ -1,4 +1,4 @@
-"""Ids that stand in more than one row, of one part or of several."""
+"""Duplicates: ids that occur in more than one row, in one input file or several."""
 
 from __future__ import annotations
 

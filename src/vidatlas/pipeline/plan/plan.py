@@ -1,4 +1,4 @@
-"""Plan: read every part once, decide what is kept, and write down where each shard starts."""
+"""Plan: read every input file once, decide which rows are kept, and record where each shard starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shards of a sealed plan, as descriptors that any worker can read from."""
+"""Shards of a committed plan, as descriptors that any worker can read from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Export: an atlas in the form that other tools open."""
+"""Export an atlas to formats that other tools open."""
 
 from __future__ import annotations
 

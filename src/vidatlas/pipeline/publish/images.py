@@ -1,4 +1,4 @@
-"""Images of an atlas: the model that encodes them, a vector for each, and an index that finds alike ones."""
+"""Images of an atlas: the model that encodes them, one vector per image, and their search index."""
 
 from __future__ import annotations
 

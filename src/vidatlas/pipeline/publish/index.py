@@ -1,4 +1,4 @@
-"""The search index: built from sealed embeddings in manifest order, and measured against brute force."""
+"""The search index: built from committed embeddings in manifest order, its recall measured against brute force."""
 
 from __future__ import annotations
 

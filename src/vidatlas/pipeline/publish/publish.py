@@ -1,4 +1,4 @@
-"""Publish: the map, the search index, the report and the data card, from sealed data only."""
+"""Publish: map, search index, report and data card, from committed data only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the report and the data card show, gathered from sealed tables and metrics."""
+"""Contents of the report and the data card, gathered from committed tables and metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The last passes of the reduction: centroids of each group from a sample, then every row to its nearest."""
+"""Clusters of each group: centroids from a sample, then every row assigned to the nearest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``metrics.json``: how much the components keep, and how good clusters and names are."""
+"""Metrics of a reduction (``metrics.json``): explained variance, and the quality of clusters and names."""
 
 from __future__ import annotations
 

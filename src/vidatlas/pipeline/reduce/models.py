@@ -1,4 +1,4 @@
-"""What the reduction learned, on disk: principal components and centroids as safetensors, never a pickle."""
+"""Models of the reduction on disk: components, networks and centroids as safetensors, never pickles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reduction by a network: an auto-encoder fitted on a sample of all rows, and tuned to clusters on request."""
+"""The network of a reduction: an auto-encoder fitted on a sample of all rows, optionally tuned to clusters (DEC)."""
 
 from __future__ import annotations
 

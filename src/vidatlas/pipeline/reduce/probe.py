@@ -1,4 +1,4 @@
-"""Tell known labels from vectors: the records' own, or the classes of records of another atlas."""
+"""The linear probe: predict known labels from vectors, the records' own or the classes of another atlas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reduce: fewer dimensions, clusters within each group, names and quality, from sealed embeddings only."""
+"""Reduce: fewer dimensions, clusters within each group, names and quality, from committed embeddings only."""
 
 from __future__ import annotations
 

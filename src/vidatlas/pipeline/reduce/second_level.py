@@ -1,4 +1,4 @@
-"""The second level: every subcategory of a group is split once more, into sub-subcategories."""
+"""The second level of clusters: every subcategory is split once more, into sub-subcategories."""
 
 from __future__ import annotations
 

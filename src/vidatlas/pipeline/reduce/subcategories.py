@@ -1,4 +1,4 @@
-"""What a subcategory is made of: sizes, terms and exemplars, tallied shard by shard and merged in a fixed order."""
+"""Subcategories: their sizes, terms and exemplars, tallied shard by shard and merged in a fixed order."""
 
 from __future__ import annotations
 
