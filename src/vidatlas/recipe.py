@@ -49,6 +49,9 @@ _MOST_CHARS = 1_000_000
 STAGES: tuple[Stage, ...] = ("plan", "embed", "reduce", "publish")
 
 
+Clusterer = KMeansClusterer | DecSpec | AxesClusterer
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -89,9 +92,7 @@ class ReduceSpec(_Strict):
         PcaReducer | AutoencoderReducer | NoReducer, Field(discriminator="kind"), BeforeValidator(_by_name)
     ] = PcaReducer()
     """What vectors are reduced by: pca, autoencoder or none; its name alone takes the defaults."""
-    clusterer: Annotated[
-        KMeansClusterer | DecSpec | AxesClusterer, Field(discriminator="kind"), BeforeValidator(_by_name)
-    ] = KMeansClusterer()
+    clusterer: Annotated[Clusterer, Field(discriminator="kind"), BeforeValidator(_by_name)] = KMeansClusterer()
     """How subcategories are found: kmeans, dec or axes."""
     pca: PcaSpec = PcaSpec()
     lexical: LexicalSpec | None = None

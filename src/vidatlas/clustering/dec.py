@@ -7,7 +7,7 @@ the encoder and the centroids move so that KL(p || q) falls.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ class DecSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["dec"] = "dec"
+    method: ClassVar[str] = "Deep Embedded Clustering, from k-means,"
+    has_centres: ClassVar[bool] = True
     learning_rate: Annotated[float, Field(gt=0)] = 0.01
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     batch_rows: Annotated[int, Field(ge=1)] = 256

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,24 +18,36 @@ class PcaReducer(_Kind):
     """Keep principal components; ``reduce.pca`` says how many and how they are found."""
 
     kind: Literal["pca"] = "pca"
+    space: ClassVar[str] = "the principal components, Euclidean"
+    """Where clusters lie, as ``metrics.json`` says it."""
+    made: ClassVar[str] = "{} principal components"
+    """What a report calls so many of its numbers."""
 
 
 class NoReducer(_Kind):
     """Cluster the vectors as they are."""
 
     kind: Literal["none"] = "none"
+    space: ClassVar[str] = "the vectors, Euclidean"
+    made: ClassVar[str] = "none"
 
 
 class KMeansClusterer(_Kind):
     """Cluster by k-means; ``reduce.clusters`` says how."""
 
     kind: Literal["kmeans"] = "kmeans"
+    method: ClassVar[str] = "k-means"
+    """What a report calls it."""
+    has_centres: ClassVar[bool] = True
+    """Whether records lie around centroids: distances and silhouettes say nothing where they do not."""
 
 
 class AxesClusterer(_Kind):
     """Take each dimension of the vectors for a subcategory: a record lies in that of its largest number."""
 
     kind: Literal["axes"] = "axes"
+    method: ClassVar[str] = "one subcategory for each dimension of the vectors"
+    has_centres: ClassVar[bool] = False
     top: Annotated[int, Field(ge=1)] = 5
     """Dimensions that are a record's classes, the largest first."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ class AutoencoderReducer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["autoencoder"] = "autoencoder"
+    space: ClassVar[str] = "the codes of the auto-encoder, Euclidean"
+    made: ClassVar[str] = "codes of {} dimensions"
     hidden: tuple[Width, ...] = (500, 500, 1000)
     """Layers between a vector and its code; the decoder mirrors them."""
     latent: Width = 10

@@ -79,17 +79,16 @@ def _dimensions(recipe: Recipe, reduced: Json) -> str:
     lexical = recipe.reduce.lexical
     words = f" and {lexical.components} dimensions of words (weight {lexical.weight:g})" if lexical else ""
     count = reduced["counts"]["components"]
-    kinds = {"pca": f"{count} principal components", "autoencoder": f"codes of {count} dimensions", "none": "none"}
-    return f"{kinds[recipe.reduce.reducer.kind]}{words}"
+    return f"{recipe.reduce.reducer.made.format(count)}{words}"
 
 
 def _clusters(recipe: Recipe, reduced: Json) -> str:
     spec, backend = recipe.reduce.clusters, reduced["backend"]
     where = f"inside each {recipe.publish.nouns.group[0]}" if _inside_groups(recipe) else "over all together"
-    if recipe.reduce.clusterer.kind == "axes":
-        return "one subcategory for each dimension of the vectors"
-    method = {"kmeans": "k-means", "dec": "Deep Embedded Clustering, from k-means,"}[recipe.reduce.clusterer.kind]
-    return f"{method} {where} (k: {spec.k}; {backend['name']} {backend['version']} on {backend['device']})"
+    clusterer = recipe.reduce.clusterer
+    if not clusterer.has_centres:
+        return clusterer.method
+    return f"{clusterer.method} {where} (k: {spec.k}; {backend['name']} {backend['version']} on {backend['device']})"
 
 
 def _inside_groups(recipe: Recipe) -> bool:
@@ -98,7 +97,7 @@ def _inside_groups(recipe: Recipe) -> bool:
 
 def are_clusters(recipe: Recipe) -> bool:
     """Tell whether subcategories are clusters: the axes of vectors have no centre that records could lie around."""
-    return recipe.reduce.clusterer.kind != "axes"
+    return recipe.reduce.clusterer.has_centres
 
 
 def alike_words(recipe: Recipe) -> str:
@@ -115,7 +114,7 @@ def making_words(recipe: Recipe, reduced: Json) -> str:
         read = _listed([column for field in recipe.record.embedded().values() for column in field.columns])
         first = f"For every {one}, an encoder turned its {read} into a list of numbers"
     close = f"{first}, so that {many} {alike_words(recipe)} lie close together."
-    if recipe.reduce.clusterer.kind == "axes":
+    if not are_clusters(recipe):
         return f"{close} Each number stands for a group, to which those belong in whose list it is the largest."
     which = f"the {many} of each {recipe.publish.nouns.group[0]}" if _inside_groups(recipe) else "all of them"
     if recipe.reduce.reducer.kind == "none":

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from vidatlas.clustering.backends import KMeans, open_backend
 from vidatlas.clustering.choose_k import Choice, choose_k
 from vidatlas.clustering.dec import DecSpec, soft_labels
-from vidatlas.clustering.kinds import AxesClusterer, KMeansClusterer, axes
+from vidatlas.clustering.kinds import AxesClusterer, axes
 from vidatlas.clustering.kmeans import Assignment, assign, fit_clusters, sample_rows
 from vidatlas.clustering.quality import Silhouette, davies_bouldin, silhouette, stability
 from vidatlas.pipeline.reduce.components import ALL
 from vidatlas.pipeline.reduce.models import load_centroids, load_children, load_tuned_centroids
 from vidatlas.pipeline.reduce.second_level import assign_children, fit_children, tally_children
 from vidatlas.pipeline.reduce.subcategories import Tally, tally
-from vidatlas.recipe import Recipe, ReduceSpec
+from vidatlas.recipe import Clusterer, Recipe, ReduceSpec
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import Files, Store
 from vidatlas.storage.tables import Places, SealedShard, draw_rows, ordered_components, read_embeddings, to_parquet
@@ -117,8 +117,8 @@ def fit_group(store: Store, recipe: Recipe, backend: Backend, job: GroupPlaces) 
     only = None if spec.clusters.within == "all" else group
     vectors = draw_rows(store, places, only, sample_rows(rows, spec.clusters.fit_rows, seed))
     kmeans = open_backend(backend)
-    if spec.clusterer.kind != "kmeans":
-        centroids = load_tuned_centroids(store) if spec.clusterer.kind == "dec" else axes(vectors)
+    centroids = _given(store, spec.clusterer, vectors)
+    if centroids is not None:
         # Other seeds of k-means on tuned codes would say nothing of the seeds of the tuning.
         unrepeated = spec.model_copy(update={"quality": spec.quality.model_copy(update={"stability_seeds": 0})})
         measured = measure_group(vectors, centroids, unrepeated, seed, kmeans)
@@ -130,6 +130,13 @@ def fit_group(store: Store, recipe: Recipe, backend: Backend, job: GroupPlaces) 
     if spec.clusters.levels > 1:
         children = fit_children(vectors, found.centroids, rows, spec.clusters, seed, kmeans)
     return GroupFit(group, rows, found.centroids, quality, found.notes, choice, children)
+
+
+def _given(store: Store, clusterer: Clusterer, vectors: Floats) -> Floats | None:
+    """Return the centroids that a clusterer brings along; None where k-means is to find them."""
+    if isinstance(clusterer, DecSpec):
+        return load_tuned_centroids(store)
+    return axes(vectors) if isinstance(clusterer, AxesClusterer) else None
 
 
 def assign_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> Placed:
@@ -168,7 +175,7 @@ def _labelled(groups: NDArray[Any], found: NDArray[np.int32], labels: pa.Chunked
         yield from ((f"{label} {group}", name) for name in known or ())
 
 
-def _soft(components: Floats, spec: DecSpec | AxesClusterer | KMeansClusterer, centroids: Mapping[str, Floats]) -> Json:
+def _soft(components: Floats, spec: Clusterer, centroids: Mapping[str, Floats]) -> Json:
     """Return the columns of records that belong to several subcategories, more or less."""
     if isinstance(spec, DecSpec):
         with one_thread():

@@ -15,11 +15,6 @@ from vidatlas.pipeline.reduce.clusters import GroupFit, Placed
 from vidatlas.recipe import Recipe
 from vidatlas.types import Json
 
-_SPACES = {
-    "pca": "the principal components, Euclidean",
-    "autoencoder": "the codes of the auto-encoder, Euclidean",
-    "none": "the vectors, Euclidean",
-}
 _OF_CLUSTERS = ("inertia", "silhouette", "silhouette_rows", "davies_bouldin")
 """Figures that say nothing of axes, whose centroids lie far outside."""
 CURVE = 256
@@ -49,7 +44,7 @@ def variance_of_codes(facts: Json) -> Json:
 def metrics_of(recipe: Recipe, variance: Json, fits: list[GroupFit], placed: Placed, subcategories: pa.Table) -> Json:
     """Return what is known of the reducer, of clusters and names, of each group and of the whole."""
     spec = recipe.reduce
-    no_clusters = dict.fromkeys(_OF_CLUSTERS) if spec.clusterer.kind == "axes" else {}
+    no_clusters = {} if spec.clusterer.has_centres else dict.fromkeys(_OF_CLUSTERS)
     groups = {found.group: _group(found, placed, subcategories) | no_clusters for found in fits}
     return {
         "rows": sum(found.rows for found in fits),
@@ -58,7 +53,7 @@ def metrics_of(recipe: Recipe, variance: Json, fits: list[GroupFit], placed: Pla
         "silhouette": {
             "sample": f"at most {spec.quality.silhouette_rows:,} rows of each "
             f"group, drawn by seed {spec.clusters.seed}",
-            "space": _SPACES[spec.reducer.kind],
+            "space": spec.reducer.space,
         },
         "stability": {
             "seeds": spec.quality.stability_seeds,
