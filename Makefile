@@ -8,7 +8,7 @@ WHEELS := wheels
 
 .PHONY: help demo test lint types unit browser viewer chaos cluster-test bench gpu gpu-wheels format clean
 
-help: ## Show what there is
+help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/'
 
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -17,10 +17,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-demo: $(VENV)/installed ## Set up, then run the whole job on the bundled sample
+demo: $(VENV)/installed ## Set up, then run the whole pipeline on the bundled sample
 	$(BIN)/vidatlas demo $(ATLAS)
 
-test: lint types unit ## Set up, then lint, types and tests
+test: lint types unit ## Set up, then run linter, type checker and tests
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -32,21 +32,21 @@ types: $(VENV)/installed
 unit: $(VENV)/installed browser
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
-browser: ## Install the browser that pages are tested in, where it is missing and this is root on Debian
+browser: ## Install the browser for the page tests, if it is missing (Debian, as root)
 	@command -v chromium >/dev/null || test -n "$$VIDATLAS_CHROMIUM" || test "$$(id -u)" != 0 || \
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-core >/dev/null; }
 
-viewer: ## Bundle the map's libraries anew, the same bytes every time; needs npm
+viewer: ## Rebuild the bundle of the map's libraries, byte for byte the same every time; needs npm
 	cd viewer && npm ci --ignore-scripts --no-audit --no-fund && npx esbuild libraries.js --bundle --minify --format=iife \
 		--global-name=libraries --legal-comments=none --charset=ascii --outfile=../src/vidatlas/views/map/libraries.min.js
 
-chaos: $(VENV)/installed ## Kill, damage and starve the job, again and again (about 10 minutes)
+chaos: $(VENV)/installed ## Fault injection: kill runs, damage files, exhaust resources (about 10 minutes)
 	$(BIN)/pytest -m chaos tests/chaos
 
-cluster-test: $(VENV)/installed ## Jobs, dying and joining nodes, the autoscaler, on real Ray clusters here (10 minutes or more; as root)
+cluster-test: $(VENV)/installed ## Test jobs, nodes that die and join, and the autoscaler, on real Ray clusters on this machine (10 minutes or more; as root)
 	$(BIN)/pytest -m cluster -s tests/cluster
 
-bench: $(VENV)/installed ## Measure; needs DATA=folder with real videos (see benchmarks/README.md)
+bench: $(VENV)/installed ## Run the benchmarks; needs DATA=folder with real videos (see benchmarks/README.md)
 	$(BIN)/python -m benchmarks.parity --data $(DATA)
 	$(BIN)/python -m benchmarks.encode --data $(DATA)
 	$(BIN)/python -m benchmarks.sentence --data $(DATA)
@@ -58,12 +58,12 @@ bench: $(VENV)/installed ## Measure; needs DATA=folder with real videos (see ben
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.maps --data $(DATA)
 
-gpu: ## Prove and measure the GPU path with this machine's own python3, which has torch; DATA=folder takes real videos
+gpu: ## Check and measure the GPU path with this machine's own python3, which has torch; DATA=folder uses real videos
 	test ! -d $(WHEELS) || test -d $(WHEELS)/site || $(GPU_PYTHON) -m pip install --quiet --no-index \
 		--find-links $(WHEELS) --no-compile --target $(WHEELS)/site pydantic orjson threadpoolctl
 	PYTHONPATH=src:.:$(WHEELS)/site $(GPU_PYTHON) -m benchmarks.gpu $(if $(DATA),--data $(DATA)) $(GPU_OPTIONS)
 
-gpu-wheels: ## Collect what a machine with torch but no network lacks for `make gpu`: Python 3.11 to 3.13, Linux x86-64
+gpu-wheels: ## Collect the packages that `make gpu` needs on a machine with torch but no network: Python 3.11 to 3.13, Linux x86-64
 	for python in 3.11 3.12 3.13; do \
 		$(PYTHON) -m pip download --quiet --only-binary=:all: --implementation cp --python-version $$python \
 			--platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 \
@@ -71,9 +71,9 @@ gpu-wheels: ## Collect what a machine with torch but no network lacks for `make 
 	done
 	du -sh $(WHEELS)
 
-format: $(VENV)/installed ## Let ruff format and mend
+format: $(VENV)/installed ## Format with ruff and apply its automatic fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-clean: ## Remove the environment and what the demo made
+clean: ## Remove the environment and the demo's atlas
 	rm -rf $(VENV) $(ATLAS)

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-# The checkout's own package, installed on the cluster or not.
+# Import vidatlas from the checkout, whether or not it is installed on the cluster.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from vidatlas.cli.main import main
