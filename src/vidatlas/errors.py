@@ -6,30 +6,30 @@ from typing import ClassVar
 
 
 class VidatlasError(Exception):
-    """Say in one line what went wrong, where, and what to do about it."""
+    """An error that says in one line what went wrong, where, and what to do about it."""
 
     exit_code: ClassVar[int] = 1
 
 
 class UsageError(VidatlasError):
-    """Report a wrong command, option, recipe or model (exit 2)."""
+    """Report an invalid command, option, recipe or model: a usage error (exit 2)."""
 
     exit_code = 2
 
 
 class InputError(VidatlasError):
-    """Report damaged, changed or mostly unusable input (exit 3)."""
+    """Report damaged, changed or mostly unusable input: an input error (exit 3)."""
 
     exit_code = 3
 
 
 class ConflictError(VidatlasError):
-    """Report an atlas held by another run or made by another recipe (exit 4)."""
+    """Report an atlas locked by another run or made by another recipe: a conflict error (exit 4)."""
 
     exit_code = 4
 
 
 class UnavailableError(VidatlasError):
-    """Report storage or a cluster that cannot serve now; trying again may help (exit 5)."""
+    """Report storage or a cluster that is unavailable now: an error worth retrying (exit 5)."""
 
     exit_code = 5

@@ -1,4 +1,4 @@
-"""Whether torch sees a GPU, which it must where the process was given one."""
+"""GPUs: whether torch sees one, which it must where the process was given one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _given = ContextVar("given", default=False)
 
 
 def with_gpu(function: Callable[..., R], *arguments: Any) -> R:
-    """Call a function in a process that was given a GPU: it is to compute there, or not at all."""
+    """Call a function in a process that was given a GPU: it must run there or fail, never fall back to the CPU."""
     token = _given.set(True)
     try:
         return function(*arguments)
@@ -24,17 +24,17 @@ def with_gpu(function: Callable[..., R], *arguments: Any) -> R:
 
 
 def sees_gpu() -> bool:
-    """Tell whether torch sees a GPU here.
+    """Tell whether torch sees a GPU in this process.
 
     Raises:
-        UnavailableError: it sees none, and this process was given one.
+        UnavailableError: it sees none, but this process was given one.
     """
     import torch
 
     if torch.cuda.is_available():
         return True
     if _given.get():
-        # Going on would hold the GPU and compute on the CPU, at a hundredth of the speed.
+        # Continuing would occupy the GPU but compute on the CPU, at a hundredth of the speed.
         raise UnavailableError(
             f"a worker on {socket.gethostname()} was given a GPU, but torch {torch.__version__} sees none. Check the "
             "driver there (nvidia-smi) and that torch is built for CUDA, or run with --gpus 0."

@@ -1,4 +1,4 @@
-"""Send what libraries write to standard error somewhere else for a while, at the level of the file descriptor."""
+"""Redirect standard error (stderr) to a file, at the level of the file descriptor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def stderr_to(path: Path) -> Iterator[None]:
-    """Append standard error to a file, C++ code and child processes included, or raise OSError."""
+    """Append stderr to a file, including that of C++ code and child processes; raise OSError on failure."""
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     sys.stderr.flush()
     saved = os.dup(2)

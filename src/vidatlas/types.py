@@ -1,4 +1,4 @@
-"""The words of the project as plain types, and its family of errors."""
+"""The types shared by all of vidatlas: records, shards, receipts, events, and the Encoder and Runner protocols."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ R = TypeVar("R")
 
 
 class Reason(enum.StrEnum):
-    """Every reason for which a row is not kept; the list is closed."""
+    """Every reason for which a row is not kept: a closed type."""
 
     BLANK_LINE = "blank_line"
     LINE_TOO_LONG = "line_too_long"
@@ -45,31 +45,31 @@ class Reason(enum.StrEnum):
 
     @property
     def meaning(self) -> str:
-        """Explain the reason to a person in one clause."""
+        """Explain the reason in one clause."""
         return _MEANINGS[self]
 
     @property
     def asked_for(self) -> bool:
-        """Tell whether the recipe itself leaves such rows out: ``--max-rejects`` does not count them."""
+        """Tell whether the recipe itself excludes such rows: ``--max-rejects`` does not count them."""
         return self in (Reason.EXCLUDED, Reason.MISSING_VALUE, Reason.NO_TERMS)
 
 
 _MEANINGS = {
-    Reason.BLANK_LINE: "the line holds nothing but white space",
+    Reason.BLANK_LINE: "the line is empty or only white space",
     Reason.LINE_TOO_LONG: "the line is longer than 16 MiB",
-    Reason.INVALID_UTF8: "the line is not valid UTF-8, or not in the encoding that the recipe names",
+    Reason.INVALID_UTF8: "the line is not valid UTF-8, or not in the encoding set in the recipe",
     Reason.INVALID_JSON: "the line is not valid JSON (cut off, NaN, a lone surrogate, nested too deeply)",
     Reason.NOT_AN_OBJECT: "the line is JSON but not an object",
-    Reason.INVALID_CSV: "the row is not valid CSV (a quote left open, text behind one, a cell over 131,072 characters)",
-    Reason.WRONG_WIDTH: "the row has more or fewer cells than there are columns",
+    Reason.INVALID_CSV: "the row is not valid CSV (an open quote, text after a quote, a cell over 131,072 characters)",
+    Reason.WRONG_WIDTH: "the row has more or fewer cells than columns",
     Reason.MISSING_ID: "the id is absent, null or empty",
-    Reason.INVALID_ID: "the id is no text or whole number, is over 512 characters, or holds control characters",
-    Reason.INVALID_FIELD: "a text field holds something that is no text (an object, say)",
+    Reason.INVALID_ID: "the id is neither text nor an integer, is over 512 characters, or has control characters",
+    Reason.INVALID_FIELD: "a text field holds something other than text (an object, for example)",
     Reason.NO_TEXT: "every text field is absent or empty: there is nothing to embed",
-    Reason.UNREADABLE_IMAGE: "the file of its image is absent, damaged, too large, or no picture",
-    Reason.EXCLUDED: "the recipe leaves it out (record.where, or a stop word of source.explode)",
+    Reason.UNREADABLE_IMAGE: "the image file is missing, damaged, too large, or not an image",
+    Reason.EXCLUDED: "the recipe excludes it (record.where, or a stop word of source.explode)",
     Reason.MISSING_VALUE: "a column that the recipe requires (record.require) is empty",
-    Reason.NO_TERMS: "the column whose terms become records (source.explode) holds none",
+    Reason.NO_TERMS: "the column whose terms become records (source.explode) has no terms",
     Reason.DUPLICATE_ID: "an earlier row has the same id; the first one is kept",
 }
 
@@ -86,20 +86,20 @@ class Record:
     author: str = ""
     """Who published it; empty where that is not known."""
     image: str = ""
-    """The file of its image, relative to the folder of images; empty where it has none."""
+    """Its image file, relative to the image folder; empty if it has none."""
     labels: tuple[str, ...] = ()
-    """What is known of it beforehand."""
+    """Its known labels."""
     shown: tuple[str, ...] = ()
-    """One text for each further column that is shown."""
+    """One text per additional column to show."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeekPoint:
-    """Name a place in a compressed part where decompression can start.
+    """Give an offset in a compressed input file at which decompression can start.
 
-    ``bits`` and ``window`` serve gzip only: how many bits of the byte before ``compressed`` belong to
+    ``bits`` and ``window`` are for gzip only: how many bits of the byte before ``compressed`` belong to
     this point, and the (zlib-compressed) up to 32 KiB of output that precede it. ``None`` as window means that a
-    new member of the file starts here.
+    new gzip member starts here.
     """
 
     compressed: int
@@ -110,7 +110,7 @@ class SeekPoint:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Describe a run of consecutive rows of one part: the unit of work, of commit and of resume."""
+    """Describe consecutive rows of one input file: the unit of work, of commit and of resume."""
 
     part: str
     number: int
@@ -121,18 +121,18 @@ class Shard:
     length: int
     """Uncompressed bytes of all rows."""
     crc32: int
-    """CRC-32 of those bytes: a part that changed after it was planned is noticed."""
+    """CRC-32 of those bytes: it exposes an input file that changed after it was planned."""
     seek: SeekPoint | None
     url: str
     compression: str
     duplicates: tuple[int, ...] = ()
-    """Positions within the shard whose id stands in an earlier row."""
+    """Positions within the shard whose id occurs in an earlier row."""
     first_line: int = 1
-    """Line of the part on which the first row begins."""
+    """Line of the input file at which the first row starts."""
     columns: tuple[str, ...] = ()
-    """The columns' names, where the rows do not hold them themselves."""
+    """The column names, if the rows do not contain them."""
     occurrences: tuple[tuple[int, int], ...] = ()
-    """Positions within the shard whose id stands in later rows too, and in how many it stands in all."""
+    """Positions within the shard whose id occurs again in later rows, with its number of occurrences."""
 
     @property
     def name(self) -> str:
@@ -142,7 +142,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """State what one committed shard holds; the shard counts as done when its receipt exists."""
+    """Describe one committed shard; a shard is done when its receipt exists."""
 
     shard: str
     rows: int
@@ -159,94 +159,94 @@ class Receipt:
     flops: float
     """Floating-point operations of the nodes' matrix products with weights."""
     possible_flops: float
-    """What the device could have multiplied in ``compute_seconds`` at the speed it was measured to have."""
+    """Floating-point operations at peak GEMM throughput in ``compute_seconds``, as measured on this device."""
     idle_seconds: float = 0.0
-    """How long the device had waited before, since the end of the shard that it computed last."""
+    """How long the device was idle before this shard, since the end of the previous one."""
     batch_tokens: int = 0
-    """Most rows of hidden states that were computed together: less than others where the device ran out of memory."""
+    """Most rows of hidden states per batch: lower than for other shards if the device ran out of memory."""
     worker: str = ""
     """The device's name."""
     host: str = ""
     """The machine it was computed on."""
     attempt: int = 1
-    """How often it was begun: more than once where a worker died of it, or with it in hand."""
+    """How many times it was started: more than once if a worker died while computing it."""
 
     @property
     def duplicates(self) -> int:
-        """Return how many rows were left out because their id came earlier."""
+        """Return the number of duplicates: rows whose id occurred earlier."""
         return self.rejects.get(Reason.DUPLICATE_ID, 0)
 
 
 @dataclass(slots=True)
 class EncodeStats:
-    """Count what an encoder was given and what it computed."""
+    """Count what an encoder received and what it computed."""
 
     texts: int = 0
     distinct: int = 0
     tokens: int = 0
     nodes: int = 0
-    """Rows of hidden states computed: the distinct prefixes of a tree, or all tokens where there is none."""
+    """Rows of hidden states computed: the distinct prefixes of a prefix tree, or all tokens without one."""
     batch_tokens: int = field(default=0, compare=False)
-    """Most rows of states that were computed together."""
+    """Most rows of hidden states per batch."""
     seconds: float = field(default=0.0, compare=False)
-    """Time the device computed, tokenising left out."""
+    """Time the device computed, without tokenising."""
     idle: float = field(default=0.0, compare=False)
-    """Time the device had waited before, since the end of what it computed last."""
+    """Time the device was idle before, since its previous computation ended."""
 
 
 class Encoder(Protocol):
-    """Turn texts into vectors; knows nothing of records, files or Ray.
+    """Turn texts into vectors; an encoder knows nothing about records, files or Ray.
 
     Two threads may call ``encode`` at once, so that one prepares a shard while the other's is computed: an encoder that
-    cannot bear that holds a lock.
+    is not thread-safe uses a lock.
     """
 
     @property
     def dim(self) -> int:
-        """Dimensions of its vectors."""
+        """Number of dimensions of its vectors."""
         ...
 
     @property
     def identity(self) -> Json:
-        """What must be equal for two workers to compute the same vectors."""
+        """Everything that must be equal for two workers to compute the same vectors."""
         ...
 
     @property
     def hardware(self) -> str:
-        """The device it runs on, as people know it."""
+        """Name of the device it runs on."""
         ...
 
     @property
     def flops_per_node(self) -> float:
-        """Floating-point operations of one row of hidden states; 0 where there is no model."""
+        """Floating-point operations per row of hidden states; 0 without a model."""
         ...
 
     def limit(self) -> float:
-        """Measure the FLOP/s of this device in a matrix product of the model's shape; 0 where there is no model."""
+        """Measure this device's peak GEMM throughput in FLOP/s for the model's shape; 0 without a model."""
         ...
 
     def encode(self, texts: list[str], stats: EncodeStats) -> Floats:
-        """Return float32 [len(texts), dim]; equal texts give equal rows whatever stands beside them."""
+        """Return float32 [len(texts), dim]; equal texts give equal rows whatever else is in the batch."""
         ...
 
 
 class Runner(Protocol):
-    """Run pure functions over many items, here or on a cluster."""
+    """Run pure functions over many items, locally or on a cluster."""
 
     def map(self, function: Callable[[T], R], items: Iterable[T], gpus: bool = False) -> Iterator[R]:
-        """Yield ``function(item)`` for every item, in the order of the items; with ``gpus``, beside a GPU if any."""
+        """Yield ``function(item)`` for every item, in the order of the items; with ``gpus``, on a GPU if any."""
         ...
 
     def embed(
         self, read: Callable[[Shard], Any], open_worker: Callable[[], Any], shards: list[Shard]
     ) -> Iterator[Json]:
-        """Stream shards through ``read`` and a pool of workers; yield one receipt (as JSON) per shard as it is done."""
+        """Stream shards through ``read`` and a pool of workers; yield a receipt (JSON) per shard as it finishes."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Tell a listener how far a stage has come."""
+    """Report the progress of a stage to a listener."""
 
     stage: str
     done: int
@@ -285,4 +285,4 @@ class Options:
 
 
 def ignore(event: Event) -> None:
-    """Take an event and do nothing: the listener of those who do not listen."""
+    """Ignore an event: the default listener."""

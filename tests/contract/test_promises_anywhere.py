@@ -100,7 +100,7 @@ def test_5_a_second_run_never_mixes_in(
     with Lock(Store(place.atlas)):
         before = place.writes()
         assert main(here.arguments("run", place.atlas)) == ConflictError.exit_code
-        assert "is held by another run" in capfd.readouterr().err
+        assert "is locked by another run" in capfd.readouterr().err
         assert {name for name, _ in place.writes()} == {name for name, _ in before}
     assert place.files() == {}
 

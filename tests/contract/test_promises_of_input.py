@@ -257,7 +257,7 @@ def test_8_one_line_says_who_holds_the_atlas(world: Any, tmp_path: Path, main: M
     with Lock(Store(str(atlas))):
         before = sorted(atlas.rglob("*"))
         assert main(world.arguments("run", atlas)) == 4
-        assert "is held by another run (process " in one_line(capfd)
+        assert "is locked by another run (process " in one_line(capfd)
         assert sorted(atlas.rglob("*")) == before
     assert main(world.arguments("run", atlas)) == 0
 

@@ -86,7 +86,7 @@ def test_5_of_two_simultaneous_runs_one_proceeds(world: Any, whole: Path, tmp_pa
     codes = [racer.wait(timeout=100) for racer in racers]
     said = [processes.said(racer) for racer in racers]
     assert sorted(codes) == [0, ConflictError.exit_code], said
-    assert "is held by another run (process " in said[codes.index(4)]
+    assert "is locked by another run (process " in said[codes.index(4)]
     assert world.hashes(atlas) == world.hashes(whole)
     assert not world.leftovers(atlas)
 

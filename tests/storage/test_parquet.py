@@ -162,7 +162,7 @@ def test_a_name_under_the_other_key_hides_nothing(reader: str) -> None:
 
 def test_the_words_where_no_type_belongs_are_refused() -> None:
     table = pa.table({"title": ["x"]}).replace_schema_metadata({"a": "ARROW:extension:name"})
-    with pytest.raises(InputError, match="where none belongs"):
+    with pytest.raises(InputError, match="in an unexpected place"):
         open_parquet(io.BytesIO(parquet(table)))
 
 

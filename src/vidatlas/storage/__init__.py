@@ -1,1 +1,1 @@
-"""Storage: folders here and remote, the atlas's layout, its tables and its lock."""
+"""Storage: local and remote folders, the layout of an atlas, its tables and its lock."""

@@ -1,4 +1,4 @@
-"""One directory, local or on an object store: read, list, and put files whole or not at all."""
+"""A folder, local or on an object store: read files, list them, and write each atomically."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ TEMPORARY = ".tmp-"
 
 
 def _inside(folder: str, name: str) -> str:
-    """Return a file's name; names come from a manifest too, which anyone may have written.
+    """Return a file's name, checked: names also come from manifests, which are untrusted.
 
     Raises:
-        InputError: it leads out of the folder.
+        InputError: it points outside the folder.
     """
     if name.startswith("/") or "\\" in name or ".." in name.split("/"):
-        raise InputError(f"{folder} names the file {name!r}, which leads out of it. Do not use this atlas.")
+        raise InputError(f"{folder} names the file {name!r}, which is outside that folder. Do not use this atlas.")
     return name
 
 
@@ -35,7 +35,7 @@ def _storage(url: str, name: str, may_be_absent: bool = False) -> Iterator[None]
 
 
 class LocalFolder:
-    """Keep files in a local directory: temporary file, fsync, rename, fsync of the directory."""
+    """Keep files in a local folder: write a temporary file, fsync, rename, fsync the directory."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -45,23 +45,25 @@ class LocalFolder:
         path = self.path / _inside(self.url, name)
         inside = path.parent.relative_to(self.path)
         if path.is_symlink() or path.parent.resolve() != self.path.resolve() / inside:
-            raise InputError(f"{path} is a symbolic link, or lies behind one. An atlas holds none: link its folder.")
+            raise InputError(
+                f"{path} is or goes through a symbolic link. Only the folder of an atlas itself may be a link."
+            )
         return path
 
     def _plain(self, name: str) -> Path:
-        """Return where a file to read lies; a pipe or a device is none."""
+        """Return the path of a file to read; refuse pipes and devices."""
         path = self._at(name)
         if stat.S_IFMT(path.stat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
-            raise InputError(f"{path} is no file but a pipe or a device. Remove it.")
+            raise InputError(f"{path} is a pipe or a device, not a file. Remove it.")
         return path
 
     def read(self, name: str) -> bytes:
-        """Return a file's bytes."""
+        """Return the bytes of a file in the folder."""
         with _storage(self.url, name, may_be_absent=True):
             return self._plain(name).read_bytes()
 
     def open(self, name: str) -> IO[bytes]:
-        """Open a file for reading, seekable."""
+        """Open a file of the folder for reading; it is seekable."""
         with _storage(self.url, name, may_be_absent=True):
             return self._plain(name).open("rb")
 
@@ -80,7 +82,7 @@ class LocalFolder:
         return temporary
 
     def put(self, name: str, data: bytes) -> None:
-        """Create or replace a file, whole or not at all, durable when this returns."""
+        """Create or replace a file atomically; it is durable when this returns."""
         with _storage(self.url, name):
             temporary = self._write_temporary(name, data)
             try:
@@ -90,11 +92,11 @@ class LocalFolder:
             self._sync_directory(name)
 
     def put_new(self, name: str, data: bytes) -> bool:
-        """Create a file unless it exists; return whether this call created it."""
+        """Create a file in the folder unless it exists; return whether this call created it."""
         with _storage(self.url, name):
             temporary = self._write_temporary(name, data)
             try:
-                # A hard link, unlike a rename, refuses to replace: the atomic "only if absent" of POSIX.
+                # A hard link, unlike a rename, never replaces a file: it is POSIX's atomic "create if absent".
                 os.link(temporary, self._at(name))
             except FileExistsError:
                 return False
@@ -111,7 +113,7 @@ class LocalFolder:
             os.close(descriptor)
 
     def size(self, name: str) -> int | None:
-        """Return a file's size in bytes, or None where it is absent."""
+        """Return a file's size in bytes, or None if it is not in the folder."""
         try:
             with _storage(self.url, name, may_be_absent=True):
                 return self._at(name).stat().st_size
@@ -119,7 +121,7 @@ class LocalFolder:
             return None
 
     def list(self, directory: str) -> list[str]:
-        """Return the sorted names of the finished files directly in a directory."""
+        """Return the sorted names of the complete files directly in a subfolder."""
         at = self._at(directory)
         with _storage(self.url, directory):
             if not at.is_dir():
@@ -128,14 +130,14 @@ class LocalFolder:
         return [f"{directory}/{name}" for name in sorted(names)]
 
     def delete(self, name: str) -> None:
-        """Remove a file; an absent one is fine."""
+        """Remove a file from the folder if it is there."""
         with _storage(self.url, name):
             self._at(name).unlink(missing_ok=True)
 
     def sweep(self, spare: str) -> None:
-        """Remove the temporary files that killed runs left behind, but for those of the file ``spare``.
+        """Remove the temporary files that killed runs left in the folder, except those of the file ``spare``.
 
-        Call it only while holding the lock, and spare the lock's: others may be trying for it now.
+        Call it only while holding the lock, and spare the lock file: other runs may be trying to take it now.
         """
         with _storage(self.url, ""):
             for leftover in self.path.rglob(f"{TEMPORARY}*"):
@@ -144,7 +146,7 @@ class LocalFolder:
                     leftover.unlink(missing_ok=True)
 
     def free_bytes(self) -> int | None:
-        """Return the free space of the file system that holds (or will hold) the folder."""
+        """Return the free bytes of the file system that holds (or will hold) the folder."""
         at = self.path
         while not at.exists():
             at = at.parent
@@ -153,39 +155,39 @@ class LocalFolder:
 
 
 class RemoteFolder:
-    """Keep files on any fsspec file system: one PUT a file, no rename."""
+    """Keep a folder's files on any fsspec file system: one PUT per file, no rename."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         self._fs, root = open_filesystem(self.url)
         self._root = root.rstrip("/")
-        # No client's own time limits cover every way in which a server can fall silent.
+        # No client's own timeouts cover every way in which a server can stop responding.
         self._limit = {"timeout": MOST_SECONDS} if self._fs.async_impl else {}
 
     def _at(self, name: str) -> str:
         return f"{self._root}/{_inside(self.url, name)}"
 
     def read(self, name: str) -> bytes:
-        """Return a file's bytes."""
+        """Return the bytes of a file in the folder."""
         with _storage(self.url, name, may_be_absent=True):
             return cast(bytes, self._fs.cat_file(self._at(name), **self._limit))
 
     def open(self, name: str) -> IO[bytes]:
-        """Open a file for reading, seekable; only what is read is fetched."""
+        """Open a remote file for reading; it is seekable, and only what is read is fetched."""
         return open_remote(f"{self.url}/{_inside(self.url, name)}")
 
     def put(self, name: str, data: bytes) -> None:
-        """Create or replace a file in one request."""
+        """Create or replace a file of the folder in one request."""
         with _storage(self.url, name):
             self._fs.pipe_file(self._at(name), data, **self._limit)
 
     def put_new(self, name: str, data: bytes) -> bool:
-        """Create a file unless it exists; return whether this call created it."""
+        """Create a file in the folder unless it exists; return whether this call created it."""
         with _storage(self.url, name):
             try:
                 self._fs.pipe_file(self._at(name), data, mode="create", **self._limit)
             except FileExistsError:
-                # A request whose answer got lost is made again, and finds what it has written itself.
+                # A request whose response was lost is retried, and finds the file that it wrote itself.
                 return self._is(name, data)
             return True
 
@@ -196,7 +198,7 @@ class RemoteFolder:
             return False
 
     def size(self, name: str) -> int | None:
-        """Return a file's size in bytes, or None where it is absent."""
+        """Return a file's size in bytes, or None if it is not in the folder."""
         try:
             with _storage(self.url, name, may_be_absent=True):
                 return int(self._fs.info(self._at(name), **self._limit)["size"])
@@ -204,7 +206,7 @@ class RemoteFolder:
             return None
 
     def list(self, directory: str) -> list[str]:
-        """Return the sorted names of the files directly in a directory."""
+        """Return the sorted names of the files directly in a subfolder."""
         with _storage(self.url, directory):
             try:
                 entries: list[dict[str, Any]] = self._fs.ls(self._at(directory), detail=True, refresh=True)
@@ -214,7 +216,7 @@ class RemoteFolder:
         return [f"{directory}/{name}" for name in sorted(names)]
 
     def delete(self, name: str) -> None:
-        """Remove a file; an absent one is fine."""
+        """Remove a file from the folder if it is there."""
         with _storage(self.url, name):
             try:
                 self._fs.rm_file(self._at(name))
@@ -222,20 +224,20 @@ class RemoteFolder:
                 return
 
     def sweep(self, spare: str) -> None:
-        """Do nothing: an object store shows no half-written files."""
+        """Do nothing: a folder on an object store has no partially written files."""
 
     def free_bytes(self) -> int | None:
-        """Return None: an object store has no such limit."""
+        """Return None: a folder on an object store has no size limit."""
         return None
 
 
 def is_remote(url: str) -> bool:
-    """Tell whether a location names a protocol other than the local file system."""
+    """Tell whether a location is on remote storage, not on the local file system."""
     return "://" in url and not url.startswith("file://")
 
 
 def is_relative(url: str) -> bool:
-    """Tell whether a location means something in this process's folder only."""
+    """Tell whether a location is relative to this process's working folder."""
     return not is_remote(url) and not url.removeprefix("file://").startswith("/")
 
 
@@ -245,7 +247,7 @@ def local_path(url: str) -> Path:
 
 
 def input_state(url: str) -> tuple[int, str]:
-    """Return an input's size and its storage's mark of the last change; raise FileNotFoundError where absent."""
+    """Return an input's size and its ETag or modification time; raise FileNotFoundError if it is absent."""
     if not is_remote(url):
         state = local_path(url).stat()
         return state.st_size, str(state.st_mtime_ns)
@@ -259,7 +261,7 @@ def input_state(url: str) -> tuple[int, str]:
 
 
 def expand(pattern: str) -> list[str]:
-    """Return the sorted locations that a pattern (``*``, ``?``, ``[…]``) matches, or the one location, absolute."""
+    """Return the sorted, absolute locations that match a pattern (``*``, ``?``, ``[…]``), or the single location."""
     if not any(sign in pattern for sign in "*?[") or (not is_remote(pattern) and local_path(pattern).exists()):
         return [pattern if is_remote(pattern) else str(local_path(pattern))]
     if not is_remote(pattern):
@@ -276,14 +278,14 @@ def open_folder(url: str) -> LocalFolder | RemoteFolder:
 
 
 def fetch(url: str, directories: Iterable[str], endings: tuple[str, ...]) -> Path:
-    """Copy files of a remote folder to this machine's cache, unless they are there; return where they lie.
+    """Copy files of a remote folder to this machine's cache, unless they are there; return the local folder.
 
-    Of processes that want the same ones at once, the first copies them and the others wait.
+    If several processes want the same files at once, the first copies them and the others wait.
 
     Args:
         url: the folder.
-        directories: which of its directories to look into; "" is the folder itself.
-        endings: of the names that are wanted.
+        directories: the subfolders to copy from; "" is the folder itself.
+        endings: suffixes of the file names to copy.
     """
     there = RemoteFolder(url)
     names = [name.lstrip("/") for inside in directories for name in there.list(inside) if name.endswith(endings)]
@@ -299,7 +301,7 @@ def fetch(url: str, directories: Iterable[str], endings: tuple[str, ...]) -> Pat
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Wait until no other process of this machine is in here for the same path; one that dies is out."""
+    """Hold a per-machine lock for a path; the operating system releases it if the process dies."""
     import fcntl
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -309,5 +311,5 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def open_input(url: str) -> IO[bytes]:
-    """Open an input file for reading, seekable, local or remote; raise FileNotFoundError where it is absent."""
+    """Open an input file, local or remote, for reading (seekable); raise FileNotFoundError if it is absent."""
     return open_remote(url) if is_remote(url) else local_path(url).open("rb")

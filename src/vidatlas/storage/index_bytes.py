@@ -1,8 +1,8 @@
-"""The bytes of a FAISS index, checked before FAISS reads them: its reader is native code and believes what it is told.
+"""Validate the bytes of a FAISS index before FAISS reads them: its reader is native code and trusts its input.
 
-Only what ``SearchIndex`` writes passes: flat in float16, or IVF with codes of a byte a dimension or of a product
-quantiser, its cells in memory. So no list on disk, which would open a path that the file names, and no size that the
-bytes do not bear out. The layouts are those of FAISS's ``index_write.cpp``.
+Only what ``SearchIndex`` writes is accepted: flat in float16, or IVF with codes of one byte per dimension or of a
+product quantiser, with its inverted lists in memory. Lists on disk are refused (FAISS would open a path that the file
+names), and so is any size that the bytes do not match. The layouts are those of FAISS's ``index_write.cpp``.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ import numpy as np
 
 _ID_BYTES = 8
 _BYTE, _HALF = 0, 4
-"""What FAISS calls its scalar quantisers of a byte and of two (``QT_8bit``, ``QT_fp16``)."""
+"""FAISS's constants for scalar quantisers of one and of two bytes (``QT_8bit``, ``QT_fp16``)."""
 
 
 class BadIndexError(ValueError):
-    """Say why bytes are no search index."""
+    """Say why bytes are not a valid search index."""
 
 
 class _Bytes:
-    """Read numbers from an index one behind the other."""
+    """Read numbers from an index one after the other."""
 
     def __init__(self, data: bytes) -> None:
         self._data, self.at = data, 0
 
     def take(self, form: str) -> tuple[Any, ...]:
-        """Return numbers, written as ``struct`` calls them."""
+        """Read numbers from the bytes, in a format of the ``struct`` module."""
         try:
             found = struct.unpack_from("<" + form, self._data, self.at)
         except struct.error as error:
@@ -37,36 +37,36 @@ class _Bytes:
         return found
 
     def sizes(self, count: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
-        """Return so many unsigned numbers of 64 bits."""
+        """Read ``count`` unsigned 64-bit integers."""
         self.skip(8 * count)
         return np.frombuffer(self._data, "<u8", count, self.at - 8 * count)
 
     def vector(self, item: int, expected: int) -> None:
-        """Pass over an array of so many items; FAISS writes their number in front."""
+        """Skip an array of ``expected`` items; FAISS writes its length first."""
         (count,) = self.take("Q")
         _require(count == expected, f"an array holds {count:,} numbers instead of {expected:,}")
         self.skip(item * expected)
 
     def skip(self, count: int) -> None:
-        """Pass over bytes that must be there."""
+        """Skip bytes, which must be present."""
         _require(self.at + count <= len(self._data), "it ends too early")
         self.at += count
 
     def end(self) -> None:
-        """Require that nothing is left."""
+        """Require that no bytes are left."""
         _require(self.at == len(self._data), "something follows its end")
 
 
 def check_index(data: bytes, rows: int, dim: int) -> None:
-    """Check an index of unit vectors.
+    """Check the bytes of an index of unit vectors.
 
     Args:
-        data: in FAISS's own format.
-        rows: that it holds, as its atlas says.
-        dim: of each of them.
+        data: the index in FAISS's own format.
+        rows: the number of vectors, according to the atlas.
+        dim: dimensions of each vector.
 
     Raises:
-        BadIndexError: it is not one that ``SearchIndex`` writes.
+        BadIndexError: it is not an index that ``SearchIndex`` writes.
     """
     found = _Bytes(data)
     (kind,) = found.take("4s")
@@ -88,14 +88,14 @@ def _require(is_so: bool, otherwise: str) -> None:
 
 
 def _header(found: _Bytes) -> tuple[int, int]:
-    """Return dimensions and vectors of an index whose metric is the inner product."""
+    """Return the number of dimensions and of vectors of an index whose metric is the inner product."""
     dim, total, _, _, is_trained, metric = found.take("iqqq?i")
     _require(dim > 0 and total >= 0 and is_trained and metric == 0, "its header is damaged")
     return dim, total
 
 
 def _scalar_quantiser(found: _Bytes, dim: int, expected: int) -> int:
-    """Return the bytes of a vector."""
+    """Return the bytes per vector."""
     kind, _, _, width, code = found.take("iifQQ")
     size = dim * (2 if expected == _HALF else 1)
     _require((kind, width, code) == (expected, dim, size), "its quantiser is damaged")
@@ -104,7 +104,7 @@ def _scalar_quantiser(found: _Bytes, dim: int, expected: int) -> int:
 
 
 def _coarse(found: _Bytes, dim: int) -> int:
-    """Pass over the index of the cells' middles; return how many there are."""
+    """Skip the coarse quantiser (the cells' centroids); return the number of cells."""
     lists, _ = found.take("QQ")
     (kind,) = found.take("4s")
     _require(kind == b"IxFI", f"its cells are found by {kind!r}")
@@ -131,7 +131,7 @@ def _product_codes(found: _Bytes, dim: int) -> int:
 
 
 def _cells(found: _Bytes, lists: int, total: int, code: int) -> None:
-    """Pass over the codes and row numbers of all cells."""
+    """Skip the codes and row numbers of all cells."""
     (kind,) = found.take("4s")
     _require(kind == b"ilar", f"its cells are of type {kind!r}")
     _require(found.take("QQ") == (lists, code), "its cells are damaged")

@@ -1,4 +1,4 @@
-"""One writer at a time: a lock file with a heartbeat."""
+"""The lock of an atlas: one writer at a time, by a lock file with a heartbeat."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ STALE_SECONDS = 600.0
 
 
 class Lock:
-    """Hold an atlas for one run; a lock of a dead process, or one without a heartbeat for ten minutes, is taken over.
+    """Lock an atlas for one run; a stale lock (dead process, or no heartbeat for ten minutes) is taken over.
 
-    Whether a run on another host is alive, only its next heartbeat tells: entering waits for that, or for the end of
-    the ten minutes, and says so to the listener in one event of the stage "wait".
+    Only its next heartbeat shows whether a run on another host is alive: entering waits for that heartbeat, or until
+    the ten minutes are over, and tells the listener so in one event of the stage "wait".
 
     Raises (on entering, and from ``confirm``):
-        ConflictError: another run holds the atlas.
+        ConflictError: another run has locked the atlas.
     """
 
     def __init__(self, store: Store, take_over: bool = False, listener: Listener = ignore) -> None:
@@ -60,10 +60,10 @@ class Lock:
         return self
 
     def _stays_silent(self, holder: dict[str, Any]) -> bool:
-        """Wait for a sign of life of a run on another host: False if it let go, True if none came in ten minutes."""
+        """Wait for a heartbeat of a run on another host: False if it released the lock, True if none came in time."""
         if holder["host"] == socket.gethostname():
             raise self._held(holder)
-        # Seen from here: clocks of two hosts may differ.
+        # By this machine's clock: the clocks of two hosts may differ.
         age = min(max(0.0, time.time() - float(holder["beat"])), STALE_SECONDS)
         left = STALE_SECONDS - age
         end = time.monotonic() + left
@@ -79,7 +79,7 @@ class Lock:
         return True
 
     def _replace(self, holder: dict[str, Any] | None) -> None:
-        """Put this run's lock in place of a dead one; of several runs that try, one may."""
+        """Replace a stale lock by this run's own; of several runs that try, exactly one succeeds."""
         claim = f"{CLAIMS}/{holder['run'] if holder else 'nobody'}"
         rival = None if self._store.folder.put_new(claim, self._data()) else self._read(claim)
         if (rival and not self._take_over and not is_dead(rival)) or self._holder() != holder:
@@ -88,8 +88,8 @@ class Lock:
 
     def _held(self, holder: dict[str, Any]) -> ConflictError:
         return ConflictError(
-            f"{self._store.url} is held by another run ({_name(holder)}). "
-            "Wait for it, or pass --take-over if you are sure that it is gone."
+            f"{self._store.url} is locked by another run ({_name(holder)}). "
+            "Wait for it, or pass --take-over if you are sure that it is no longer running."
         )
 
     def __exit__(
@@ -106,9 +106,9 @@ class Lock:
                 self._store.folder.delete(claim)
 
     def confirm(self) -> None:
-        """Raise ConflictError where another run has taken the atlas over; call it before sealing."""
+        """Raise ConflictError if another run has taken over the lock; call it before committing."""
         if not self._mine():
-            raise ConflictError(f"{self._store.url} was taken over by another run. Nothing of this one was sealed.")
+            raise ConflictError(f"{self._store.url} was taken over by another run. This run committed nothing.")
 
     def _data(self) -> bytes:
         return to_json({**self._own, "beat": time.time()})
@@ -133,7 +133,7 @@ class Lock:
                 if self._mine():
                     self._store.folder.put(LOCK, self._data())
             except VidatlasError:
-                # Storage that cannot be reached now stops the run where it writes data; a missed beat alone must not.
+                # Unreachable storage stops the run when it next writes data; a missed heartbeat alone must not.
                 continue
 
 
@@ -142,7 +142,7 @@ def _name(holder: dict[str, Any]) -> str:
 
 
 def _process_start(pid: int) -> str:
-    """Return when a process started, in the kernel's count: it tells a reused process id apart. Empty if unknown."""
+    """Return a process's start time in clock ticks, which exposes a reused process id. Empty if unknown."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[19]
     except (OSError, IndexError):
@@ -150,7 +150,7 @@ def _process_start(pid: int) -> str:
 
 
 def is_dead(holder: dict[str, Any]) -> bool:
-    """Tell whether the run that wrote a lock is gone: its process on this machine, or its heartbeat elsewhere."""
+    """Tell whether a lock is stale: its process is gone (on this machine), or its heartbeat stopped (elsewhere)."""
     if holder["host"] == socket.gethostname():
         try:
             os.kill(int(holder["pid"]), 0)

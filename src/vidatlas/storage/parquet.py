@@ -1,8 +1,8 @@
-"""Parquet and Arrow IPC that anyone may have written: the one reader, which refuses every type that is more than data.
+"""Read untrusted Parquet and Arrow IPC: the only reader of both, which refuses extension types that may run code.
 
-pyarrow builds whatever Python type a file's schema names, if something in this process has registered it, as soon as
-the file is opened; Ray registers one whose values are pickles. So the names are read first, from the bare bytes of the
-schema, and only then is the file opened. Nothing else in vidatlas opens either format.
+pyarrow instantiates any extension type that a file's schema names and this process has registered, as soon as the file
+is opened; Ray registers one whose values are pickles. So the names are read first, from the raw bytes of the schema,
+and only then is the file opened. Nothing else in vidatlas opens either format.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ import pyarrow.parquet as pq
 from vidatlas.errors import InputError
 
 PLAIN = frozenset({"arrow.bool8", "arrow.fixed_shape_tensor", "arrow.json", "arrow.uuid"})
-"""Extension types that are read: Arrow's own, built by its C++ library, without a value that Python must interpret."""
+"""Extension types that are allowed: Arrow's own, built by its C++ library; no Python code interprets their values."""
 _NAME, _HIDDEN = b"ARROW:extension:name", b"ARROW.extension.name"
 _SCHEMA, _UNREAD = b"ARROW:schema", b"ARROW.schema"
 _MAGIC = b"PAR1"
 _TAIL = 8
-"""Bytes behind a footer: its length and the magic."""
+"""Bytes after a footer: its length and the magic number."""
 
 
 def open_parquet(file: IO[bytes]) -> pq.ParquetFile:
-    """Open a Parquet file; pages are checked against their checksums where they have any.
+    """Open a Parquet file; page checksums are verified where present.
 
     Args:
-        file: seekable.
+        file: a seekable file.
 
     Raises:
         InputError: a column has an extension type; the message names column and type, the caller adds the file.
-        pyarrow.ArrowException, OSError: it is no Parquet file, or a damaged one.
+        pyarrow.ArrowException, OSError: it is not a Parquet file, or is damaged.
     """
     _refuse(_stored_schema(file))
     opened = pq.ParquetFile(file, page_checksum_verification=True)
@@ -49,7 +49,7 @@ def read_stream(data: pa.Buffer) -> pa.Table:
 
     Raises:
         InputError: as ``open_parquet``.
-        pyarrow.ArrowException: it is no such stream.
+        pyarrow.ArrowException: it is not an Arrow IPC stream.
     """
     _refuse(_bare_schema(pa.ipc.read_message(data).serialize().to_pybytes()))
     stream = pa.ipc.open_stream(data)
@@ -58,25 +58,25 @@ def read_stream(data: pa.Buffer) -> pa.Table:
 
 
 def _stored_schema(file: IO[bytes]) -> pa.Schema:
-    """Return the Arrow schema that the writer has left in a footer, without its extension types; empty if none."""
+    """Return the Arrow schema that the writer stored in a footer, without its extension types; empty if none."""
     footer = _footer(file)
-    # Up to its only place both footers are the same bytes, and so is what they are taken for there.
+    # With a single occurrence, replacing it leaves everything else in the footer unchanged.
     if footer.count(_SCHEMA) > 1 or _UNREAD in footer:
-        raise InputError("its footer names the stored schema twice, which no writer does. Write the file anew.")
-    # A file of nothing but the footer, in which pyarrow does not find that schema and so builds no type of it.
+        raise InputError("its footer holds the stored schema twice, which no writer does. Write the file again.")
+    # A file that is only a footer, under a key that pyarrow does not look for, so that it builds no type from it.
     bare = _MAGIC + footer.replace(_SCHEMA, _UNREAD)
     text = (pq.read_metadata(pa.BufferReader(bare)).metadata or {}).get(_UNREAD)
     if text is None:
         return pa.schema([])
     try:
-        # Strict: pyarrow must not find another schema in these signs than is found here.
+        # Strict: pyarrow must not decode these characters to another schema than is decoded here.
         return _bare_schema(base64.b64decode(text, validate=True))
     except binascii.Error as error:
-        raise pa.ArrowInvalid(f"the stored schema is no base64: {error}") from error
+        raise pa.ArrowInvalid(f"the stored schema is not valid base64: {error}") from error
 
 
 def _footer(file: IO[bytes]) -> bytes:
-    """Return a file's footer with its length and magic; pyarrow says what is wrong with it, if anything is."""
+    """Return a file's footer with its length and magic number; pyarrow reports what is wrong with it, if anything."""
     end = file.seek(0, 2)
     file.seek(max(0, end - _TAIL))
     size = struct.unpack("<I", file.read(_TAIL)[:4].ljust(4, b"\0"))[0] + _TAIL
@@ -87,18 +87,18 @@ def _footer(file: IO[bytes]) -> bytes:
 
 
 def _bare_schema(message: bytes) -> pa.Schema:
-    """Return the schema of an IPC message with each extension type as what it is stored as, its name in the metadata.
+    """Return the schema of an IPC message with each extension type as its storage type, its name in the metadata.
 
-    Under another key of the same length the name is metadata like any other: no type is looked up by it.
+    Under another key of the same length the name is ordinary metadata: no type is looked up by it.
     """
     schema = pa.ipc.read_schema(pa.py_buffer(message.replace(_NAME, _HIDDEN)))
     if _HIDDEN in message or message.count(_NAME) != sum(map(_named, schema)):
-        raise InputError("its schema names an extension type where none belongs. Write the file anew.")
+        raise InputError("its schema names an extension type in an unexpected place. Write the file again.")
     return schema
 
 
 def _named(field: pa.Field) -> int:
-    """Return how many extension types are named in a field and all inside it."""
+    """Return the number of extension types in a field and its children."""
     return (_HIDDEN in (field.metadata or {})) + sum(map(_named, _inside(field.type)))
 
 
@@ -120,7 +120,7 @@ def _refuse(schema: pa.Schema) -> None:
 
 
 def _extensions(field: pa.Field) -> Iterator[str]:
-    """Yield the names of the extension types of a field and of all inside it."""
+    """Yield the names of the extension types of a field and its children."""
     if _HIDDEN in (field.metadata or {}):
         yield field.metadata[_HIDDEN].decode(errors="replace")
     kind = field.type

@@ -1,4 +1,4 @@
-"""Remote storage through fsspec: how patient its clients are, and what they say of trouble in one line."""
+"""Remote storage through fsspec: timeouts and retries, and storage errors as one-line messages."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import IO, Any, cast
 from vidatlas.errors import UnavailableError, UsageError
 
 ATTEMPTS = 10
-"""How often a request to S3 is made, with growing pauses: a busy store says 503 for a while."""
+"""Attempts per S3 request, with exponential backoff: a busy store answers 503 for a while."""
 MOST_SECONDS = 600.0
-"""How long one file may take to be read or written, all attempts together."""
+"""Timeout for reading or writing one file, all attempts together."""
 BLOCK = 4 << 20
-"""Bytes of one request for a part: a shard of 10,000 rows needs one or two."""
+"""Bytes per range request for an input file: a shard of 10,000 rows needs one or two."""
 BLOCKS = 8
 PROTOCOLS = frozenset(
     {
@@ -40,46 +40,47 @@ PROTOCOLS = frozenset(
     }
     | {"s3", "s3a", "sftp", "smb", "webhdfs"}
 )
-"""Those of fsspec that store files. Others, and chains of several, can read this machine and send what they read."""
+"""fsspec's protocols that store files. Others, and chained URLs, could read files of this machine and send them on."""
 
 
 @contextmanager
 def plain_errors(url: str, may_be_absent: bool = False) -> Iterator[None]:
-    """Turn what an operating system or a client library says of storage into one line with a remedy."""
+    """Turn errors of the operating system or a storage client, local or remote, into one line with a remedy."""
     try:
         yield
     except _failures() as error:
         if may_be_absent and isinstance(error, FileNotFoundError):
             raise
         if isinstance(error, NotADirectoryError | FileExistsError):
-            raise UsageError(f"cannot use {url}: a file lies where a folder should. Name a folder.") from error
+            raise UsageError(f"cannot use {url}: there is a file where a folder is needed. Name a folder.") from error
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise UnavailableError(
-            f"cannot use {url}: {reason.rstrip('.')}. Free or mend the storage, then run the same command again."
+            f"cannot use {url}: {reason.rstrip('.')}. Free space or repair the storage, "
+            "then rerun the same command to resume."
         ) from error
 
 
 def _failures() -> tuple[type[Exception], ...]:
-    """Return what storage raises; clients of S3 let some errors through that are no OSError."""
+    """Return the exceptions that storage raises; S3 clients raise some that are not OSError."""
     botocore = sys.modules.get("botocore.exceptions")
     return (OSError, botocore.BotoCoreError) if botocore else (OSError,)
 
 
 def open_filesystem(url: str) -> tuple[Any, str]:
-    """Return the fsspec file system of a URL and the path in it; credentials come from where its client looks.
+    """Return the remote file system (fsspec) of a URL and the path in it; its client finds the credentials.
 
     Raises:
-        UsageError: the protocol is none of ``PROTOCOLS``, or nothing is installed that speaks it.
+        UsageError: the protocol is not one of ``PROTOCOLS``, or no package for it is installed.
     """
     import fsspec
 
     protocol = url.partition("://")[0]
     if "::" in url or protocol not in PROTOCOLS:
         raise UsageError(
-            f"cannot open {url}: only single URLs of these protocols are opened: {', '.join(sorted(PROTOCOLS))}. "
+            f"cannot open {url}: only URLs with one of these protocols are supported: {', '.join(sorted(PROTOCOLS))}. "
             "Copy the file to one of them, or to this machine."
         )
-    # Other processes write too: what a directory held a while ago must not be believed.
+    # Other processes write too: cached listings would be stale.
     options: dict[str, Any] = {"use_listings_cache": False}
     try:
         if url.startswith(("s3://", "s3a://")):
@@ -96,7 +97,7 @@ def open_filesystem(url: str) -> tuple[Any, str]:
 def _s3_options() -> dict[str, Any]:
     from s3fs.core import set_custom_error_handler
 
-    # Two conditional requests for one key at a time: S3 says which one is to come again.
+    # Of two concurrent conditional requests for one key, S3 tells one to retry.
     set_custom_error_handler(lambda error: "ConditionalRequestConflict" in str(error))
     attempts = int(os.environ.get("AWS_MAX_ATTEMPTS", ATTEMPTS))
     return {
@@ -106,7 +107,7 @@ def _s3_options() -> dict[str, Any]:
 
 
 def open_remote(url: str) -> IO[bytes]:
-    """Open a remote file for reading, seekable, in few and whole requests; raise FileNotFoundError where it is absent.
+    """Open a remote file for reading (seekable, in large blocks); raise FileNotFoundError if it is absent.
 
     Raises:
         UnavailableError: the storage fails, now or at a later read.
@@ -120,7 +121,7 @@ def open_remote(url: str) -> IO[bytes]:
 
 
 class _Reader(io.RawIOBase):
-    """Read a remote file; an error of its storage is no damage of the file."""
+    """Read a remote file; a storage error is not reported as a damaged file."""
 
     def __init__(self, file: IO[bytes], url: str) -> None:
         self._file, self._url = file, url

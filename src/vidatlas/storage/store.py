@@ -1,4 +1,4 @@
-"""The layout of an atlas: what each file is called, what is sealed, and who may write."""
+"""The store of an atlas: the name of every file, the manifest, and the only code that writes files."""
 
 from __future__ import annotations
 
@@ -43,63 +43,63 @@ Files = dict[str, dict[str, Any]]
 
 
 def plan_files(part: str) -> tuple[str, str, str]:
-    """Return the names of a part's facts, shard table and id digests."""
+    """Return the file names of an input file's facts, shard table and id digests."""
     return f"plan/{part}.json", f"plan/{part}.shards.parquet", f"plan/{part}.ids.parquet"
 
 
 def embeddings(shard: str) -> str:
-    """Return the name of a shard's embeddings."""
+    """Return the file name of a shard's embeddings."""
     return f"embeddings/{shard}.parquet"
 
 
 def rejects(shard: str) -> str:
-    """Return the name of a shard's rejected rows; the file exists where there are any."""
+    """Return the file name of a shard's rejected rows; the file exists only if there are any."""
     return f"rejects/{shard}.jsonl.gz"
 
 
 def receipt(shard: str) -> str:
-    """Return the name of a shard's receipt."""
+    """Return the file name of a shard's receipt."""
     return f"receipts/{shard}.json"
 
 
 def attempt(shard: str) -> str:
-    """Return the name of the mark that a shard is being worked on."""
+    """Return the file name of a shard's attempts: it marks a shard that is being computed."""
     return f"attempts/{shard}.json"
 
 
 def reduced(shard: str) -> str:
-    """Return the name of a shard's reduced vectors."""
+    """Return the file name of a shard's reduced vectors."""
     return f"reduced/{shard}.parquet"
 
 
 def assignments(shard: str) -> str:
-    """Return the name of a shard's assignments."""
+    """Return the file name of a shard's assignments."""
     return f"assignments/{shard}.parquet"
 
 
 def positions(shard: str) -> str:
-    """Return the name of a shard's places on the map."""
+    """Return the file name of a shard's positions on the map."""
     return f"layout/{shard}.parquet"
 
 
 def pictures(shard: str) -> str:
-    """Return the name of a shard's vectors of images."""
+    """Return the file name of a shard's image vectors."""
     return f"pictures/{shard}.parquet"
 
 
 def to_json(data: Any) -> bytes:
-    """Return indented JSON for people, keys in the order given."""
+    """Return indented JSON as the store writes it, keys in the given order."""
     return (json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def digest_of(files: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return one SHA-256 over the names and hashes of some files."""
+    """Return one SHA-256 over the names and hashes of stored files."""
     lines = "".join(f"{name} {files[name]['sha256']}\n" for name in sorted(files))
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def _is_stage(entry: Any) -> bool:
-    """Tell whether a manifest's entry is one of a stage: whoever wrote it, its files have a hash and a size each."""
+    """Tell whether a manifest entry is a valid stage: each of its files has a hash and a size."""
     files = entry.get("files") if isinstance(entry, dict) else None
     return isinstance(files, dict) and all(
         isinstance(facts, dict) and isinstance(facts.get("sha256"), str) and isinstance(facts.get("bytes"), int)
@@ -112,30 +112,30 @@ def _entry(name: str, data: bytes) -> Files:
 
 
 class Store:
-    """Read and write the files of one atlas; the only place where files are written."""
+    """Store the files of one atlas; nothing else in vidatlas writes files."""
 
     def __init__(self, url: Place) -> None:
         self.url = fspath(url)
         self.folder: LocalFolder | RemoteFolder = open_folder(self.url)
 
     def __reduce__(self) -> tuple[type[Store], tuple[str]]:
-        """Open the atlas anew where a worker is given it: clients of object stores do not travel."""
+        """Pickle only the URL: a worker reopens the store, since clients of object stores cannot be pickled."""
         return Store, (self.url,)
 
     def put(self, name: str, data: bytes) -> Files:
-        """Write a file, whole or not at all; return its entry for a manifest."""
+        """Store a file atomically; return its manifest entry."""
         self.folder.put(name, data)
         return _entry(name, data)
 
     def entry(self, name: str) -> Files:
-        """Return the manifest entry of a file that is there."""
+        """Return the manifest entry of a stored file."""
         return _entry(name, self.read(name))
 
     def read(self, name: str) -> bytes:
-        """Return a file that must be there.
+        """Return the bytes of a stored file.
 
         Raises:
-            InputError: it is not.
+            InputError: it is missing.
         """
         try:
             return self.folder.read(name)
@@ -143,24 +143,24 @@ class Store:
             raise self._missing(name) from error
 
     def read_json(self, name: str) -> Any:
-        """Return a JSON file that must be there."""
+        """Return the content of a stored JSON file."""
         try:
             return orjson.loads(self.read(name))
         except ValueError as error:
             raise InputError(
-                f"{self.url}/{name} is not valid JSON ({error}). Delete it and run the same command again."
+                f"{self.url}/{name} is not valid JSON ({error}). Delete it and rerun the same command."
             ) from error
 
     def table(self, name: str, facts: Mapping[str, Any] | None = None, columns: list[str] | None = None) -> pa.Table:
-        """Return one of the atlas's tables.
+        """Return a stored table.
 
         Args:
-            name: of the file.
-            facts: its entry of the manifest, where its hash is to be proved first.
-            columns: which ones, in this order; None for all.
+            name: name of the file.
+            facts: its manifest entry, to verify its hash first.
+            columns: the columns to return, in this order; None for all.
 
         Raises:
-            InputError: the file is missing or altered, no Parquet, lacks a column, or holds more than plain data.
+            InputError: the file is missing or altered, not Parquet, lacks a column, or has an unsafe extension type.
         """
         data = self.read(name) if facts is None else self.check(name, facts)
         with self._as_input(name):
@@ -173,7 +173,7 @@ class Store:
 
     @contextmanager
     def parquet(self, name: str) -> Iterator[pq.ParquetFile]:
-        """Open one of the atlas's tables, of which only a part is to be read.
+        """Open a stored Parquet table to read only some of it.
 
         Raises:
             InputError: as ``table``.
@@ -186,39 +186,39 @@ class Store:
             yield open_parquet(file)
 
     def tensors(self, name: str) -> Tensors:
-        """Return the arrays of a safetensors file.
+        """Return the arrays of a stored safetensors file.
 
         Raises:
-            InputError: the file is missing, or no safetensors.
+            InputError: the file is missing, or is not valid safetensors.
         """
         return read_tensors(self.read(name), f"{self.url}/{name}")
 
     @contextmanager
     def _as_input(self, name: str) -> Iterator[None]:
-        """Say which file it is that cannot be read."""
+        """Add the name of the file to errors of reading it."""
         try:
             yield
         except InputError as error:
             raise InputError(f"{self.url}/{name}: {error}") from error
         except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{self.url}/{name} is no valid Parquet file ({error}). Make the atlas again.") from error
+            raise InputError(
+                f"{self.url}/{name} is not a valid Parquet file ({error}). Make the atlas again."
+            ) from error
 
     def _missing(self, name: str) -> InputError:
         return InputError(
-            f"{self.url}/{name} is missing. Run the command that made this atlas again; it redoes what is gone."
+            f"{self.url}/{name} is missing. Rerun the command that made this atlas; it recreates missing files."
         )
 
     def manifest(self) -> Json:
-        """Return the manifest, or an empty one where the atlas does not exist yet."""
+        """Return the stored manifest, or an empty one if the atlas does not exist yet."""
         if self.folder.size(MANIFEST) is None:
             return {"schema": SCHEMA, "stages": {}}
         manifest: Json = self.read_json(MANIFEST)
         if not isinstance(manifest, dict) or not isinstance(manifest.get("stages"), dict):
-            raise InputError(
-                f"{self.url}/{MANIFEST} is no manifest. Put back the one that was there, or make the atlas anew."
-            )
+            raise InputError(f"{self.url}/{MANIFEST} is not a manifest. Restore the original, or make the atlas again.")
         if manifest.get("schema") == SCHEMA and not all(map(_is_stage, manifest["stages"].values())):
-            raise InputError(f"{self.url}/{MANIFEST} lists files without hash or size. Make the atlas anew.")
+            raise InputError(f"{self.url}/{MANIFEST} lists files without a hash or size. Make the atlas again.")
         if manifest.get("schema") != SCHEMA:
             raise ConflictError(
                 f"{self.url} was made by another version of vidatlas (schema "
@@ -227,7 +227,7 @@ class Store:
         return manifest
 
     def stage(self, name: str) -> Json:
-        """Return a sealed stage's entry.
+        """Return the manifest entry of a committed stage.
 
         Raises:
             UsageError: the stage is not done.
@@ -241,32 +241,32 @@ class Store:
         return dict(entry)
 
     def write_manifest(self, manifest: Json) -> None:
-        """Put the manifest in place: from here on readers see what it lists.
+        """Store the manifest: from now on readers see what it lists.
 
         Raises:
-            ConflictError: there was none, and another run put one there at the same moment.
+            ConflictError: there was none, and another run wrote one at the same moment.
         """
         data = to_json(manifest)
         if self.folder.size(MANIFEST) is not None:
             self.folder.put(MANIFEST, data)
         elif not self.folder.put_new(MANIFEST, data):
-            raise ConflictError(f"another run began {self.url} at the same moment. Wait for it, then try again.")
+            raise ConflictError(f"another run started {self.url} at the same moment. Wait for it, then try again.")
 
     def seal(self, stage: str, entry: Json, recipe: Json) -> None:
-        """List a finished stage in the manifest."""
+        """Commit a finished stage: list it in the manifest."""
         manifest = self.manifest()
         manifest["recipe"] = recipe
         manifest["stages"][stage] = entry
         self.write_manifest(manifest)
 
     def unseal(self, stages: Iterable[str]) -> None:
-        """Take stages off the manifest before their files are replaced."""
+        """Remove stages from the manifest before their files are replaced."""
         manifest = self.manifest()
         if any([manifest["stages"].pop(stage, None) for stage in stages]):
             self.write_manifest(manifest)
 
     def receipts(self) -> dict[str, Receipt]:
-        """Return the receipts of all committed shards by shard name."""
+        """Return the stored receipts of all committed shards by shard name."""
         found = {}
         for name in self.folder.list("receipts"):
             data = self.read_json(name)
@@ -274,26 +274,26 @@ class Store:
                 found[data["shard"]] = Receipt(**data)
             except (KeyError, TypeError) as error:
                 raise InputError(
-                    f"{self.url}/{name} is no receipt. Delete it and run the same command again."
+                    f"{self.url}/{name} is not a receipt. Delete it and rerun the same command."
                 ) from error
         return found
 
     def intact(self, files: Mapping[str, Mapping[str, Any]]) -> bool:
-        """Tell whether files are there with the size they should have (``verify`` reads every byte)."""
+        """Tell whether stored files have the sizes in their entries (``verify`` checks every byte)."""
         return all(self.folder.size(name) == facts["bytes"] for name, facts in files.items())
 
     def check(self, name: str, facts: Mapping[str, Any]) -> bytes:
-        """Return a file's bytes after proving its hash.
+        """Return the bytes of a stored file after verifying its hash.
 
         Raises:
-            InputError: the file is missing or its bytes differ from those that were sealed.
+            InputError: the file is missing or differs from what was committed.
         """
         data = self.read(name)
         if hashlib.sha256(data).hexdigest() != facts["sha256"]:
             raise InputError(
                 f"{self.url}/{name} was altered after it was written. Delete it "
-                "and run the command that made this atlas again; "
-                "it rebuilds just that file."
+                "and rerun the command that made this atlas; "
+                "it recreates only that file."
             )
         return data
 
@@ -306,6 +306,6 @@ TIMINGS = "timings.json"
 
 
 def content_sha256(manifest: Json) -> str:
-    """Return one hash over all that plan, embed and reduce wrote: two atlases with the same one hold the same bytes."""
+    """Return one hash over everything plan, embed and reduce stored: equal hashes mean equal bytes."""
     digests = [manifest["stages"][stage]["digest"] for stage in ("plan", "embed", "reduce")]
     return hashlib.sha256(" ".join(digests).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Tables of an atlas as Parquet: how they are written, and how shards, groups and vectors are read back."""
+"""Tables of an atlas as Parquet: writing them, and reading shards, groups and vectors back."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from vidatlas.storage.store import Store
 from vidatlas.types import Floats, Json
 
 Places = list[tuple[str, int]]
-"""The shards that hold rows of a group, in manifest order, and how many each."""
+"""The shards that hold rows of a group, in manifest order, with the number of rows in each."""
 
 
 def grouped_parquet(table: pa.Table, components: Floats) -> bytes:
-    """Return ids, groups and components as Parquet; ``row`` is each one's place in the embeddings file."""
+    """Return a table of ids, groups and components as Parquet; ``row`` is the row in the embeddings file."""
     groups = table["group"].to_numpy(zero_copy_only=False).astype(str)
     order = np.argsort(groups, kind="stable")
     present = sorted(set(groups.tolist()))
@@ -46,7 +46,7 @@ def grouped_parquet(table: pa.Table, components: Floats) -> bytes:
 
 
 def group_rows(store: Store, shard: str, group: str | None) -> Floats:
-    """Return the reduced vectors of one group in one shard, reading nothing else; of all groups for None."""
+    """Return the reduced vectors of one group in one shard, reading nothing else; None means all groups."""
     with store.parquet(layout.reduced(shard)) as file:
         if group is None:
             return matrix(file.read(columns=["components"])["components"])
@@ -66,7 +66,7 @@ def ordered_components(store: Store, shard: str) -> Floats:
 
 
 def draw_rows(store: Store, places: Places, group: str | None, chosen: NDArray[np.int64]) -> Floats:
-    """Return some rows of a group by their ascending numbers, counted over its places; other shards stay closed."""
+    """Return chosen rows of a group, by ascending row number over its shards; opens only the shards it needs."""
     pieces, first = [], 0
     for shard, rows in places:
         low, high = np.searchsorted(chosen, [first, first + rows])
@@ -84,9 +84,9 @@ def to_parquet(table: pa.Table) -> bytes:
 
 
 def parquet_bytes(table: pa.Table) -> bytes:
-    """Return a shard of embeddings as Parquet: zstd, page checksums.
+    """Return a table of embeddings (one shard) as Parquet: zstd, page checksums.
 
-    Byte-stream split would take 7 % less, but DuckDB 2.0 cannot read it for float16.
+    Byte-stream split would be 7 % smaller, but DuckDB 2.0 cannot read it for float16.
     """
     out = io.BytesIO()
     pq.write_table(
@@ -101,14 +101,14 @@ def parquet_bytes(table: pa.Table) -> bytes:
 
 
 def sealed_shards(entry: Json) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield (shard name, manifest entry) of every sealed shard of embeddings, in manifest order."""
+    """Yield (shard name, manifest entry) of every committed embeddings table, in manifest order."""
     for name, facts in entry["files"].items():
         if name.startswith("embeddings/"):
             yield name.removeprefix("embeddings/").removesuffix(".parquet"), facts
 
 
 def read_embeddings(store: Store, shard: str, facts: Mapping[str, Any], columns: list[str] | None = None) -> pa.Table:
-    """Return a sealed shard of embeddings after proving its hash."""
+    """Return the embeddings table of a committed shard after verifying its hash."""
     return store.table(layout.embeddings(shard), facts, columns)
 
 
@@ -119,12 +119,12 @@ def matrix(column: Any) -> np.ndarray[Any, Any]:
 
 
 MOST_BLOCKS = 512
-"""Most blocks of shards; how they are cut depends on the shards alone, so sums are the same bytes everywhere."""
+"""Most blocks of shards; the split depends on the shards alone, so sums are the same bytes everywhere."""
 
 SealedShard = tuple[str, Mapping[str, Any]]
 
 
 def blocks_of(shards: list[SealedShard]) -> list[list[SealedShard]]:
-    """Cut shards into at most 512 runs."""
+    """Split shards into at most 512 blocks of consecutive shards."""
     size = max(1, -(-len(shards) // MOST_BLOCKS))
     return [shards[at : at + size] for at in range(0, len(shards), size)]

@@ -1,4 +1,4 @@
-"""Arrays from safetensors files that anyone may have written; the format holds numbers and nothing else."""
+"""Tensors from untrusted safetensors files: the format holds numbers and no code."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from vidatlas.errors import InputError
 
 
 class Tensors(dict[str, NDArray[Any]]):
-    """Hold a file's arrays by name; one that is absent is the file's fault."""
+    """Hold the tensors of a file by name; a missing one raises InputError."""
 
     def __init__(self, arrays: dict[str, NDArray[Any]], where: str) -> None:
         super().__init__(arrays)
         self._where = where
 
     def __missing__(self, name: str) -> NDArray[Any]:
-        raise InputError(f"{self._where} holds no array {name!r}. Make the atlas again.")
+        raise InputError(f"{self._where} has no array {name!r}. Make the atlas again.")
 
 
 def read_tensors(data: bytes, where: str) -> Tensors:
-    """Return the arrays of a safetensors file.
+    """Return the tensors of a safetensors file.
 
     Args:
-        data: its bytes.
-        where: it lies, for what errors say.
+        data: bytes of the file.
+        where: its location, for error messages.
 
     Raises:
-        InputError: it is not valid, or later, an array is asked for that it does not hold.
+        InputError: it is not valid; or, later, a tensor is requested that it does not hold.
     """
     try:
         return Tensors(load(data), where)
     except SafetensorError as error:
-        raise InputError(f"{where} is no valid safetensors file ({error}). Make the atlas again.") from error
+        raise InputError(f"{where} is not a valid safetensors file ({error}). Make the atlas again.") from error
