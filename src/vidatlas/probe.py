@@ -1,8 +1,8 @@
-"""How well a linear head tells labels from vectors: on records of groups it has seen, and of groups it has not.
+"""A linear probe: how well a linear classifier predicts labels from vectors, for seen and for held-out groups.
 
 Alain and Bengio, "Understanding Intermediate Layers Using Linear Classifier Probes" (2017). Where records of one group
-share their labels, such as reviews of one film, a split by record lets the head recognise the group: the difference of
-both splits is that leak.
+share their labels, such as reviews of one film, a split by record lets the classifier recognise the group: the
+difference between the two splits measures that leakage.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ Numbers = NDArray[np.int64]
 
 
 class ProbeSpec(BaseModel):
-    """Say what labels are to be told from vectors."""
+    """Choose the labels that a probe predicts from vectors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     classes: str | None = None
-    """An atlas clustered by ``axes``: a record's label is the id of one of its records, and stands for its classes.
-    None: the record's own labels."""
+    """An atlas clustered by ``axes``: a record's label is the id of a record there, whose classes are predicted.
+    None: predict the record's own labels."""
     by: Literal["id", "title"] = "id"
-    """What of the other atlas's records a label is: the id, or the title, whatever its case."""
+    """How a label identifies a record of the other atlas: by id, or by title (ignoring case)."""
     most_each: Annotated[int, Field(ge=1)] | None = None
-    """Of the other atlas's records only so many of each subcategory count, those with the largest number."""
+    """Use at most so many records of each subcategory of the other atlas, those with the largest values."""
     without: tuple[int, ...] = ()
-    """Of the other atlas's records those do not count whose classes hold one of these."""
+    """Ignore records of the other atlas that have one of these classes."""
     folds: Annotated[int, Field(ge=2)] = 5
     fit_rows: Annotated[int, Field(ge=2)] = 20_000
-    """At most so many records are looked at, drawn by seed."""
+    """Use at most so many records, sampled by seed."""
     seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """Hold the figures of a probe, and what it told of each record, unseen its group where there are enough of them.
+    """Hold the metrics and predictions of a probe; a record's group is held out if there are enough groups.
 
     Attributes:
-        facts: per split and method micro and macro F1 and the label-ranking average precision.
-        told: int64 [n, m], the m labels that are most likely, the likeliest first; m is the usual number of labels.
+        facts: per split and method, micro and macro F1 and the label-ranking average precision.
+        told: int64 [n, m], the m predicted labels, most likely first; m is the mean number of labels per record.
     """
 
     facts: Json
@@ -55,13 +55,13 @@ class Probed:
 
 
 def probe(vectors: Floats, truth: Flags, groups: Numbers, spec: ProbeSpec) -> Probed:
-    """Return how well labels are told, each record by a head fitted on other folds.
+    """Probe vectors: return how well labels are predicted by cross-validation.
 
     Args:
         vectors: float32 [n, dim].
         truth: [n, labels], each row with at least one label.
-        groups: [n], numbers of the records' groups.
-        spec: how many folds, and their seed.
+        groups: [n], the group number of each record.
+        spec: number of folds, and their seed.
     """
     usual = max(1, round(float(truth.sum(axis=1).mean())))
     facts: Json = {"rows": len(vectors), "labels": truth.shape[1], "told": usual, "folds": spec.folds}
@@ -77,7 +77,7 @@ def probe(vectors: Floats, truth: Flags, groups: Numbers, spec: ProbeSpec) -> Pr
 
 
 def _crossed(vectors: Floats, truth: Flags, keys: Numbers, spec: ProbeSpec) -> tuple[Floats, Floats]:
-    """Return the scores [n, labels] of a linear head, and how frequent labels are, each by the other folds."""
+    """Return the scores [n, labels] of a linear classifier, and label frequencies, each fitted on the other folds."""
     unique, inverse = np.unique(keys, return_inverse=True)
     folds = (np.random.default_rng(spec.seed).permutation(len(unique)) % spec.folds)[inverse]
     scores, plain = np.zeros(truth.shape, np.float32), np.zeros(truth.shape, np.float32)
@@ -89,7 +89,7 @@ def _crossed(vectors: Floats, truth: Flags, keys: Numbers, spec: ProbeSpec) -> t
 
 
 def _head(seen: Floats, truth: Flags, vectors: Floats) -> Floats:
-    """Return the log-odds of each label by logistic regression; those of a label that all or none have are constant."""
+    """Return the log-odds of each label by logistic regression; constant for a label that all or no records have."""
     from sklearn.linear_model import LogisticRegression
 
     found = np.where(truth.all(axis=0), 30.0, -30.0).astype(np.float32) * np.ones((len(vectors), 1), np.float32)
@@ -101,9 +101,9 @@ def _head(seen: Floats, truth: Flags, vectors: Floats) -> Floats:
 
 
 def figures(truth: Flags, scores: Floats, told: int) -> Json:
-    """Return F1 where the ``told`` labels with the highest scores are told, and how high true labels rank.
+    """Return a probe's F1 when it predicts the ``told`` highest-scoring labels, and how high true labels rank.
 
-    F1: micro counts all pairs of record and label alike, macro each label alike, of those that some record has.
+    F1: micro weights all pairs of record and label equally, macro all labels that some record has.
     Label-ranking average precision: Schapire and Singer, "BoosTexter" (2000).
     """
     from sklearn.metrics import f1_score, label_ranking_average_precision_score

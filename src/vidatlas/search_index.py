@@ -1,4 +1,4 @@
-"""Nearest neighbours by FAISS (Douze et al., 2024): exact ones, and an index for search. Nothing else imports it."""
+"""The search index: exact and approximate nearest neighbours by FAISS (Douze et al., 2024)."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from vidatlas.types import Floats
 
 Rows = NDArray[np.int64]
 K = 10
-"""Recall is measured on so many neighbours."""
+"""Number of neighbours for measuring recall."""
 _TRAIN_PER_LIST = 64
 _MOST_LISTS = 16_384
 _STEADY = 0.001
 
 
 class IndexSpec(BaseModel):
-    """Say how the search index is built."""
+    """Describe how the search index is built."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["auto", "flat", "ivf", "none"] = "auto"
-    """flat compares with every video, in float16; ivf with those of the nearest cells; auto is flat for few videos."""
+    """flat compares a query with every video (float16); ivf with those in the nearest cells; auto: flat for few videos."""
     flat_rows: Annotated[int, Field(ge=1)] = 50_000
-    """With auto: most videos of a flat index."""
+    """With auto: most videos for a flat index."""
     codec: Literal["sq8", "pq"] = "sq8"
-    """How ivf keeps a vector: a byte a dimension, or a byte every four (product quantiser: smaller, less exact)."""
+    """How ivf stores a vector: sq8, a byte per dimension, or pq, a byte per four (smaller and less exact)."""
     recall: Annotated[float, Field(gt=0, le=1)] = 0.97
-    """With ivf: look into as many cells as this share of the true ten nearest takes, measured on ``queries``."""
+    """With ivf: search as many cells as this recall@10 needs, measured on ``queries``."""
     queries: Annotated[int, Field(ge=1, le=10_000)] = 200
-    """Videos, drawn by seed, whose neighbours are compared with those of brute force."""
+    """Videos, sampled by seed, whose neighbours are compared with brute force."""
     seed: int = 0
 
 
 def exact_neighbours(queries: Floats, vectors: Floats, k: int) -> tuple[Rows, Floats]:
-    """Return rows int64 [q, k] of each query's nearest vectors, nearest first, and their distances (Euclidean)."""
+    """Search exactly: return rows int64 [q, k] of the nearest vectors, nearest first, and Euclidean distances."""
     import faiss
 
     with one_thread():
@@ -59,12 +59,12 @@ def unit(vectors: NDArray[Any]) -> Floats:
 
 
 def is_flat(spec: IndexSpec, rows: int) -> bool:
-    """Tell whether an index of so many rows compares a query with all of them."""
+    """Tell whether an index of so many rows is flat: a query is compared with all of them."""
     return spec.kind == "flat" or (spec.kind == "auto" and rows <= spec.flat_rows)
 
 
 def training_rows(spec: IndexSpec, rows: int) -> int:
-    """Return how many rows the index is to be trained on; 0 for one that learns nothing."""
+    """Return how many rows to train the index on; 0 for a flat one."""
     return 0 if is_flat(spec, rows) else min(rows, _TRAIN_PER_LIST * _lists(rows))
 
 
@@ -74,15 +74,15 @@ def _lists(rows: int) -> int:
 
 @dataclass
 class SearchIndex:
-    """Hold an index of unit vectors; positions are those of the order in which rows were added."""
+    """A search index of unit vectors; a position is the order in which a row was added."""
 
     index: Any
     probes: int = 1
-    """Cells that a query looks into; of no meaning for a flat index."""
+    """Cells that a query searches; unused by a flat index."""
 
     @classmethod
     def empty(cls, spec: IndexSpec, rows: int, dim: int, training: Floats) -> SearchIndex:
-        """Return an index for so many unit vectors, trained on float32 [n, dim] where it learns at all."""
+        """Return an empty index for so many unit vectors, trained on float32 [n, dim] unless it is flat."""
         import faiss
 
         flat = is_flat(spec, rows)
@@ -93,17 +93,17 @@ class SearchIndex:
             made.cp.seed = spec.seed
             made.cp.max_points_per_centroid = _TRAIN_PER_LIST
             if spec.codec == "pq":
-                made.do_polysemous_training = False  # slow, and of use only to searches that are not made here
+                made.do_polysemous_training = False  # slow, and useful only for searches that are not made here
             with one_thread():
                 made.train(training)
         return cls(made)
 
     @classmethod
     def from_bytes(cls, data: bytes, probes: int, rows: int, dim: int) -> SearchIndex:
-        """Return an index of so many rows and dimensions from its bytes.
+        """Return the index of so many rows and dimensions from its bytes.
 
         Raises:
-            BadIndexError: it is not one that this class writes.
+            BadIndexError: it is not an index that this class writes.
         """
         import faiss
 
@@ -111,7 +111,7 @@ class SearchIndex:
         return cls(faiss.deserialize_index(np.frombuffer(data, np.uint8)), probes)
 
     def to_bytes(self) -> bytes:
-        """Return the index in FAISS's own format; memory holds it twice then, thrice by faiss.serialize_index."""
+        """Return the index in FAISS's own format; this needs two copies in memory (faiss.serialize_index: three)."""
         import faiss
 
         api: Any = faiss
@@ -121,21 +121,21 @@ class SearchIndex:
 
     @property
     def lists(self) -> int:
-        """Return the number of cells; 0 for a flat index."""
+        """Return the number of cells (inverted lists); 0 for a flat index."""
         return int(getattr(self.index, "nlist", 0))
 
     def add(self, vectors: Floats) -> None:
-        """Add unit vectors float32 [n, dim] behind those that are there."""
+        """Append unit vectors float32 [n, dim] to the index."""
         with one_thread():
             self.index.add(vectors)
 
     def search(self, queries: Floats, k: int, among: NDArray[np.bool_] | None = None) -> tuple[Rows, Floats]:
-        """Return positions int64 [q, k] of the nearest, -1 where there are no more, and cosines float32 [q, k].
+        """Search: return positions int64 [q, k] of the nearest, -1 if there are no more, and cosines float32 [q, k].
 
         Args:
             queries: unit vectors.
-            k: how many.
-            among: where given, only positions that are true can be found.
+            k: number of neighbours.
+            among: if given, a mask of the positions that may be found.
         """
         import faiss
 
@@ -146,26 +146,26 @@ class SearchIndex:
             options["sel"] = api.IDSelectorBitmap(packed)
         if self.lists:
             share = 1.0 if among is None else max(float(among.mean()), 1 / self.lists)
-            # Fewer candidates in each cell: look into more cells.
+            # Fewer candidates per cell: search more cells.
             options["nprobe"] = min(self.lists, math.ceil(self.probes / share))
         kind = api.SearchParametersIVF if self.lists else api.SearchParameters
         cosines, rows = self.index.search(np.ascontiguousarray(queries), k, params=kind(**options))
         return rows, cosines
 
     def tune(self, queries: Floats, own: Rows, truth: Rows, wanted: float) -> float:
-        """Look into as many cells as recall takes; return the recall@10 reached.
+        """Search as many cells of the index as the wanted recall needs; return the recall@10 reached.
 
         Args:
-            queries: unit vectors [q, dim] of rows that are in the index.
+            queries: unit vectors [q, dim] of rows in the index.
             own: their positions [q], which do not count as found.
-            truth: positions [q, 10] of their nearest by brute force, -1 where there are fewer.
-            wanted: the recall to reach, if any number of cells does.
+            truth: positions [q, 10] of their nearest by brute force, -1 if there are fewer.
+            wanted: the recall to reach, if possible.
         """
         self.probes, before = 1, 0.0
         while True:
             found = self.search(queries, K + 1)[0]
             recall = recall_at(without(found, own), truth)
-            # Where twice as many cells change nothing, it is the codes that are too coarse.
+            # If twice as many cells change nothing, the codes are too coarse.
             if recall >= wanted or self.probes >= self.lists or (0 < recall - before < _STEADY):
                 return recall
             before, self.probes = recall, min(2 * self.probes, self.lists)
@@ -177,7 +177,7 @@ def _divisor(dim: int) -> int:
 
 
 class BruteForce:
-    """Find the nearest of rows that come block by block, exactly, keeping only the best so far."""
+    """Search rows exactly, block by block, keeping only the best so far."""
 
     def __init__(self, queries: Floats, k: int) -> None:
         self._queries, self._k, self._seen = queries, k, 0
@@ -185,24 +185,24 @@ class BruteForce:
         self._cosines: Floats = np.empty((len(queries), 0), np.float32)
 
     def add(self, vectors: Floats) -> None:
-        """Take the next rows."""
+        """Search the next block of rows."""
         cosines = np.concatenate([self._cosines, self._queries @ vectors.T], axis=1)
         numbers = np.broadcast_to(np.arange(len(vectors)) + self._seen, (len(self._queries), len(vectors)))
         rows = np.concatenate([self.rows, numbers], axis=1)
-        # Stable: of equal ones the first stays.
+        # Stable: the first of equals wins.
         best = np.argsort(-cosines, axis=1, kind="stable")[:, : self._k]
         self.rows, self._cosines = np.take_along_axis(rows, best, 1), np.take_along_axis(cosines, best, 1)
         self._seen += len(vectors)
 
 
 def without(found: Rows, own: Rows) -> Rows:
-    """Return the neighbours [q, k] of [q, k + 1] found, each query's own position left out."""
+    """Return search results [q, k] from [q, k + 1], without each query's own position."""
     kept = [[row for row in rows if row != mine][: found.shape[1] - 1] for rows, mine in zip(found, own, strict=True)]
     return np.array(kept, np.int64).reshape(len(found), found.shape[1] - 1)
 
 
 def recall_at(found: Rows, truth: Rows) -> float:
-    """Return the share of true neighbours that were found."""
+    """Return the recall: the share of true neighbours that the search found."""
     pairs: Iterable[tuple[set[int], set[int]]] = (
         (set(mine.tolist()) - {-1}, set(theirs.tolist()) - {-1}) for mine, theirs in zip(found, truth, strict=True)
     )

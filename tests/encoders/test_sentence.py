@@ -103,13 +103,13 @@ def test_texts_are_cut_where_the_checkpoint_says(declare: Declare) -> None:
 
 def test_an_unknown_layer_is_refused(declare: Declare) -> None:
     path = declare({"pooling_mode_mean_tokens": True}, ("Transformer", "Pooling", "Dense", "Normalize"))
-    with pytest.raises(UsageError, match="has the layer Dense, which vidatlas does not run"):
+    with pytest.raises(UsageError, match="has the layer Dense, which is not supported"):
         SentenceSpec(model=str(path)).load(1)
 
 
 @pytest.mark.parametrize("pooling", [{}, {"pooling_mode_max_tokens": True}, {"pooling_mode_mean_tokens": False}])
 def test_an_unknown_pooling_is_refused(declare: Declare, pooling: dict[str, bool]) -> None:
-    with pytest.raises(UsageError, match="pools neither by mean nor by its first token"):
+    with pytest.raises(UsageError, match="uses neither mean nor CLS pooling"):
         SentenceSpec(model=str(declare(pooling))).load(1)
 
 

@@ -178,7 +178,7 @@ def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "match"), [("0,0\n", "names the column '0' twice"), ('"0" x,1\n', "header cannot be read")]
+    ("header", "match"), [("0,0\n", "lists the column '0' twice"), ('"0" x,1\n', "header cannot be read")]
 )
 def test_a_header_that_names_nothing_is_refused_in_one_line(tmp_path: Path, header: str, match: str) -> None:
     path = tmp_path / "table.csv"

@@ -45,7 +45,7 @@ def test_each_shard_gives_its_own_rows(planned: list[Shard], make_lines: Callabl
 
 def test_a_part_that_is_gone_is_named(planned: list[Shard]) -> None:
     Path(planned[1].url).unlink()
-    with pytest.raises(InputError, match=f"^{planned[1].url} is gone since it was planned"):
+    with pytest.raises(InputError, match=f"^{planned[1].url} was removed after it was planned"):
         shard_lines(planned[1])
 
 

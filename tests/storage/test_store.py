@@ -127,5 +127,5 @@ def test_every_kind_of_file_has_a_place_of_its_own() -> None:
 )
 def test_a_manifest_whose_files_have_no_hash_or_size_is_refused(store: Store, entry: object) -> None:
     store.write_manifest({"schema": SCHEMA, "stages": {"plan": entry}})
-    with pytest.raises(InputError, match="files without hash or size"):
+    with pytest.raises(InputError, match="files without a hash or size"):
         store.manifest()

@@ -1,1 +1,1 @@
-"""Encoders: texts and images to vectors; they know nothing of records, files or Ray."""
+"""Encoders turn texts and images into vectors; they know nothing about records, files or Ray."""

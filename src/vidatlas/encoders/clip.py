@@ -1,4 +1,4 @@
-"""CLIP's text tower as an encoder: raw projected features, as the model returns them (Radford et al., 2021)."""
+"""CLIP's text tower as an encoder: projected features, not normalised (Radford et al., 2021)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 MOST_ON_CPU = 2048
-"""Nodes whose states still lie in a core's cache."""
+"""Most nodes whose states still fit in a core's cache."""
 
 
 class ClipSpec(BaseModel):
-    """Choose a CLIP checkpoint and how it is run."""
+    """Choose a CLIP checkpoint and how to run it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,11 +35,11 @@ class ClipSpec(BaseModel):
     """Most nodes of one tree, or tokens of one batch; "auto" fits them to the device's memory and cache."""
 
     def inspect(self) -> Inspection:
-        """Return width and cost from the checkpoint's files alone."""
+        """Return the CLIP encoder's width and cost, from the checkpoint's files alone."""
         return inspect_checkpoint(self.model, self.revision, "projection_dim", ("embedding", "vision", "visual"))
 
     def load(self, threads: int) -> TransformerEncoder:
-        """Load the text tower and its projection onto this process's device."""
+        """Load the CLIP text tower and its projection onto this process's device."""
         from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
         from vidatlas.encoders.prefix_tree.tower import TreeTower

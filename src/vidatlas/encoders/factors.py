@@ -1,4 +1,4 @@
-"""Latent factors of things that people rate: matrix factorisation by alternating least squares."""
+"""Latent factors of rated items by matrix factorisation, trained with AdamW on the squared error."""
 
 from __future__ import annotations
 
@@ -23,43 +23,43 @@ if TYPE_CHECKING:
 
 
 class FactorsSpec(BaseModel):
-    """Say where the ratings are, and how factors are found in them."""
+    """Choose the ratings, and how latent factors are fitted to them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["factors"] = "factors"
     ratings: RatingsSpec
     dim: Annotated[int, Field(ge=1, le=4096)] = 50
-    """Factors of each user and of each thing."""
+    """Factors per user and per item."""
     span: tuple[float, float] = (0.0, 5.5)
-    """Ratings are squashed into this range, a little wider than their own."""
+    """Predictions are scaled to this range, slightly wider than that of the ratings."""
     epochs: Annotated[int, Field(ge=1)] = 5
     batch_rows: Annotated[int, Field(ge=1)] = 64
     learning_rate: Annotated[float, Field(gt=0)] = 5e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.1
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Share of the ratings, drawn by seed, on which the error of learning from the others is measured; the factors
-    themselves are learned from all."""
+    """Share of the ratings, sampled by seed, held out to measure the prediction error; the factors themselves are then
+    fitted to all ratings."""
     seed: int = 0
 
     def inspect(self) -> Inspection:
-        """Return the width; looking a thing up costs next to nothing.
+        """Return the number of factors; a lookup has no noticeable cost.
 
         Raises:
-            InputError: the ratings are absent.
+            InputError: the ratings are missing.
         """
         find_ratings(self.ratings)
         return Inspection(f"factors of {self.ratings.file}", self.dim, None, len)
 
     def survey(self, texts: list[str]) -> Survey:
-        """Return nothing: what is learned stands in the ratings."""
+        """Return an empty survey: factors are learned from the ratings, not from texts."""
         return Survey()
 
     def learn(self, survey: Survey) -> Learned:
-        """Return the factors of each thing, its bias, and the error on held-out ratings.
+        """Return the factors and bias of each item, and the error on held-out ratings.
 
         Raises:
-            InputError: the ratings are absent or cannot be read.
+            InputError: the ratings are missing or cannot be read.
         """
         pass
 
@@ -69,7 +69,7 @@ class FactorsSpec(BaseModel):
         return Learned(ratings.things, arrays, {"ratings": len(ratings.values), "rmse": found.rmse})
 
     def load_learned(self, learned: Learned, threads: int) -> LookupEncoder:
-        """Return an encoder of a thing's key, its only text, as its factors; one that nobody rated is zero."""
+        """Return an encoder from an item's key (its only text) to its factors; an item without ratings is zero."""
         places = {name: at for at, name in enumerate(learned.names)}
         factors = learned.arrays["factors"]
 
@@ -83,12 +83,12 @@ class FactorsSpec(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Factors:
-    """Hold what was found.
+    """Hold the fitted factors.
 
     Attributes:
-        things: float32 [things, dim].
-        biases: float32 [things].
-        rmse: root of the mean squared error on held-out ratings, of factors learned without them.
+        things: float32 [items, dim].
+        biases: float32 [items].
+        rmse: root mean squared error on held-out ratings, of factors fitted without them.
     """
 
     things: Floats
@@ -97,7 +97,7 @@ class Factors:
 
 
 def factorise(ratings: Ratings, spec: FactorsSpec) -> Factors:
-    """Return the factors of each thing, learned from all ratings; the error is that of learning without some."""
+    """Return the factors of each item, fitted to all ratings; the error is that of a fit with some held out."""
     rmse = held_out_error(ratings, spec)
     tables = _learned(ratings, np.ones(len(ratings.values), bool), spec)
     factors, biases = (table.detach().numpy() for table in tables[2:])
@@ -105,7 +105,7 @@ def factorise(ratings: Ratings, spec: FactorsSpec) -> Factors:
 
 
 def held_out_error(ratings: Ratings, spec: FactorsSpec) -> float:
-    """Return the root of the mean squared error on ratings drawn by seed, learned from the others."""
+    """Return the root mean squared error of factors on held-out ratings, sampled by seed."""
     import torch
 
     held = np.zeros(len(ratings.values), bool)
@@ -119,10 +119,9 @@ def held_out_error(ratings: Ratings, spec: FactorsSpec) -> float:
 
 
 def _learned(ratings: Ratings, used: NDArray[np.bool_], spec: FactorsSpec) -> list[torch.Tensor]:
-    """Return factors and biases of users and things, learned from some ratings.
+    """Return factors and biases of users and items, fitted to some ratings.
 
-    Users start with small random factors, all else with zero: a thing then has what its ratings gave it, and one that
-    nobody rated has nothing.
+    Users start with small random factors, everything else with zero: an item without ratings stays zero.
     """
     import torch
 
@@ -137,7 +136,7 @@ def _learned(ratings: Ratings, used: NDArray[np.bool_], spec: FactorsSpec) -> li
 
 
 def predict(tables: list[torch.Tensor], pairs: torch.Tensor, span: tuple[float, float]) -> torch.Tensor:
-    """Return the ratings [n] that factors and biases of users and things make for pairs int64 [n, 2]."""
+    """Return the ratings [n] predicted from factors and biases, for pairs (user, item) int64 [n, 2]."""
     users, user_biases, things, thing_biases = tables
     user, thing = pairs[:, 0], pairs[:, 1]
     score = (users[user] * things[thing]).sum(dim=1) + user_biases[user, 0] + thing_biases[thing, 0]
@@ -149,7 +148,7 @@ def _train(tables: list[torch.Tensor], pairs: torch.Tensor, values: torch.Tensor
 
     optimizer: Any = torch.optim.AdamW(tables, lr=spec.learning_rate, weight_decay=spec.weight_decay, betas=(0.9, 0.99))
     steps = spec.epochs * math.ceil(len(values) / spec.batch_rows)
-    # fastai's shape: a quarter of the steps up, then down to a hundred-thousandth; momentum the other way round.
+    # fastai's schedule: a quarter of the steps up, then down to a hundred-thousandth; momentum inversely.
     cycle = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, spec.learning_rate, total_steps=steps + 1, pct_start=0.25, div_factor=25, final_div_factor=4e3
     )

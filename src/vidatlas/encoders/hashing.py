@@ -1,4 +1,4 @@
-"""Character n-grams hashed into a fixed number of dimensions: a lexical baseline that needs no model.
+"""Feature hashing of character n-grams: a lexical baseline that needs no model.
 
 Weinberger et al., "Feature Hashing for Large Scale Multitask Learning" (2009); the hashing is scikit-learn's.
 """
@@ -17,7 +17,7 @@ from vidatlas.types import EncodeStats, Floats, Json
 
 
 class HashingSpec(BaseModel):
-    """Choose the width of the hashed n-grams."""
+    """Choose the dimensions of the hashed n-grams."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,11 +25,11 @@ class HashingSpec(BaseModel):
     dim: Annotated[int, Field(ge=2)] = 256
 
     def inspect(self) -> Inspection:
-        """Return the width; hashing costs next to nothing."""
+        """Return the width; hashing has no noticeable cost."""
         return Inspection("hashed character n-grams", self.dim, None, lambda texts: sum(map(len, texts)))
 
     def load(self, threads: int) -> HashingEncoder:
-        """Return the encoder; there is nothing to load, and it runs on one thread whatever is asked for."""
+        """Return the hashing encoder; it loads nothing and always runs on one thread."""
         return HashingEncoder(self.dim)
 
 
@@ -43,11 +43,11 @@ class HashingEncoder:
 
     @property
     def identity(self) -> Json:
-        """Return what must be equal for two workers to compute the same vectors."""
+        """Return everything that must be equal for two workers to compute the same vectors."""
         return {"model": "hashing", "dim": self.dim, "scikit-learn": version("scikit-learn")}
 
     def limit(self) -> float:
-        """Return 0: hashing multiplies nothing."""
+        """Return 0: hashing does no matrix products."""
         return 0.0
 
     def encode(self, texts: list[str], stats: EncodeStats) -> Floats:

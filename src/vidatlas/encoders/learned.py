@@ -1,4 +1,4 @@
-"""Learned encoders: what they learn of all records before the first is encoded is part of the atlas."""
+"""Learned encoders: fitted to all records before any is encoded; what they learn is stored in the atlas."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from vidatlas.types import EncodeStats, Floats, Json
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Count the records of some shards, and in how many of their texts each word stands."""
+    """Count what an encoder learns from: texts, and the document frequency of each word."""
 
     texts: int = 0
     words: Counter[str] = field(default_factory=Counter)
 
     def merge(self, other: Survey) -> Survey:
-        """Return the survey of both."""
+        """Return the two surveys combined."""
         self.words.update(other.words)
         return Survey(self.texts + other.texts, self.words)
 
@@ -38,7 +38,7 @@ class Learned:
 
     @property
     def sha256(self) -> str:
-        """Return one hash over names and arrays."""
+        """Return one hash over everything learned: names and arrays."""
         digest = hashlib.sha256("\n".join(self.names).encode())
         for name in sorted(self.arrays):
             digest.update(name.encode() + np.ascontiguousarray(self.arrays[name]).tobytes())
@@ -51,7 +51,7 @@ Fill = Callable[[str, Floats], int]
 
 @dataclass(frozen=True, slots=True)
 class LookupEncoder:
-    """Encode each text on its own, on one thread; nothing is multiplied, so there is no speed to measure."""
+    """Encode each text by looking up what was learned, on one thread, without matrix products."""
 
     model: str
     dim: int
@@ -62,11 +62,11 @@ class LookupEncoder:
 
     @property
     def identity(self) -> Json:
-        """Return what must be equal for two workers to compute the same vectors, and what is known of the learning."""
+        """Return what must be equal for two workers to compute the same vectors, and facts about what was learned."""
         return {"model": self.model, "dim": self.dim, "weights_sha256": self.learned.sha256, **self.learned.facts}
 
     def limit(self) -> float:
-        """Return 0: looking up multiplies nothing."""
+        """Return 0: a lookup does no matrix products."""
         return 0.0
 
     def encode(self, texts: list[str], stats: EncodeStats) -> Floats:
@@ -81,16 +81,16 @@ class LookupEncoder:
 
 _WORD = re.compile(r"\w\w+")
 MOST_WORDS = 2_000_000
-"""Distinct words of one shard that are counted, the most frequent ones: memory has a bound."""
+"""Most distinct words to count per shard, the most frequent ones: this bounds memory."""
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words of a text in order: two letters, digits or more, folded."""
+    """Return the case-folded words of a text in order, each of at least two letters or digits."""
     return _WORD.findall(text.casefold())
 
 
 def survey_words(texts: Iterable[str]) -> Survey:
-    """Return in how many of the texts each word stands."""
+    """Return the document frequency of each word."""
     counts, number = Counter[str](), 0
     for text in texts:
         number += 1
@@ -99,7 +99,7 @@ def survey_words(texts: Iterable[str]) -> Survey:
 
 
 def most_frequent(counts: Counter[str], most: int, leave_out: frozenset[str] = frozenset()) -> list[tuple[str, int]]:
-    """Return words with their counts, the most frequent first, equally frequent ones in order."""
+    """Return words with their counts, most frequent first, ties in alphabetical order."""
     return [item for item in _ranked(counts) if item[0] not in leave_out][:most]
 
 

@@ -1,4 +1,4 @@
-"""A record's vector is the weighted mean of its fields' texts; each distinct text is encoded once."""
+"""Mix the vectors of a record's texts into one: a weighted mean over fields; each distinct text is encoded once."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from vidatlas.types import Floats
 
 
 class MixSpec(BaseModel):
-    """Say what happens to a record's mixed vector."""
+    """Choose how mixed vectors are normalised."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     normalize_fields: bool = False
-    """Scale each field's mean to unit length before it is weighted: the mean of many different tags is short, and
-    counts for less than its weight says otherwise."""
+    """Scale each field's mean to unit length before weighting: otherwise the mean of many different tags is short, and
+    counts for less than its weight."""
     normalize: bool = False
     """Scale every record's vector to unit length (a zero vector stays zero)."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldMix:
-    """Give one field's texts per record, where they are cut, and the field's weight."""
+    """Hold what is mixed for one field: its texts per record, their maximum length and the field's weight."""
 
     texts: Any
     """pyarrow list<string> array, one list per record."""
@@ -38,11 +38,11 @@ class FieldMix:
 
 
 def distinct_texts(fields: Sequence[FieldMix]) -> tuple[list[str], list[scipy.sparse.csr_array]]:
-    """Return the distinct texts of some records, and how records are mixed of them.
+    """Return the distinct texts of some records, and the weights to mix them.
 
-    The second value has a sparse float32 matrix [records, texts] for each field: a row holds, for each text of the
-    record, the weight of the field divided by the number of the field's texts; weights of absent fields are shared out,
-    so that a record's rows sum to 1 together.
+    The second value has a sparse float32 matrix [records, texts] per field: a row holds, for each text of the
+    record, the weight of the field divided by the number of the field's texts; weights of absent fields are
+    redistributed, so that a record's rows sum to 1 over all fields.
     """
     records = len(fields[0].texts)
     flat = [_cut(field.texts.flatten(), field.max_chars) for field in fields]

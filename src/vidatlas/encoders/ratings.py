@@ -1,4 +1,4 @@
-"""Ratings in a table: who rated what, and how."""
+"""Ratings from a CSV file: user, item and value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vidatlas.types import Floats, Reason
 
 
 class RatingsSpec(BaseModel):
-    """Say where ratings lie and which columns hold them."""
+    """Choose the file of ratings and its columns."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,12 +32,12 @@ class RatingsSpec(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Ratings:
-    """Hold ratings as numbers of users and things.
+    """Hold ratings, with users and items as numbers.
 
     Attributes:
-        things: their keys, as text, in the order in which they occur.
-        users: how many there are.
-        pairs: int64 [n, 2], user and thing of each rating.
+        things: keys of the items, as text, in order of first occurrence.
+        users: number of users.
+        pairs: int64 [n, 2], user and item of each rating.
         values: float32 [n].
     """
 
@@ -48,10 +48,10 @@ class Ratings:
 
 
 def read_ratings(spec: RatingsSpec) -> Ratings:
-    """Return all ratings of a table.
+    """Return all ratings of a file.
 
     Raises:
-        InputError: the file is absent or damaged, a row is none, or a column is not there.
+        InputError: the file is missing or damaged, a row is invalid, or a column is missing.
     """
     users: dict[str, int] = {}
     things: dict[str, int] = {}
@@ -63,7 +63,7 @@ def read_ratings(spec: RatingsSpec) -> Ratings:
         except (KeyError, ValueError) as error:
             raise InputError(
                 f"{spec.file}: rating {number:,} cannot be read ({error}). Name its columns with "
-                "--set encoder.ratings.user=…, thing=…, value=…, or mend the row."
+                "--set encoder.ratings.user=…, thing=…, value=…, or fix the row."
             ) from error
         pairs.append((users.setdefault(user, len(users)), things.setdefault(thing, len(things))))
         values.append(value)
@@ -73,7 +73,7 @@ def read_ratings(spec: RatingsSpec) -> Ratings:
 
 
 def find_ratings(spec: RatingsSpec) -> None:
-    """Raise InputError where the table is absent."""
+    """Raise InputError if the file of ratings is missing."""
     try:
         input_state(spec.file)
     except FileNotFoundError as error:
@@ -81,10 +81,10 @@ def find_ratings(spec: RatingsSpec) -> None:
 
 
 def hash_ratings(spec: RatingsSpec) -> str:
-    """Return the SHA-256 of the table's bytes.
+    """Return the SHA-256 of the file of ratings.
 
     Raises:
-        InputError: the file is absent.
+        InputError: the file is missing.
     """
     try:
         with closing(open_input(spec.file)) as file:
@@ -110,6 +110,6 @@ def _rows(spec: RatingsSpec) -> list[dict[str, str]]:
     bad = [(number, row) for number, row in enumerate(rows, 1) if isinstance(row, Reason)]
     if bad:
         raise InputError(
-            f"{spec.file}: rating {bad[0][0]:,} is none: {bad[0][1].meaning}. Mend it, or encoder.ratings.format."
+            f"{spec.file}: rating {bad[0][0]:,} is invalid: {bad[0][1].meaning}. Fix it, or encoder.ratings.format."
         )
     return [row for row in rows if not isinstance(row, Reason)]

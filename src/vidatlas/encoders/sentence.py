@@ -1,4 +1,4 @@
-"""Sentence encoders (MiniLM, E5, …): transformers' own forward, then the checkpoint's own pooling and normalisation.
+"""Sentence encoders (MiniLM, E5, …): transformers' forward pass, then the checkpoint's pooling and normalisation.
 
 A sentence-transformers checkpoint (Reimers and Gurevych, 2019) declares both in ``modules.json`` and
 ``1_Pooling/config.json``.
@@ -28,7 +28,7 @@ MOST_ON_CPU = 4096
 
 
 class SentenceSpec(BaseModel):
-    """Choose a sentence-transformers checkpoint and how it is run."""
+    """Choose a sentence-transformers checkpoint and how to run it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,18 +38,18 @@ class SentenceSpec(BaseModel):
     revision: str | None = None
     dtype: Dtype = "auto"
     prefix: str = ""
-    """Put before every text of a record; E5 wants "passage: " there."""
+    """Prepended to every text of a record; E5 needs "passage: "."""
     query_prefix: str = ""
-    """Put before a text that is searched for; E5 wants "query: "."""
+    """Prepended to a search query; E5 needs "query: "."""
     batch_tokens: BatchTokens = "auto"
     """Most tokens in one forward pass; "auto" fits them to the device's memory and cache."""
 
     def inspect(self) -> Inspection:
-        """Return width and cost from the checkpoint's files alone."""
+        """Return the sentence encoder's width and cost, from the checkpoint's files alone."""
         return inspect_checkpoint(self.model, self.revision, "hidden_size", ("embedding", "pooler"))
 
     def load(self, threads: int) -> TransformerEncoder:
-        """Load the model onto this process's device."""
+        """Load the sentence encoder onto this process's device."""
         import torch
         from transformers import AutoModel
 
@@ -61,8 +61,8 @@ class SentenceSpec(BaseModel):
         checkpoint, facts = open_checkpoint(self.model, self.revision), self.inspect()
         pooling, normalize, max_tokens = _declared(checkpoint.path, self.model)
         placement = place(self.dtype, threads, self.batch_tokens, facts.dim, MOST_ON_CPU)
-        # Weights and sums in float32, products in the chosen precision: as fast as rounding everything, and vectors
-        # come three times as near to those of float32 (benchmarks.sentence).
+        # Weights and sums in float32, products in the chosen precision: as fast as all in low precision, and vectors
+        # are three times as close to those of float32 (benchmarks.sentence).
         model = load_model(AutoModel, checkpoint, placement.device, "float32")
         device, dtype = placement.device, getattr(torch, placement.dtype)
 
@@ -85,7 +85,7 @@ def _declared(path: Path, model: str) -> tuple[str, bool, int | None]:
     unknown = set(kinds) - {"Transformer", "Pooling", "Normalize"}
     if unknown:
         raise UsageError(
-            f"model {model} has the layer {', '.join(sorted(unknown))}, which vidatlas does not run. Choose another."
+            f"model {model} has the layer {', '.join(sorted(unknown))}, which is not supported. Choose another."
         )
     pooling = _read(path / "1_Pooling" / "config.json", model)
     limits = _read(path / "sentence_bert_config.json", model)
@@ -94,7 +94,7 @@ def _declared(path: Path, model: str) -> tuple[str, bool, int | None]:
     elif pooling.get("pooling_mode_mean_tokens"):
         mode = "mean"
     else:
-        raise UsageError(f"model {model} pools neither by mean nor by its first token. Choose another.")
+        raise UsageError(f"model {model} uses neither mean nor CLS pooling. Choose another.")
     return mode, "Normalize" in kinds, limits.get("max_seq_length")
 
 
@@ -103,5 +103,6 @@ def _read(path: Path, model: str) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(
-            f"model {model} is no sentence-transformers checkpoint: cannot read {path.name} ({error})."
+            f"model {model} is not a sentence-transformers checkpoint: cannot read {path.name} ({error}). "
+            "Choose another."
         ) from error

@@ -1,8 +1,8 @@
-"""TF-IDF over the most frequent words of all records: the plainest baseline of texts.
+"""TF-IDF over the most frequent words of all records: a simple lexical baseline.
 
-Spärck Jones, "A Statistical Interpretation of Term Specificity" (1972), weighed and scaled as scikit-learn does. The
-vocabulary is fitted in a pass of its own (see ``learned``) instead of hashed: a dimension is then one word, and as few
-as 2,000 of them do not collide.
+Spärck Jones, "A Statistical Interpretation of Term Specificity" (1972), weighted and scaled as in scikit-learn. The
+vocabulary is fitted in a separate pass (see ``learned``), not hashed: each dimension is one word, without collisions
+even for as few as 2,000 dimensions.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from vidatlas.types import Floats
 
 
 class TfidfSpec(BaseModel):
-    """Choose how many words are looked at."""
+    """Choose the size of the TF-IDF vocabulary."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["tfidf"] = "tfidf"
     dim: Annotated[int, Field(ge=2, le=2**16)] = 2_000
-    """Words, those that stand in most texts, English function words left out."""
+    """Number of words, those in most texts, without English function words."""
 
     def inspect(self) -> Inspection:
-        """Return the width; counting words costs next to nothing."""
+        """Return the width; TF-IDF has no noticeable cost."""
         return Inspection("TF-IDF of words", self.dim, None, lambda texts: sum(map(len, texts)))
 
     def survey(self, texts: list[str]) -> Survey:
-        """Return in how many of a shard's texts each word stands."""
+        """Return the document frequency of each word of a shard."""
         return survey_words(texts)
 
     def learn(self, survey: Survey) -> Learned:
-        """Return the words and their weights: log((1 + texts) / (1 + texts with the word)) + 1."""
+        """Return the words and their IDF: log((1 + texts) / (1 + texts with the word)) + 1."""
         from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
         chosen = most_frequent(survey.words, self.dim, frozenset(ENGLISH_STOP_WORDS))
@@ -44,7 +44,7 @@ class TfidfSpec(BaseModel):
         return Learned(tuple(word for word, _ in chosen), {"idf": idf}, {"texts": survey.texts})
 
     def load_learned(self, learned: Learned, threads: int) -> LookupEncoder:
-        """Return an encoder of the weights of a text's words, at unit length; without a known word the text is zero."""
+        """Return a TF-IDF encoder with vectors of unit length; a text without any known word is zero."""
         weights = {word: (at, learned.arrays["idf"][at]) for at, word in enumerate(learned.names)}
 
         def fill(text: str, vector: Floats) -> int:

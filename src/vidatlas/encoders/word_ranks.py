@@ -1,7 +1,7 @@
-"""Texts as the ranks of their words, one after the other: what a notebook that means to feed an LSTM makes of them.
+"""Texts as sequences of word ranks, the usual input of an LSTM.
 
-Kept because a well-known notebook clusters Netflix's titles by it; two texts are near where words of like frequency
-stand in the same places, which says little of what they mean.
+Kept because a well-known notebook clusters Netflix's titles by it; two texts are close if words of similar frequency
+are in the same positions, which says little about their meaning.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from vidatlas.types import Floats
 
 
 class SequencesSpec(BaseModel):
-    """Choose the vocabulary and the length of a sequence."""
+    """Choose the number of ranked words and the length of a sequence."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["sequences"] = "sequences"
     words: Annotated[int, Field(ge=1, le=2**20)] = 10_000
-    """Words with a rank, those that stand in most texts; others are left out."""
+    """Number of words with a rank, those in most texts; others are dropped."""
     dim: Annotated[int, Field(ge=1, le=2**16)] = 100
-    """Words of a sequence: of longer texts the last ones count, shorter ones begin with zeros (Keras's defaults)."""
+    """Words per sequence: longer texts keep the last ones, shorter ones get leading zeros (Keras's defaults)."""
 
     def inspect(self) -> Inspection:
-        """Return the width; looking words up costs next to nothing."""
+        """Return the width; looking up word ranks has no noticeable cost."""
         return Inspection("ranks of words in sequence", self.dim, None, lambda texts: sum(map(len, texts)))
 
     def survey(self, texts: list[str]) -> Survey:
-        """Return in how many of a shard's texts each word stands."""
+        """Return the document frequency of each word of a shard."""
         return survey_words(texts)
 
     def learn(self, survey: Survey) -> Learned:
-        """Return the words by rank."""
+        """Return the words in order of rank."""
         names = tuple(word for word, _ in most_frequent(survey.words, self.words))
         return Learned(names, {}, {"texts": survey.texts})
 
     def load_learned(self, learned: Learned, threads: int) -> LookupEncoder:
-        """Return an encoder of ranks over the number of words: from 0 (no word) to 1 (the rarest)."""
+        """Return an encoder of word ranks divided by the vocabulary size: from 0 (no word) to 1 (the rarest)."""
         shares = {word: np.float32(rank) / np.float32(len(learned.names)) for rank, word in enumerate(learned.names, 1)}
 
         def fill(text: str, vector: Floats) -> int:

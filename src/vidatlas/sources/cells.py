@@ -1,4 +1,4 @@
-"""Cells that hold several texts: split at a separator, or a list written as text."""
+"""Cells that hold several texts, joined by a separator or as a list written as text."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ MAX_LIST_CHARS = 100_000
 MAX_NESTING = 8
 """Brackets that may be open at once in a list written as text."""
 _QUOTED = ("['", '["', "[{")
-"""How a list written as text begins, and hardly anything else."""
+"""How a list written as text starts, and almost nothing else."""
 _BRACKETS = re.compile(r"[\[\]{}()]")
 
 
 def read_list(cell: Any, separator: str, key: str) -> tuple[str, ...] | None:
-    """Return the stripped, non-empty texts of a cell; None where it holds something else, such as a list cut short.
+    """Return the stripped, non-empty texts of a cell; None if it holds anything else, such as a truncated list.
 
     Args:
         cell: a list, a list written as JSON or as Python text (``['a', 'b']``, ``[{'word': 'a'}]``), or texts joined by
-            the separator; None and empty cells hold no text, and neither do a list's empty items.
-        separator: where a cell that is no list is split.
-        key: of a list of objects, the key whose values are the texts; some may lack it, but not all.
+            the separator; None, empty cells and empty items of a list hold no text.
+        separator: what splits a cell that is not a list.
+        key: for a list of objects, the key whose values are the texts; some objects may lack it, but not all.
     """
     if cell is None:
         return ()
@@ -45,7 +45,7 @@ def read_list(cell: Any, separator: str, key: str) -> tuple[str, ...] | None:
 
 
 def _literal(text: str) -> Any:
-    """Return what JSON or a Python literal stands for, None where it is neither, too long or nested too deeply."""
+    """Return the value of JSON or a Python literal; None if it is neither, too long or nested too deeply."""
     if len(text) > MAX_LIST_CHARS or _depth(text) > MAX_NESTING:
         return None
     try:
@@ -59,7 +59,7 @@ def _literal(text: str) -> Any:
 
 
 def _depth(text: str) -> int:
-    """Return the most brackets that are open at once, those within quotes included: never too few."""
+    """Return the deepest nesting of brackets, counting those within quotes too: an upper bound."""
     depth = deepest = 0
     for bracket in _BRACKETS.findall(text):
         depth = depth + 1 if bracket in "[{(" else max(0, depth - 1)

@@ -1,4 +1,4 @@
-"""Read a part from its start or from any seek point, decompressed; the format is told by magic bytes, never by name."""
+"""Compression of input files: detect the format by magic bytes, and decompress from the start or any seek point."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _GZIP_TRAILER = 8
 
 
 class DamagedError(Exception):
-    """Say that compressed bytes are not what their format demands."""
+    """Say that compressed data is damaged or truncated."""
 
 
 def detect(file: IO[bytes]) -> str:
-    """Return "gzip", "zstd", "bzip2", "parquet" or "plain" for a file, and go back to its start."""
+    """Return a file's compression ("gzip", "zstd", "bzip2", "parquet" or "plain"), and rewind it."""
     head = file.read(4)
     file.seek(0)
     return next((name for name, magic in _MAGIC.items() if head.startswith(magic)), "plain")
@@ -40,7 +40,7 @@ def _new_member(compression: str) -> Any:
 
 
 def _errors_of(compression: str) -> tuple[type[Exception], ...]:
-    """Return what a library that is loaded where it is needed alone says of broken bytes."""
+    """Return the exceptions for damaged data of a library that is imported only when needed."""
     if compression != "zstd":
         return ()
     import zstandard
@@ -54,17 +54,17 @@ def decompress(
     seek: SeekPoint | None = None,
     on_member: Callable[[int, int], None] | None = None,
 ) -> Iterator[bytes]:
-    """Yield a part's uncompressed bytes from a seek point (default: its start) to its end.
+    """Yield an input file's uncompressed bytes from a seek point (default: its start) to its end.
 
     Args:
         file: the compressed file, seekable.
-        compression: what ``detect`` said.
+        compression: the format that ``detect`` returned.
         seek: where to start.
         on_member: called with (compressed, uncompressed) offset at the start of every member (gzip), frame (zstd) or
             stream (bzip2) after the first; with (row, uncompressed offset) at every batch of a Parquet file.
 
     Raises:
-        DamagedError: the bytes end too early, or fail their format's own checks.
+        DamagedError: the data is truncated, or fails its format's own checks.
     """
     start = seek or SeekPoint(0, 0)
     if compression == "plain":
@@ -95,7 +95,7 @@ def _members(
     while True:
         data = data or file.read(CHUNK)
         if not data:
-            raise DamagedError(f"the {compression} data ends too early")
+            raise DamagedError(f"the {compression} data is truncated")
         out = member.decompress(data)
         data = b""
         total += len(out)
@@ -112,10 +112,10 @@ def _members(
 
 
 def _after_trailer(data: bytes, file: IO[bytes]) -> bytes:
-    """Skip the CRC and length behind a raw deflate stream; return what follows, empty at the end of the file."""
+    """Skip the CRC and length after a raw deflate stream; return what follows, empty at the end of the file."""
     while len(data) < _GZIP_TRAILER:
         more = file.read(CHUNK)
         if not more:
-            raise DamagedError("the gzip data ends within its trailer")
+            raise DamagedError("the gzip data is truncated within its trailer")
         data += more
     return data[_GZIP_TRAILER:] or file.read(CHUNK)

@@ -1,6 +1,6 @@
-"""CSV and its kin (RFC 4180): rows that may span lines, cells by the names of a header.
+"""CSV and similar formats (RFC 4180): rows that may span lines, cells by column name.
 
-Where a row ends is told here, so that shards can be ranges of bytes; its cells are read by Python's csv.
+This module finds where each row ends, so that shards can be byte ranges; Python's csv parses the cells.
 """
 
 from __future__ import annotations
@@ -28,58 +28,58 @@ Sign = Annotated[str, AfterValidator(_one_sign)]
 
 
 class CsvSpec(BaseModel):
-    """Say how a table is written; a tab as delimiter reads TSV."""
+    """Describe a CSV dialect; a tab as delimiter reads TSV."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["csv"] = "csv"
     delimiter: Sign = ","
     quote: Sign | None = '"'
-    """Cells in these may hold delimiters and line breaks, and twice the sign for itself; null: no sign quotes."""
+    """Quoted cells may hold delimiters and line breaks, and the quote itself when doubled; null: no quoting."""
     encoding: Literal["utf-8", "latin-1", "cp1252"] = "utf-8"
     header: bool = True
     """Whether the first row names the columns."""
     columns: tuple[str, ...] = ()
-    """The columns' names, in place of a header's or where there is none."""
+    """Column names, in place of the header's or if there is none."""
 
     @model_validator(mode="after")
     def _named(self) -> CsvSpec:
         if not self.header and not self.columns:
-            raise ValueError("a table without a header needs columns, the names of its columns in order")
+            raise ValueError("a table without a header needs columns: the column names in order")
         if len(set(self.columns)) < len(self.columns):
-            raise ValueError("columns names a column twice")
+            raise ValueError("columns lists a column twice")
         if self.delimiter == self.quote:
-            raise ValueError("delimiter and quote are the same sign")
+            raise ValueError("delimiter and quote are the same character")
         return self
 
     @property
     def has_header(self) -> bool:
-        """Tell whether the first row is none of the rows."""
+        """Tell whether the first row of the CSV is a header."""
         return self.header
 
     def names(self, header: bytes | None) -> tuple[str, ...]:
-        """Return the columns' names, in order.
+        """Return the CSV's column names, in order.
 
         Raises:
-            InputError: the header cannot be read, or names a column twice.
+            InputError: the header cannot be read, or lists a column twice.
         """
         if self.columns:
             return self.columns
         found = self._cells(header.removeprefix(b"\xef\xbb\xbf")) if header else ()
-        remedy = "Mend the file, or name the columns with --set source.format.columns=[…]"
+        remedy = "Fix the file, or give the column names with --set source.format.columns=[…]"
         if isinstance(found, Reason):
             raise InputError(f"the header cannot be read: {found.meaning}. {remedy}.")
         repeated = [name for name in found if found.count(name) > 1]
         if repeated:
-            raise InputError(f"the header names the column {repeated[0]!r} twice. {remedy}.")
+            raise InputError(f"the header lists the column {repeated[0]!r} twice. {remedy}.")
         return tuple(found)
 
     def split(self, chunks: Iterable[bytes], observe: Callable[[bytes], object]) -> Iterator[bytes | None]:
-        """Yield each row without its line end; None for one longer than 16 MiB, behind which a new row begins.
+        """Yield each CSV row without its line end; None for one longer than 16 MiB, after which a new row starts.
 
         Args:
-            chunks: the bytes, in any cut, from the start of a row on.
-            observe: called with every byte of a row just before it is yielded, or as its lines come by.
+            chunks: the bytes, split anywhere, starting at the start of a row.
+            observe: called with every byte of a row just before it is yielded, or line by line as it is read.
         """
         held: list[bytes] = []
         size, opened = 0, False
@@ -95,7 +95,7 @@ class CsvSpec(BaseModel):
             yield b"\n".join(held)
 
     def _is_open(self, line: bytes, opened: bool) -> bool:
-        """Tell whether a quoted cell goes on behind a line; as in Python's csv, a quote within a cell is a letter."""
+        """Tell whether a quoted cell continues after a line; as in Python's csv, a quote inside a cell is literal."""
         if self.quote is None:
             return False
         sign = self.quote.encode()
@@ -113,7 +113,7 @@ class CsvSpec(BaseModel):
             at, quoted, opened = cell.end(), False, False
 
     def decode(self, row: bytes, names: tuple[str, ...]) -> dict[str, Any] | Reason:
-        """Return the row's cells by name, or why it is none."""
+        """Return the cells of a CSV row by column name, or why it is invalid."""
         cells = self._cells(row)
         if isinstance(cells, Reason):
             return cells
@@ -136,10 +136,10 @@ class CsvSpec(BaseModel):
 
 @lru_cache(maxsize=8)
 def _patterns(delimiter: str, quote: str) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
-    """Return what matches a plain cell, and the inside of a quoted one, up to the delimiter or the end of the line.
+    """Return patterns for a plain cell, and for the inside of a quoted one, up to the delimiter or the end of the line.
 
-    The group "closed" is absent where a quoted cell does not end in the line. No step goes back: time grows with the
-    line only.
+    The group "closed" is absent if a quoted cell does not end in the line. The patterns never backtrack: time is linear
+    in the length of the line.
     """
     comma, sign = re.escape(delimiter), re.escape(quote)
     until = f"(?P<more>{comma}|\\Z)"

@@ -1,4 +1,4 @@
-"""A raw row becomes a record, or a reject with a reason from the closed list."""
+"""Fields of a record: turn a row into a record, or into a reject with a reason."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from vidatlas.types import UNGROUPED, Reason, Record
 
 MAX_ID_CHARS = 512
 MAX_TEXT_CHARS = 2_000
-"""A single text is cut here before anything else sees it; no encoder reads further."""
+"""Longer texts are truncated on reading; no encoder reads further."""
 
 Columns = str | tuple[str, ...]
 """One name, or several."""
 
 _TRIAL = (8, 8)
-"""The size in which an image is read to see whether it can be."""
+"""The size at which an image is decoded to check that it is readable."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class TextField(BaseModel):
-    """Say which column a text comes from, how it is cut, and how much it weighs in the record's vector."""
+    """Describe a text field: its column, its truncation, and its weight in the record's vector."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     column: Columns
-    """Of several columns the texts are joined by a space."""
+    """The texts of several columns are joined by a space."""
     weight: Annotated[float, Field(ge=0)]
-    """0: kept, shown and used for names, but no part of the vector."""
+    """0: kept, shown and used for names, but not part of the vector."""
     max_chars: Annotated[int, Field(ge=1)] | None = None
-    """Characters (code points) of each text that are encoded; None encodes all of it."""
+    """Most characters (code points) of each text to encode; None encodes all of it."""
     separator: Annotated[str, Field(min_length=1)] | None = None
-    """Where given, the column holds several texts: split here, stripped, empty ones dropped."""
+    """If set, the column holds several texts: split at this, stripped, empty ones dropped."""
     listed: bool = False
-    """With a separator: a cell that is a list written as text, ``['a', 'b']``, is read as one."""
+    """With a separator: a cell with a list written as text, ``['a', 'b']``, is parsed as a list."""
     flags: bool = False
     """With a separator: the columns hold 1 or 0, and the texts are the names of those that hold 1."""
 
@@ -51,61 +51,60 @@ class TextField(BaseModel):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Return the columns' names."""
+        """Return the columns of the field."""
         return _tuple(self.column)
 
 
 class LabelField(BaseModel):
-    """Say which column holds what is known of a record beforehand; names, clusters and vectors do not see it."""
+    """Describe the field of known labels, which names, clusters and vectors do not see."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     column: str
     separator: Annotated[str, Field(min_length=1)] | None = None
-    """Where given, a record may have several labels."""
+    """If set, a record may have several labels."""
 
 
 class ImageField(BaseModel):
-    """Say where a record's image is; it is read while planning, and a record whose image cannot be read is rejected."""
+    """Describe the image field; images are read while planning, and a record with an unreadable one is rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     column: str
-    """Holds the file's path, relative to ``folder``; a record with none there has no image."""
+    """Holds the file's path, relative to ``folder``; empty if a record has no image."""
     folder: str
     """The local folder of images."""
     suffix: str = ""
-    """Put behind what the column holds, such as ".jpg" behind an id."""
+    """Appended to the column's value, such as ".jpg" to an id."""
 
 
 class RecordSpec(BaseModel):
-    """Say which columns hold the id, the group and the texts of a record."""
+    """Choose the columns that hold the id, the group and the text fields of a record."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Columns | None
-    """Of several columns the values are joined by a slash. None: a hash of all that the row holds."""
+    """The values of several columns are joined by a slash. None: a hash of the whole row."""
     group: str | None = None
     author: str | None = None
-    """The column that tells who published a record, such as a channel's id: what only one of them says is no name of a
-    subcategory. It may be absent from the input; names are then less sure to be free of channels' names."""
+    """The column that says who published a record, such as a channel id: a term used by only one author does not name a
+    subcategory. It may be absent from the input; names may then include channel names."""
     title: str
     """The field (not the column) whose text is shown wherever the record is listed."""
     fields: Annotated[dict[str, TextField], Field(min_length=1)]
     where: dict[str, Columns] = {}
-    """Rows are left out whose column holds none of these values."""
+    """Keep only rows whose column holds one of these values."""
     fill: dict[str, str] = {}
-    """What stands in place of an empty cell of a column."""
+    """The value that replaces an empty cell of a column."""
     require: tuple[str, ...] = ()
-    """Rows are left out in which one of these columns is empty (after ``fill``)."""
+    """Exclude rows in which one of these columns is empty (after ``fill``)."""
     labels: LabelField | None = None
-    """What is known of a record beforehand: how far clusters agree with it is measured."""
+    """Known labels of a record: agreement of the clusters with them is measured."""
     shown: tuple[str, ...] = ()
-    """Further columns that are kept, and shown with a subcategory's exemplars."""
+    """More columns to keep, and to show with a subcategory's exemplars."""
     count: bool | str = False
-    """Keep in how many rows a record's id stands: in its own and in those of its duplicates. With a column's name, in
-    how many different values of that, so that a row that is in the input twice counts once; the column may be absent
-    or empty."""
+    """Store how many rows have a record's id: its own and its duplicates. With a column name: how many distinct values
+    they have in it, so that a row that is in the input twice counts once; the column may be absent or empty."""
     image: ImageField | None = None
 
     @model_validator(mode="after")
@@ -117,15 +116,15 @@ class RecordSpec(BaseModel):
         if taken:
             raise ValueError(f"a field cannot be called {', '.join(sorted(taken))}: that is a column of the atlas")
         if not self.embedded():
-            raise ValueError("every field weighs 0: there is nothing to embed")
+            raise ValueError("every field has weight 0: there is nothing to embed")
         return self
 
     def embedded(self) -> dict[str, TextField]:
-        """Return the fields that weigh something in a record's vector."""
+        """Return the fields with a weight in the record's vector."""
         return {name: field for name, field in self.fields.items() if field.weight}
 
     def columns(self) -> list[str]:
-        """Return the input columns that must be there; the author's and what is counted may be absent."""
+        """Return the input columns that the fields require; the author's and the counted one may be absent."""
         group = [self.group] if self.group else []
         labels = [self.labels.column] if self.labels else []
         texts = [column for field in self.fields.values() for column in field.columns]
@@ -133,7 +132,7 @@ class RecordSpec(BaseModel):
         return list(dict.fromkeys(named))
 
     def stored(self) -> list[str]:
-        """Return the columns of the atlas that hold what was read of a record."""
+        """Return the columns of the atlas that hold a record's fields."""
         optional = {"author": self.author, "image": self.image, "labels": self.labels, "count": self.count}
         return ["id", "group", *(name for name, wanted in optional.items() if wanted), *self.shown, *self.fields]
 
@@ -143,7 +142,7 @@ def _tuple(names: Columns) -> tuple[str, ...]:
 
 
 def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
-    """Turn a row into a record; return the reason where it cannot become one."""
+    """Turn the fields of a row into a record; return the reason if the row is rejected."""
     lacking = _lacks(row, spec)
     if lacking:
         return lacking
@@ -174,12 +173,12 @@ def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
 
 
 def group_of(row: dict[str, Any], spec: RecordSpec) -> str:
-    """Return the name of the group that a row names, "" where it names none."""
+    """Return the group field of a row, "" if it has none."""
     return _label(row.get(spec.group)) if spec.group else ""
 
 
 def _image(value: Any, spec: ImageField) -> str | Reason:
-    """Return the file of an image that can be read, "" where there is none."""
+    """Return the file of a readable image, "" if there is none."""
     if value is None or value == "":
         return ""
     name = f"{value}{spec.suffix}"
@@ -191,7 +190,7 @@ def _image(value: Any, spec: ImageField) -> str | Reason:
 
 
 def _lacks(row: dict[str, Any], spec: RecordSpec) -> Reason | None:
-    """Return why the recipe leaves a row out, if it does."""
+    """Return why the recipe excludes a row, if it does."""
     if any(str(row.get(column)) not in _tuple(values) for column, values in spec.where.items()):
         return Reason.EXCLUDED
     if any(_is_empty(row, column) for column in spec.require if column not in spec.fill):
@@ -211,7 +210,7 @@ def _labels(row: dict[str, Any], spec: LabelField) -> tuple[str, ...]:
 
 
 def _field(row: dict[str, Any], field: TextField) -> tuple[str, ...] | None:
-    """Return the texts of a field, or None where a cell holds something that is no text."""
+    """Return the texts of a field, or None if a cell holds something other than text."""
     if field.flags:
         return tuple(column for column in field.columns if str(row.get(column)) == "1")
     cells = [row.get(column) for column in field.columns]
@@ -225,7 +224,7 @@ def _field(row: dict[str, Any], field: TextField) -> tuple[str, ...] | None:
 
 
 def _list_or_text(cell: Any, separator: str) -> Any:
-    """Return the texts of a list written as text; {} where it cannot be read, for that is no text either."""
+    """Return the texts of a list written as text; {} if it cannot be parsed, which is not text either."""
     if not (isinstance(cell, str) and cell.lstrip().startswith("[")):
         return cell
     found = read_list(cell, separator, "name")
@@ -233,12 +232,12 @@ def _list_or_text(cell: Any, separator: str) -> Any:
 
 
 def _hash(row: dict[str, Any]) -> str:
-    """Return 32 hexadecimal digits for what a row holds, in whatever order."""
+    """Return a hash of a row, 32 hexadecimal digits, whatever the order of its keys."""
     return hashlib.blake2b(orjson.dumps(row, default=str, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
 
 
 def _identifier(values: list[Any]) -> str | Reason:
-    """Return the id that one or several columns make, or why they make none."""
+    """Return the id made from one or more columns, or why there is none."""
     if len(values) > 1:
         parts = [_identifier([value]) for value in values]
         reasons = [part for part in parts if isinstance(part, Reason)]
@@ -254,19 +253,19 @@ def _identifier(values: list[Any]) -> str | Reason:
 
 
 def _label(value: Any) -> str:
-    """Return a group's or an author's name; empty where there is none."""
+    """Return a group's or an author's name; empty if there is none."""
     if isinstance(value, list):
         value = value[0] if value else None
     return "" if value is None else _clean(str(value)).strip()[:MAX_ID_CHARS]
 
 
 def _clean(text: str) -> str:
-    """Put a space in place of every control character; no reader of the atlas expects one."""
+    """Replace every control character by a space; no reader of the atlas expects one."""
     return _CONTROL.sub(" ", text) if _CONTROL.search(text) else text
 
 
 def _texts(value: Any, separator: str | None) -> tuple[str, ...] | None:
-    """Return the non-empty texts of a cell, or None where it holds something that is no text."""
+    """Return the non-empty texts of a cell, or None if it holds something other than text."""
     if value is None:
         return ()
     if isinstance(value, str):

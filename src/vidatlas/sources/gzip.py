@@ -1,8 +1,8 @@
-"""Start decompressing a gzip file in its middle with plain zlib, at any bit.
+"""Random access to gzip files: start decompression at any bit with plain zlib.
 
-An index of a gzip file (made by rapidgzip) names places where a deflate block starts and the 32 KiB of output before
-each. Such a place is seldom on a byte boundary, and Python's zlib has no ``inflatePrime``. So the stream is *primed*:
-empty deflate blocks of the right number of bits are put in front, their last byte shared with the first byte of the
+An index of a gzip file (made by rapidgzip) lists offsets where a deflate block starts and the 32 KiB of output before
+each. Such an offset is seldom on a byte boundary, and Python's zlib has no ``inflatePrime``. So the stream is *primed*:
+empty deflate blocks of the right number of bits are prepended, their last byte shared with the first byte of the
 real data. Formats: RFC 1951 (deflate), RFC 1952 (gzip); the index layout is gztool's,
 which rapidgzip documents as ``IndexFormat.GZTOOL``.
 """
@@ -45,7 +45,7 @@ _DYNAMIC = _dynamic()
 
 
 def prime(bits: int, first: int) -> bytes:
-    """Return bytes that leave an inflater ready for the upper ``bits`` bits of the byte ``first``.
+    """Return bytes that bring a gzip decompressor to the upper ``bits`` bits of the byte ``first``.
 
     Args:
         bits: how many bits of ``first`` belong to the data, 1 to 7.
@@ -62,9 +62,9 @@ def prime(bits: int, first: int) -> bytes:
 
 
 def inflater(point: SeekPoint, file: IO[bytes]) -> tuple[Any, bytes]:
-    """Return a zlib decompressor set to a seek point, and the first bytes to feed it.
+    """Return a gzip decompressor for a seek point, and the first bytes to feed it.
 
-    ``file`` is left where the reading goes on.
+    ``file`` is left at the position where reading continues.
     """
     if point.window is None:
         file.seek(point.compressed)
@@ -79,7 +79,7 @@ def inflater(point: SeekPoint, file: IO[bytes]) -> tuple[Any, bytes]:
 
 
 def parse_index(data: bytes) -> list[SeekPoint]:
-    """Return the seek points of an index in gztool's format, windows still compressed."""
+    """Return the seek points of a gzip index in gztool's format, windows still compressed."""
     if not data.startswith(_MAGIC):
         raise ValueError("not a gztool index")
     position = len(_MAGIC) + 8

@@ -1,4 +1,4 @@
-"""Pictures from files: decoded by Pillow within bounds, as small arrays, grey or in colour."""
+"""Images from files: decoded by Pillow within size limits, as small grey or colour arrays."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ Pictures = NDArray[np.uint8]
 
 MOST_BYTES = 32 * 2**20
 MOST_PIXELS = 40_000_000
-"""A file that says it is larger is not decoded: a few kilobytes can claim to be gigabytes."""
+"""An image that claims to be larger is not decoded: a few kilobytes can decode to gigabytes."""
 FORMATS = ("JPEG", "PNG", "WEBP")
 _LONGEST = 4
-"""Times the shorter side: what lies beyond is cut off before a picture is scaled."""
+"""Longest side as a multiple of the shorter one: anything beyond is cropped before scaling."""
 
 
 class UnreadablePictureError(ValueError):
-    """Say why a file is no usable picture."""
+    """Say why a file is not a usable image."""
 
 
 def locate(folder: str, name: str) -> Path:
-    """Return where a picture lies.
+    """Return the path of an image.
 
     Raises:
-        UnreadablePictureError: the name leads out of the folder.
+        UnreadablePictureError: the name points outside the folder.
     """
     root = Path(folder).resolve()
     path = (root / name).resolve()
     if not path.is_relative_to(root):
-        raise UnreadablePictureError(f"{name} leads out of the folder of images")
+        raise UnreadablePictureError(f"{name} is outside the image folder")
     return path
 
 
 def grey_picture(path: Path, size: tuple[int, int]) -> Pictures:
-    """Return a picture in grey, uint8 [height, width] for a size (width, height).
+    """Return an image in grey, uint8 [height, width], scaled to a size (width, height).
 
     Raises:
-        UnreadablePictureError: the file is absent, damaged, too large, or no JPEG, PNG or WebP.
+        UnreadablePictureError: the file is missing, damaged, too large, or not JPEG, PNG or WebP.
     """
     from PIL.Image import Resampling
 
@@ -52,20 +52,20 @@ def grey_picture(path: Path, size: tuple[int, int]) -> Pictures:
 
 
 def colour_picture(path: Path, edge: int, side: int) -> Pictures:
-    """Return the middle of a picture in red, green and blue, uint8 [side, side, 3].
+    """Return the centre crop of an image in RGB, uint8 [side, side, 3].
 
     Args:
-        path: of the file.
-        edge: pixels of the shorter side, to which the picture is scaled first (bicubic); at least ``side``.
-        side: of the square that is cut from the middle.
+        path: path of the file.
+        edge: pixels of the shorter side after scaling (bicubic), which comes first; at least ``side``.
+        side: pixels of the square cropped from the centre.
 
     Raises:
-        UnreadablePictureError: as above.
+        UnreadablePictureError: as ``grey_picture``.
     """
     from PIL.Image import Resampling
 
     with _opened(path) as image:
-        # No draft: it would blend pixels in another way than the bicubic filter.
+        # No draft mode: it would blend pixels differently from the bicubic filter.
         shorter = min(image.size)
         whole = _middle(image, shorter * _LONGEST, shorter * _LONGEST).convert("RGB")
         width, height = (int(edge * pixels / shorter) for pixels in whole.size)
@@ -73,17 +73,17 @@ def colour_picture(path: Path, edge: int, side: int) -> Pictures:
 
 
 def _middle(image: Any, width: int, height: int) -> Any:
-    """Cut the middle out of an image, at most so wide and high."""
+    """Crop the centre of an image to at most a width and height."""
     width, height = min(width, image.width), min(height, image.height)
     left, top = (image.width - width) // 2, (image.height - height) // 2
     return image.crop((left, top, left + width, top + height))
 
 
 def thumbnail(path: Path, size: tuple[int, int]) -> bytes:
-    """Return a picture as a JPEG of at most a size (width, height), made anew: nothing else of the file is passed on.
+    """Return an image as a new JPEG of at most a size (width, height), without the metadata of the file.
 
     Raises:
-        UnreadablePictureError: as above.
+        UnreadablePictureError: as ``grey_picture``.
     """
     out = io.BytesIO()
     with _opened(path) as image:
@@ -100,14 +100,14 @@ def _opened(path: Path) -> Iterator[Any]:
 
     try:
         if not path.is_file():
-            raise UnreadablePictureError(f"{path.name} is no file")
+            raise UnreadablePictureError(f"{path.name} is not a file")
         if path.stat().st_size > MOST_BYTES:
             raise UnreadablePictureError(f"{path.name} is larger than {MOST_BYTES >> 20} MiB")
         with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise UnreadablePictureError(f"{path.name} has more than {MOST_PIXELS:,} pixels")
             yield image
-    # Pillow says so of damaged files, each in its own way.
+    # What Pillow raises for damaged files.
     except (OSError, SyntaxError, EOFError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, UnreadablePictureError):
             raise

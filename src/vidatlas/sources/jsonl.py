@@ -1,4 +1,4 @@
-"""JSON lines: one object a line."""
+"""JSON lines (JSONL): one object per line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vidatlas.types import Reason
 
 
 class JsonLinesSpec(BaseModel):
-    """Read one JSON object a line; there is nothing to choose."""
+    """Read JSON lines, one object per line; there are no settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -21,24 +21,24 @@ class JsonLinesSpec(BaseModel):
 
     @property
     def has_header(self) -> bool:
-        """Return False: every line is a row."""
+        """Return False: JSON lines have no header."""
         return False
 
     def names(self, header: bytes | None) -> tuple[str, ...]:
-        """Return no names: each object has its own."""
+        """Return no column names: each JSON object has its own keys."""
         return ()
 
     def split(self, chunks: Iterable[bytes], observe: Callable[[bytes], object]) -> Iterator[bytes | None]:
-        """Yield each line, as ``split_lines`` does."""
+        """Yield each line of JSON, as ``split_lines`` does."""
         return split_lines(chunks, observe)
 
     def decode(self, row: bytes, names: tuple[str, ...]) -> dict[str, Any] | Reason:
-        """Return the row's object, or why it is none."""
+        """Return the object of a JSON line, or why it is invalid."""
         return parse_line(row)
 
 
 def parse_line(line: bytes) -> dict[str, Any] | Reason:
-    """Decode one line of JSON; return its object, or why it is none."""
+    """Parse one line of JSON; return its object, or why it is invalid."""
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""Cut a stream of bytes into lines of bounded length."""
+"""Split a stream of bytes into lines of limited length."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ MAX_LINE = 16 << 20
 def split_lines(
     chunks: Iterable[bytes], observe: Callable[[bytes], object], limit: int = MAX_LINE
 ) -> Iterator[bytes | None]:
-    r"""Yield each line without its ``\n``; None for a line longer than ``limit`` bytes, whose memory is never held.
+    r"""Yield each line without its ``\n``; None for a line longer than ``limit`` bytes, which is never kept in memory.
 
     Args:
-        chunks: the bytes, in any cut.
-        observe: called with every byte of a line (newline included) just before that line is yielded or, where the line
-            is too long, as its pieces come by.
+        chunks: the bytes, split anywhere.
+        observe: called with every byte of a line (newline included) just before that line is yielded or, if the line
+            is too long, piece by piece as it is read.
         limit: longest line in bytes.
     """
     rest, overlong = b"", False

@@ -1,7 +1,7 @@
-"""Parquet as one more container: what comes out of it are JSON lines, one a row, whatever wrote the file.
+"""Parquet input files, read as JSON lines: one line per row.
 
-So shards, checksums, line numbers and rejects are those of every other part. A row group is decoded column by column,
-and only the rows from the wanted one on become text.
+Shards, checksums, line numbers and rejects then work as for every other input file. A row group is decoded column by
+column, and only the rows from the requested one on become text.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from vidatlas.storage.parquet import open_parquet
 _BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
 _TEXTS = (pa.types.is_string, pa.types.is_large_string)
 BATCH = 2_000
-"""Rows that are turned into text together; a reader can start at each batch."""
+"""Rows per batch; a reader can start at each batch."""
 
 
 def json_lines(file: IO[bytes], first: int = 0, on_batch: Callable[[int, int], None] | None = None) -> Iterator[bytes]:
     """Yield a Parquet file's rows as JSON lines, a batch of rows at a time.
 
-    Bytes and vectors (lists of floating-point numbers) are left out: no field can hold them. Dates, times and decimals
-    are written as text. A row whose text is no UTF-8 comes out as a line that is none either, so that it is rejected.
+    Bytes and vectors (lists of floating-point numbers) are skipped: no field can hold them. Dates, times and decimals
+    are written as text. A row with invalid UTF-8 becomes a line with invalid UTF-8, so that it is rejected.
 
     Args:
-        file: seekable.
+        file: a seekable file.
         first: the row to start with.
         on_batch: called with (row, bytes before it) ahead of every batch.
 
@@ -51,7 +51,7 @@ def json_lines(file: IO[bytes], first: int = 0, on_batch: Callable[[int, int], N
 
 
 def _groups_from(table: pq.ParquetFile, first: int) -> tuple[list[int], int]:
-    """Return the row groups from the one that holds a row on, and the number of their first row."""
+    """Return the row groups starting with the one that holds a row, and the number of their first row."""
     row = 0
     for number in range(table.num_row_groups):
         rows = table.metadata.row_group(number).num_rows
@@ -86,7 +86,7 @@ def _lines(batch: pa.RecordBatch) -> bytes:
 
 
 def _as_text(column: pa.Array) -> pa.Array:
-    """Return dates, times and decimals as Arrow writes them; pandas, where it is installed, does so in its own way."""
+    """Return dates, times and decimals as Arrow formats them; with pandas installed, the format would differ."""
     return column.cast(pa.string()) if pa.types.is_temporal(column.type) or pa.types.is_decimal(column.type) else column
 
 
@@ -96,7 +96,7 @@ def _dumped(row: dict[str, Any]) -> bytes:
 
 
 def _line_of(row: pa.RecordBatch) -> bytes:
-    """Return a row's line; where a text is no UTF-8, one that begins with a byte that stands in no text."""
+    """Return a row's line; for invalid UTF-8, a line that starts with a byte that no valid text contains."""
     try:
         return _dumped(row.to_pylist()[0])
     except UnicodeDecodeError:

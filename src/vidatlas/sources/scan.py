@@ -1,4 +1,4 @@
-"""Read a part once from start to end: its bytes, their hash, and places where a later reader can start."""
+"""Scan an input file once from start to end: its content, its hash, and seek points for later readers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 _THREADS = 2
-"""Decompression threads of a scan: one hides behind the parsing, more would only wait for it."""
+"""Decompression threads of a scan: parsing is the bottleneck, so more would only wait."""
 
 
 class _Hashing(io.RawIOBase):
@@ -63,7 +63,7 @@ class _Hashing(io.RawIOBase):
         self._hashed += len(new)
 
     def finish(self) -> tuple[int, str]:
-        """Hash what no one has read yet; return the file's size and SHA-256."""
+        """Hash the bytes not read yet; return the file's size and SHA-256."""
         self._ahead.clear()
         self._file.seek(self._hashed)
         while data := self._file.read(CHUNK):
@@ -72,7 +72,7 @@ class _Hashing(io.RawIOBase):
 
 
 class Scan:
-    """Stream a part's uncompressed bytes; afterwards know its size, hash and seek points.
+    """Scan an input file: stream its uncompressed bytes, then provide its size, hash and seek points.
 
     Attributes:
         compression: "plain", "gzip", "zstd", "bzip2" or "parquet", by magic bytes.
@@ -89,11 +89,11 @@ class Scan:
         self.points: list[SeekPoint] = []
 
     def tell(self) -> int:
-        """Return how many compressed bytes have been consumed, about."""
+        """Return about how many compressed bytes have been scanned."""
         return self._file.tell()
 
     def chunks(self) -> Generator[bytes]:
-        """Yield the uncompressed bytes; a part read to its end is proved undamaged, an earlier stop proves nothing.
+        """Yield the uncompressed bytes; a scan to the end verifies the whole file, a shorter one verifies nothing.
 
         Raises:
             DamagedError: as ``decompress``.
@@ -101,7 +101,7 @@ class Scan:
         if self.compression == "gzip":
             yield from self._gzip()
         elif self.compression == "parquet":
-            # Its columns lie apart: hashing on the way would hold all that is read before its turn.
+            # Columns are stored apart: hashing while reading would buffer everything read out of order.
             yield from decompress(self._raw, "parquet", None, self._remember)
         else:
             yield from decompress(self._file, self.compression, None, self._remember)  # type: ignore[arg-type]
@@ -122,13 +122,13 @@ class Scan:
                 self.points = _all_points(reader)
         except (ValueError, RuntimeError) as error:
             raise DamagedError(_wording(error)) from error
-        # rapidgzip checks every CRC but takes a file that was cut short for a complete one; zlib does not.
+        # rapidgzip checks every CRC but accepts a truncated file as complete; zlib does not.
         tail = self.points[-1] if self.points else None
         for _ in decompress(self._file, "gzip", tail):  # type: ignore[arg-type]
             pass
 
     def finish(self, whole: bool) -> None:
-        """Learn size and (of a part read to its end) hash; call it after the last chunk that is wanted."""
+        """Finish the scan: set the size and, after reading to the end, the hash; call it after the last chunk."""
         if whole:
             self.bytes, self.sha256 = self._file.finish()
         else:
@@ -136,13 +136,13 @@ class Scan:
 
 
 def _wording(error: Exception) -> str:
-    """Return what rapidgzip says as people would."""
+    """Return rapidgzip's error in plain words."""
     text = str(error)
     if "CRC32" in text:
-        return "the gzip data does not have the checksum it should"
+        return "the gzip data fails its checksum"
     if "header" in text or "valid file format" in text:
-        return "something that is no gzip data follows"
-    return "the gzip data is broken or ends too early"
+        return "data that is not gzip follows"
+    return "the gzip data is corrupt or truncated"
 
 
 def _all_points(reader: rapidgzip.RapidgzipFile) -> list[SeekPoint]:
@@ -154,7 +154,7 @@ def _all_points(reader: rapidgzip.RapidgzipFile) -> list[SeekPoint]:
 
 
 def _points_so_far(reader: rapidgzip.RapidgzipFile) -> list[SeekPoint]:
-    """Return the seek points of what was read; exporting an index would read the rest of the file first."""
+    """Return the seek points up to the current position; exporting an index would read the rest of the file first."""
     end = reader.tell()
     points = []
     for bit, uncompressed in sorted(reader.available_block_offsets().items()):

@@ -1,4 +1,4 @@
-"""Read the rows of one shard, wherever it lies in its part, and notice a part that changed."""
+"""Read the rows of a shard from its input file, and detect a file that changed since it was planned."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from vidatlas.types import Shard
 
 
 def shard_rows(shard: Shard, rows: RowSpec) -> Iterator[tuple[int, bytes | None]]:
-    """Yield the shard's raw rows in order, each with the line it begins on; None for one that is too long.
+    """Yield the shard's raw rows in order, each with its line number; None for a row that is too long.
 
     Raises:
-        InputError: the part is gone or its bytes are not those that were planned.
+        InputError: the input file is missing or changed since it was planned.
     """
     checksum = size = 0
     next_line = shard.first_line
@@ -36,7 +36,9 @@ def shard_rows(shard: Shard, rows: RowSpec) -> Iterator[tuple[int, bytes | None]
                 yield line, raw
                 line = next_line
     except FileNotFoundError as error:
-        raise InputError(f"{shard.url} is gone since it was planned. Put it back, or plan into a new atlas.") from error
+        raise InputError(
+            f"{shard.url} was removed after it was planned. Restore it, or plan into a new atlas."
+        ) from error
     except DamagedError as error:
         raise _changed(shard) from error
     except InputError as error:
@@ -49,7 +51,7 @@ def _changed(shard: Shard) -> InputError:
     last = shard.first_row + shard.rows
     return InputError(
         f"{shard.url} changed since it was planned (rows {shard.first_row + 1:,} to {last:,} differ). "
-        "Put the old file back, or plan the new one into a new atlas."
+        "Restore the old file, or plan the new one into a new atlas."
     )
 
 
