@@ -30,7 +30,7 @@ class IndexSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["auto", "flat", "ivf", "none"] = "auto"
-    """flat compares a query with every video (float16); ivf with those in the nearest cells; auto: flat for few videos."""
+    """flat compares a query with all videos (float16); ivf with those in the nearest cells; auto: flat if few."""
     flat_rows: Annotated[int, Field(ge=1)] = 50_000
     """With auto: most videos for a flat index."""
     codec: Literal["sq8", "pq"] = "sq8"

@@ -1,6 +1,6 @@
-"""Which k-means runs: cuML or torch where a GPU is visible, scikit-learn elsewhere, or the one that was asked for.
+"""Backends of k-means: cuML or torch if a GPU is visible, scikit-learn elsewhere, or the one that was chosen.
 
-A backend finds centroids on a sample; every row's nearest centroid is then found in the same way after each of them.
+A backend finds centroids on a sample; assigning every row to its nearest centroid is the same for all backends.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ class KMeans(Protocol):
 
     @property
     def identity(self) -> dict[str, str]:
-        """Name, version and device: what ran."""
+        """Name, version and device of the backend."""
         ...
 
     def start(self, vectors: Floats, k: int, seed: int) -> Floats:
-        """Return centroids float32 [k, dim] from a k-means++ start, near a minimum; the same for the same seed."""
+        """Return centroids float32 [k, dim] from a k-means++ start, near a minimum, deterministic for a seed."""
         ...
 
     def refine(self, vectors: Floats, centroids: Floats) -> Floats:
-        """Return centroids float32 [k, dim] after full Lloyd steps from these, to convergence or a fixed number."""
+        """Return centroids float32 [k, dim] after full Lloyd iterations from these, to convergence or a fixed number."""
         ...
 
 
 def choose_backend(forced: Backend | None) -> Backend:
-    """Return the backend that is asked for, or the best for the hardware that this process sees.
+    """Return the chosen backend, or the best for the hardware that this process sees.
 
     Raises:
-        UsageError: the one that is asked for cannot run here.
+        UsageError: the chosen one cannot run here.
     """
     if forced is None:
         if not sees_gpu():

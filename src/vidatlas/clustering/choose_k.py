@@ -1,11 +1,11 @@
-"""How many clusters a group gets: by its size, or where the curve of the held-out variance bends most.
+"""Choosing k, the number of clusters of a group: by its size, or at the elbow of the held-out variance.
 
-Five criteria were tried on 14 groups (184 to 20,000 real videos, three seeds each) and held against labels they did
-not see: each video's most frequent tag. Of the best adjusted mutual information that any k reached, the elbow of the
-held-out variance got 95 % on average (k between seeds: 1.3 to 1), "sqrt" 94 %, the elbow over log k 89 %; the largest
-silhouette got 69 %, prediction strength 62 % (Tibshirani and Walther, 2005), stability between halves 57 % (Lange et
-al., 2004; Ben-Hur et al., 2002). The last three prefer the coarsest split: categories of videos hold no few clear
-clusters, but many that shade into one another.
+Five criteria were compared on 14 groups (184 to 20,000 real videos, three seeds each) with labels they did not
+see: each video's most frequent tag. Of the best adjusted mutual information of any k, the elbow of the held-out
+variance reached 95 % on average (k between seeds: 1.3 to 1), "sqrt" 94 %, the elbow over log k 89 %; the largest
+silhouette reached 69 %, prediction strength 62 % (Tibshirani and Walther, 2005), stability between halves 57 % (Lange et
+al., 2004; Ben-Hur et al., 2002). The last three prefer the coarsest split: categories of videos do not
+have a few clear clusters, but many that overlap.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from vidatlas.types import Floats
 
 CRITERION = "share of the variance of held-out rows left by k clusters fitted on the others"
 SAMPLE = 10_000
-"""Most rows on which "auto" decides."""
+"""Most rows that "auto" uses."""
 _ROWS_PER_CLUSTER = 10
 _LEAST = 6
-"""Fewest clusters up to which a curve must reach for its bend to mean anything."""
+"""A curve must reach at least this k for its elbow to be meaningful."""
 _CANDIDATES = 16
 _SQRT_FACTOR = 0.4
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Hold the number of clusters of a group and, for "auto", the curve it was read from: pairs (k, criterion)."""
+    """Hold the chosen k of a group and, for "auto", the curve of pairs (k, criterion)."""
 
     k: int
     curve: tuple[tuple[int, float], ...] = ()
 
 
 def k_by_size(rows: int, spec: ClusterSpec) -> int:
-    """Return the number of clusters for a group of so many rows; "auto" falls back to "sqrt"."""
+    """Choose k, the number of clusters, by the rows of a group; "auto" falls back to "sqrt"."""
     if isinstance(spec.k, int):
         return spec.k
     wanted = rows / spec.rows_each if spec.k == "proportional" else _SQRT_FACTOR * math.sqrt(rows)
@@ -48,7 +48,7 @@ def k_by_size(rows: int, spec: ClusterSpec) -> int:
 
 
 def choose_k(rows: int, vectors: Floats, spec: ClusterSpec, seed: int, backend: KMeans) -> Choice:
-    """Return the number of clusters for a group of so many rows, of which vectors float32 [n, dim] are a sample."""
+    """Choose k, the number of clusters, for a group of so many rows; vectors float32 [n, dim] are a sample of them."""
     if spec.k != "auto":
         return Choice(k_by_size(rows, spec))
     sample = vectors[sample_rows(len(vectors), SAMPLE, seed)]
@@ -62,7 +62,7 @@ def choose_k(rows: int, vectors: Floats, spec: ClusterSpec, seed: int, backend: 
 
 
 def _left(sample: Floats, halves: NDArray[np.int64], k: int, seed: int, backend: KMeans) -> float:
-    """Return the share of one half's variance that clusters of the other leave, both ways; 0 without any variance."""
+    """Return the share of variance left in each half by clusters of the other; 0 without any variance."""
     left = spread = 0.0
     with one_thread():
         for half in (0, 1):
@@ -73,7 +73,7 @@ def _left(sample: Floats, halves: NDArray[np.int64], k: int, seed: int, backend:
 
 
 def elbow(places: list[int], values: list[float]) -> int:
-    """Return where a falling curve lies farthest below the straight line between its ends; the first of equals.
+    """Return the index of the elbow of a decreasing curve: the farthest below the line between its ends, first of ties.
 
     Satopaa, Albrecht, Irwin and Raghavan, "Finding a 'Kneedle' in a Haystack" (2011), with both axes scaled to one.
     """

@@ -1,4 +1,4 @@
-"""k-means by RAPIDS cuML, on a GPU. Written to its documentation (26.x); never run on hardware yet."""
+"""k-means by RAPIDS cuML, on a GPU. Written from its documentation (26.x); not yet run on hardware."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _START_STEPS, _STEPS = 20, 50
 
 
 class CumlKMeans:
-    """Start and refine with ``cuml.cluster.KMeans``; Bahmani et al., "Scalable K-Means++" (2012), for the starts."""
+    """Start and refine k-means with ``cuml.cluster.KMeans``; Bahmani et al., "Scalable K-Means++" (2012), for the starts."""
 
     @property
     def identity(self) -> dict[str, str]:
-        """Return what ran."""
+        """Return name, version and device of cuML."""
         import cuml
 
         return {"name": "cuml", "version": str(cuml.__version__), "device": "cuda"}

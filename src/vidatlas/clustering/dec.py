@@ -1,8 +1,8 @@
-"""Deep Embedded Clustering: codes and centroids drawn together by what is assigned with confidence.
+"""Deep Embedded Clustering (DEC): soft labels, their target distribution, and the divergence between them.
 
 Xie, Girshick and Farhadi, "Unsupervised Deep Embedding for Clustering Analysis" (ICML 2016), section 3.1: a Student-t
-kernel (van der Maaten and Hinton, 2008) gives soft labels q; their squares, evened out over clusters, are the target p;
-the encoder and the centroids move so that KL(p || q) falls.
+kernel (van der Maaten and Hinton, 2008) gives soft labels q; their squares, normalised by cluster size, are the target p;
+the encoder and the centroids are trained to minimise KL(p || q).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vidatlas.types import Floats
 
 
 class DecSpec(BaseModel):
-    """Say how the encoder is tuned to the clusters that k-means begins with (``reduce.clusters``)."""
+    """Choose how DEC tunes the encoder, starting from k-means clusters (``reduce.clusters``)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,11 +30,11 @@ class DecSpec(BaseModel):
     interval: Annotated[int, Field(ge=1)] = 140
     """Steps between two updates of the target."""
     tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.001
-    """Stop where a smaller share of the rows changed its cluster between two updates."""
+    """Stop when fewer than this share of rows change cluster between two updates."""
     max_updates: Annotated[int, Field(ge=1)] = 100
-    """Stop after so many updates at the latest."""
+    """Most updates of the target."""
     checkpoint_every: Annotated[int, Field(ge=1)] = 10
-    """Updates after which a run that is stopped goes on from the last ones."""
+    """Updates between checkpoints, from which an interrupted run resumes."""
 
 
 def soft_labels(codes: Floats, centroids: Floats) -> Floats:

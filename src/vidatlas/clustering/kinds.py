@@ -1,4 +1,4 @@
-"""Kinds of reducers and clusterers that a recipe can name; axes, each of which is a class."""
+"""Kinds of reducers and clusterers that a recipe can name, and clustering by axes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class _Kind(BaseModel):
 
 
 class PcaReducer(_Kind):
-    """Keep principal components; ``reduce.pca`` says how many and how they are found."""
+    """Reduce to principal components, as set in ``reduce.pca``."""
 
     kind: Literal["pca"] = "pca"
     space: ClassVar[str] = "the principal components, Euclidean"
@@ -25,7 +25,7 @@ class PcaReducer(_Kind):
 
 
 class NoReducer(_Kind):
-    """Cluster the vectors as they are."""
+    """Reduce nothing: cluster the vectors as they are."""
 
     kind: Literal["none"] = "none"
     space: ClassVar[str] = "the vectors, Euclidean"
@@ -33,7 +33,7 @@ class NoReducer(_Kind):
 
 
 class KMeansClusterer(_Kind):
-    """Cluster by k-means; ``reduce.clusters`` says how."""
+    """Cluster by k-means, as set in ``reduce.clusters``."""
 
     kind: Literal["kmeans"] = "kmeans"
     method: ClassVar[str] = "k-means"
@@ -43,24 +43,24 @@ class KMeansClusterer(_Kind):
 
 
 class AxesClusterer(_Kind):
-    """Take each dimension of the vectors for a subcategory: a record lies in that of its largest number."""
+    """Cluster by axes: each dimension is a subcategory, and a record belongs to that of its largest value."""
 
     kind: Literal["axes"] = "axes"
     method: ClassVar[str] = "one subcategory for each dimension of the vectors"
     has_centres: ClassVar[bool] = False
     top: Annotated[int, Field(ge=1)] = 5
-    """Dimensions that are a record's classes, the largest first."""
+    """Number of classes of a record: its largest dimensions, largest first."""
 
 
 _FAR = 10
-"""Lengths of the longest vector from zero to a centroid."""
+"""Distance of a centroid from zero, in lengths of the longest vector."""
 
 
 def axes(vectors: Floats) -> Floats:
-    """Return centroids float32 [dim, dim] for vectors [n, dim].
+    """Return centroids on the axes, float32 [dim, dim], for clustering vectors [n, dim].
 
-    Of centroids c times a unit vector, c > 0, the nearest to x is that with the largest x, for the squared distance is
-    that of x and zero, plus c squared, minus 2 c x. With c far outside, the rows with the largest number are nearest.
+    With centroids c e_i, c > 0, the squared distance of x is |x|^2 + c^2 - 2 c x_i: the nearest centroid is that of the
+    largest x_i. With c far outside, the rows with the largest values are nearest.
     """
     far = _FAR * float(np.linalg.norm(vectors, axis=1).max(initial=0.0)) or 1.0
     return np.eye(vectors.shape[1], dtype=np.float32) * np.float32(far)

@@ -1,4 +1,4 @@
-"""Clusters within one group: k-means on a seeded sample, then every row to its nearest centroid.
+"""k-means clustering within one group: fit on a seeded sample, then assign every row to its nearest centroid.
 
 Sculley, "Web-Scale K-Means Clustering" (2010), for the starts; Lloyd, "Least Squares Quantization in PCM" (1982), for
 the last steps; k-means++: Arthur and Vassilvitskii (2007).
@@ -22,27 +22,27 @@ from vidatlas.threads import one_thread
 from vidatlas.types import Floats
 
 _HELD_OUT = 10
-"""One row in so many judges the starts."""
+"""One row in so many is held out to compare the starts."""
 _MOST_HELD_OUT = 10_000
 _FEW = 20_000
-"""Of so many rows every start is refined before it is judged: in real groups half as far from the best known."""
+"""Up to so many rows every start is refined before comparison: in real groups this halves the gap to the best known."""
 _RESEATINGS = 3
 _SMALL, _LEAST_SMALL, _MOST_SMALL = 10, 200, 2_000
-"""Small clusters for each one that is wanted, and how many at least and usually at most are merged."""
+"""Small clusters per wanted cluster, and the least and usually the most to merge."""
 _MOST_MERGED = 4_000
-"""Merging takes 8 bytes for each pair."""
+"""Merging takes 8 bytes per pair."""
 _GRAINS = 1e5
-"""Rows that differ by less than their largest number over this are the same: products of matrices round so far."""
+"""Rows that differ by less than their largest value over this are equal: matrix products round this much."""
 
 
 class ClusterSpec(BaseModel):
-    """Choose how many clusters a group gets and how they are found."""
+    """Choose the number of clusters per group and the k-means settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     k: Annotated[int, Field(ge=1)] | Literal["sqrt", "proportional", "auto"] = "sqrt"
     """Clusters per group: a number; "sqrt": 0.4 times the square root of the group's rows; "proportional": one for
-    every ``rows_each`` rows; "auto": where the curve of the held-out variance bends most."""
+    every ``rows_each`` rows; "auto": the elbow of the held-out variance."""
     max_k: Annotated[int, Field(ge=1)] = 200
     """Most clusters that any rule gives a group."""
     rows_each: Annotated[int, Field(ge=1)] = 500
@@ -52,24 +52,24 @@ class ClusterSpec(BaseModel):
     levels: Literal[1, 2] = 1
     """2: split each subcategory once more, by "sqrt"."""
     init: Literal["ward", "k-means++"] = "ward"
-    """How a start is found. "ward": ten times as many clusters, merged; "k-means++": as many as wanted at once."""
+    """Initialisation. "ward": ten times as many clusters, merged; "k-means++": k clusters directly."""
     starts: Annotated[int, Field(ge=1)] = 5
-    """Begin so many times; the start that fits held-out rows best goes on."""
+    """Number of starts; the one that fits held-out rows best is refined."""
     smooth: Annotated[int, Field(ge=0)] = 0
-    """Find centroids on the means of each row and so many nearest neighbours; 0: on the rows themselves."""
+    """Fit centroids to the means of each row and so many nearest neighbours; 0: to the rows themselves."""
     fit_rows: Annotated[int, Field(ge=2)] = 200_000
-    """Centroids are fitted on at most so many rows of a group, drawn by seed; all rows are assigned."""
+    """Fit centroids on at most so many rows of a group, sampled by seed; all rows are assigned."""
     seed: int = 0
 
     @property
     def fitting(self) -> Fitting:
-        """Return how centroids are found."""
+        """Return the k-means settings for fitting."""
         return Fitting(self.starts, self.init, self.smooth)
 
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """Say how centroids are found: see ``ClusterSpec``."""
+    """Describe how k-means is fitted: see ``ClusterSpec``."""
 
     starts: int = 1
     init: Literal["ward", "k-means++"] = "ward"
@@ -78,7 +78,7 @@ class Fitting:
 
 @dataclass(frozen=True, slots=True)
 class Clustering:
-    """Hold the centroids float32 [k, dim] of one group, and what a person should know about them."""
+    """Hold the centroids float32 [k, dim] of one group's clustering, and notes for people."""
 
     centroids: Floats
     notes: tuple[str, ...] = ()
@@ -86,32 +86,32 @@ class Clustering:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Hold, per row, the nearest centroid, the distance to it, and how much farther the second nearest is."""
+    """Hold, per row, the nearest centroid, its distance, and the margin: how much farther the second nearest is."""
 
     labels: NDArray[np.int32]
     distances: Floats
     margins: Floats
-    """NaN where there is one centroid only."""
+    """NaN if there is only one centroid."""
 
     @property
     def inertia(self) -> float:
-        """Return the sum of squared distances."""
+        """Return the k-means objective: the sum of squared distances."""
         return float(np.square(self.distances, dtype=np.float64).sum())
 
 
 def sample_rows(rows: int, limit: int, seed: int) -> NDArray[np.int64]:
-    """Return at most ``limit`` distinct row numbers below ``rows`` in ascending order."""
+    """Sample at most ``limit`` distinct row numbers below ``rows``, in ascending order."""
     if rows <= limit:
         return np.arange(rows, dtype=np.int64)
     return np.sort(np.random.default_rng(seed).choice(rows, limit, replace=False)).astype(np.int64)
 
 
 def fit_clusters(vectors: Floats, k: int, seed: int, backend: KMeans, how: Fitting = Fitting()) -> Clustering:
-    """Return at most ``k`` centroids of the vectors [n, dim]; fewer, with a note, where the data has no more.
+    """Fit k-means to vectors [n, dim]: at most ``k`` centroids; fewer, with a note, if the data has no more clusters.
 
-    Several starts on nine rows in ten; the one that leaves the tenth row least inertia is refined on all rows. On
-    200,000 rows of 64 dimensions with k = 179 mini-batches alone stayed 1.5 % above the inertia of scikit-learn's
-    KMeans(n_init=10); with the full steps behind them it is 0.1 %, in a fifth of its time (benchmarks.reduce).
+    Several starts are fitted on nine rows in ten; the one with the least inertia on the tenth is refined on all rows. On
+    200,000 rows of 64 dimensions with k = 179, mini-batches alone stayed 1.5 % above the inertia of scikit-learn's
+    KMeans(n_init=10); followed by full iterations it is 0.1 %, in a fifth of the time (benchmarks.reduce).
     """
     first = _distinct(vectors, k)
     wanted, k = k, min(k, len(first))
@@ -125,7 +125,7 @@ def fit_clusters(vectors: Floats, k: int, seed: int, backend: KMeans, how: Fitti
             fitted = _smoothed(vectors, k, seed, how)
             best = _best_start(fitted, k, seed, backend, how.starts, begin)
             centroids = _seated(fitted, backend.refine(fitted, best), backend)
-            # Rows are assigned as they are: a centroid that only moved rows are near has none.
+            # The original rows are assigned, so a centroid may be nearest to smoothed rows only, and be empty.
             centroids = centroids[np.unique(assign(vectors, centroids).labels)]
     if len(centroids) == wanted:
         return Clustering(centroids)
@@ -134,7 +134,7 @@ def fit_clusters(vectors: Floats, k: int, seed: int, backend: KMeans, how: Fitti
 
 
 def _distinct(vectors: Floats, enough: int) -> NDArray[np.int64]:
-    """Return the places of rows that differ, the first of each; all of them, or more than ``enough``."""
+    """Return the first index of each distinct row; all of them, or more than ``enough``."""
     largest = float(np.abs(vectors).max(initial=0.0)) or 1.0
     for rows in (8 * enough, len(vectors)):
         # Adding 0 makes -0 the same as 0.
@@ -146,7 +146,7 @@ def _distinct(vectors: Floats, enough: int) -> NDArray[np.int64]:
 
 
 def _smoothed(vectors: Floats, k: int, seed: int, how: Fitting) -> Floats:
-    """Return the vectors on which centroids are found: more than ``k`` of them differ."""
+    """Return the vectors to fit centroids to: smoothed, unless that leaves too few distinct rows."""
     if not how.smooth:
         return vectors
     moved = smooth(vectors, how.smooth, k, seed)
@@ -158,7 +158,7 @@ def _start(vectors: Floats, seed: int, k: int, backend: KMeans) -> Floats:
 
 
 def _ward_start(vectors: Floats, seed: int, k: int, backend: KMeans) -> Floats:
-    """Return k centroids, merged from about ten times as many: they differ far less from seed to seed."""
+    """Return k centroids, merged from about ten times as many: they vary far less between seeds."""
     wanted = min(max(_LEAST_SMALL, _SMALL * k), max(_MOST_SMALL, 2 * k), len(vectors) // 2)
     small = min(wanted, len(_distinct(vectors, wanted)))
     if not k < small <= _MOST_MERGED:
@@ -174,7 +174,7 @@ def _ward_start(vectors: Floats, seed: int, k: int, backend: KMeans) -> Floats:
 def _best_start(
     vectors: Floats, k: int, seed: int, backend: KMeans, starts: int, begin: Callable[[Floats, int], Floats]
 ) -> Floats:
-    """Return the centroids of the start with the least inertia on rows that it has not seen."""
+    """Return the centroids of the start with the least inertia on held-out rows."""
     held = np.zeros(len(vectors), bool)
     judges = min(len(vectors) // _HELD_OUT, _MOST_HELD_OUT)
     if starts > 1 and judges >= k:
@@ -188,7 +188,7 @@ def _best_start(
 
 
 def _seated(vectors: Floats, centroids: Floats, backend: KMeans) -> Floats:
-    """Give centroids without rows the rows that lie farthest from theirs; leave out those that still have none."""
+    """Move empty centroids to the rows farthest from theirs; drop those that stay empty."""
     for _ in range(_RESEATINGS):
         found = assign(vectors, centroids)
         empty = np.setdiff1d(np.arange(len(centroids)), found.labels)
@@ -202,7 +202,7 @@ def _seated(vectors: Floats, centroids: Floats, backend: KMeans) -> Floats:
 
 
 def assign(vectors: Floats, centroids: Floats, rows: int = 65_536) -> Assignment:
-    """Return every vector's nearest centroid (of equally near ones the first), ``rows`` vectors at a time."""
+    """Assign every vector to its nearest centroid (ties: the first), ``rows`` vectors at a time."""
     n = len(vectors)
     labels, distances = np.empty(n, np.int32), np.empty(n, np.float32)
     margins = np.full(n, np.nan, np.float32)

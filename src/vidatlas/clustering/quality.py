@@ -1,4 +1,4 @@
-"""Figures that say how good an atlas is."""
+"""Quality of clusters: silhouette, Davies-Bouldin index, stability, and agreement with labels."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from vidatlas.types import Floats
 
 
 class QualitySpec(BaseModel):
-    """Choose how much data the figures are computed from."""
+    """Choose how much data the quality metrics use."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     silhouette_rows: Annotated[int, Field(ge=2)] = 2_000
-    """Rows of each group, drawn by seed, on which the silhouette and the Davies-Bouldin index are computed."""
+    """Rows per group, sampled by seed, for the silhouette and the Davies-Bouldin index."""
     stability_seeds: Annotated[int, Field(ge=0)] = 3
-    """Fit each group again with so many seeds and compare; fewer than 2: stability is not measured."""
+    """Refit each group with so many seeds and compare; fewer than 2: stability is not measured."""
     stability_rows: Annotated[int, Field(ge=2)] = 10_000
-    """Rows of each group on which it is fitted again, drawn by seed."""
+    """Rows per group for refitting, sampled by seed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Silhouette:
-    """Hold the mean silhouette of a group's sample and of each cluster in it; None where it is not defined."""
+    """Hold the mean silhouette of a group's sample and of each cluster in it; None if undefined."""
 
     mean: float | None
     by_cluster: dict[int, float]
@@ -57,7 +57,7 @@ def silhouette(vectors: Floats, labels: NDArray[np.int32]) -> Silhouette:
 
 
 def davies_bouldin(vectors: Floats, labels: NDArray[np.int32]) -> float | None:
-    """Return how wide clusters are beside the distance to their most similar other, averaged; 0 is best.
+    """Return the Davies-Bouldin index of clusters: their width relative to the distance to the most similar other, averaged; 0 is best.
 
     Davies and Bouldin, "A Cluster Separation Measure" (1979), of vectors [n, dim] with one label each: a sample's.
     None where it is not defined: fewer than two clusters, no more rows than clusters, two centroids in one place.
@@ -75,7 +75,7 @@ def davies_bouldin(vectors: Floats, labels: NDArray[np.int32]) -> float | None:
 
 
 def stability(runs: Sequence[NDArray[np.int32]]) -> float | None:
-    """Return how alike the clusters of different seeds are: 1 the same, 0 no more than by chance.
+    """Return the stability of clusters over seeds: 1 identical, 0 no more than by chance.
 
     The adjusted Rand index (Hubert and Arabie, "Comparing Partitions", 1985), averaged over all pairs of runs.
 
@@ -94,7 +94,7 @@ def stability(runs: Sequence[NDArray[np.int32]]) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Hold how well clusters agree with labels known beforehand: 1 is best for all three.
+    """Hold how well clusters agree with known labels: 1 is best for all three.
 
     Attributes:
         purity: share of rows that carry the most frequent label of their cluster (Manning, Raghavan and Schütze,
@@ -112,7 +112,7 @@ class Agreement:
 
 
 def agreement(counts: Mapping[tuple[Any, str], int]) -> Agreement | None:
-    """Return the agreement of clusters with known labels; None where either is one for all rows or one for each.
+    """Return the agreement of clusters with known labels; None if either is the same for all rows or unique per row.
 
     Args:
         counts: rows of each pair of cluster and known label; such counts add up over shards.

@@ -1,4 +1,4 @@
-"""k-means by scikit-learn, on one thread of a CPU: the same bytes every time."""
+"""k-means by scikit-learn, on one CPU thread: deterministic to the byte."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ STEPS = 50
 
 
 class SklearnKMeans:
-    """Start with MiniBatchKMeans, refine with KMeans."""
+    """Start k-means with scikit-learn's MiniBatchKMeans, refine with KMeans."""
 
     @property
     def identity(self) -> dict[str, str]:
-        """Return what ran."""
+        """Return name, version and device of scikit-learn."""
         return {"name": "sklearn", "version": version("scikit-learn"), "device": "cpu"}
 
     def start(self, vectors: Floats, k: int, seed: int) -> Floats:
@@ -35,7 +35,7 @@ class SklearnKMeans:
         return np.asarray(model.cluster_centers_, np.float32)
 
     def refine(self, vectors: Floats, centroids: Floats) -> Floats:
-        """Return centroids float32 [k, dim] after at most 50 Lloyd steps; a centroid that loses its rows moves."""
+        """Return centroids float32 [k, dim] after at most 50 Lloyd iterations; an empty centroid is moved."""
         from sklearn.cluster import KMeans
         from sklearn.exceptions import ConvergenceWarning
 

@@ -1,4 +1,4 @@
-"""Vectors moved to the mean of their nearest neighbours: what is between clusters thins out before they are looked for.
+"""Smoothing before clustering: move vectors to the mean of their nearest neighbours, so that gaps between clusters widen.
 
 One step of mean shift with the nearest neighbours as window (Fukunaga and Hostetler, "The Estimation of the Gradient of
 a Density Function, with Applications in Pattern Recognition", 1975). Only centroids are found on vectors that were
@@ -14,13 +14,13 @@ from vidatlas.threads import one_thread
 from vidatlas.types import Floats
 
 ANCHORS = 20_000
-"""Neighbours are looked for among at most so many rows, drawn by seed."""
+"""Neighbours are searched among at most so many rows, sampled by seed."""
 _SHARE = 4
 """A neighbourhood holds at most one in so many rows of a cluster of mean size."""
 
 
 def smooth(vectors: Floats, neighbours: int, k: int, seed: int) -> Floats:
-    """Return float32 [n, dim]: the mean of the ``neighbours`` + 1 rows nearest to each vector, itself one if drawn.
+    """Smooth vectors: float32 [n, dim], the mean of the ``neighbours`` + 1 rows nearest to each, itself one if sampled.
 
     Fewer where k clusters of the rows that were drawn are small; the vectors themselves where that leaves none.
     """

@@ -1,4 +1,4 @@
-"""k-means with torch, on a GPU or a CPU.
+"""k-means by torch, on a GPU or a CPU.
 
 Lloyd (1982); greedy k-means++ starts: Arthur and Vassilvitskii (2007), with the trials of scikit-learn.
 """
@@ -20,14 +20,14 @@ _CHUNK = 65_536
 
 
 class TorchKMeans:
-    """Run k-means++ and Lloyd's steps on one device; sums are products of matrices, whose order is fixed."""
+    """Run k-means++ and Lloyd's iterations on one device; sums are matrix products, whose order is fixed."""
 
     def __init__(self, device: str) -> None:
         self._device = device
 
     @property
     def identity(self) -> dict[str, str]:
-        """Return what ran."""
+        """Return name, version and device of torch."""
         import torch
 
         device = torch.cuda.get_device_name() if self._device == "cuda" else self._device
@@ -54,7 +54,7 @@ class TorchKMeans:
         return torch.tensor(array, dtype=torch.float32, device=self._device)
 
     def _plus_plus(self, points: Any, k: int, random: np.random.Generator) -> Any:
-        """Return k rows of the points: each the best of a few drawn by their squared distance to those before."""
+        """Return k rows of the points: each the best of a few sampled by squared distance to the previous ones."""
         import torch
 
         trials = 2 + int(math.log(k))
@@ -71,7 +71,7 @@ class TorchKMeans:
         return points[chosen]
 
     def _lloyd(self, points: Any, centroids: Any, steps: int) -> Floats:
-        """Move each centroid to the mean of its rows until all of them hardly move."""
+        """Move each centroid to the mean of its rows until convergence."""
         still = _TOLERANCE * float(points.var(dim=0, correction=0).mean())
         for _ in range(steps):
             sums, counts = self._sums(points, centroids)

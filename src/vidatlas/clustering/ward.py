@@ -1,4 +1,4 @@
-"""Merge many small clusters into few: Ward's criterion on centroids that weigh as many rows as they stand for.
+"""Ward clustering of weighted centroids: merge many small clusters into few.
 
 Ward, "Hierarchical Grouping to Optimize an Objective Function" (1963), with the update of Lance and Williams (1967).
 scikit-learn's and SciPy's versions know no weights; with weights of one this gives the same clusters as SciPy's.
@@ -15,7 +15,7 @@ _Doubles = NDArray[np.float64]
 
 
 def merge_centroids(centroids: Floats, weights: NDArray[np.int64], k: int) -> Floats:
-    """Return float32 [k, dim]: the weighted means of ``centroids`` [m, dim], k <= m, after m - k merges.
+    """Merge ``centroids`` [m, dim] by Ward's criterion: weighted means float32 [k, dim], k <= m, after m - k merges.
 
     Each merge is the one that adds least to the sum of squares. Takes 8 m^2 bytes.
     """
@@ -26,7 +26,7 @@ def merge_centroids(centroids: Floats, weights: NDArray[np.int64], k: int) -> Fl
 
 
 def ward_labels(centroids: Floats, weights: NDArray[np.int64], k: int) -> NDArray[np.int64]:
-    """Return for each centroid [m] the number of its cluster, 0 to k - 1, in the order of their first members."""
+    """Return Ward clusters: for each centroid [m] a number from 0 to k - 1, in the order of their first members."""
     merging = _Merging(centroids.astype(np.float64), weights.astype(np.float64))
     for _ in range(len(centroids) - k):
         merging.step()
@@ -48,7 +48,7 @@ class _Merging:
         self._cheapest = self._costs.min(axis=1)
 
     def step(self) -> None:
-        """Merge the cheapest pair; the one with the lower number goes on for both."""
+        """Merge the cheapest pair; the lower number remains."""
         first = int(self._cheapest.argmin())
         kept, gone = sorted((first, int(self._partner[first])))
         costs = self._joined(kept, gone)
@@ -70,7 +70,7 @@ class _Merging:
         return np.asarray(costs)
 
     def _look_again(self, kept: int, gone: int, costs: _Doubles) -> None:
-        """Find the cheapest partner anew where it was one of the two, or has become the new one."""
+        """Update the cheapest partner where it was one of the two, or is now the merged one."""
         stale = self._alive & ((self._partner == kept) | (self._partner == gone))
         stale[kept] = True
         for row in np.flatnonzero(stale):

@@ -1,1 +1,1 @@
-"""Decomposition: fewer dimensions, by principal components, words, an auto-encoder, t-SNE."""
+"""Decomposition into fewer dimensions: principal components, lexical components, an auto-encoder, t-SNE."""

@@ -1,4 +1,4 @@
-"""The auto-encoder: its configuration, its layers, and a trained one as arrays."""
+"""The auto-encoder: its settings, its network, and a trained one as arrays."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ class AutoencoderReducer(BaseModel):
     hidden: tuple[Width, ...] = (500, 500, 1000)
     """Layers between a vector and its code; the decoder mirrors them."""
     latent: Width = 10
-    """Dimensions of a code."""
+    """Number of dimensions of a code."""
     epochs: Annotated[int, Field(ge=1)] = 50
     batch_rows: Annotated[int, Field(ge=1)] = 256
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     fit_rows: Annotated[int, Field(ge=2)] = 50_000
-    """It is trained on at most so many rows, drawn by seed; all rows are encoded."""
+    """Train on at most so many rows, sampled by seed; all rows are encoded."""
     seed: int = 0
     checkpoint_every: Annotated[int, Field(ge=1)] = 10
-    """Epochs after which a run that is stopped goes on from the last ones."""
+    """Epochs between checkpoints, from which an interrupted run resumes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Autoencoder:
-    """Encode vectors as codes.
+    """A trained auto-encoder, which encodes vectors as codes.
 
     Attributes:
-        scale: what vectors are multiplied by, so that their entries have a mean square of 1.
-        encoder: layers from a vector to its code; all but the last are followed by max(0, x).
+        scale: factor that gives the entries of vectors a mean square of 1.
+        encoder: layers from a vector to its code; all but the last are followed by ReLU.
         decoder: layers from a code to a vector; likewise.
     """
 
@@ -62,20 +62,20 @@ class Autoencoder:
 
     @property
     def dim(self) -> int:
-        """Return the dimensions of a vector."""
+        """Return the number of dimensions of a vector."""
         return len(self.encoder[0][0])
 
     @property
     def latent(self) -> int:
-        """Return the dimensions of a code."""
+        """Return the number of dimensions of a code."""
         return len(self.encoder[-1][1])
 
     def transform(self, vectors: NDArray[np.floating]) -> Floats:
-        """Return codes float32 [n, latent] of vectors [n, dim]."""
+        """Encode vectors [n, dim] as codes float32 [n, latent]."""
         return _forward(vectors.astype(np.float32) * np.float32(self.scale), self.encoder)
 
     def restore(self, codes: Floats) -> Floats:
-        """Return vectors float32 [n, dim] of codes [n, latent]."""
+        """Decode codes [n, latent] to vectors float32 [n, dim]."""
         return _forward(codes, self.decoder) / np.float32(self.scale)
 
 
@@ -105,7 +105,7 @@ def _glorot(widths: Sequence[int], random: np.random.Generator) -> tuple[Layer, 
 
 
 def restored_share(model: Autoencoder, vectors: Floats) -> float:
-    """Return the share of the variance of vectors float32 [n, dim] that their codes keep; 0 where there is none."""
+    """Return the variance of vectors float32 [n, dim] explained by the auto-encoder, as a share; 0 without variance."""
     spread = float(np.square(vectors - vectors.mean(axis=0), dtype=np.float64).sum())
     left = float(np.square(vectors - model.restore(model.transform(vectors)), dtype=np.float64).sum())
     return max(0.0, 1 - left / spread) if spread else 0.0
@@ -115,7 +115,7 @@ Arrays = dict[str, NDArray[np.float32]]
 
 
 def to_arrays(model: Autoencoder) -> Arrays:
-    """Return the model as named arrays."""
+    """Return the auto-encoder as named arrays."""
     found: Arrays = {"scale": np.array([model.scale], np.float32)}
     for side, layers in (("encoder", model.encoder), ("decoder", model.decoder)):
         for number, (weights, biases) in enumerate(layers):
@@ -125,7 +125,7 @@ def to_arrays(model: Autoencoder) -> Arrays:
 
 
 def from_arrays(arrays: Arrays) -> Autoencoder:
-    """Return the model that ``to_arrays`` was given; other arrays may stand beside its own."""
+    """Return the auto-encoder that ``to_arrays`` was given; additional arrays are ignored."""
     sides: list[tuple[Layer, ...]] = []
     for side in ("encoder", "decoder"):
         count = sum(name.startswith(f"{side}.") and name.endswith(".biases") for name in arrays)
@@ -147,12 +147,12 @@ class Network:
 
     @property
     def parameters(self) -> list[torch.Tensor]:
-        """Return all of them."""
+        """Return all parameters."""
         return list(self._named.values())
 
     @property
     def tuned(self) -> list[torch.Tensor]:
-        """Return those of encoder and centroids."""
+        """Return the parameters of the encoder and the centroids."""
         return [tensor for name, tensor in self._named.items() if not name.startswith("decoder")]
 
     def tensor(self, array: Floats) -> torch.Tensor:
@@ -168,11 +168,11 @@ class Network:
         return torch.from_numpy(chosen).to(self._device)
 
     def encode(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return codes [n, latent]."""
+        """Encode scaled vectors [n, dim] as codes [n, latent]."""
         return self._through("encoder", rows)
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
-        """Return scaled vectors [n, dim]."""
+        """Decode codes to scaled vectors [n, dim]."""
         return self._through("decoder", codes)
 
     def _through(self, side: str, rows: torch.Tensor) -> torch.Tensor:
@@ -182,13 +182,13 @@ class Network:
         return rows
 
     def student(self, codes: torch.Tensor) -> torch.Tensor:
-        """Return q [n, k]."""
+        """Return soft labels q [n, k] of codes, by a Student-t kernel."""
         apart = (codes[:, None] - self._named["centroids"][None]).square().sum(dim=2)
         kernel = 1 / (1 + apart)
         return kernel / kernel.sum(dim=1, keepdim=True)
 
     def soft(self, rows: torch.Tensor) -> Floats:
-        """Return q float32 [n, k] of all rows, a few at a time."""
+        """Return soft labels q float32 [n, k] of all rows, computed in batches."""
         import torch
 
         with torch.no_grad():
@@ -196,7 +196,7 @@ class Network:
         return soft_labels(codes, self.centroids())
 
     def centroids(self) -> Floats:
-        """Return float32 [k, latent]."""
+        """Return the centroids float32 [k, latent]."""
         return self._array(self._named["centroids"])
 
     @staticmethod
@@ -204,13 +204,13 @@ class Network:
         return np.array(tensor.detach().cpu().numpy(), np.float32)
 
     def model(self, scale: float) -> Autoencoder:
-        """Return the layers as arrays."""
+        """Return the layers as an auto-encoder of arrays."""
         arrays = {name: self._array(tensor) for name, tensor in self._named.items()}
         found = from_arrays({**arrays, "scale": np.array([scale], np.float32)})
         return Autoencoder(scale, found.encoder, found.decoder)
 
     def state(self, optimizer: torch.optim.Optimizer, kept: tuple[str, ...]) -> Arrays:
-        """Return parameters and what the optimizer remembers of each, by name."""
+        """Return the parameters and the optimizer's state of each, by name."""
         found = {name: self._array(tensor) for name, tensor in self._named.items()}
         for name, tensor in self._named.items():
             memory = optimizer.state.get(tensor, {})
@@ -218,7 +218,7 @@ class Network:
         return found
 
     def restore(self, arrays: Arrays, optimizer: torch.optim.Optimizer, kept: tuple[str, ...]) -> None:
-        """Set parameters and optimizer to what ``state`` returned."""
+        """Restore parameters and optimizer from what ``state`` returned."""
         import torch
 
         with torch.no_grad():

@@ -1,8 +1,8 @@
-"""Principal components by scikit-learn's IncrementalPCA, for comparison: one batch after the other, approximate.
+"""Incremental PCA by scikit-learn, for comparison: approximate, one batch at a time.
 
 Ross, Lim, Lin and Yang, "Incremental Learning for Robust Visual Tracking" (2008): after each batch only the kept
-components are remembered, so what fell outside of them is lost, and the result depends on the order of the rows. On
-clustered vectors its variances were 4 % off where those from moments agree with PCA's to 4e-15, at ten times the time.
+components remain, so everything else is lost, and the result depends on the order of the rows. On clustered vectors
+its variances were 4 % off, while those from moments agree with PCA's to 4e-15; it took ten times as long.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Block = NDArray[Any]
 
 
 def fit_incremental(blocks: Iterable[Block], spec: PcaSpec) -> Pca:
-    """Return the principal components of the rows of blocks [n, dim], taken in order; memory does not grow with them.
+    """Return the principal components of blocks [n, dim], fitted incrementally in order, in constant memory.
 
-    A share of the variance needs all directions: then as many components as there are dimensions are carried along.
-    The spectrum holds only the components that were carried along.
+    A share of the variance needs all directions: then as many components as dimensions are computed.
+    The spectrum holds only the computed components.
 
     Raises:
         ValueError: there are no rows.
@@ -33,7 +33,7 @@ def fit_incremental(blocks: Iterable[Block], spec: PcaSpec) -> Pca:
     from sklearn.decomposition import IncrementalPCA
 
     model: Any = None
-    # Variances of no variance are divided by zero on the way; the shares are computed anew.
+    # scikit-learn divides by zero without variance; the shares are recomputed afterwards.
     with one_thread(), np.errstate(divide="ignore", invalid="ignore"):
         for batch in batches(blocks, spec):
             if model is None:
@@ -52,7 +52,7 @@ def _wanted(spec: PcaSpec, dim: int) -> int:
 
 
 def batches(blocks: Iterable[Block], spec: PcaSpec) -> Iterator[Block]:
-    """Cut the rows of blocks [n, dim] anew: batches of one size, the last up to twice as long, never a short one.
+    """Regroup blocks [n, dim] into incremental batches of one size, the last up to twice as long, never shorter.
 
     IncrementalPCA refuses a first batch with fewer rows than components.
     """

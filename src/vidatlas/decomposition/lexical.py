@@ -1,8 +1,8 @@
-"""The words themselves as a few more dimensions: latent semantic analysis of hashed words, fitted on a sample.
+"""Lexical components: latent semantic analysis of hashed words as additional dimensions, fitted on a sample.
 
-Deerwester, Dumais, Furnas, Landauer and Harshman, "Indexing by Latent Semantic Analysis" (1990); words become columns
-by hashing (Weinberger, Dasgupta, Langford, Smola and Attenberg, "Feature Hashing for Large Scale Multitask Learning",
-2009), so that shards need no common vocabulary, and how many records hold a column adds up over them.
+Deerwester, Dumais, Furnas, Landauer and Harshman, "Indexing by Latent Semantic Analysis" (1990); words are hashed to
+columns (Weinberger, Dasgupta, Langford, Smola and Attenberg, "Feature Hashing for Large Scale Multitask Learning",
+2009), so that shards need no common vocabulary, and document frequencies add up over them.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from vidatlas.types import Floats
 
 
 class LexicalSpec(BaseModel):
-    """Choose how many dimensions words get beside the vectors' principal components, and what they weigh."""
+    """Choose the number and weight of lexical components, next to the vectors' principal components."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     weight: Annotated[float, Field(gt=0)] = 0.7
-    """Length of a record's words beside that of its vector, which is about 1 where vectors are normalised."""
+    """Length of a record's lexical vector, relative to its embedding, which is about 1 for normalised vectors."""
     components: Annotated[int, Field(ge=1)] = 64
     buckets: Annotated[int, Field(ge=2, le=2**20)] = 2**16
-    """Columns that words are hashed to."""
+    """Number of columns that words are hashed to."""
     fit_rows: Annotated[int, Field(ge=2)] = 20_000
-    """The directions are found on at most so many records, drawn by seed."""
+    """Fit the components on at most so many records, sampled by seed."""
     seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Lexical:
-    """Project hashed words onto their leading directions.
+    """Project hashed words onto lexical components.
 
     Attributes:
-        idf: float32 [buckets], what each column weighs.
+        idf: float32 [buckets], the weight of each column.
         components: float32 [k, buckets], rows of unit length; k may be 0.
         weight: length of every projected record that has words.
     """
@@ -49,7 +49,7 @@ class Lexical:
     weight: float
 
     def transform(self, hashed: scipy.sparse.csr_array) -> Floats:
-        """Return float32 [n, k]; a record without any known word is a zero vector."""
+        """Return lexical vectors float32 [n, k]; a record without any known word is zero."""
         with one_thread():
             found = np.asarray(_weighed(hashed, self.idf) @ self.components.T, np.float32)
         length = np.linalg.norm(found, axis=1, keepdims=True)
@@ -57,9 +57,9 @@ class Lexical:
 
 
 def hash_words(texts: list[str], buckets: int) -> scipy.sparse.csr_array:
-    """Return float32 [texts, buckets]: 1 where a text holds a word of that column, whatever the script or case.
+    """Return float32 [texts, buckets]: 1 if a text has a word of that column, in any script or case.
 
-    English function words are left out: on 21,237 videos in 12 clusters AMI with the category rose from 0.345 to 0.358,
+    English function words are excluded: on 21,237 videos in 12 clusters AMI with the category rose from 0.345 to 0.358,
     and agreement between three seeds from 0.69 to 1.00 (the recipe topics; benchmarks.quality).
     """
     from sklearn.feature_extraction.text import HashingVectorizer
@@ -71,20 +71,20 @@ def hash_words(texts: list[str], buckets: int) -> scipy.sparse.csr_array:
 
 
 def document_frequencies(hashed: scipy.sparse.csr_array) -> NDArray[np.int64]:
-    """Return int64 [buckets]: how many texts hold each column; such counts add up."""
+    """Return the document frequency of each column, int64 [buckets]; such counts add up."""
     return np.bincount(hashed.indices, minlength=hashed.shape[1]).astype(np.int64)
 
 
 def fit_lexical(
     sample: scipy.sparse.csr_array, frequencies: NDArray[np.int64], rows: int, spec: LexicalSpec
 ) -> Lexical:
-    """Return the leading directions of a sample of hashed records; fewer where it has no more.
+    """Fit lexical components to a sample of hashed records; possibly fewer than requested.
 
     Args:
         sample: float32 [n, buckets].
-        frequencies: how many of all records hold each column.
-        rows: how many records there are.
-        spec: how many directions are wanted.
+        frequencies: document frequency of each column over all records.
+        rows: number of all records.
+        spec: the number of components.
     """
     from sklearn.decomposition import TruncatedSVD
 

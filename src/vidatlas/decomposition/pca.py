@@ -1,4 +1,4 @@
-"""Principal component analysis, exact, from mergeable moments of all vectors in one pass."""
+"""PCA (principal component analysis): exact, from mergeable moments of all vectors in one pass."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _EPS = float(np.finfo(np.float64).eps)
 
 
 class PcaSpec(BaseModel):
-    """Choose how many components are kept, how they are found, and how vectors are scaled along them."""
+    """Choose the number of principal components, the solver, and how projections are scaled."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     components: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] = 64
-    """At most this many; below 1: as few as explain this share of the variance."""
+    """Number of components; below 1: as few as explain this share of the variance."""
     solver: Literal["moments", "incremental"] = "moments"
     """"moments": one exact, parallel pass. "incremental": scikit-learn's IncrementalPCA, one shard after the other."""
     whiten: bool = False
@@ -35,11 +35,11 @@ class PcaSpec(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Pca:
-    """Project vectors onto their principal components.
+    """A fitted PCA: project vectors onto their principal components.
 
     Attributes:
         mean: float64 [dim].
-        components: float64 [k, dim], rows of unit length, by falling variance.
+        components: float64 [k, dim], rows of unit length, by decreasing variance.
         spectrum: float64 [m], m >= k: the variance of every direction that was computed (all dim of them, except by
             the incremental solver), with n - 1 in the denominator.
         total_variance: the sum over all dim directions.
@@ -56,21 +56,21 @@ class Pca:
 
     @property
     def explained_variance(self) -> Doubles:
-        """Return float64 [k]: the variance of each component."""
+        """Return the variance explained by each component, float64 [k]."""
         return self.spectrum[: len(self.components)]
 
     @property
     def explained_variance_ratio(self) -> Doubles:
-        """Return float64 [k]: each component's share of the total variance; zeros where there is none."""
+        """Return each component's share of the total variance, float64 [k]; zeros without variance."""
         return self.curve(len(self.components))
 
     def curve(self, most: int) -> Doubles:
-        """Return float64 [<= most]: the share of the total variance of each direction, kept or not."""
+        """Return each direction's share of the total variance, kept or not, float64 [<= most]."""
         shares = self.spectrum[:most]
         return shares / self.total_variance if self.total_variance else np.zeros_like(shares)
 
     def transform(self, vectors: NDArray[Any]) -> Floats:
-        """Return float32 [n, k] for vectors [n, dim] of any floating type."""
+        """Project vectors [n, dim] of any floating type onto the components: float32 [n, k]."""
         centred = vectors.astype(np.float32) - self.mean.astype(np.float32)
         found = np.asarray(centred @ self.components.T.astype(np.float32), np.float32)
         if self.whiten:
@@ -85,9 +85,9 @@ def _or_one(scales: NDArray[Any]) -> NDArray[Any]:
 
 
 def fit_pca(moments: Moments, spec: PcaSpec) -> Pca:
-    """Return the principal components of the vectors whose moments are given.
+    """Fit a PCA to the moments of vectors.
 
-    Directions without variance (fewer vectors than components, identical vectors) are left out; one is always kept.
+    Directions without variance (fewer vectors than components, identical vectors) are dropped; one is always kept.
     """
     covariance = moments.scatter / max(moments.n - 1, 1)
     with one_thread():
@@ -96,14 +96,14 @@ def fit_pca(moments: Moments, spec: PcaSpec) -> Pca:
 
 
 def select(mean: Doubles, directions: Doubles, spectrum: Doubles, total: float, spec: PcaSpec) -> Pca:
-    """Keep of all directions float64 [m, dim], by falling variance [m], what is wanted and has any variance."""
-    # What rounding leaves where there is nothing: of the largest variance, and of the vectors' own size.
+    """Return a PCA of the wanted directions with variance, out of float64 [m, dim] by decreasing variance [m]."""
+    # Rounding error of zero variance: relative to the largest variance, and to the size of the vectors.
     nothing = max(spectrum[0] * len(mean) * _EPS, len(mean) * float(_EPS**2 * (mean @ mean)))
     spectrum = np.where(spectrum > nothing, spectrum, 0.0)
     total = total if spectrum[0] else 0.0
     wanted = spec.components
     if isinstance(wanted, float):
-        # The last digits of a sum over all directions must not ask for one component more.
+        # Rounding errors of the sum must not require an extra component.
         wanted = int(np.searchsorted(np.cumsum(spectrum), wanted * total * (1 - 1e-12))) + 1
     kept = max(1, min(wanted, len(directions), int(np.count_nonzero(spectrum))))
     components = directions[:kept]
@@ -125,7 +125,7 @@ class Moments:
     scatter: Doubles
 
     def merge(self, other: Moments) -> Moments:
-        """Return the moments of both sets of vectors together."""
+        """Return the moments of the union of both sets of vectors."""
         if not other.n:
             return self
         if not self.n:
@@ -148,5 +148,5 @@ def moments_of(vectors: NDArray[Any]) -> Moments:
 
 
 def merge_all(moments: Iterable[Moments]) -> Moments:
-    """Merge in the order given; the same order gives the same bytes."""
+    """Merge moments in the given order; the same order gives the same bytes."""
     return fold(Moments.merge, moments)

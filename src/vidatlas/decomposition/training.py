@@ -1,4 +1,4 @@
-"""Train an auto-encoder, and tune it to clusters: torch, seeded, on a GPU if one is visible, resumable.
+"""Training of an auto-encoder, and fine-tuning to clusters (DEC): torch, seeded, on a GPU if visible, resumable.
 
 The same seed, rows and versions give the same weights on a CPU, whether or not training was interrupted.
 """
@@ -21,27 +21,27 @@ if TYPE_CHECKING:
 
 
 class Checkpoints(Protocol):
-    """Keep the state of one training outside of it."""
+    """Store checkpoints of one training."""
 
     def load(self, stage: str) -> Arrays | None:
-        """Return what was kept last of a stage, None where nothing was."""
+        """Return the last checkpoint of a training stage, None if there is none."""
         ...
 
     def save(self, stage: str, arrays: Arrays) -> None:
-        """Keep the state of a stage, in place of an earlier one."""
+        """Save a checkpoint of a training stage, replacing an earlier one."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """Hold what Deep Embedded Clustering gave.
+    """Hold the result of training by Deep Embedded Clustering.
 
     Attributes:
-        model: the auto-encoder with its tuned encoder; its decoder is left as it was.
+        model: the auto-encoder with its tuned encoder; its decoder is unchanged.
         centroids: float32 [k, latent].
         before: KL(p || q) at each update of the target.
-        behind: KL of the same target after the steps that followed it.
-        changed: at each update the share of rows whose cluster is another one than at the update before; first 1.
+        behind: KL from the same target after the steps that followed it.
+        changed: at each update the share of rows whose cluster changed since the previous update; first 1.
         converged: whether the changes fell below the tolerance.
     """
 
@@ -54,7 +54,7 @@ class Tuned:
 
 
 def train(vectors: Floats, spec: AutoencoderReducer, kept: Checkpoints) -> tuple[Autoencoder, tuple[float, ...]]:
-    """Return an auto-encoder trained on vectors float32 [n, dim], and the mean squared error of each epoch.
+    """Train an auto-encoder on vectors float32 [n, dim]; return it with the mean squared error of each epoch.
 
     The error is that of scaled vectors, whose entries have a mean square of 1.
     """
@@ -86,7 +86,7 @@ def train(vectors: Floats, spec: AutoencoderReducer, kept: Checkpoints) -> tuple
 def tune(
     vectors: Floats, model: Autoencoder, centroids: Floats, spec: DecSpec, kept: Checkpoints, seed: int = 0
 ) -> Tuned:
-    """Return encoder and centroids tuned on vectors float32 [n, dim], from a trained auto-encoder and its clusters."""
+    """Train encoder and centroids by DEC on vectors float32 [n, dim], from a trained auto-encoder and its clusters."""
     import torch
 
     net = Network(model, centroids)
@@ -119,13 +119,13 @@ def _step(loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> float:
 
 
 def _batches(rows: int, size: int, seed: tuple[int, ...]) -> Iterator[Any]:
-    """Yield the numbers of all rows in batches, in an order that the seed gives."""
+    """Yield all row numbers in batches, in an order given by the seed."""
     order = np.random.default_rng(seed).permutation(rows)
     yield from (order[at : at + size] for at in range(0, rows, size))
 
 
 def _steps(rows: int, spec: DecSpec, seed: tuple[int, ...]) -> Iterator[Any]:
-    """Yield as many batches as lie between two updates, through the rows again and again."""
+    """Yield the batches between two updates, cycling through the rows."""
     left, turn = spec.interval, 0
     while left:
         for batch in _batches(rows, spec.batch_rows, (*seed, turn)):
@@ -137,7 +137,7 @@ def _steps(rows: int, spec: DecSpec, seed: tuple[int, ...]) -> Iterator[Any]:
 
 
 class _Course:
-    """Follow targets, labels and divergences from update to update."""
+    """Track targets, labels and divergences from update to update."""
 
     def __init__(self) -> None:
         self.before: list[float] = []
@@ -147,7 +147,7 @@ class _Course:
         self.p = self._labels = np.empty((0, 0), np.float32)
 
     def take(self, q: Floats, spec: DecSpec) -> bool:
-        """Take the soft labels of all rows and set a new target; tell whether it is time to stop."""
+        """Update the training target from the soft labels of all rows; tell whether to stop."""
         labels = q.argmax(axis=1).astype(np.float32)
         first = not len(self.p)
         if not first:
@@ -159,14 +159,14 @@ class _Course:
         return self.converged or len(self.before) > spec.max_updates
 
     def curves(self) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
-        """Return divergences before and behind the steps, and changes, as float32 keeps them."""
+        """Return the training's curves: divergences before and after the steps, and changes, rounded to float32."""
         before, behind, changed = (
             tuple(np.array(curve, np.float32).tolist()) for curve in (self.before, self.behind, self.changed)
         )
         return before, behind, changed
 
     def arrays(self) -> Arrays:
-        """Return what is needed to go on."""
+        """Return the state needed to resume training."""
         curves = {"before": self.before, "behind": self.behind, "changed": self.changed}
         return {
             **{name: np.array(curve, np.float32) for name, curve in curves.items()},
@@ -176,7 +176,7 @@ class _Course:
 
     @classmethod
     def of(cls, arrays: Arrays) -> _Course:
-        """Return the course that ``arrays`` was taken from."""
+        """Return the course restored from ``arrays``."""
         found = cls()
         found.before, found.behind, found.changed = (arrays[name].tolist() for name in ("before", "behind", "changed"))
         found.p, found._labels = arrays["p"], arrays["of"]

@@ -1,4 +1,4 @@
-"""Two dimensions for a map: t-SNE of a sample, and a place beside its nearest neighbours for every other video."""
+"""The two-dimensional map layout: t-SNE of a sample; every other video is placed among its nearest neighbours."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from vidatlas.threads import one_thread
 from vidatlas.types import Floats
 
 FEWEST = 50
-"""Below so many points t-SNE says nothing that two principal components do not."""
+"""Below this number of points t-SNE adds nothing to two principal components."""
 _START_SPREAD = 1e-4
 """Standard deviation of the first axis at the start, as Kobak and Berens advise."""
 _AT_ONCE = 16_384
-"""Most rows whose neighbours are asked for at once."""
+"""Most rows per neighbour query."""
 
 
 class LayoutSpec(BaseModel):
-    """Say how the map is drawn."""
+    """Choose the map layout."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Literal["tsne", "pca"] = "tsne"
-    """t-SNE, or the first two principal components (no neighbourhoods, but in no time)."""
+    """t-SNE, or the first two principal components (very fast, but without neighbourhoods)."""
     sample: Annotated[int, Field(ge=100, le=1_000_000)] = 100_000
-    """About so many videos are laid out; the others are placed by their nearest among them."""
+    """Lay out about so many videos by t-SNE; place the others by their nearest among them."""
     perplexity: Annotated[float, Field(gt=1, le=200)] = 30.0
     exaggeration: Annotated[float, Field(ge=1)] = 1.5
-    """How much more than t-SNE's own neighbours attract each other to the end: islands stand farther apart."""
+    """Final exaggeration: above 1, neighbours attract each other more, and islands lie farther apart."""
     neighbours: Annotated[int, Field(ge=1, le=100)] = 5
-    """A video beyond the sample stands at the mean of so many, weighted by the inverse of their squared distance."""
+    """A video outside the sample is placed at the mean of so many neighbours, weighted by inverse squared distance."""
     seed: int = 0
 
 
 def lay_out(vectors: Floats, spec: LayoutSpec) -> Floats:
-    """Return positions float32 [n, 2] within [-1, 1]: near vectors lie near.
+    """Lay out vectors by t-SNE: positions float32 [n, 2] within [-1, 1], similar vectors close together.
 
     t-SNE (van der Maaten and Hinton, 2008) of the exact nearest neighbours, begun from principal components (Kobak and
     Berens, 2019), by openTSNE on one thread: sums differ in their last bits from one number of threads to another.
@@ -49,7 +49,7 @@ def lay_out(vectors: Floats, spec: LayoutSpec) -> Floats:
 
 
 def _principal(vectors: Floats) -> Floats:
-    """Return the first two principal components float32 [n, 2], each turned so that its largest entry is positive."""
+    """Return the first two principal components float32 [n, 2], signed so that the largest entry of each is positive."""
     centred = np.asarray(vectors, np.float64) - vectors.mean(axis=0, dtype=np.float64)
     axes = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :2]
     found = centred @ axes
@@ -76,7 +76,7 @@ def _tsne(vectors: Floats, start: Floats, spec: LayoutSpec) -> Floats:
 
 
 def _others(vectors: Floats, k: int) -> tuple[Rows, Floats]:
-    """Return each row's k nearest others and their distances: the row itself, found or not, takes one place more."""
+    """Return each row's k nearest other rows and their distances; k + 1 are searched, to drop the row itself."""
     rows, distances = exact_neighbours(vectors, vectors, k + 1)
     own = rows == np.arange(len(rows))[:, None]
     own[~own.any(axis=1), -1] = True  # hidden behind more than k equal vectors
@@ -84,7 +84,7 @@ def _others(vectors: Floats, k: int) -> tuple[Rows, Floats]:
 
 
 def _scaled(found: Floats) -> Floats:
-    """Return positions moved and scaled to the square from -1 to 1, one scale for both axes."""
+    """Return positions translated and scaled to the square from -1 to 1, with one scale for both axes."""
     low, high = found.min(axis=0), found.max(axis=0)
     reach = float((high - low).max()) / 2
     moved = (found - (low + high) / 2) / (reach or 1.0)
@@ -92,7 +92,7 @@ def _scaled(found: Floats) -> Floats:
 
 
 def place(vectors: Floats, sample: Floats, positions: Floats, spec: LayoutSpec) -> Floats:
-    """Return positions float32 [n, 2] for vectors, between those of their nearest rows of the sample."""
+    """Place vectors in the t-SNE layout: positions float32 [n, 2], between those of their nearest rows of the sample."""
     found = np.empty((len(vectors), 2), np.float32)
     for at in range(0, len(vectors), _AT_ONCE):
         rows, distances = exact_neighbours(vectors[at : at + _AT_ONCE], sample, spec.neighbours)

@@ -1,7 +1,7 @@
-"""A convolutional auto-encoder that removes noise: what its narrow middle keeps of a picture is the picture's vector.
+"""A convolutional denoising auto-encoder: its latent code of an image is the image's vector.
 
-Denoising auto-encoders are Vincent et al.'s (2008): noise is added to the input, and the loss compares what comes out
-with the clean picture.
+Denoising auto-encoders are due to Vincent et al. (2008): noise is added to the input, and the loss compares the output
+with the clean image.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Tensors = dict[str, NDArray[Any]]
 
 
 class DenoisingSpec(BaseModel):
-    """Say how the auto-encoder is built and trained."""
+    """Choose the shape and training of the denoising auto-encoder."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,28 +36,28 @@ class DenoisingSpec(BaseModel):
     width: Annotated[int, Field(ge=8, le=1024)] = 96
     height: Annotated[int, Field(ge=8, le=1024)] = 72
     channels: Annotated[tuple[int, ...], Field(min_length=1, max_length=6)] = (16, 32, 64)
-    """Of the layers; each halves width and height."""
+    """Channels per layer; each layer halves width and height."""
     latent: Annotated[int, Field(ge=2, le=4096)] = 64
     noise: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """Standard deviation of what is added to the input, of a range of 1."""
+    """Standard deviation of the noise added to the input, whose range is 1."""
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 30
     batch: Annotated[int, Field(ge=1)] = 32
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     pictures: Annotated[int, Field(ge=1)] = 50_000
-    """Most pictures that it learns from, drawn by seed."""
+    """Most images to train on, sampled by seed."""
     seed: int = 0
 
     @model_validator(mode="after")
     def _halves(self) -> DenoisingSpec:
         step = 2 ** len(self.channels)
         if self.width % step or self.height % step:
-            raise ValueError(f"width and height must be multiples of {step}: each of the layers halves them")
+            raise ValueError(f"width and height must be multiples of {step}: each layer halves them")
         return self
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Hold the state behind an epoch: enough to go on from there as if nothing had happened."""
+    """Hold the training state after an epoch: enough to resume exactly."""
 
     epoch: int
     losses: tuple[float, ...]
@@ -67,7 +67,7 @@ class Progress:
 
 
 def train(pictures: Pictures, spec: DenoisingSpec, begun: Progress | None = None) -> Iterator[Progress]:
-    """Yield the state behind every epoch that is left; equal pictures and specs give equal weights, resumed or not."""
+    """Train the auto-encoder; yield the state after each remaining epoch. Resuming does not change the weights."""
     import torch
 
     torch.manual_seed(spec.seed)
@@ -94,7 +94,7 @@ def train(pictures: Pictures, spec: DenoisingSpec, begun: Progress | None = None
 
 
 def encode_pictures(pictures: Pictures, spec: DenoisingSpec, tensors: Tensors, rows: int = 256) -> Floats:
-    """Return float32 [n, latent]: the middle of the network for clean pictures uint8 [n, height, width]."""
+    """Return the auto-encoder's codes float32 [n, latent] of clean images uint8 [n, height, width]."""
     import torch
 
     model = _network(spec)
@@ -107,12 +107,12 @@ def encode_pictures(pictures: Pictures, spec: DenoisingSpec, tensors: Tensors, r
 
 
 class Denoiser:
-    """Encode pictures with a trained auto-encoder.
+    """Encode images with a trained auto-encoder.
 
     Args:
-        spec: that it was trained by.
-        weights: its safetensors file.
-        where: that lies, for what errors say.
+        spec: the settings it was trained with.
+        weights: bytes of its safetensors file.
+        where: location of that file, for error messages.
     """
 
     def __init__(self, spec: DenoisingSpec, weights: bytes, where: str) -> None:
@@ -122,15 +122,15 @@ class Denoiser:
         self.identity: Json = {"model": spec.kind, "weights_sha256": digest, "dim": spec.latent}
 
     def read(self, path: Path) -> Pictures:
-        """Return a picture in grey, uint8 [height, width].
+        """Return an image in grey, uint8 [height, width].
 
         Raises:
-            UnreadablePictureError: the file is none.
+            UnreadablePictureError: the file is not a usable image.
         """
         return grey_picture(path, (self._spec.width, self._spec.height))
 
     def encode(self, pictures: Pictures) -> Floats:
-        """Return float32 [n, latent] for pictures uint8 [n, height, width]."""
+        """Return float32 [n, latent] for images uint8 [n, height, width]."""
         return encode_pictures(pictures, self._spec, self._tensors)
 
 
@@ -141,7 +141,7 @@ def _scaled(pictures: Pictures) -> torch.Tensor:
 
 
 def _network(spec: DenoisingSpec) -> Any:
-    """Return encoder and decoder in a row."""
+    """Return encoder and decoder as one module."""
     from torch import nn
 
     step = 2 ** len(spec.channels)

@@ -1,4 +1,4 @@
-"""CLIP's image tower: how it is configured, and how pictures become vectors."""
+"""CLIP's image tower: its settings, and how it turns images into vectors."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 
 class ImageTower:
-    """Encode pictures with a CLIP checkpoint, on one CPU thread or a GPU.
+    """Encode images with a CLIP checkpoint, on one CPU thread or a GPU.
 
     Args:
-        checkpoint: with an image tower and its projection.
-        dtype: of weights and states.
-        batch: pictures that are computed together.
+        checkpoint: a checkpoint with an image tower and its projection.
+        dtype: precision of weights and states.
+        batch: images per batch.
 
     Raises:
-        UsageError: the checkpoint has no image tower, or wants its pictures prepared in another way than CLIP's.
+        UsageError: the checkpoint has no image tower, or needs other preprocessing than CLIP's.
     """
 
     def __init__(self, checkpoint: Checkpoint, dtype: Dtype, batch: int) -> None:
@@ -55,18 +55,18 @@ class ImageTower:
         }
 
     def read(self, path: Path) -> Pictures:
-        """Return a picture as the tower takes it, uint8 [side, side, 3].
+        """Return an image, preprocessed for the tower, uint8 [side, side, 3].
 
         Raises:
-            UnreadablePictureError: the file is none.
+            UnreadablePictureError: the file is not a usable image.
         """
         return colour_picture(path, self._preparation.edge, self._preparation.side)
 
     def encode(self, pictures: Pictures) -> Floats:
-        """Return float32 [n, dim]: the features of pictures uint8 [n, side, side, 3].
+        """Return CLIP features float32 [n, dim] of images uint8 [n, side, side, 3].
 
         Raises:
-            UnavailableError: the device has no memory for a batch.
+            UnavailableError: the device runs out of memory.
         """
         found = [np.empty((0, self.dim), np.float32)]
         try:
@@ -76,7 +76,7 @@ class ImageTower:
                     found.append(self._model(pixel_values=pixels).image_embeds.float().cpu().numpy())
         except torch.OutOfMemoryError as error:
             raise UnavailableError(
-                f"the device has no memory for {self._batch} pictures together. Set a smaller publish.pictures.batch."
+                f"the device has no memory for {self._batch} images at a time. Set a smaller publish.pictures.batch."
             ) from error
         return np.concatenate(found)
 
@@ -90,7 +90,7 @@ _REVISION = "32bd64288804d66eefd0ccbe215aa642df71cc41"
 
 
 class ClipPicturesSpec(BaseModel):
-    """Choose a CLIP checkpoint whose image tower makes the vectors of pictures; nothing is trained."""
+    """Choose a CLIP checkpoint whose image tower encodes images; nothing is trained."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -98,10 +98,10 @@ class ClipPicturesSpec(BaseModel):
     model: str = _MODEL
     """A local checkpoint folder or a hub id; safetensors only."""
     revision: str | None = None
-    """Of the hub; the default model's is fixed."""
+    """Revision on the hub; the default model's is fixed."""
     dtype: Dtype = "auto"
     batch: Annotated[int, Field(ge=1, le=4096)] = 32
-    """Pictures that are computed together."""
+    """Images per batch."""
 
     @model_validator(mode="before")
     @classmethod
@@ -111,16 +111,16 @@ class ClipPicturesSpec(BaseModel):
         return data
 
     def find(self) -> Checkpoint:
-        """Return the checkpoint, fetched if need be; load nothing.
+        """Return the CLIP checkpoint, downloaded if necessary; load nothing.
 
         Raises:
-            UsageError: it is absent, or no plain data.
-            UnavailableError: it is not here, and the hub cannot be reached.
+            UsageError: it is missing, or not plain data.
+            UnavailableError: it is not on this machine, and the hub cannot be reached.
         """
         return open_checkpoint(self.model, self.revision, "publish.pictures.model")
 
     def load(self) -> ImageTower:
-        """Load the image tower and its projection onto this process's device."""
+        """Load CLIP's image tower and its projection onto this process's device."""
         pass
 
         return ImageTower(self.find(), self.dtype, self.batch)

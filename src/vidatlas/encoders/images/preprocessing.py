@@ -1,4 +1,4 @@
-"""What becomes of a picture before a CLIP checkpoint sees it, as its ``preprocessor_config.json`` says."""
+"""Preprocessing of images for a CLIP checkpoint, according to its ``preprocessor_config.json``."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from vidatlas.errors import UsageError
 Channels = tuple[float, float, float]
 _MEAN: Channels = (0.48145466, 0.4578275, 0.40821073)
 _STD: Channels = (0.26862954, 0.26130258, 0.27577711)
-"""Those of CLIP's own training pictures (Radford et al., 2021), for a checkpoint that names none."""
+"""Those of CLIP's own training images (Radford et al., 2021), for a checkpoint without them."""
 _BICUBIC = 3
 _FILE = "preprocessor_config.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """Say how a picture is scaled, cut and normalised: red, green and blue of a range of 1, less mean, by std."""
+    """Describe an image's preprocessing: scale, crop, and normalise RGB in [0, 1] by mean and std."""
 
     edge: int
-    """Pixels of the shorter side, once scaled."""
+    """Pixels of the shorter side after scaling."""
     side: int
-    """Pixels of the square that is cut from the middle."""
+    """Pixels of the centre crop, a square."""
     mean: Channels = _MEAN
     std: Channels = _STD
 
@@ -60,20 +60,20 @@ class _Config(BaseModel):
     image_std: Channels = _STD
 
     def usual(self) -> bool:
-        """Return whether it asks for all that CLIP does, and for nothing else."""
+        """Return whether the preprocessing is exactly CLIP's."""
         steps = self.do_resize and self.do_center_crop and self.do_rescale and self.do_normalize
         return steps and self.resample == _BICUBIC and math.isclose(self.rescale_factor, 1 / 255, rel_tol=1e-6)
 
 
 def read_preparation(checkpoint: Checkpoint, side: int) -> Preparation:
-    """Return how a checkpoint wants its pictures.
+    """Return the image preprocessing of a checkpoint.
 
     Args:
-        checkpoint: a CLIP checkpoint; one without the file takes CLIP's own rule.
-        side: of the pictures that its image tower takes.
+        checkpoint: a CLIP checkpoint; CLIP's own rule applies to one without the file.
+        side: pixels of the images that its tower takes.
 
     Raises:
-        UsageError: the file cannot be read, or asks for another rule than CLIP's.
+        UsageError: the file cannot be read, or requires other preprocessing than CLIP's.
     """
     file = checkpoint.path / _FILE
     if not file.exists():
@@ -88,7 +88,7 @@ def read_preparation(checkpoint: Checkpoint, side: int) -> Preparation:
     high, wide = (crop, crop) if isinstance(crop, int) else (crop.height, crop.width)
     if not found.usual() or (high, wide) != (side, side) or edge < side or min(found.image_std) <= 0:
         raise UsageError(
-            f"model {checkpoint.model}: {_FILE} asks for another preparation of pictures than CLIP's "
-            f"(bicubic, the middle {side} x {side} pixels, normalised). Choose a CLIP checkpoint."
+            f"model {checkpoint.model}: {_FILE} requires other image preprocessing than CLIP's "
+            f"(bicubic, centre crop of {side} x {side} pixels, normalised). Choose a CLIP checkpoint."
         )
     return Preparation(edge, side, found.image_mean, found.image_std)

@@ -1,1 +1,1 @@
-"""CLIP's text tower over a tree of token prefixes: each distinct beginning is computed once."""
+"""CLIP's text tower over a tree of token prefixes: each distinct prefix is computed once."""

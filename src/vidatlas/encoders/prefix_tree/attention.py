@@ -1,4 +1,4 @@
-"""Which attention over a prefix tree runs on a device."""
+"""Choice of the attention implementation over a prefix tree for a device."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Attention(Protocol):
     """Attention among the nodes of one tree."""
 
     def __call__(self, mixed: torch.Tensor) -> torch.Tensor:
-        """Return [nodes, width], what each node takes, given its query, key and value [nodes, 3 width]."""
+        """Return the attention output [nodes, width], given queries, keys and values [nodes, 3 width]."""
         ...
 
 
 Prepare = Callable[[Tree, int, Callable[[NDArray[Any]], torch.Tensor]], Attention]
-"""Tree, number of heads, and how an array gets to the device -> attention among the nodes of that tree."""
+"""Tree, number of heads, and a function that uploads an array -> attention among the nodes of that tree."""
 
 
 def choose_attention(device: str, head_size: int) -> tuple[str, Prepare]:

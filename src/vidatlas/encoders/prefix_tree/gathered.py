@@ -1,4 +1,4 @@
-"""Attention over a prefix tree with plain tensor operations: on any device, exact, ancestors gathered by index."""
+"""Attention over a prefix tree with plain tensor operations: exact, on any device; ancestors are gathered by index."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from vidatlas.encoders.prefix_tree.tree import Tree
 from vidatlas.encoders.transformer.distinct import Index
 
 _EDGES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 96, 128, 192, 256, 384, 512, 1024)
-"""Depths at which a new attention group starts: the common ones alone, rare ones together, so that groups stay few."""
+"""Depths at which a new attention group starts: common depths separately, rare ones together, to keep groups few."""
 
 Upload = Callable[[NDArray[Any]], torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class AttentionGroup:
-    """Hold neighbouring depths of a tree, whose nodes attend together.
+    """Hold adjacent depths of a prefix tree, whose nodes are computed together.
 
     Attributes:
         start: first node of the group.
-        stop: node behind its last.
+        stop: node after its last.
         ancestors: int64 [nodes, deepest]: the nodes from the root to the node itself, then padding with node 0.
-        present: bool [nodes, deepest], False at padding; None where there is none.
+        present: bool [nodes, deepest], False at padding; None if there is no padding.
     """
 
     start: int
@@ -38,7 +38,7 @@ class AttentionGroup:
 
 
 def attention_groups(tree: Tree) -> Iterator[AttentionGroup]:
-    """Yield all nodes but the roots (which attend to themselves alone), in order."""
+    """Yield all nodes of a tree but the roots (which attend only to themselves), in order."""
     longest = tree.paths.shape[1]
     for low, edge in pairwise(_EDGES):
         high = min(edge, longest)
@@ -54,18 +54,18 @@ def attention_groups(tree: Tree) -> Iterator[AttentionGroup]:
 
 
 class GatheredAttention:
-    """Let the nodes of one tree attend to their ancestors, group by group."""
+    """Compute the attention of a tree's nodes to their ancestors, gathered group by group."""
 
     def __init__(self, tree: Tree, heads: int, upload: Upload) -> None:
         self._heads = heads
         self._groups = [_Group(group, upload) for group in attention_groups(tree)]
 
     def __call__(self, mixed: torch.Tensor) -> torch.Tensor:
-        """Return [nodes, width], what each node takes, given its query, key and value [nodes, 3 width]."""
+        """Return the attention output [nodes, width], given queries, keys and values [nodes, 3 width]."""
         width = mixed.shape[1] // 3
         size = width // self._heads
         queries, others = mixed[:, :width], mixed[:, width:]
-        # A root attends to itself alone: it takes its own value.
+        # A root attends only to itself: its output is its own value.
         taken = mixed[:, 2 * width :].clone()
         for group in self._groups:
             nodes = group.stop - group.start

@@ -1,6 +1,6 @@
-"""Attention over a prefix tree in one kernel (Triton): a program per node walks from the root to the node.
+"""Attention over a prefix tree in one Triton kernel: a program per node walks from the root to the node.
 
-Softmax is taken in one pass with a running maximum (Milakov and Gimelshein, "Online normalizer calculation for
+Softmax is computed in one pass with a running maximum (Milakov and Gimelshein, "Online normalizer calculation for
 softmax", 2018; as in FlashAttention, Dao et al., 2022), sums in float32. Nothing is gathered into memory: the ancestors
 of neighbouring nodes are the same, so their keys and values come from the cache. Its block sizes are fixed, so the same
 tree gives the same bytes in every process.
@@ -29,7 +29,7 @@ def attend_to_ancestors(
     PADDED_HEADS: tl.constexpr,
     SIZE: tl.constexpr,
 ):
-    """Write what one node takes from its ancestors and itself; all heads at once."""
+    """Kernel: write one node's attention output over its ancestors and itself, all heads at once."""
     node = tl.program_id(0).to(tl.int64)
     heads = tl.arange(0, PADDED_HEADS)
     inside = heads[:, None] < HEADS
@@ -54,7 +54,7 @@ def attend_to_ancestors(
 
 
 class FusedAttention:
-    """Let the nodes of one tree attend to their ancestors, all in one launch."""
+    """Compute the attention of a tree's nodes to their ancestors in one kernel launch."""
 
     def __init__(self, tree: Tree, heads: int, upload: Upload) -> None:
         self._heads, self._longest = heads, tree.paths.shape[1]
@@ -62,7 +62,7 @@ class FusedAttention:
         self._rows, self._depths = upload(tree.rows.astype(np.int32)), upload(tree.depths.astype(np.int32))
 
     def __call__(self, mixed: torch.Tensor) -> torch.Tensor:
-        """Return [nodes, width], what each node takes, given its query, key and value [nodes, 3 width]."""
+        """Return the attention output [nodes, width], given queries, keys and values [nodes, 3 width]."""
         nodes, width = mixed.shape[0], mixed.shape[1] // 3
         taken = torch.empty((nodes, width), dtype=mixed.dtype, device=mixed.device)
         attend_to_ancestors[(nodes,)](

@@ -5,7 +5,7 @@ From Natural Language Supervision", 2021, §2.4). What differs from transformers
 
 * one row per node of the tree instead of one per token of every text;
 * queries, keys and values in one product; the factor 1/sqrt(head) is in the query weights;
-* quick GELU, x * sigmoid(1.702 x), as SiLU of 1.702 x: the factor is in the weights before it, its inverse behind;
+* quick GELU, x * sigmoid(1.702 x), as SiLU of 1.702 x: the factor is in the weights before it, its inverse after;
 * the final norm and the projection on the nodes where a text ends.
 """
 
@@ -57,12 +57,12 @@ class _Layer:
 
 
 class TreeTower:
-    """Compute text features over prefix trees on one device and in one precision.
+    """CLIP's text tower over prefix trees, on one device and in one precision.
 
     Args:
         model: a CLIPTextModelWithProjection in float32, on the CPU; its weights are copied.
-        feed: of the device where to compute.
-        dtype: of weights and states; softmax and norms accumulate in float32.
+        feed: feed of the device to compute on.
+        dtype: precision of weights and states; softmax and norms accumulate in float32.
 
     Raises:
         UsageError: the checkpoint has an activation that is neither GELU nor quick GELU.
@@ -73,7 +73,7 @@ class TreeTower:
         text, config = model.text_model, model.config
         if config.hidden_act not in ("quick_gelu", "gelu"):
             raise UsageError(
-                f"the tree engine does not know the activation {config.hidden_act}. Set encoder.engine=plain."
+                f"the tree engine does not support the activation {config.hidden_act}. Set encoder.engine=plain."
             )
         self._quick = config.hidden_act == "quick_gelu"
         self._heads = config.num_attention_heads

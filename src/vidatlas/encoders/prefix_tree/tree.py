@@ -1,7 +1,7 @@
-"""The distinct prefixes of token sequences as a tree: in a causal model each prefix has one state, computed once.
+"""A prefix tree of token sequences: in a causal model each distinct prefix has one state, computed once.
 
 The hidden state of a causal transformer at a position depends only on the tokens up to it (Vaswani et al., 2017,
-§3.2.3), so sequences that begin alike share the states of their common beginning.
+§3.2.3), so sequences with a common prefix share its states.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from vidatlas.encoders.transformer.distinct import Index, Sequences
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Hold the nodes of a tree by depth, the root first.
+    """Hold the nodes of a prefix tree by depth, the root first.
 
     Attributes:
         tokens: int64 [nodes], the token of each node.
         depths: int64 [nodes], its position in its sequences.
         rows: int64 [nodes], a sequence that passes through it.
         paths: int64 [sequences, longest], the nodes of each sequence from the root on: the ancestors of a node, itself
-            included, are ``paths[rows[node], : depths[node] + 1]``. Behind a sequence's end the entries mean nothing.
+            included, are ``paths[rows[node], : depths[node] + 1]``. Entries after a sequence's end are undefined.
         starts: int64 [longest + 1], the first node of each depth, and the number of nodes.
         leaves: int64 [sequences], the node at which each sequence ends.
     """
@@ -37,9 +37,9 @@ class Tree:
 
 
 def cut(sequences: Sequences, budget: int) -> Iterator[slice]:
-    """Yield runs of sequences whose trees have at most ``budget`` nodes; more only where a single sequence has.
+    """Yield runs of sequences whose trees have at most ``budget`` nodes; more only for a single sequence.
 
-    Each run is a tree of its own that starts at the root, so a cut changes what is computed twice, never a result.
+    Each run is a separate tree from the root on, so a cut changes what is computed twice, never a result.
     """
     start, nodes = 0, 0
     for row, (length, shared) in enumerate(zip(sequences.lengths.tolist(), sequences.shared.tolist(), strict=True)):

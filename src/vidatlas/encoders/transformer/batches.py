@@ -1,4 +1,4 @@
-"""A model's own forward over batches of equal length: no padding, each distinct sequence once."""
+"""Batches of sequences of equal length for a model's own forward pass: no padding, each distinct sequence once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Forward = Callable[[torch.Tensor], torch.Tensor]
 
 
 def equal_length(sequences: Sequences, budget: int) -> Iterator[Index]:
-    """Yield rows of sequences of one length, at most ``budget`` tokens together; more only for a single sequence."""
+    """Yield batches of sequences of equal length, of at most ``budget`` tokens; more only for a single sequence."""
     order = np.argsort(sequences.lengths, kind="stable")
     lengths = sequences.lengths[order]
     values, starts = np.unique(lengths, return_index=True)
@@ -26,11 +26,11 @@ def equal_length(sequences: Sequences, budget: int) -> Iterator[Index]:
 
 
 class PlainEngine:
-    """Compute the vectors of sequences with a model's own forward.
+    """Compute vectors batch by batch with a model's own forward pass.
 
     Args:
-        forward: the model with whatever turns its states into vectors.
-        feed: of the device where it runs.
+        forward: the model, including pooling or projection of its states.
+        feed: feed of the device it runs on.
     """
 
     name = "plain"

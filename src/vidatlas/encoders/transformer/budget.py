@@ -1,7 +1,7 @@
-"""How many tokens or tree nodes are computed together: chosen from the memory present, halved once if it was too much.
+"""The token budget of a batch (or node budget of a tree): chosen by total memory, halved once if that runs out.
 
-It decides how sums are cut, and so the last bits of a vector; that is why it never follows the memory that happens to
-be free, and why a receipt says which one a shard was computed with.
+It determines how sums are split, and so the last bits of a vector; therefore it never depends on the memory that is
+free at the moment, and a receipt records the budget that a shard was computed with.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from vidatlas.errors import UnavailableError
 BatchTokens = Annotated[int, Field(ge=1)] | Literal["auto"]
 
 MOST_ON_GPU = 65_536
-"""More fills no GPU better: its matrix products are at full speed well before."""
+"""More does not help: a GPU's matrix products reach full throughput well below this."""
 _SHARE = 8
-"""At most one byte in so many of the device's memory is for hidden states, so that several actors fit beside it."""
+"""Hidden states use at most one part in so many of the device's memory, so that several actors share a device."""
 _STATES = 24
-"""Numbers of a row's width that are alive at once within a layer: states, norm, queries to values, two of the MLP."""
+"""Values per hidden dimension that are live at once within a layer: states, norm, queries to values, two of the MLP."""
 
 
 def choose_budget(wanted: BatchTokens, device: str, row_bytes: int, most_on_cpu: int) -> int:
-    """Return the budget of one device: as wanted, or the largest power of two for which there is memory.
+    """Return the token budget of a device: the recipe's, or the largest power of two that fits in memory.
 
     Args:
-        wanted: from the recipe.
+        wanted: the recipe's setting.
         device: "cpu" or "cuda".
         row_bytes: bytes of one row of hidden states, its width in the precision it is computed in.
-        most_on_cpu: where a CPU is fastest: its cache, not its memory, is the limit.
+        most_on_cpu: the fastest budget on a CPU, where the cache is the limit, not the memory.
     """
     if wanted != "auto":
         return wanted
@@ -42,7 +42,7 @@ def choose_budget(wanted: BatchTokens, device: str, row_bytes: int, most_on_cpu:
 
 
 class Budget:
-    """Hold the budget of one encoder; several threads may use it."""
+    """Hold the token budget of one encoder; it is thread-safe."""
 
     def __init__(self, tokens: int) -> None:
         self.tokens = tokens
@@ -50,17 +50,17 @@ class Budget:
         self._change = threading.Lock()
 
     def halve(self, tried: int, hardware: str, error: Exception) -> None:
-        """Go on with half of the budget that was too much.
+        """Halve the budget after it ran out of memory.
 
         Raises:
-            UnavailableError: it was halved before.
+            UnavailableError: it was already halved.
         """
         with self._change:
             if self.tokens < tried:
-                return  # another thread has met the same, and halved it
+                return  # another thread ran out too, and has halved it
             if self._halved:
                 raise UnavailableError(
                     f"{hardware} has no memory for {tried:,} tokens at a time. Give each actor more of it "
-                    "(--gpus 1, or fewer --actors), or begin another atlas with a smaller --set encoder.batch_tokens."
+                    "(--gpus 1, or fewer --actors), or start a new atlas with a smaller --set encoder.batch_tokens."
                 ) from error
             self.tokens, self._halved = max(1, tried // 2), True

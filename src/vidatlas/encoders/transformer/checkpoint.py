@@ -1,4 +1,4 @@
-"""Find a model's files, refuse what is not plain data, and say exactly which weights they are."""
+"""Model checkpoints: locate the files, refuse anything but plain data, and hash the weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Name a model's local folder, where it came from and the hash of its weights."""
+    """Describe a checkpoint: its local folder, its origin and the hash of its weights."""
 
     path: Path
     model: str
@@ -31,19 +31,19 @@ class Checkpoint:
 
 
 def open_checkpoint(model: str, revision: str | None, key: str = "encoder.model") -> Checkpoint:
-    """Resolve a model to local files: a folder here or in an object store, the packaged one, or a hub id.
+    """Resolve a model to a local checkpoint: from a folder, an object store, the packaged model, or a hub id.
 
     Args:
         model: that folder, name or id.
-        revision: of the hub.
-        key: of the recipe that names the model, for what errors say.
+        revision: revision on the hub.
+        key: the recipe's key for the model, for error messages.
 
     Raises:
-        UsageError: the model is absent, has only pickled weights, or asks for code of its own.
+        UsageError: the model is missing, has only pickled weights, or requires its own code.
     """
     path = _locate(model, revision, key)
     if is_remote(model) or Path(model).expanduser().is_dir():
-        revision = None  # a revision is the hub's; nobody checked that a folder holds it
+        revision = None  # revisions exist only on the hub; a folder may hold any
     weights = sorted(path.glob("*.safetensors"))
     if not weights:
         pickled = [file.name for file in path.iterdir() if file.suffix in _PICKLED]
@@ -66,7 +66,7 @@ def open_checkpoint(model: str, revision: str | None, key: str = "encoder.model"
 
 
 def _refuse_other_weights(path: Path, model: str, weights: set[str]) -> None:
-    """Raise UsageError where an index names weights that are none of those: transformers would load what it names."""
+    """Raise UsageError if an index lists other weight files: transformers would load what it lists."""
     for index in path.glob("*.index.json"):
         try:
             named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
@@ -74,8 +74,8 @@ def _refuse_other_weights(path: Path, model: str, weights: set[str]) -> None:
             raise UsageError(f"model {model}: cannot read {index} ({error}). Download the model again.") from error
         if index.name == "model.safetensors.index.json" and not named <= weights:
             raise UsageError(
-                f"model {model}: {index.name} names {sorted(map(str, named - weights))[0]}, which is no safetensors "
-                "file of this folder. Download the model again, or choose another."
+                f"model {model}: {index.name} lists {sorted(map(str, named - weights))[0]}, which is not a safetensors "
+                "file in this folder. Download the model again, or choose another."
             )
 
 
@@ -89,8 +89,8 @@ def _config(path: Path, model: str) -> Json:
     for key in ("auto_map", "quantization_config"):
         if key in config:
             raise UsageError(
-                f"model {model} asks to run its own code, or another package's ({key} in config.json), which is never "
-                "done. Choose another."
+                f"model {model} requires its own or another package's code ({key} in config.json), which is never "
+                "run. Choose another."
             )
     return config
 
@@ -128,7 +128,7 @@ def _packaged() -> Path:
 
 
 def _download(model: str, revision: str | None, key: str) -> Path:
-    # Must be set before the library is imported; nobody is told what is embedded here.
+    # Must be set before the library is imported: no telemetry about what is embedded.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     import huggingface_hub
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
@@ -154,7 +154,7 @@ def _download(model: str, revision: str | None, key: str) -> Path:
         ) from error
     except HfHubHTTPError as error:
         raise UsageError(
-            f"the hub has no model {model} at revision {revision}, or wants you to log in. Check both."
+            f"the hub has no model {model} at revision {revision}, or requires a login. Check both."
         ) from error
 
 

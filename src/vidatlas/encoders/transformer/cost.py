@@ -1,4 +1,4 @@
-"""Learn what a checkpoint is and costs from its files alone: no torch, no weights in memory."""
+"""The cost of a checkpoint (width, FLOPs per token), from its files alone: without torch or loading weights."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Inspection:
     """Hold a model's name, width and cost.
 
     Attributes:
-        model: its name, with its revision.
+        model: name, with its revision.
         dim: dimensions of its vectors.
-        flops_per_token: floating-point operations of one forward pass per token; None where there is no model.
-        count_tokens: number of tokens that some texts become.
-        weights_sha256: hash of the weights; None where there are none.
+        flops_per_token: floating-point operations of a forward pass per token; None without a model.
+        count_tokens: returns the number of tokens of some texts.
+        weights_sha256: hash of the weights; None if there are none.
     """
 
     model: str
@@ -30,13 +30,13 @@ class Inspection:
 
 
 def inspect_checkpoint(model: str, revision: str | None, dim: str, skip: tuple[str, ...]) -> Inspection:
-    """Return the facts of a transformers checkpoint.
+    """Return the width and cost of a transformers checkpoint.
 
     Args:
         model: folder, hub id or packaged name.
-        revision: of the hub.
+        revision: revision on the hub.
         dim: key of the configuration that holds the width of a vector.
-        skip: weights whose name holds one of these take no part in encoding a token.
+        skip: weights whose name contains one of these do not take part in encoding a token.
     """
     checkpoint = open_checkpoint(model, revision)
     config = checkpoint.config
@@ -47,7 +47,7 @@ def inspect_checkpoint(model: str, revision: str | None, dim: str, skip: tuple[s
 
 
 def _parameters(checkpoint: Checkpoint, skip: tuple[str, ...]) -> int:
-    """Count the weights that multiply every token: matrices, without look-up tables."""
+    """Count the weights that multiply every token: matrices, without embedding tables."""
     from safetensors import SafetensorError, safe_open
 
     total = 0

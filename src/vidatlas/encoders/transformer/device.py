@@ -1,4 +1,4 @@
-"""Where and in which precision a model runs."""
+"""The device and precision that a model runs with."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from vidatlas.types import Json
 
 _ROWS, _TRIES = 2048, 5
 _ROWS_ON_GPU, _PRODUCTS_ON_GPU = 32_768, 10
-"""A single small product would measure how long a launch takes."""
+"""A single small product would measure the kernel launch."""
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 def choose_device() -> str:
-    """Return "cuda" where this process sees a GPU, else "cpu".
+    """Return the device: "cuda" if this process sees a GPU, else "cpu".
 
     Raises:
-        UnavailableError: it was given a GPU and sees none.
+        UnavailableError: this process was given a GPU but sees none.
     """
     return "cuda" if sees_gpu() else "cpu"
 
 
 def choose_dtype(wanted: Dtype, device: str) -> str:
-    """Return the precision: as wanted or, for "auto", bfloat16 where the hardware multiplies it, else the next best."""
+    """Return the precision for a device: as set or, for "auto", bfloat16 with hardware support, else the next."""
     import torch
 
     if wanted != "auto":
@@ -42,7 +42,7 @@ def choose_dtype(wanted: Dtype, device: str) -> str:
 
 
 def device_name(device: str) -> str:
-    """Return the name of the device as people know it."""
+    """Return the device's product name."""
     import torch
 
     if device == "cuda":
@@ -51,7 +51,7 @@ def device_name(device: str) -> str:
 
 
 def device_memory(device: str) -> int:
-    """Return the bytes of memory that the device has for this process, used or not: its limit, where torch has one."""
+    """Return the device's total memory in bytes for this process, in use or not: torch's limit if there is one."""
     import torch
 
     if device == "cuda":
@@ -61,7 +61,7 @@ def device_memory(device: str) -> int:
 
 
 def product_speed(device: str, dtype: str, width: int) -> float:
-    """Measure a device's FLOP/s in a matrix product [rows, width] x [width, 4 width], the largest of a transformer."""
+    """Measure a device's peak GEMM throughput in FLOP/s: [rows, width] x [width, 4 width], as in a transformer's MLP."""
     import torch
 
     kind = getattr(torch, dtype)
@@ -73,13 +73,13 @@ def product_speed(device: str, dtype: str, width: int) -> float:
         started = time.perf_counter()
         for _ in range(products):
             found = torch.nn.functional.linear(left, right)
-        # Reading one number waits for the device.
+        # Reading one number synchronises with the device.
         found[0, 0].item()
         best = min(best, time.perf_counter() - started)
     return products * 2 * rows * 4 * width * width / best
 
 
 def environment(device: str, dtype: str, threads: int) -> Json:
-    """Return the facts besides weights on which the last bits of a vector depend."""
+    """Return what the last bits of a vector depend on besides weights: device, precision, threads and libraries."""
     libraries: dict[str, Any] = {name: version(name) for name in ("torch", "transformers", "tokenizers")}
     return {"device": device, "dtype": dtype, "threads": threads, **libraries}

@@ -1,4 +1,4 @@
-"""The distinct token sequences of a shard, in lexicographic order: what any engine computes from."""
+"""The distinct token sequences of a shard, in lexicographic order: the input of every engine."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Sequences:
     """Hold distinct token sequences in lexicographic order.
 
     Attributes:
-        tokens: int64 [sequences, longest], ``ABSENT`` behind the end of each.
+        tokens: int64 [sequences, longest], padded with ``ABSENT``.
         lengths: int64 [sequences].
-        shared: int64 [sequences], how many leading tokens each has in common with the one before.
+        shared: int64 [sequences], number of leading tokens that each has in common with the previous one.
     """
 
     tokens: Index
@@ -28,7 +28,7 @@ class Sequences:
 
 
 def sort_distinct(sequences: list[list[int]]) -> tuple[Sequences, Index]:
-    """Return the distinct sequences, and for each given one its place among them.
+    """Return the distinct sequences, and for each input sequence its index among them.
 
     The result depends on the set of sequences alone, not on their order.
     """
@@ -56,6 +56,6 @@ def _padded(sequences: list[list[int]]) -> NDArray[np.int32]:
 
 
 def _keys(padded: NDArray[np.int32]) -> NDArray[np.bytes_]:
-    """Return each row as big-endian bytes, which sort as its tokens do and three times as fast as rows of numbers."""
+    """Return each row as big-endian bytes, which sort like its tokens but three times as fast."""
     raised = np.ascontiguousarray((padded + 1).astype(">u4"))
     return raised.view(f"S{4 * padded.shape[1]}").reshape(-1)

@@ -1,4 +1,4 @@
-"""Keep a device fed: copies that do not wait, one shard on the device at a time, and how long it stood idle."""
+"""Feeding a device: asynchronous copies, one shard at a time, and a measure of its idle time."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from vidatlas.types import EncodeStats, Floats
 
 Mark = Any
-"""A point in a device's work: seconds of a clock, or a CUDA event."""
+"""A point in time of a device: seconds, or a CUDA event."""
 Span = tuple[Mark, Mark, Mark]
-"""The end of the shard before, the begin and the end of one."""
+"""The end of the previous shard, the start and the end of this one."""
 
 
 class Feed:
-    """Move arrays to one device and results back, and time what runs there.
+    """Feed one device: copy arrays to it and results back, and time its computations.
 
-    On CUDA everything is queued: a copy to the device starts from pinned memory and returns at once, and the processor
-    waits for the device in ``fetch`` only. On a CPU there is nothing to queue, and the same calls are plain ones.
+    On CUDA everything is asynchronous: a copy to the device starts from pinned memory and returns at once, and the CPU
+    waits for the device only in ``fetch``. On a CPU the same calls are synchronous.
 
     Args:
         device: "cpu" or "cuda" ("meta" in tests: shapes without data).
@@ -36,14 +36,14 @@ class Feed:
         self._last: Mark = None
 
     def upload(self, array: NDArray[Any]) -> torch.Tensor:
-        """Return the array on the device; on CUDA the copy may still be under way."""
+        """Return the array on the device; on CUDA the copy may still be in progress."""
         tensor = torch.from_numpy(np.ascontiguousarray(array))
         if self._queued:
             tensor = tensor.pin_memory()
         return tensor.to(self.device, non_blocking=True)
 
     def fetch(self, tensor: torch.Tensor) -> Floats:
-        """Wait for a tensor [n, dim] of the device, and return it as float32."""
+        """Wait for a tensor [n, dim] on the device, and return it as float32."""
         if self._queued:
             here = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
             here.copy_(tensor, non_blocking=True)
@@ -53,7 +53,7 @@ class Feed:
 
     @contextmanager
     def turn(self, spans: list[Span]) -> Iterator[None]:
-        """Hold the device for one shard, and note when in ``spans``."""
+        """Reserve the device for one shard, and record its times in ``spans``."""
         with self._turn:
             begun = self._mark()
             try:
@@ -64,13 +64,13 @@ class Feed:
                 self._last = ended
 
     def add_times(self, spans: list[Span], stats: EncodeStats) -> None:
-        """Add what the device computed and how long it had waited before, once all of it was fetched."""
+        """Add the device's compute time and the idle time before it, after everything was fetched."""
         for before, begun, ended in spans:
             stats.seconds += self._between(begun, ended)
             stats.idle += self._between(before, begun) if before is not None else 0.0
 
     def release(self) -> None:
-        """Give memory that is kept for reuse back to the device."""
+        """Return cached memory to the device."""
         if self._queued:
             torch.cuda.empty_cache()
 

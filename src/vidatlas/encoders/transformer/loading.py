@@ -1,4 +1,4 @@
-"""Load models and tokenizers from plain data, complete or not at all."""
+"""Loading models and tokenizers from plain data; incomplete checkpoints are refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Tokenizer = Callable[[list[str]], list[list[int]]]
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Say where a model runs, in which precision, on how many CPU threads, and how many tokens together."""
+    """Describe how a model is loaded and run: device, precision, CPU threads and token budget."""
 
     device: str
     dtype: str
@@ -30,10 +30,10 @@ def place(dtype: Dtype, threads: int, batch_tokens: BatchTokens, width: int, mos
     """Choose device, precision and budget for this process, and bind it to ``threads`` CPU threads.
 
     Args:
-        dtype: as the recipe wants it.
-        threads: of the CPU.
-        batch_tokens: as the recipe wants it.
-        width: of the model's hidden states.
+        dtype: the recipe's setting.
+        threads: number of CPU threads.
+        batch_tokens: the recipe's setting.
+        width: width of the model's hidden states.
         most_on_cpu: the budget at which this kind of model is fastest on a CPU.
     """
     torch.set_num_threads(threads)
@@ -44,10 +44,10 @@ def place(dtype: Dtype, threads: int, batch_tokens: BatchTokens, width: int, mos
 
 
 def load_model(kind: Any, checkpoint: Checkpoint, device: str, dtype: str) -> Any:
-    """Load a transformers model from safetensors, complete or not at all, ready for inference.
+    """Load a transformers model from safetensors, ready for inference.
 
     Raises:
-        UsageError: weights are missing, cut off, or of another architecture.
+        UsageError: weights are missing, truncated, or of another architecture.
     """
     from safetensors import SafetensorError
     from transformers.utils import logging
@@ -62,7 +62,7 @@ def load_model(kind: Any, checkpoint: Checkpoint, device: str, dtype: str) -> An
             local_files_only=True,
             use_safetensors=True,
             trust_remote_code=False,
-            attn_implementation="sdpa",  # the default, unless a config.json asks for a kernel of the hub
+            attn_implementation="sdpa",  # the default, unless a config.json requests a kernel from the hub
             output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
@@ -80,10 +80,10 @@ def load_model(kind: Any, checkpoint: Checkpoint, device: str, dtype: str) -> An
 
 
 def load_tokenizer(checkpoint: Checkpoint, max_tokens: int, to_first_end: bool = False) -> Tokenizer:
-    """Load the checkpoint's tokenizer; texts are cut at ``max_tokens`` tokens, special ones included.
+    """Load the checkpoint's tokenizer; texts are truncated to ``max_tokens`` tokens, including special ones.
 
-    With ``to_first_end`` also behind the first end token: a causal model that is read there sees nothing behind it,
-    and a text may spell one out.
+    With ``to_first_end`` they also end at the first end token: a causal model that is read there ignores what follows,
+    and a text may contain the token literally.
     """
     from transformers import AutoTokenizer
 

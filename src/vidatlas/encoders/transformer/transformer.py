@@ -1,4 +1,4 @@
-"""What every transformer encoder shares: tokenise, compute each distinct sequence once on one device, fetch."""
+"""The transformer encoder: tokenise, compute each distinct sequence once on one device, fetch the vectors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vidatlas.types import EncodeStats, Floats, Json
 
 
 class Engine(Protocol):
-    """A model on a device, and the order in which it computes."""
+    """A transformer on a device, and the order in which it computes."""
 
     name: str
 
@@ -30,9 +30,9 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Say what a model is: the files it came from, the widths of its vectors and states, the cost of a row of states.
+    """Describe a transformer: its checkpoint, the widths of its vectors and states, and its cost per row of states.
 
-    ``flops`` counts the matrix products with weights of one row of hidden states.
+    ``flops`` counts the matrix products with weights for one row of hidden states.
     """
 
     checkpoint: Checkpoint
@@ -45,14 +45,14 @@ class TransformerEncoder:
     """Encode texts with a transformer: tokenise, compute each distinct sequence once, float32 out.
 
     Several threads may encode at once: while one's shard is on the device, another tokenises the next or fetches the
-    one before.
+    previous one.
 
     Args:
-        model: what is computed.
+        model: the model's description.
         tokenizer: texts -> token ids.
-        engine: how it is computed.
-        feed: of the engine's device.
-        placement: the engine's device, precision and threads, and its budget.
+        engine: what computes the vectors.
+        feed: feed of the engine's device.
+        placement: the engine's device, precision, threads and token budget.
     """
 
     def __init__(self, model: Model, tokenizer: Tokenizer, engine: Engine, feed: Feed, placement: Placement) -> None:
@@ -73,7 +73,7 @@ class TransformerEncoder:
         """Return float32 [len(texts), dim].
 
         Raises:
-            UnavailableError: the device has no memory for half its budget either.
+            UnavailableError: the device runs out of memory even with half its token budget.
         """
         if not texts:
             return np.empty((0, self.dim), np.float32)
@@ -102,5 +102,5 @@ class TransformerEncoder:
         return vectors
 
     def limit(self) -> float:
-        """Measure the FLOP/s of this encoder's device in a matrix product of its model's shape."""
+        """Measure peak GEMM throughput (FLOP/s) on this device, for this transformer's shape."""
         return product_speed(self._placement.device, self._placement.dtype, self._model.width)
