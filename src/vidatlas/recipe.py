@@ -1,4 +1,4 @@
-"""The recipe: everything that decides what an atlas contains, in one frozen model, from YAML, Python or --set."""
+"""The recipe: everything that determines the content of an atlas, in one frozen model, from YAML, Python or --set."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ from vidatlas.views.nouns import Nouns
 
 Stage = Literal["plan", "embed", "reduce", "publish"]
 _PICTURES = "autoencoder"
-"""The kind of ``publish.pictures`` where none is named."""
+"""The default kind of ``publish.pictures``."""
 _MOST_CHARS = 1_000_000
-"""Of a recipe."""
+"""Most characters of a recipe."""
 STAGES: tuple[Stage, ...] = ("plan", "embed", "reduce", "publish")
 
 
@@ -57,91 +57,91 @@ class _Strict(BaseModel):
 
 
 def _by_name(value: Any) -> Any:
-    """Let the name of a kind stand for it with all its defaults."""
+    """Expand the name of a kind to that kind with its defaults."""
     return {"kind": value} if isinstance(value, str) else value
 
 
 def _pictures(value: Any) -> Any:
-    """Let the name of a kind stand for it, and settings without one be the auto-encoder's."""
+    """Expand the name of a kind; settings without a kind are the auto-encoder's."""
     value = _by_name(value)
     return {"kind": _PICTURES, **value} if isinstance(value, dict) else value
 
 
 class SourceSpec(_Strict):
-    """Say how the input is cut."""
+    """The recipe's section on reading the input: format and shards."""
 
     shard_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
-    """Rows of a shard: the unit of work, of commit and of resume."""
+    """Rows per shard: the unit of work, of commit and of resume."""
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Read only the first so many rows (over all parts)."""
+    """Read only so many rows from the start (over all input files)."""
     format: Annotated[JsonLinesSpec | CsvSpec, Field(discriminator="kind"), BeforeValidator(_by_name)] = JsonLinesSpec()
-    """How rows are written; its name alone, such as ``csv``, takes the defaults."""
+    """Format of the rows; a name alone, such as ``csv``, takes the defaults."""
     explode: ExplodeSpec | None = None
-    """Make each term of a column a record of its own; left out by default."""
+    """Make each term of a column a separate record; off by default."""
 
     @property
     def rows(self) -> RowSpec:
-        """Return how rows are read."""
+        """Return how the recipe reads rows."""
         return RowSpec(self.format, self.explode)
 
 
 class ReduceSpec(_Strict):
-    """Say how vectors become subcategories."""
+    """The recipe's section on turning vectors into subcategories."""
 
     reducer: Annotated[
         PcaReducer | AutoencoderReducer | NoReducer, Field(discriminator="kind"), BeforeValidator(_by_name)
     ] = PcaReducer()
-    """What vectors are reduced by: pca, autoencoder or none; its name alone takes the defaults."""
+    """Reducer of the vectors: pca, autoencoder or none; a name alone takes the defaults."""
     clusterer: Annotated[Clusterer, Field(discriminator="kind"), BeforeValidator(_by_name)] = KMeansClusterer()
-    """How subcategories are found: kmeans, dec or axes."""
+    """Clusterer that makes subcategories: kmeans, dec or axes."""
     pca: PcaSpec = PcaSpec()
     lexical: LexicalSpec | None = None
-    """Join the words themselves to the components; left out by default."""
+    """Append lexical components (from words) to the components; off by default."""
     clusters: ClusterSpec = ClusterSpec()
     naming: NamingSpec = NamingSpec()
     quality: QualitySpec = QualitySpec()
     probe: ProbeSpec | None = None
-    """Measure how well a linear head tells labels from vectors; left out by default."""
+    """Measure how well a linear classifier predicts labels from vectors; off by default."""
 
     @model_validator(mode="after")
     def _fits(self) -> ReduceSpec:
         if self.clusterer.kind == "axes" and self.clusters.levels > 1:
-            raise ValueError("clusterer axes knows one level: leave out reduce.clusters.levels")
+            raise ValueError("clusterer axes supports one level: remove reduce.clusters.levels")
         if self.clusterer.kind != "dec":
             return self
         if self.reducer.kind != "autoencoder":
             raise ValueError("clusterer dec tunes an auto-encoder: set reduce.reducer=autoencoder")
         if self.clusters.within != "all" or self.clusters.levels > 1 or self.lexical:
             raise ValueError(
-                "clusterer dec tunes one encoder to one set of clusters: set reduce.clusters.within=all, and leave "
-                "out reduce.clusters.levels and reduce.lexical"
+                "clusterer dec tunes one encoder to one set of clusters: set reduce.clusters.within=all, and "
+                "remove reduce.clusters.levels and reduce.lexical"
             )
         return self
 
 
 class PublishSpec(_Strict):
-    """Say what the report shows, how the map is drawn, and how videos are searched."""
+    """The recipe's section on the report, the map and the search index."""
 
     title: str = "Video atlas"
     nouns: Nouns = Nouns()
-    """What a record and a group are called, one and many, wherever people read about them."""
+    """Nouns for a record and a group, singular and plural, in everything people read."""
     layout: LayoutSpec = LayoutSpec()
     map_points: Annotated[int, Field(ge=1, le=20_000_000)] = 5_000_000
-    """Most videos on map.html, drawn by seed."""
+    """Most videos on map.html, sampled by seed."""
     index: IndexSpec = IndexSpec()
     pictures: (
         Annotated[DenoisingSpec | ClipPicturesSpec, Field(discriminator="kind"), BeforeValidator(_pictures)] | None
     ) = None
-    """How images become vectors: autoencoder, which learns from them, or clip; the records need ``record.image``."""
+    """Encoder of images: autoencoder, which is trained on them, or clip; needs ``record.image``."""
 
     def find_models(self) -> None:
-        """Find the checkpoints that publishing needs; raise what finding them raises."""
+        """Locate the checkpoints that this section of the recipe needs; raise if one cannot be found."""
         if isinstance(self.pictures, ClipPicturesSpec):
             self.pictures.find()
 
 
 class Recipe(_Strict):
-    """Name and configure every stage; two equal recipes make equal atlases of equal input."""
+    """A recipe: the settings of every stage. Equal recipes make equal atlases of equal input."""
 
     name: str
     about: str = ""
@@ -157,11 +157,11 @@ class Recipe(_Strict):
     @model_validator(mode="after")
     def _probes_labels(self) -> Recipe:
         if self.reduce.probe and not self.record.labels:
-            raise ValueError("reduce.probe tells labels from vectors: set record.labels")
+            raise ValueError("reduce.probe predicts labels from vectors: set record.labels")
         return self
 
     def settings(self, stage: Stage) -> Json:
-        """Return the part of the recipe that a stage's output depends on, as JSON."""
+        """Return the sections of the recipe that a stage's output depends on, as JSON."""
         whole = self.model_dump(mode="json")
         keys = {
             "plan": ("source", "record"),
@@ -172,7 +172,7 @@ class Recipe(_Strict):
         return {key: whole[key] for key in keys[stage]}
 
     def fingerprint(self, stage: Stage) -> str:
-        """Return the SHA-256 of a stage's settings."""
+        """Return the SHA-256 of the recipe's settings for a stage."""
         return hashlib.sha256(canonical(self.settings(stage))).hexdigest()
 
     def to_yaml(self) -> str:
@@ -181,10 +181,10 @@ class Recipe(_Strict):
 
 
 def recipe_of(store: Store) -> Recipe:
-    """Return the recipe that an atlas was made by.
+    """Return the recipe that an atlas was made with.
 
     Raises:
-        InputError: its manifest holds none that this version knows.
+        InputError: its manifest has no recipe that this version supports.
     """
     try:
         return Recipe.model_validate(store.manifest().get("recipe"))
@@ -197,7 +197,7 @@ def recipe_of(store: Store) -> Recipe:
 
 
 def canonical(data: Any) -> bytes:
-    """Return JSON with sorted keys and no spaces: equal data, equal bytes."""
+    """Return JSON with sorted keys and no spaces: equal recipes give equal bytes."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -214,7 +214,7 @@ def load_recipe(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
     """Return a recipe by built-in name, YAML file or mapping, with dotted overrides such as ``{"encoder.model": "…"}``.
 
     Raises:
-        UsageError: no such recipe, or a key or value that it cannot have; the message names the key.
+        UsageError: no such recipe, or an invalid key or value; the message names the key.
     """
     label, data = _read(source)
     changes = dict(overrides or {})
@@ -233,14 +233,14 @@ def load_recipe(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
 
 
 def _switch(holder: Any, kind: Any, section: str) -> None:
-    """Empty a section whose kind is changed: another kind of encoder shares no setting with this one."""
+    """Reset a section whose kind changes: kinds do not share settings."""
     there = holder.get(section) if isinstance(holder, dict) else None
     if kind is not None and isinstance(there, dict) and kind != there.get("kind", _PICTURES):
         holder[section] = {"kind": kind}
 
 
 def _dotted(location: tuple[int | str, ...], data: Any) -> str:
-    """Return where a value stands as ``--set`` would name it: without the steps that pydantic adds for unions."""
+    """Return the key of a value as in ``--set``: without the steps that pydantic adds for unions."""
     steps = []
     for step in location:
         if isinstance(data, dict) and (step in data or step == location[-1]):
@@ -269,12 +269,12 @@ def _read(source: str | Path | Mapping[str, Any]) -> tuple[str, Json]:
     except yaml.YAMLError as error:
         raise UsageError(f"recipe {name} is not valid YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(data, dict):
-        raise UsageError(f"recipe {name} holds no keys. Start from: vidatlas recipes demo")
+        raise UsageError(f"recipe {name} has no keys. Start from: vidatlas recipes demo")
     return name, data
 
 
 class _Loader(yaml.SafeLoader):
-    """Read YAML without aliases: a kilobyte of them stands for gigabytes."""
+    """Read YAML without aliases: a kilobyte of them can expand to gigabytes."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -284,7 +284,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _from_yaml(text: str) -> Any:
-    """Return what YAML says, as plain data.
+    """Return the content of YAML as plain data.
 
     Raises:
         yaml.YAMLError: it is not valid, too large, nested too deeply, or has aliases.
@@ -297,17 +297,17 @@ def _from_yaml(text: str) -> Any:
     except RecursionError as error:
         raise yaml.YAMLError("it is nested too deeply") from error
     except ValueError as error:
-        # PyYAML's own constructors, of what looks like a date or a number.
+        # From PyYAML's constructors of dates and numbers.
         raise yaml.YAMLError(str(error)) from error
     finally:
         loader.dispose()
 
 
 def parse_set(text: str) -> tuple[str, Any]:
-    """Return key and value of one ``--set key=value``; the value is read as YAML.
+    """Return the recipe key and value of one ``--set key=value``; the value is parsed as YAML.
 
     Raises:
-        UsageError: there is no "=" in it, or the value is not valid YAML.
+        UsageError: it has no "=", or the value is not valid YAML.
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
@@ -329,7 +329,7 @@ def _override(data: Json, key: str, value: Any) -> None:
 
 
 def differences(old: Json, new: Json, prefix: str = "") -> Iterator[str]:
-    """Yield ``key: old → new`` for every setting in which two recipes differ."""
+    """Yield ``key: old → new`` for every setting that differs between two recipes."""
     for key in dict.fromkeys([*old, *new]):
         before, after = old.get(key), new.get(key)
         if isinstance(before, dict) and isinstance(after, dict):

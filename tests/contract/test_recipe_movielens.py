@@ -121,7 +121,7 @@ def test_reviews_are_probed_by_the_classes_of_their_films(
     assert film["labels"] == [f"{label} {names.get(label, '')}".strip() for label in by_id["7"]]
     assert len(film["told"]) == 2
     report = Path(atlas.report).read_text(encoding="utf-8")
-    assert "Labels told, by group" in report
+    assert "Label prediction, by group" in report
     assert report.count("<li><b><bdi>Café") == 12
     assert "had not seen any of them" in report
     assert "labels of reviews of films it has not seen" in report

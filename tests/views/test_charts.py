@@ -75,12 +75,12 @@ def test_further_groups_are_folded_and_too_many_are_counted() -> None:
     assert (len(grid.groups), grid.left_out) == (MOST_BARS // 100, 30 - MOST_BARS // 100)
     found = told(many)
     assert len(found.encode()) < 300_000
-    assert "10 films with fewer reviews are not drawn" in found
+    assert "10 films with fewer reviews are not shown" in found
     assert "76 more films" in told([(f"{number:03d}", ["x"]) for number in range(100)])
 
 
 def test_the_page_says_whether_the_head_had_seen_the_group() -> None:
-    assert "had not seen any of them" in told(TOLD)
+    assert "had seen none of them" in told(TOLD)
     seen = told(TOLD, unseen=False)
     assert "had not seen" not in seen
     assert "had seen others of the same film: there were too few films" in seen

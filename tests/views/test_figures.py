@@ -33,8 +33,8 @@ def test_what_was_not_measured_is_left_out() -> None:
 
 def test_variance_is_that_of_codes_for_an_auto_encoder_and_none_where_nothing_was_shortened() -> None:
     (restored,) = quality_figures({"explained_variance": VARIANCE, "network": {"loss": []}}, Nouns())
-    assert (restored.name, restored.value) == ("Variance restored from the codes", "63.1%")
+    assert (restored.name, restored.value) == ("Variance explained by the codes", "63.1%")
     assert "tuned" not in restored.reading
     (tuned,) = quality_figures({"explained_variance": VARIANCE, "network": {"dec": {}}}, Nouns())
-    assert "codes of 64 numbers, before they were tuned to the clusters" in tuned.reading
+    assert "codes of 64 dimensions, before they were tuned to the clusters" in tuned.reading
     assert quality_figures({"explained_variance": {"total": 1.0, "components": 0}}, Nouns()) == ()

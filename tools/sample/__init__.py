@@ -1,1 +1,1 @@
-"""The generator of the invented sample: python -m tools.sample.generate writes it anew."""
+"""The generator of the synthetic sample; rerun it with: python -m tools.sample.generate"""

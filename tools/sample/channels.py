@@ -1,4 +1,4 @@
-"""Invent channels and deal the videos of every category out to them."""
+"""Synthetic channels, and the assignment of each category's videos to them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ LARGEST_ABROAD = 9  # A larger channel would repeat the few foreign phrases ther
 
 @dataclass(frozen=True)
 class Channel:
-    """Hold one invented channel and its habits."""
+    """Hold one synthetic channel and its habits."""
 
     name: str
     channel_id: str
@@ -40,7 +40,7 @@ def draw_id(rng: Random, length: int) -> str:
 
 
 def plan_uploads(rng: Random, vocabulary: Vocabulary) -> list[tuple[Channel, Subject]]:
-    """Return who uploads about what, mixed over the file but with runs of one channel."""
+    """Return which channel uploads about which subject, shuffled over the file but with runs of one channel."""
     runs: list[list[tuple[Channel, Subject]]] = []
     for category in vocabulary.categories:
         for channel, size in _channels_of(rng, category, vocabulary):

@@ -1,4 +1,4 @@
-"""Break a few lines the way lines of a real dump are broken."""
+"""Defects: damage a few lines as in a real dump."""
 
 import json
 from collections.abc import Callable
@@ -22,12 +22,12 @@ DEFECTS = {
 
 
 def to_raw(record: Record) -> bytes:
-    """Return the record as a line of JSON, readable text unescaped."""
+    """Return the record as a line of JSON, without escaping non-ASCII text."""
     return json.dumps(record, ensure_ascii=False).encode()
 
 
 def add_oddities(rng: Random, videos: list[Video], hostile: tuple[str, ...]) -> None:
-    """Change a few records into strange ones that a reader must still accept."""
+    """Turn a few records into unusual ones that a reader must still accept."""
     tagged = [video for video in videos if video.record["tags"] and video.language == "en"]
     chosen = rng.sample(tagged, 2 + NULL_CATEGORIES + len(hostile))
     chosen.pop().record["title"] = None
@@ -39,7 +39,7 @@ def add_oddities(rng: Random, videos: list[Video], hostile: tuple[str, ...]) -> 
 
 
 def break_lines(rng: Random, videos: list[Video]) -> list[Line]:
-    """Return the videos as lines, with the promised number of each defect among them."""
+    """Return the videos as lines, with the configured number of each defect."""
     plain = [n for n, video in enumerate(videos) if _is_plain(video.record)]
     chosen = rng.sample(plain, sum(DEFECTS.values()))
     lines = [Line(to_raw(video.record), video.subject, video.language) for video in videos]

@@ -1,4 +1,4 @@
-"""Define what the generator hands out: a line of the sample and what is true about it."""
+"""A line of the sample, together with its ground truth."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ Record = dict[str, str | int | None]
 
 @dataclass(frozen=True)
 class Line:
-    """Hold one line of the sample with its truth.
+    """Hold one line of the sample with its ground truth.
 
     Attributes:
         raw: The bytes of the line, without the newline.
@@ -24,7 +24,7 @@ class Line:
 
 @dataclass
 class Video:
-    """Hold a record while it is being made, before it becomes a line."""
+    """Hold a record under construction, before it becomes a line."""
 
     record: Record
     subject: str

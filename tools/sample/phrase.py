@@ -1,4 +1,4 @@
-"""Turn the small phrase notation of vocabulary.yaml into text."""
+"""Phrases: expand the template notation of vocabulary.yaml to text."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ _ARTICLE = re.compile(r"\b([Aa]) (?=[aeioAEIO](?!ne\b)|[uU](?!s|ni))")
 
 
 def expand(template: str, rng: Random, words: dict[str, Sequence[str]]) -> str:
-    """Return the template with every choice made and every slot filled.
+    """Return a phrase: the template with every choice made and every slot filled.
 
     Args:
         template: Text with <a|b|c> choices and {slot} slots.
@@ -35,6 +35,6 @@ def numbers(rng: Random, year: int) -> dict[str, Sequence[str]]:
 
 
 def polish_english(text: str) -> str:
-    """Return the text with "a" or "an" as English wants it and a capital first letter."""
+    """Return the text with the correct "a" or "an" and a capital first letter."""
     text = _ARTICLE.sub(r"\1n ", text)
     return text if text[1:2].isupper() else text[:1].upper() + text[1:]  # "iPhone" stays as it is.

@@ -1,4 +1,4 @@
-"""Put one video's record together: text, dates and counts."""
+"""Records: assemble a video's texts, dates and counts."""
 
 from datetime import datetime, timedelta
 from random import Random

@@ -1,4 +1,4 @@
-"""Write the comma-joined tag string of a video, with the untidiness of real ones."""
+"""Tags of a video as a comma-separated string, as untidy as real ones."""
 
 from random import Random
 

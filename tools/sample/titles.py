@@ -1,4 +1,4 @@
-"""Write titles that read like YouTube's."""
+"""Titles that read like YouTube's."""
 
 from collections.abc import Sequence
 from random import Random
@@ -30,10 +30,10 @@ _OWN_SUFFIXES = ("| {thing}", "- {detail}", "({detail})", "+ {thing}", "[{detail
 
 
 class TitleWriter:
-    """Write titles, each one different from all before."""
+    """Generate titles, each different from all previous ones."""
 
     def __init__(self, rng: Random, noise: Noise) -> None:
-        """Keep the source of choices and the words that fit any subject."""
+        """Keep the random generator and the words that fit any subject."""
         self._rng = rng
         self._noise = noise
         self._used: set[str] = set()

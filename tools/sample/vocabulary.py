@@ -1,4 +1,4 @@
-"""Read the words the sample is made of."""
+"""The vocabulary of the sample."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Category:
 
 @dataclass(frozen=True)
 class Noise:
-    """Hold the words that say nothing about the subject."""
+    """Hold the words that fit any subject."""
 
     tags: tuple[str, ...]
     suffixes: tuple[str, ...]
@@ -48,7 +48,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Hold everything that vocabulary.yaml says."""
+    """Hold the content of vocabulary.yaml."""
 
     name_first: tuple[str, ...]
     name_last: tuple[str, ...]

@@ -29,7 +29,7 @@ class KMeans(Protocol):
         ...
 
     def refine(self, vectors: Floats, centroids: Floats) -> Floats:
-        """Return centroids float32 [k, dim] after full Lloyd iterations from these, to convergence or a fixed number."""
+        """Return centroids float32 [k, dim] after Lloyd iterations from these, to convergence or a fixed number."""
         ...
 
 

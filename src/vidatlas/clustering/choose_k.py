@@ -3,7 +3,7 @@
 Five criteria were compared on 14 groups (184 to 20,000 real videos, three seeds each) with labels they did not
 see: each video's most frequent tag. Of the best adjusted mutual information of any k, the elbow of the held-out
 variance reached 95 % on average (k between seeds: 1.3 to 1), "sqrt" 94 %, the elbow over log k 89 %; the largest
-silhouette reached 69 %, prediction strength 62 % (Tibshirani and Walther, 2005), stability between halves 57 % (Lange et
+silhouette 69 %, prediction strength 62 % (Tibshirani and Walther, 2005), stability between halves 57 % (Lange et
 al., 2004; Ben-Hur et al., 2002). The last three prefer the coarsest split: categories of videos do not
 have a few clear clusters, but many that overlap.
 """

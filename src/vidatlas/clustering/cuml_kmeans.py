@@ -12,7 +12,7 @@ _START_STEPS, _STEPS = 20, 50
 
 
 class CumlKMeans:
-    """Start and refine k-means with ``cuml.cluster.KMeans``; Bahmani et al., "Scalable K-Means++" (2012), for the starts."""
+    """Start and refine k-means with ``cuml.cluster.KMeans``; starts: Bahmani et al., "Scalable K-Means++" (2012)."""
 
     @property
     def identity(self) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Deep Embedded Clustering (DEC): soft labels, their target distribution, and the divergence between them.
 
 Xie, Girshick and Farhadi, "Unsupervised Deep Embedding for Clustering Analysis" (ICML 2016), section 3.1: a Student-t
-kernel (van der Maaten and Hinton, 2008) gives soft labels q; their squares, normalised by cluster size, are the target p;
-the encoder and the centroids are trained to minimise KL(p || q).
+kernel (van der Maaten and Hinton, 2008) gives soft labels q; their squares, normalised by cluster size, are the target
+p; the encoder and the centroids are trained to minimise KL(p || q).
 """
 
 from __future__ import annotations

@@ -57,10 +57,10 @@ def silhouette(vectors: Floats, labels: NDArray[np.int32]) -> Silhouette:
 
 
 def davies_bouldin(vectors: Floats, labels: NDArray[np.int32]) -> float | None:
-    """Return the Davies-Bouldin index of clusters: their width relative to the distance to the most similar other, averaged; 0 is best.
+    """Return the Davies-Bouldin index: mean width of clusters relative to the nearest other's distance; 0 is best.
 
     Davies and Bouldin, "A Cluster Separation Measure" (1979), of vectors [n, dim] with one label each: a sample's.
-    None where it is not defined: fewer than two clusters, no more rows than clusters, two centroids in one place.
+    None if undefined: fewer than two clusters, no more rows than clusters, or two equal centroids.
     """
     from sklearn.metrics import davies_bouldin_score
 

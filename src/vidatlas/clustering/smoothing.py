@@ -1,8 +1,8 @@
-"""Smoothing before clustering: move vectors to the mean of their nearest neighbours, so that gaps between clusters widen.
+"""Smoothing before clustering: vectors move to the mean of their neighbours, so that gaps between clusters widen.
 
 One step of mean shift with the nearest neighbours as window (Fukunaga and Hostetler, "The Estimation of the Gradient of
-a Density Function, with Applications in Pattern Recognition", 1975). Only centroids are found on vectors that were
-moved; rows are assigned as they are.
+a Density Function, with Applications in Pattern Recognition", 1975). Only centroids are fitted to moved vectors;
+the original rows are assigned.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SHARE = 4
 def smooth(vectors: Floats, neighbours: int, k: int, seed: int) -> Floats:
     """Smooth vectors: float32 [n, dim], the mean of the ``neighbours`` + 1 rows nearest to each, itself one if sampled.
 
-    Fewer where k clusters of the rows that were drawn are small; the vectors themselves where that leaves none.
+    Fewer neighbours if k clusters of the sampled rows are small; if that leaves none, the vectors are unchanged.
     """
     drawn = vectors
     if len(vectors) > ANCHORS:

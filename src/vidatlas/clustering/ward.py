@@ -1,7 +1,7 @@
 """Ward clustering of weighted centroids: merge many small clusters into few.
 
 Ward, "Hierarchical Grouping to Optimize an Objective Function" (1963), with the update of Lance and Williams (1967).
-scikit-learn's and SciPy's versions know no weights; with weights of one this gives the same clusters as SciPy's.
+scikit-learn's and SciPy's versions do not support weights; with weights of one this gives the same clusters as SciPy's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _Doubles = NDArray[np.float64]
 def merge_centroids(centroids: Floats, weights: NDArray[np.int64], k: int) -> Floats:
     """Merge ``centroids`` [m, dim] by Ward's criterion: weighted means float32 [k, dim], k <= m, after m - k merges.
 
-    Each merge is the one that adds least to the sum of squares. Takes 8 m^2 bytes.
+    Each merge adds the least to the sum of squares. Takes 8 m^2 bytes.
     """
     labels = ward_labels(centroids, weights, k)
     means = np.zeros((k, centroids.shape[1]))

@@ -49,7 +49,7 @@ def lay_out(vectors: Floats, spec: LayoutSpec) -> Floats:
 
 
 def _principal(vectors: Floats) -> Floats:
-    """Return the first two principal components float32 [n, 2], signed so that the largest entry of each is positive."""
+    """Return the first two principal components float32 [n, 2], signed so that each largest entry is positive."""
     centred = np.asarray(vectors, np.float64) - vectors.mean(axis=0, dtype=np.float64)
     axes = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :2]
     found = centred @ axes
@@ -92,7 +92,7 @@ def _scaled(found: Floats) -> Floats:
 
 
 def place(vectors: Floats, sample: Floats, positions: Floats, spec: LayoutSpec) -> Floats:
-    """Place vectors in the t-SNE layout: positions float32 [n, 2], between those of their nearest rows of the sample."""
+    """Place vectors in the t-SNE layout: positions float32 [n, 2], between their nearest rows of the sample."""
     found = np.empty((len(vectors), 2), np.float32)
     for at in range(0, len(vectors), _AT_ONCE):
         rows, distances = exact_neighbours(vectors[at : at + _AT_ONCE], sample, spec.neighbours)

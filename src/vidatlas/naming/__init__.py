@@ -1,4 +1,4 @@
-"""Names of subcategories: the few terms that a person would set one apart from its siblings by."""
+"""Naming of subcategories: the few terms that set one apart from its siblings."""
 
 from __future__ import annotations
 

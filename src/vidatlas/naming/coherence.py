@@ -1,4 +1,4 @@
-"""Do the terms of a name belong together? Normalised pointwise mutual information over the records' own terms."""
+"""Coherence of a name: normalised pointwise mutual information (NPMI) of its terms over the records."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ def pairs_of(terms: Iterable[str]) -> set[Pair]:
 
 @dataclass(frozen=True, slots=True)
 class TermPairs:
-    """Hold how many records were read, and in how many of them each term and each pair of terms stands."""
+    """Hold the number of records, and the document frequency of each term and each pair of terms."""
 
     records: int = 0
     terms: Counter[str] = field(default_factory=Counter)
     pairs: Counter[Pair] = field(default_factory=Counter)
 
     def scaled(self, factor: float) -> TermPairs:
-        """Return the counts of so many times the records, rounded: what a sample says of all it was drawn from."""
+        """Return the counts multiplied by a factor, rounded: a sample's estimate for its population."""
         terms = Counter({term: round(factor * count) for term, count in self.terms.items()})
         pairs = Counter({pair: round(factor * count) for pair, count in self.pairs.items()})
         return TermPairs(round(factor * self.records), terms, pairs)
 
     def merge(self, other: TermPairs) -> TermPairs:
-        """Return the counts of both sets of records together; exact, so in any grouping and order."""
+        """Return the counts of both sets of records together; exact, whatever the grouping and order."""
         return TermPairs(self.records + other.records, self.terms + other.terms, self.pairs + other.pairs)
 
 
 def count_pairs(records: Iterable[Collection[str]], names: Iterable[Sequence[str]]) -> TermPairs:
-    """Count the terms of some names, and their pairs within one name, over records; what no name holds takes no memory.
+    """Count, over records, the terms of some names and their pairs within one name; other terms take no memory.
 
     Args:
         records: the terms of each record; a term that stands twice in a record counts once.
@@ -55,12 +55,12 @@ def count_pairs(records: Iterable[Collection[str]], names: Iterable[Sequence[str
 
 
 def npmi(terms: Sequence[str], counts: TermPairs) -> float | None:
-    """Return the mean NPMI of all pairs of a name's terms: -1 never together, 0 by chance, 1 never apart.
+    """Return a name's coherence, the mean NPMI of its pairs of terms: -1 never together, 0 by chance, 1 always.
 
     Bouma, "Normalized (Pointwise) Mutual Information in Collocation Extraction" (2009), as a measure of topics: Lau,
     Newman and Baldwin, "Machine Reading Tea Leaves" (2014); a record is one window, as in the Boolean document of
     Röder, Both and Hinneburg, "Exploring the Space of Topic Coherence Measures" (2015). A pair that never occurs has
-    its limit, -1. Pairs without a value (a term in no record, both in every record) are left out; None where none has.
+    the limit, -1. Undefined pairs (a term in no record, both in every record) are skipped; None if all are undefined.
     """
     scores = [score for pair in sorted(pairs_of(terms)) if (score := _npmi(pair, counts)) is not None]
     return math.fsum(scores) / len(scores) if scores else None

@@ -1,4 +1,4 @@
-"""How often, and by how many authors, the terms of one subcategory are used."""
+"""Counts of the terms of a subcategory: in how many videos, and by how many authors."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from vidatlas.naming.sample import Drawn
 from vidatlas.naming.terms import Terms, record_terms
 
 LEAST_SHARE = 0.02
-"""Share of the videos that must hold a term, and two of them where there are five or more."""
+"""Least share of the videos that must have a term, and at least two of them if there are five or more."""
 MOST_TERMS = 300
-"""Terms of a subcategory that are looked at, the most frequent ones."""
+"""Most terms of a subcategory to consider, the most frequent ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """Hold what is known of one term in one subcategory."""
+    """Hold the counts of one term in one subcategory."""
 
     key: str
     text: str
-    """The way it is written by most, or by half as many in more words: "star wars" reads better than "starwars"."""
+    """Its most common spelling, or one half as common with more words: "star wars" reads better than "starwars"."""
     videos: int
-    """Set of the sample's videos that hold it, a bit each."""
+    """Bit set of the sample's videos that have it."""
     authors: int
     tagged: int
     """Authors who use it in a video that has tags."""
@@ -33,23 +33,23 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Hold the terms of one subcategory, by falling frequency."""
+    """Hold the counted terms of one subcategory, by decreasing frequency."""
 
     size: int
-    """Videos of the subcategory."""
+    """Number of videos of the subcategory."""
     sample: int
-    """Those that were read."""
+    """Number of videos in the sample."""
     authors: int
-    """Authors of those."""
+    """Number of authors in the sample."""
     terms: Sequence[Term]
 
 
 def count(drawn: Sequence[Drawn], size: int) -> Counted:
-    """Return the terms that a fair share of a subcategory's sample holds.
+    """Count the terms that are frequent enough in a subcategory's sample.
 
     Args:
         drawn: the sample.
-        size: how many videos the subcategory has.
+        size: number of videos of the subcategory.
     """
     found = [record_terms(video.words.split("\n"), video.tags.split("\n")) for video in drawn]
     frequent = _frequent(found)

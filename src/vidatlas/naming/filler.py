@@ -1,4 +1,4 @@
-"""Words that name no subject: function words of many languages, and what every video says of itself."""
+"""Filler: words that name no subject, such as function words of many languages and words common to all videos."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FILLER = frozenset(word.replace("_", "") for kind in (_VIDEO, _CALLS, _QUALITY, 
 
 @cache
 def english_function_words() -> frozenset[str]:
-    """Return scikit-learn's stop words; the package's hold over a thousand, "free" and "home" among them."""
+    """Return scikit-learn's stop words; the package's own list has over a thousand, including "free" and "home"."""
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
     return frozenset(ENGLISH_STOP_WORDS)
@@ -43,7 +43,7 @@ def english_function_words() -> frozenset[str]:
 def function_words() -> frozenset[str]:
     """Return the stop words of English and of the 32 other languages of the package stop-words.
 
-    Some are subjects in another language ("car" is French, "cat" is Romanian), so they settle nothing by themselves.
+    Some are subjects in another language ("car" is French, "cat" is Romanian), so they are not decisive by themselves.
     """
     from stop_words import AVAILABLE_LANGUAGES, get_stop_words
 
@@ -52,9 +52,9 @@ def function_words() -> frozenset[str]:
 
 
 def is_filler(key: str, text: str) -> bool:
-    """Tell whether a term says nothing of its video's subject: all its words are what any video may carry.
+    """Tell whether a term is filler, saying nothing about a video's subject: all its words could be on any video.
 
-    A single function word is not settled here: "fire" is on the lists. How often people make a tag of it decides.
+    A single function word is not decided here ("fire" is on the lists), but by how often it is used as a tag.
     """
     words = text.split()
     if key in FILLER or len(words) == 1:
@@ -63,10 +63,10 @@ def is_filler(key: str, text: str) -> bool:
 
 
 def is_filler_word(word: str) -> bool:
-    """Tell whether a word adds nothing to the others of a phrase."""
+    """Tell whether a word is filler within a phrase."""
     return word in FILLER or word in function_words() or _NUMBER.fullmatch(word) is not None
 
 
 def is_year(word: str) -> bool:
-    """Tell whether a word is a year of our time."""
+    """Tell whether a word is a year, 1900 to 2099."""
     return _YEAR.fullmatch(word) is not None

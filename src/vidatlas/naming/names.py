@@ -1,4 +1,4 @@
-"""Names of subcategories: terms, exemplars and what belongs to a cluster, as a recipe wants them."""
+"""Names of subcategories, from their terms or from their most frequent records."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from vidatlas.naming.terms import key_of, record_terms
 
 UNNAMED = "unnamed"
 LEAST_SCORE = 0.25
-"""Share of the best term's score that a term needs to be part of a name."""
+"""Least score, as a share of the best term's, for a term to be part of a name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """Hold the name of a subcategory, and the terms by falling score that it was chosen from."""
+    """Hold the name of a subcategory, and the terms it was chosen from, by decreasing score."""
 
     text: str
     terms: tuple[str, ...]
     scores: tuple[float, ...]
     coherence: float | None = None
-    """Mean NPMI of the terms over the group's samples: 1 never apart, 0 by chance, -1 never together."""
+    """Mean NPMI of the terms over the group's samples: 1 always together, 0 by chance, -1 never together."""
 
 
 Siblings = Mapping[int, tuple[Sequence[Drawn], int]]
-"""For each subcategory of a group its sample and its size."""
+"""The sample and size of each subcategory of a group."""
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
-"""``map``, or one like it that works on many groups at a time."""
+"""``map``, or a parallel version of it."""
 
 
 def name_groups(groups: Mapping[str, Siblings], spec: NamingSpec, each: Map = map) -> dict[str, dict[int, Name]]:
     """Return a name for every subcategory of every group; names differ within a group.
 
-    All groups at once, for what is learned of words (see ``Usage``) is learned from all of them.
+    All groups are named at once, because word usage (see ``Usage``) is learned from all of them.
     """
     counted: dict[str, dict[int, Counted]] = dict(zip(groups, each(_count, groups.values()), strict=True))
     usage = Usage(one for siblings in counted.values() for one in siblings.values())
@@ -56,7 +56,7 @@ def _count(siblings: Siblings) -> dict[int, Counted]:
 def _name_siblings(
     scored: Mapping[int, Sequence[Scored]], siblings: Mapping[int, Counted], spec: NamingSpec
 ) -> dict[int, Name]:
-    """Name the largest first; a name that is taken is made longer."""
+    """Name the largest first; a name that is already used is made longer."""
     names: dict[int, Name] = {}
     used: set[str] = set()
     for label in sorted(scored, key=lambda label: (-siblings[label].size, label)):
@@ -68,7 +68,7 @@ def _name_siblings(
 
 
 def _with_coherence(job: tuple[Siblings, Mapping[int, Name]]) -> dict[int, Name]:
-    """Add to each name of one group how well its terms belong together, in all samples of the group."""
+    """Add the coherence of each name of one group, over all samples of the group."""
     siblings, names = job
     keys = {label: [key_of(term) for term in name.terms] for label, name in names.items()}
     counts = TermPairs()
@@ -79,7 +79,7 @@ def _with_coherence(job: tuple[Siblings, Mapping[int, Name]]) -> dict[int, Name]
 
 
 def _lengths(subjects: Sequence[Scored], name_terms: int) -> list[str]:
-    """Return the names that terms can make, the one of the usual length first, then longer ones."""
+    """Return the possible names from terms, the one of usual length first, then longer ones."""
     strong = [one for one in subjects if one.score >= LEAST_SCORE * subjects[0].score]
     order = [one.term.text for one in (*complementary(strong), *subjects[len(strong) :])]
     shown = min(name_terms, len(strong))
@@ -97,26 +97,26 @@ class NamingSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     by: Literal["words", "members"] = "words"
-    """What names are made of. "words": what texts say, by class-based TF-IDF; "members": the titles of the most
+    """Source of names. "words": terms of the texts, by class-based TF-IDF; "members": the titles of the most
     frequent records (``record.count``), for recipes whose records are single words."""
     name_terms: Annotated[int, Field(ge=1)] = 3
-    """Terms that a name has at most."""
+    """Most terms in a name."""
     terms: Annotated[int, Field(ge=1)] = 10
-    """Terms that are kept with their scores; a name is made of these."""
+    """Number of terms to store with their scores; a name is made of these."""
     sample: Annotated[int, Field(ge=1, le=10_000)] = 300
-    """Videos of a subcategory that are read for its name: all of a smaller one, else those whose ids hash lowest."""
+    """Videos to read for a subcategory's name: all of a smaller one, else those whose ids hash lowest."""
     exemplars: Annotated[int, Field(ge=0)] = 5
-    """Videos nearest to the centroid that are listed."""
+    """Number of videos to list, nearest to the centroid."""
 
 
 Member = tuple[int, str]
-"""How often a record occurs, times -1, and its title: the most frequent first."""
+"""Number of occurrences of a record, times -1, and its title: this sorts the most frequent first."""
 
 
 def name_by_members(members: Mapping[int, Sequence[Member]], spec: NamingSpec) -> dict[int, Name]:
-    """Return a name for each subcategory of a group: its first members; all that are kept, with their counts, as terms.
+    """Return a name for each subcategory of a group: its first members; its terms are the stored members with counts.
 
-    Titles that repeat (of records with other ids) count once.
+    Repeated titles (of records with other ids) count once.
     """
     return {label: _name(sorted(inside), spec) for label, inside in members.items()}
 

@@ -1,7 +1,7 @@
-"""How well a term sets a subcategory apart from its siblings, and how fit it is to be a name.
+"""Scores of terms: how well a term sets a subcategory apart from its siblings, and how suitable it is as a name.
 
-Class-based TF-IDF: Grootendorst, "BERTopic: Neural topic modeling with a class-based TF-IDF procedure" (2022). A video
-counts a term once, however often it repeats it.
+Class-based TF-IDF: Grootendorst, "BERTopic: Neural topic modeling with a class-based TF-IDF procedure" (2022). A term
+counts once per video.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from vidatlas.naming.filler import function_words, is_filler
 from vidatlas.naming.terms import key_of
 
 FEW_AUTHORS = 3
-"""A term of fewer authors is most likely a channel's name or habit, unless they are a third of the subcategory's."""
+"""A term with fewer authors is probably a channel's name or habit, unless they are a third of the subcategory's."""
 USUAL_USE = 0.3
-"""Share of a subject's uses in which it is a tag of its own; of function words and torn phrases it is below 0.1."""
+"""Share of a subject's uses as a separate tag; for function words and fragments of phrases it is below 0.1."""
 PRIOR = (5, 0.2)
-"""Uses that are taken for granted, and the share of tags among them, before any is seen."""
+"""Prior number of uses, and the share of tags among them."""
 FUNCTION_PRIOR = (20, 0.0)
-"""The same for a term that begins or ends in a word on the lists of function words: "free fire" has to be seen."""
+"""The prior of a term that starts or ends with a function word: "free fire" needs evidence."""
 PENALTY = 0.1
-"""What a score is multiplied with for each reason against a term: a name only where there is no better one."""
+"""Factor on a score for each reason against a term, so that it names a subcategory only if no term is better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Scored:
 
 
 class Usage:
-    """Know, from all subcategories of all groups, how often each term is used as a tag of its own.
+    """Learn, from all subcategories of all groups, how often each term is used as a separate tag.
 
     Mihalcea and Csomai, "Wikify! Linking documents to encyclopedic knowledge" (2007), call it keyphraseness: the share
     of a term's uses in which people chose it as a key phrase. It tells "star wars" from "wars", and "minecraft" from
@@ -52,7 +52,7 @@ class Usage:
                 self._alone[term.key] += term.alone
 
     def fitness(self, term: Term) -> float:
-        """Return, from 0 to 1, how far a term can stand by itself; an author counts once in each subcategory."""
+        """Return a score from 0 to 1 of how well a term stands alone; an author counts once per subcategory."""
         words = term.text.split()
         uses, share = FUNCTION_PRIOR if function_words() & {words[0], words[-1]} else PRIOR
         keyphraseness = (self._alone[term.key] + uses * share) / (self._tagged[term.key] + uses)
@@ -60,11 +60,11 @@ class Usage:
 
 
 def score(group: str, siblings: Mapping[int, Counted], usage: Usage) -> dict[int, list[Scored]]:
-    """Return the terms of each subcategory of one group by falling score, ties in alphabetical order.
+    """Score the terms of each subcategory of one group; return them by decreasing score, ties in alphabetical order.
 
-    The term frequency is the geometric mean of the share of videos and the share of authors that use it: what one
-    channel says in each of its hundred videos is not what the subcategory is about. Totals are those of the terms that
-    were looked at, scaled from the samples to all videos.
+    The term frequency is the geometric mean of the share of videos and the share of authors that use it: a term
+    that one channel uses in each of its hundred videos is not the subject of the subcategory. Totals are over the
+    counted terms, scaled from the samples to all videos.
     """
     totals = Counter[str]()
     for counted in siblings.values():
@@ -86,7 +86,7 @@ def score(group: str, siblings: Mapping[int, Counted], usage: Usage) -> dict[int
 
 def _penalty(term: Term, authors: int, parent: str) -> float:
     few = term.authors < min(FEW_AUTHORS, authors / 3)
-    # Filler weighs double: even a channel's name says more.
+    # Filler counts twice: even a channel's name is more informative.
     return PENALTY ** (few + (_singular(term.key) == parent) + 2 * is_filler(term.key, term.text))
 
 

@@ -1,4 +1,4 @@
-"""Which terms speak of the same subject, so that a name says each thing once."""
+"""Subjects of terms: which terms mean the same subject, so that a name does not repeat itself."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from vidatlas.naming.filler import is_filler_word, is_year
 from vidatlas.naming.scores import Scored
 
 COMPARED = 60
-"""Terms of a subcategory that are compared with one another, the best ones."""
+"""Number of terms of a subcategory to compare with one another, the best ones."""
 YIELDS = 0.7
-"""Share of a term's videos in which it is part of a longer one, from which on the longer one stands for it."""
+"""Share of a term's videos in which it is part of a longer one, above which the longer one replaces it."""
 TOGETHER = 0.75
-"""Jaccard index of the videos of two terms, from which on they are one subject."""
+"""Jaccard index of the videos of two terms, above which they are one subject."""
 COVERED = 0.5
-"""What a video counts for a term when an earlier term of the name covers it already."""
+"""Weight of a video for a term if an earlier term of the name already covers it."""
 
 
 def distinct_subjects(scored: Sequence[Scored], limit: int) -> list[Scored]:
-    """Return the best terms, each of another subject than those before it."""
+    """Return the best terms, each of a different subject."""
     compared = [one for one in scored[:COMPARED] if one.score > 0]
     weaker = _weaker(compared)
     kept: list[Scored] = []
@@ -32,7 +32,7 @@ def distinct_subjects(scored: Sequence[Scored], limit: int) -> list[Scored]:
 
 
 def complementary(subjects: Sequence[Scored]) -> list[Scored]:
-    """Return terms in the order in which they belong in a name: each adds most to what those before it cover.
+    """Order subjects for a name: each adds the most videos to those already covered.
 
     Greedy maximum coverage: a submodular gain as in Lin and Bilmes, "A Class of Submodular Functions for Document
     Summarization" (2011).
@@ -52,10 +52,10 @@ def _news(term: Term, covered: int) -> float:
 
 
 def _weaker(scored: Sequence[Scored]) -> set[str]:
-    """Return the keys of terms that another term, longer or shorter by some words, says better.
+    """Return the keys of terms that a longer or shorter term expresses better.
 
-    A word that mostly stands within a phrase ("wars") yields to the phrase ("star wars"). Where only filler makes the
-    phrase longer ("minecraft video"), the one that more authors give as a tag stays; a year always goes.
+    A word that mostly stands within a phrase ("wars") yields to the phrase ("star wars"). If only filler makes the
+    phrase longer ("minecraft video"), the one that more authors use as a tag stays; a year is always dropped.
     """
     weaker = set()
     for one in scored:
@@ -88,7 +88,7 @@ def _is_part(short: str, long: str) -> bool:
 
 
 def _content(term: Term) -> list[str]:
-    """Return the words of a term without filler, all of them where there is nothing else."""
+    """Return the words of a term without filler; all of them if there is nothing else."""
     words = term.text.split()
     return [word for word in words if not is_filler_word(word)] or words
 
@@ -98,7 +98,7 @@ def _all_alike(words: Sequence[str], others: Sequence[str]) -> bool:
 
 
 def _alike(first: str, second: str) -> bool:
-    """Tell whether two words are forms of one: equal but for an s, or for no more than the last quarter."""
+    """Tell whether two words are forms of one: equal except for an s, or for at most the last quarter."""
     short, long = sorted((first, second), key=len)
     if long in (short, f"{short}s"):
         return True

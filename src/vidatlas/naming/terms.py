@@ -1,4 +1,4 @@
-"""A video's texts as terms: its tags, and the words and short phrases of its titles and tags."""
+"""Terms of a video: its tags, and the words and short phrases of its titles and tags."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from vidatlas.naming.filler import english_function_words
 
 MAX_TERM_CHARS = 60
 MAX_PHRASE_WORDS = 3
-"""Words of a phrase within a text; a whole tag may have more."""
+"""Most words of a phrase within a text; a whole tag may have more."""
 MAX_TAG_WORDS = 8
-"""Words of a tag that is looked into for phrases; a longer one is a sentence, and counts only as a whole."""
+"""Most words of a tag to search for phrases; a longer one is a sentence, and counts only as a whole."""
 MACHINE_TAG = "="
 """``namespace:key=value`` is written by a program for a program."""
 _EDGES = " \t\"'“”‘’«»()[]{}<>|.,;:!?#*_~+-–—/\\"
@@ -24,10 +24,10 @@ class Terms(NamedTuple):
     """Hold the terms of one video by key; ``mine craft`` and ``minecraft`` share one."""
 
     texts: Mapping[str, str]
-    """As written, folded and with single spaces."""
+    """As written, case-folded and with single spaces."""
     tags: frozenset[str]
-    """Keys of those that the video has as a tag of their own. An English function word of the title does not count:
-    some people make one of every word of it."""
+    """Keys of those that are a separate tag of the video. An English function word of the title does not count:
+    some people make a tag of every word of the title."""
 
 
 class _Signs(dict[int, str]):
@@ -60,13 +60,13 @@ def record_terms(words: Iterable[str], tags: Iterable[str]) -> Terms:
 
 
 def key_of(text: str) -> str:
-    """Return what makes spellings of one term equal: folded, without spaces, Latin letters without accents."""
+    """Return the key shared by all spellings of a term: case-folded, no spaces, Latin letters without accents."""
     return "".join(_bare(word) for phrase in _phrases(text) for word in phrase)
 
 
 @lru_cache(maxsize=1 << 14)
 def _tag(text: str) -> tuple[str | None, Mapping[str, str]]:
-    """Return a tag's key as a whole, None where it cannot be a term, and all the terms in it."""
+    """Return the key of a whole tag (None if it cannot be a term), and all the terms in it."""
     if MACHINE_TAG in text:
         return None, {}
     words = [word for phrase in _phrases(text) for word in phrase]
@@ -95,7 +95,7 @@ def _is_term(key: str) -> bool:
 
 
 def _phrases(text: str) -> list[list[str]]:
-    """Return the words of a text, folded, in runs that no punctuation interrupts."""
+    """Return the case-folded words of a text, in runs without punctuation."""
     runs = (line.split() for line in _fold(text).translate(_SIGNS).split("\n"))
     return [words for run in runs if (words := [bare for word in run if (bare := word.strip("'’"))])]
 
@@ -105,7 +105,7 @@ def _fold(text: str) -> str:
 
 
 def _bare(word: str) -> str:
-    """Return a word whose Latin letters have lost their marks; in other scripts a mark can make another letter."""
+    """Return a word without marks on Latin letters; in other scripts a mark can make a different letter."""
     return word if word.isascii() else _without_accents(word)
 
 

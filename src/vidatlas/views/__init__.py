@@ -1,1 +1,1 @@
-"""Turn finished results into pages people read."""
+"""Views of an atlas for people: the report, the map and the data card."""

@@ -1,4 +1,4 @@
-"""Render an atlas's data card: what it is, how it was made, what it does not claim."""
+"""The data card of an atlas: what it contains, how it was made, and its known limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vidatlas.views.text import as_markdown
 
 @dataclass(frozen=True)
 class Card:
-    """Hold everything the card says."""
+    """Hold the content of the data card."""
 
     title: str
     version: str
@@ -29,7 +29,7 @@ class Card:
 
 
 def _shown(value: object) -> object:
-    """Keep what comes from data from ending a table cell or starting markup."""
+    """Escape texts from data, so that they cannot end a table cell or start markup."""
     return as_markdown(value) if isinstance(value, str) else value
 
 

@@ -1,4 +1,4 @@
-"""Charts of the report: curves of training losses, and histograms of what was told of each group."""
+"""Charts of the report: training losses, and histograms of the labels predicted for each group."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from dataclasses import dataclass
 from typing import Any
 
 MOST_POINTS = 344
-"""Of a curve: as many as it is wide."""
+"""Most points of a curve: its width in pixels."""
 _CEILINGS = (1.0, 1.2, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0)
 
 
 @dataclass(frozen=True)
 class Losses:
-    """Hold what a network's loss was at each step, with words on both; a loss that is no number is left out."""
+    """Chart a network's loss at each step, with captions; a loss that is not finite is skipped."""
 
     title: str
     reading: str
     step: str
     losses: tuple[float, ...]
     behind: tuple[float, ...] = ()
-    """Of the same targets after the steps that followed each; drawn dashed beside them."""
+    """Losses from the same targets after the steps that followed; drawn dashed."""
 
     @property
     def last(self) -> int:
-        """Return the place of the last step, counted from 0."""
+        """Return the index of the last step, from 0."""
         return len(self.losses) - 1
 
     @property
     def points(self) -> tuple[tuple[int, float], ...]:
-        """Return place and loss of the steps that are drawn: the first, the last, and evenly between."""
+        """Return index and loss of the charted steps: the first, the last, and evenly spaced ones between."""
         return _thinned(self.losses)
 
     @property
     def points_behind(self) -> tuple[tuple[int, float], ...]:
-        """Return the same of ``behind``."""
+        """Return the charted points of ``behind``."""
         return _thinned(self.behind)
 
     @property
     def ceiling(self) -> float:
-        """Return the upper end of the axis: a round number that no loss exceeds."""
+        """Return the upper end of the chart's axis: a round number that no loss exceeds."""
         highest = max(loss for _, loss in (*self.points, *self.points_behind))
         if highest <= 0:
             return 1.0
@@ -50,7 +50,7 @@ class Losses:
 
 
 def losses_of(metrics: Mapping[str, Any], pictures: Mapping[str, Any]) -> tuple[Losses, ...]:
-    """Return the curves of all networks that an atlas's metrics and its facts of pictures tell of."""
+    """Return the loss charts of all networks in an atlas's metrics and image facts."""
     return tuple(found for found in _all(metrics, pictures) if any(map(math.isfinite, found.losses)))
 
 
@@ -58,15 +58,15 @@ def _all(metrics: Mapping[str, Any], pictures: Mapping[str, Any]) -> Iterator[Lo
     network = metrics.get("network", {})
     yield Losses(
         "Auto-encoder of the vectors",
-        "Mean squared error of the vectors that come out of it, at each pass over the sample.",
-        "pass",
+        "Mean squared error of the reconstructed vectors, per epoch.",
+        "epoch",
         _floats(network.get("loss", ())),
     )
     yield from _tuning(network.get("dec", {}))
     yield Losses(
         "Denoising auto-encoder of the images",
-        "Mean squared error of the images that come out of it, of a range of 1, at each pass over the sample.",
-        "pass",
+        "Mean squared error of the reconstructed images, on a scale from 0 to 1, per epoch.",
+        "epoch",
         _floats(pictures.get("losses", ())),
     )
 
@@ -74,17 +74,17 @@ def _all(metrics: Mapping[str, Any], pictures: Mapping[str, Any]) -> Iterator[Lo
 def _tuning(found: Mapping[str, Any]) -> Iterator[Losses]:
     yield Losses(
         "Deep Embedded Clustering",
-        "Divergence of the soft labels from each target when it is set; dashed, from the same target after the steps "
-        "that followed. Targets sharpen with the labels, so the curve may rise before it falls.",
+        "KL divergence of the soft labels from each target when it is set; dashed, from the same target after the "
+        "steps that followed. Targets sharpen with the labels, so the curve may rise before it falls.",
         "target",
         _floats(found.get("before", ())),
         _floats(found.get("behind", ())),
     )
     yield Losses(
         "Labels that changed",
-        "Percent of the records whose likeliest cluster is another one than at the update before.",
+        "Percentage of the records whose most likely cluster changed since the previous update.",
         "update",
-        # At the first there is none before it.
+        # The first update has no previous one.
         tuple(100 * share for share in _floats(found.get("changed", ()))[1:]),
     )
 
@@ -101,21 +101,21 @@ def _floats(values: Sequence[float]) -> tuple[float, ...]:
 
 
 MOST_GROUPS = 24
-"""Groups that are open to see, those with the most records; the others are folded."""
+"""Groups shown at once, those with the most records; the others are collapsed."""
 MOST_BARS = 2_000
-"""Of all groups together: about 300 kB of the page."""
+"""Most bars of all groups together: about 300 kB of the page."""
 _SLOT, _LEFT, _NARROWEST = 12, 20, 320
 _SHOWN_LABELS = 3
 
 
 @dataclass(frozen=True)
 class Label:
-    """Hold what one label is called, and of how many records it was told.
+    """Hold one label of the charts, and the number of records it was predicted for.
 
     Attributes:
-        key: the short number that stands under its bars.
-        name: the rest of it.
-        records: of all groups, those that are not drawn too.
+        key: the short number under its bars.
+        name: the rest of the label.
+        records: number of records over all groups, including those not charted.
     """
 
     key: str
@@ -125,61 +125,61 @@ class Label:
 
 @dataclass(frozen=True)
 class Bars:
-    """Hold one group's records, and of each label how many it was told of, in the order of the grid's labels."""
+    """Chart one group: for each label the number of records it was predicted for, in the order of the grid's labels."""
 
     title: str
     records: int
     counts: tuple[int, ...]
 
     def highest(self, without: int | None) -> int:
-        """Return the largest count, at least 1; the label at the place ``without`` left out."""
+        """Return the largest count, at least 1, without the label at index ``without``."""
         return max([1, *(count for _, count in self.drawn(without))])
 
     def drawn(self, without: int | None) -> tuple[tuple[int, int], ...]:
-        """Return place and count of the labels that were told at all; the one at the place ``without`` left out."""
+        """Return index and count of the labels with predictions, without the one at index ``without``."""
         return tuple((place, count) for place, count in enumerate(self.counts) if count and place != without)
 
     @property
     def most(self) -> tuple[tuple[int, int], ...]:
-        """Return place and count of the few labels that were told most."""
+        """Return index and count of the few labels predicted most often."""
         return tuple(sorted(self.drawn(None), key=lambda bar: (-bar[1], bar[0]))[:_SHOWN_LABELS])
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Hold the labels that are told of any drawn group, the one that is told most of all, and each group's bars."""
+    """Hold the charts of all groups: their labels, the label predicted most often, and each group's bars."""
 
     labels: tuple[Label, ...]
     dominating: int
-    """Place of the label that is told of most records: drawn in one row of bars, left out in the other."""
+    """Index of the label predicted most often: shown in one row of bars, omitted in the other."""
     groups: tuple[Bars, ...]
     left_out: int = 0
-    """Groups that are not drawn, for lack of room."""
+    """Number of groups not charted, for lack of space."""
     unseen: bool = True
-    """Whether the head had seen no record of a group that it told labels of."""
+    """Whether groups were held out: the classifier had seen no record of a group it predicted labels for."""
 
     @property
     def open(self) -> tuple[Bars, ...]:
-        """Return the groups to see at once."""
+        """Return the groups whose charts are shown at once."""
         return self.groups[:MOST_GROUPS]
 
     @property
     def folded(self) -> tuple[Bars, ...]:
-        """Return the groups to see on demand."""
+        """Return the groups whose charts are collapsed."""
         return self.groups[MOST_GROUPS:]
 
     @property
     def width(self) -> int:
-        """Return the width of one row of bars, in units of about a pixel."""
+        """Return the width of one row of bars, in units of about one pixel."""
         return max(_NARROWEST, _LEFT + _SLOT * len(self.labels))
 
     def left(self, place: int) -> float:
-        """Return where the bar of the label at a place begins, or with the number of labels the last one ends."""
+        """Return the left edge of the bar at an index; for the number of labels, the right edge of the last."""
         return _LEFT + (self.width - _LEFT) * place / len(self.labels)
 
 
 def grid_of(told: Iterable[tuple[str, Iterable[str]]], unseen: bool = True) -> Grid | None:
-    """Return the grid of pairs of a group and the labels told of one record; None where there is none."""
+    """Return the grid of charts from pairs (group, labels predicted for a record); None if there are none."""
     records: Counter[str] = Counter()
     counts: dict[str, Counter[str]] = {}
     overall: Counter[str] = Counter()
@@ -201,7 +201,7 @@ def grid_of(told: Iterable[tuple[str, Iterable[str]]], unseen: bool = True) -> G
 
 
 def _with_room(ranked: Sequence[str], counts: dict[str, Counter[str]]) -> Sequence[str]:
-    """Return the first groups that are drawn with at most so many bars, each label in two rows; at least one."""
+    """Return the first groups that fit in the most bars, with two rows per label; at least one."""
     bars = 0
     for place, group in enumerate(ranked):
         bars += 2 * len(counts[group])
@@ -211,7 +211,7 @@ def _with_room(ranked: Sequence[str], counts: dict[str, Counter[str]]) -> Sequen
 
 
 def _keyed(labels: Sequence[str], overall: Counter[str]) -> tuple[Label, ...]:
-    """Return the labels under the numbers that they begin with; counted from 1 where not each has one of its own."""
+    """Return labels keyed by the numbers they start with; numbered from 1 if these are missing or not unique."""
     parts = [label.partition(" ") for label in labels]
     if all(first.isdecimal() for first, _, _ in parts) and len({first for first, _, _ in parts}) == len(labels):
         return tuple(Label(first, rest, overall[label]) for label, (first, _, rest) in zip(labels, parts, strict=True))
@@ -219,6 +219,6 @@ def _keyed(labels: Sequence[str], overall: Counter[str]) -> tuple[Label, ...]:
 
 
 def _number(label: str) -> tuple[int, str]:
-    """Sort labels that begin with a number by it, others behind them by name."""
+    """Sort labels that start with a number by it, then the others by name."""
     first = label.partition(" ")[0]
     return (int(first) if first.isdecimal() else 1 << 30, label)

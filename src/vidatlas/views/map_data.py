@@ -1,4 +1,4 @@
-"""Map data of a page: points, names and titles as compressed data that no markup can come out of."""
+"""Map data of a page: points, names and titles as compressed data, which cannot contain markup."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from vidatlas.views.text import shown
 
 PARTS = Path(__file__).parent / "map"
 CHUNK = 1_000_000
-"""Points of a piece of the data behind the first one."""
+"""Points per chunk of the data after the first one."""
 MOST_CODES = 65_535
 _LONGEST_TITLE = 160
 _GRIDS = {"group": 24, "sub": 64}
-"""Cells a side in which the densest place of a category and of a subcategory is looked for."""
+"""Grid cells per side, to find where a category and a subcategory are densest."""
 
 
 @dataclass(frozen=True)
 class Label:
-    """Name a place on the map."""
+    """A name at a position on the map."""
 
     level: int
     """0 for a category, 1 for a subcategory."""
@@ -44,17 +44,17 @@ class Label:
 
 @dataclass(frozen=True)
 class Drawing:
-    """Hold the data of a map as base64 text: names and titles, and points in pieces."""
+    """Hold the data of a map as base64 text: names and titles, and points in chunks."""
 
     names: str
     points: tuple[str, ...]
 
 
 def labels_of(points: Points, table: Sequence[Mapping[str, Any]]) -> list[Label]:
-    """Return a label for every category and subcategory that has points, where it is densest.
+    """Return a map label for every category and subcategory with points, where it is densest.
 
     Args:
-        points: of the map; a code is a place in ``table``.
+        points: points of the map; a code is an index in ``table``.
         table: group, subcategory, name and size of every subcategory.
     """
     groups = group_order(table)
@@ -73,7 +73,7 @@ def labels_of(points: Points, table: Sequence[Mapping[str, Any]]) -> list[Label]
 
 
 def group_order(table: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the categories, largest first, of equally large ones the first by name."""
+    """Return the categories of the map, largest first, ties by name."""
     sizes: dict[str, int] = {}
     for row in table:
         sizes[row["group"]] = sizes.get(row["group"], 0) + row["size"]
@@ -83,7 +83,7 @@ def group_order(table: Sequence[Mapping[str, Any]]) -> list[str]:
 def _densest(
     places: NDArray[np.uint16], codes: NDArray[np.int64], kinds: int, grid: int
 ) -> list[tuple[float, float] | None]:
-    """Return for every kind the mean of its points in its fullest cell of a grid; None where it has none."""
+    """Return for every kind the mean of its points in its densest grid cell; None if it has none."""
     cells = (places.astype(np.int64) * grid) >> 16
     cell = cells[:, 0] * grid + cells[:, 1]
     order = np.argsort(codes, kind="stable")
@@ -101,7 +101,7 @@ def _densest(
 
 
 def drawing_of(points: Points, table: Sequence[Mapping[str, Any]], labels: Sequence[Label], first: int) -> Drawing:
-    """Return the data of a map: a first piece of so many points, which is drawn before the others are read."""
+    """Return the data of a map, with a first chunk of so many points, drawn before the others are read."""
     groups = group_order(table)
     number = {group: at for at, group in enumerate(groups)}
     at = {(label.group, label.subcategory): (round(label.x), round(label.y)) for label in labels}
@@ -121,7 +121,7 @@ def drawing_of(points: Points, table: Sequence[Mapping[str, Any]], labels: Seque
     names = {"total": len(points.codes), "groups": shown_groups, "subs": subs[: MOST_CODES + 1]}
     names |= {"titles": titles, "notes": notes}
     codes = np.minimum(points.codes, MOST_CODES).astype("<u2")
-    # A map has a first piece, be it empty.
+    # A map always has a first chunk, even if it is empty.
     bounds = sorted({0, *range(min(first, len(codes)), len(codes), CHUNK), len(codes)}) if len(codes) else [0, 0]
     pieces = [slice(low, high) for low, high in pairwise(bounds)]
     planes = (np.concatenate([points.places[piece].T.reshape(-1), codes[piece]]) for piece in pieces)
@@ -136,16 +136,16 @@ def _packed(data: bytes) -> str:
 
 
 def map_scripts() -> tuple[Markup, Markup, Markup]:
-    """Return the style of the map, the libraries and the code that draws it."""
+    """Return the map's style sheet, its libraries and its script."""
     style, libraries, code = (
         (PARTS / name).read_text(encoding="utf-8") for name in ("map.css", "libraries.min.js", "map.js")
     )
-    # Ours and vendored, nothing of the data.
+    # Our own and vendored code, nothing from data.
     return Markup(style), Markup(libraries), Markup(code)  # noqa: S704
 
 
 def script_hash(script: str) -> str:
-    """Return how a content security policy names a script that may run."""
+    """Return a script's hash as a content security policy allows it."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
@@ -154,27 +154,27 @@ _STEPS = 65_535
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """Hold points of a map in the order of their keys; the first ones have titles."""
+    """Hold the points of a map in the order of their keys; the first ones have titles."""
 
     keys: NDArray[np.float64]
-    """Drawn at random, [n], ascending: the first points are a fair sample of all."""
+    """Random keys [n], ascending: the first points are a random sample of all."""
     places: NDArray[np.uint16]
     """[n, 2]: 0 is -1, 65,535 is 1."""
     codes: NDArray[np.int64]
-    """[n]: the number of each one's subcategory."""
+    """[n]: the number of each point's subcategory."""
     titles: tuple[str, ...]
-    """Of the first points; as many as were asked for."""
+    """Titles of the first points; as many as requested."""
     notes: tuple[str, ...] = ()
-    """What is shown below each of the titles; none where a recipe shows nothing further."""
+    """Texts shown below the titles; empty if the recipe shows no more columns."""
 
 
 def quantised(positions: Floats) -> NDArray[np.uint16]:
-    """Return positions within [-1, 1] as whole numbers."""
+    """Return map positions within [-1, 1] as 16-bit integers."""
     return np.round((positions.astype(np.float64) + 1) * (_STEPS / 2)).astype(np.uint16)
 
 
 def merge_points(pieces: Sequence[Points]) -> Points:
-    """Return all points sorted by key."""
+    """Return all points of the map sorted by key."""
     if not pieces:
         none = np.empty(0, np.int64)
         return Points(np.empty(0), np.empty((0, 2), np.uint16), none, ())
@@ -190,6 +190,6 @@ def merge_points(pieces: Sequence[Points]) -> Points:
 
 
 def _by_key(pieces: Iterable[tuple[NDArray[np.float64], tuple[str, ...]]]) -> tuple[str, ...]:
-    """Return the texts of the first points of each piece in the order of their keys."""
+    """Return the texts of the first points of each chunk in the order of their keys."""
     pairs = sorted(pair for keys, texts in pieces for pair in zip(keys, texts, strict=False))
     return tuple(text for _, text in pairs)

@@ -1,4 +1,4 @@
-"""What a recipe calls its records and their groups, wherever people read about them."""
+"""Nouns for records and groups, as a recipe calls them in everything people read."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 Noun = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=r"^\w[\w' -]*$")]
-"""Letters, digits, spaces, hyphens and apostrophes: it stands in pages, Markdown and labels."""
+"""Letters, digits, spaces, hyphens and apostrophes: safe in pages, Markdown and labels."""
 
 
 class Nouns(BaseModel):
-    """Name one and many: of records, and of the groups inside which clusters are found."""
+    """Choose the nouns, singular and plural, for records and for the groups that are clustered."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -19,9 +19,9 @@ class Nouns(BaseModel):
     group: tuple[Noun, Noun] = ("category", "categories")
 
     def records(self, count: int) -> str:
-        """Return how many records there are, in words."""
+        """Return a number of records with its noun."""
         return f"{count:,} {self.record[count != 1]}"
 
     def groups(self, count: int) -> str:
-        """Return how many groups there are, in words."""
+        """Return a number of groups with its noun."""
         return f"{count:,} {self.group[count != 1]}"

@@ -1,4 +1,4 @@
-"""What the report page shows, as plain data."""
+"""The content of the report page, as plain data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vidatlas.views.nouns import Nouns
 
 @dataclass(frozen=True)
 class Counts:
-    """Hold what became of every record read: read = kept + rejected + duplicates."""
+    """Hold the record counts: read = kept + rejected + duplicates."""
 
     read: int
     kept: int
@@ -21,7 +21,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Reject:
-    """Name one reason for leaving records out, its count, and its meaning in plain words."""
+    """Hold one reason for rejecting records, its count, and its meaning in plain words."""
 
     reason: str
     count: int
@@ -30,7 +30,7 @@ class Reject:
 
 @dataclass(frozen=True)
 class Stage:
-    """Hold how long one stage of the run took; `rate_text` may be empty."""
+    """Hold the duration of one stage of the run; `rate_text` may be empty."""
 
     name: str
     seconds: float
@@ -39,7 +39,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Subcategory:
-    """Describe one k-means group: its terms best first, its exemplars nearest to the centre first."""
+    """Describe one subcategory: its terms best first, its exemplars nearest to the centre first."""
 
     number: int
     name: str
@@ -61,12 +61,12 @@ class Category:
     stability: float | None = None
     """Adjusted Rand index between the clusters of different seeds."""
     curve: tuple[tuple[int, float], ...] = ()
-    """Where k was chosen by it: the share of held-out variance that k subcategories leave."""
+    """If k was chosen by it: the share of held-out variance left by k subcategories."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Hold one figure of quality, as it is shown, and one sentence on how to read it."""
+    """Hold one quality figure of the page, and one sentence on how to read it."""
 
     name: str
     value: str
@@ -75,7 +75,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Report:
-    """Hold everything the page shows; every string may be hostile."""
+    """Hold the content of the page; every string is untrusted."""
 
     recipe_name: str
     inputs: tuple[str, ...]
@@ -95,18 +95,18 @@ class Report:
     title: str = "Video atlas"
     nouns: Nouns = field(default_factory=Nouns)
     absences: tuple[str, ...] = ()
-    """Sentences on what of the input gave no record: files without rows, groups without records."""
+    """Sentences on input that gave no records: files without rows, groups without records."""
     clustered: bool = True
-    """Whether subcategories are clusters, of which silhouettes and distances from a centre say how good they are."""
+    """Whether subcategories are clusters, with silhouettes and distances from a centre."""
     making: str = ""
-    """How records became vectors, and vectors subcategories."""
+    """How records were turned into vectors, and vectors into subcategories."""
     naming: str = ""
-    """After what subcategories are named."""
+    """What subcategories are named after."""
     members: int | None = None
-    """Where they are named after their most frequent records: of so many at most each lists title and count."""
+    """If they are named after their most frequent records: most records to list per subcategory, with counts."""
     alike: str = "alike"
-    """What records have in common that lie close together."""
+    """What records that lie close together have in common."""
     told: Grid | None = None
-    """Where labels were told from vectors: how often each, by group."""
+    """If labels were predicted from vectors: how often each, by group."""
     losses: tuple[Losses, ...] = ()
-    """Of each network that learned."""
+    """Training losses of each network."""

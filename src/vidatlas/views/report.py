@@ -1,4 +1,4 @@
-"""Render the atlas report: plain data in, one self-contained HTML page out."""
+"""The report of an atlas: render plain data as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vidatlas.views.text import clean, shown
 
 @dataclass(frozen=True)
 class Box:
-    """Place a rectangle on the map."""
+    """A rectangle of the report's treemap."""
 
     x: float
     y: float
@@ -31,7 +31,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Tile:
-    """Place one category on the map, in percent; one SVG path per colour draws its subcategories."""
+    """One category of the treemap, positions in percent; one SVG path per colour draws its subcategories."""
 
     rank: int
     category: Category
@@ -41,7 +41,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Map:
-    """Hold one treemap of the categories for one shape of screen."""
+    """Hold the report's treemap of the categories for one screen shape."""
 
     shape: str
     width: int
@@ -51,7 +51,7 @@ class Map:
 
 @dataclass(frozen=True)
 class Curve:
-    """Hold the running total of explained variance, from no component (0) to all of them."""
+    """Hold the cumulative explained variance, from no component (0) to all of them."""
 
     totals: tuple[float, ...]
     half_at: int
@@ -65,16 +65,16 @@ SILHOUETTE_BANDS = (  # from this value on, shade of the map, plain words
     (-math.inf, 1, "groups are mixed"),
 )
 MEMBERS_OPEN = 12
-"""Of the records that a subcategory lists as its terms, so many are open to see."""
+"""Records of a subcategory to show at once; the others are collapsed."""
 MOST_MEMBERS = 60_000
-"""Of all subcategories together; where there are more, each lists as many as the others."""
+"""Most records to list in all subcategories together; above it, each may list an equal number."""
 UNKNOWN = "\N{EN DASH}"
 _STYLE_HASH = Markup("STYLE-HASH")
 NOT_MEASURED = (0, "not measured")
 
 
 def render(report: Report) -> str:
-    """Return the page as one HTML document that needs nothing but itself."""
+    """Return the report as one self-contained HTML document."""
     template = _environment().get_template("report.html.jinja")
     script = "".join(template.blocks["script"](template.new_context()))
     style, *scripts = map_scripts() if report.drawing else ("",)
@@ -101,7 +101,7 @@ def render(report: Report) -> str:
 
 
 def render_map(title: str, about: str, drawing: Drawing, nouns: Nouns) -> str:
-    """Return a page with nothing but a map."""
+    """Return a page with only the map."""
     style, *scripts = map_scripts()
     page = (
         _environment()
@@ -122,19 +122,19 @@ def render_map(title: str, about: str, drawing: Drawing, nouns: Nouns) -> str:
 
 @cache
 def map_policy() -> str:
-    """Return the content security policy of every page that ``render_map`` makes, whatever it shows."""
+    """Return the content security policy of all pages that ``render_map`` makes."""
     page = render_map("", "", Drawing("", ("",)), Nouns())
     return page.split('http-equiv="Content-Security-Policy" content="', 1)[1].split('"', 1)[0]
 
 
 class _Rules:
-    """Collect the styles of single elements: the pages' policy forbids style attributes."""
+    """Collect the styles of single elements: the page's policy forbids style attributes."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
 
     def add(self, style: str) -> Markup:
-        """Return the attribute that gives an element a style of ours, such as ``width:37.5%``."""
+        """Return the attribute that gives an element a style, such as ``width:37.5%``."""
         return Markup('data-s="{}"').format(self._numbers.setdefault(style, len(self._numbers)))
 
     def __str__(self) -> str:
@@ -142,7 +142,7 @@ class _Rules:
 
 
 def _with_style(page: str, rules: _Rules) -> str:
-    """Add rules to a page's style sheet, and name the whole by its hash in the page's policy, which comes before it."""
+    """Add rules to a page's style sheet, and put its hash in the page's policy, which comes before it."""
     before, rest = page.split("<style>", 1)
     sheet, after = rest.split("</style>", 1)
     sheet += str(rules)
@@ -167,7 +167,7 @@ def _environment() -> Environment:
 
 
 def _finalize(value: object) -> object:
-    """Clean every text on its way to the page and refuse anything nobody formatted."""
+    """Clean every text of the page, and refuse values that were not formatted."""
     if isinstance(value, Undefined) or hasattr(value, "__html__"):
         return value
     if isinstance(value, str):
@@ -186,7 +186,7 @@ def _ratio(part: float, whole: float) -> float:
 
 
 def _share(part: float, whole: float) -> str:
-    """Return a percentage that never rounds something to nothing or a part to the whole."""
+    """Return a percentage that never rounds a non-zero share to 0 % or an incomplete one to 100 %."""
     ratio = _ratio(part, whole)
     if 0 < ratio < 0.001:
         return "<0.1%"
@@ -208,7 +208,7 @@ def _decimal(value: float | None, digits: int = 2) -> str:
 
 
 def _significant(value: float) -> str:
-    """Return a number that is not negative with three significant digits."""
+    """Return a non-negative number with three significant digits."""
     return f"{value:.3g}"
 
 
@@ -220,7 +220,7 @@ def _band(silhouette: float | None) -> tuple[int, str]:
 
 
 def _duration(seconds: float) -> str:
-    """Return a time span the way people say it."""
+    """Return a duration for people to read."""
     if not math.isfinite(seconds):
         return UNKNOWN
     if seconds < 59.95:

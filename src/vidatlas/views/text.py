@@ -1,4 +1,4 @@
-"""Text from data made fit for a page: no control characters, no endless lines."""
+"""Text from data, made safe for a page: no control characters, limited length."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def clean(text: str) -> str:
-    """Drop control characters, terminal escapes and direction overrides; keep newlines and tabs."""
+    """Remove control characters, terminal escapes and direction overrides from a text; keep newlines and tabs."""
     return _SURROGATES.sub("\ufffd", _BREAKS.sub(" ", _NOISE.sub("", text)))
 
 
 def shown(text: str, longest: int = LONGEST_TEXT) -> str:
-    """Return a text fit for one line of a page: never blank, never endless."""
+    """Return a text for one line of a page: never blank, limited in length."""
     line = " ".join(clean(text).split())
     if len(line) > longest:
         line = line[: longest - 1] + "…"
@@ -28,6 +28,6 @@ def shown(text: str, longest: int = LONGEST_TEXT) -> str:
 
 
 def as_markdown(text: str) -> str:
-    """Return a text as one line of Markdown that shows it as it stands: no link, image, tag or formula comes of it."""
+    """Return a text as one line of Markdown that shows it literally: no links, images, tags or formulas."""
     line = " ".join(clean(text).split())
     return _MARKS.sub(r"\\\g<0>", line)

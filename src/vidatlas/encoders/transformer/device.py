@@ -28,7 +28,7 @@ def choose_device() -> str:
 
 
 def choose_dtype(wanted: Dtype, device: str) -> str:
-    """Return the precision for a device: as set or, for "auto", bfloat16 with hardware support, else the next."""
+    """Return the precision for a device: as set or, for "auto", bfloat16 if the hardware has it."""
     import torch
 
     if wanted != "auto":
@@ -61,7 +61,7 @@ def device_memory(device: str) -> int:
 
 
 def product_speed(device: str, dtype: str, width: int) -> float:
-    """Measure a device's peak GEMM throughput in FLOP/s: [rows, width] x [width, 4 width], as in a transformer's MLP."""
+    """Measure a device's peak GEMM throughput in FLOP/s: [rows, width] x [width, 4 width], as in an MLP."""
     import torch
 
     kind = getattr(torch, dtype)

@@ -1,6 +1,6 @@
 "use strict";
-// The map of videos. `libraries` holds three.js (drawing) and d3-zoom (navigation); all that comes from data is put into
-// the page as textContent only.
+// The map of videos. `libraries` holds three.js (drawing) and d3-zoom (navigation); everything from data enters the page
+// as textContent only.
 (() => {
   const root = document.getElementById("map");
   if (!root) return;
@@ -219,7 +219,7 @@
       canvas.style.cursor = at < 0 ? "grab" : "pointer";
       if (at < 0) return;
       const sub = subs[codes[at]];
-      const title = at < titles.length ? titles[at] || "(untitled)" : "(title not in this page)";
+      const title = at < titles.length ? titles[at] || "(untitled)" : "(title not on this page)";
       tip.replaceChildren(line("b", title), ...[notes[at], !single && groups[sub.group].name, sub.name].filter(Boolean).map((text) => line("span", text)));
       const [tipWidth, tipHeight] = [tip.offsetWidth, tip.offsetHeight];
       tip.style.transform = `translate(${Math.max(4, Math.min(px + 14, width - tipWidth - 4))}px, ${py + tipHeight + 20 > height ? py - tipHeight - 12 : py + 16}px)`;
