@@ -81,7 +81,7 @@ def test_things_stand_in_the_order_in_which_they_occur(tmp_path: Path) -> None:
         ("user,item,rating\n", "holds no ratings"),
         ("user,item\nu,i\n", "rating 1 cannot be read"),
         ("user,item,rating\nu,i,good\n", "rating 1 cannot be read"),
-        ("user,item,rating\nu,i,3\nu,i\n", "rating 2 is none"),
+        ("user,item,rating\nu,i,3\nu,i\n", "rating 2 is invalid"),
     ],
 )
 def test_ratings_that_cannot_be_read_are_one_line(tmp_path: Path, data: str | None, match: str) -> None:

@@ -117,7 +117,7 @@ def test_an_unknown_pooling_is_refused(declare: Declare, pooling: dict[str, bool
 def test_a_checkpoint_that_declares_nothing_is_refused(declare: Declare, name: str) -> None:
     path = declare({"pooling_mode_mean_tokens": True})
     (path / name).unlink()
-    with pytest.raises(UsageError, match=f"no sentence-transformers checkpoint: cannot read {Path(name).name}"):
+    with pytest.raises(UsageError, match=f"not a sentence-transformers checkpoint: cannot read {Path(name).name}"):
         SentenceSpec(model=str(path)).load(1)
 
 

@@ -1,1 +1,1 @@
-"""The generator of the synthetic sample; rerun it with: python -m tools.sample.generate"""
+"""The generator of the synthetic sample; run it with ``python -m tools.sample.generate``."""

@@ -88,7 +88,7 @@ def test_a_batch_that_does_not_fit_is_said_to_be_so(tiny_clip_whole: Path, monke
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(ours, "_model", full)
-    with pytest.raises(UnavailableError, match=r"no memory for 7 pictures.*publish\.pictures\.batch"):
+    with pytest.raises(UnavailableError, match=r"no memory for 7 images.*publish\.pictures\.batch"):
         ours.encode(np.zeros((1, 32, 32, 3), np.uint8))
 
 
@@ -119,7 +119,7 @@ def test_the_first_files_of_settings_are_read(copied: Path) -> None:
 )  # fmt: skip
 def test_another_rule_than_that_of_clip_is_refused(copied: Path, change: dict[str, Any]) -> None:
     (copied / "preprocessor_config.json").write_text(json.dumps(OLD | change))
-    with pytest.raises(UsageError, match="another preparation"):
+    with pytest.raises(UsageError, match="other image preprocessing"):
         tower(copied)
 
 
