@@ -32,12 +32,12 @@ class ProbeSpec(BaseModel):
     by: Literal["id", "title"] = "id"
     """How a label identifies a record of the other atlas: by id, or by title (ignoring case)."""
     most_each: Annotated[int, Field(ge=1)] | None = None
-    """Use at most so many records of each subcategory of the other atlas, those with the largest values."""
+    """Use at most this many records of each subcategory of the other atlas, those with the largest values."""
     without: tuple[int, ...] = ()
     """Ignore records of the other atlas that have one of these classes."""
     folds: Annotated[int, Field(ge=2)] = 5
     fit_rows: Annotated[int, Field(ge=2)] = 20_000
-    """Use at most so many records, sampled by seed."""
+    """Use at most this many records, sampled by seed."""
     seed: int = 0
 
 

@@ -73,7 +73,7 @@ class SourceSpec(_Strict):
     shard_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
     """Rows per shard: the unit of work, of commit and of resume."""
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Read only so many rows from the start (over all input files)."""
+    """Read only this many rows from the start (over all input files)."""
     format: Annotated[JsonLinesSpec | CsvSpec, Field(discriminator="kind"), BeforeValidator(_by_name)] = JsonLinesSpec()
     """Format of the rows; a name alone, such as ``csv``, takes the defaults."""
     explode: ExplodeSpec | None = None

@@ -59,7 +59,7 @@ def unit(vectors: NDArray[Any]) -> Floats:
 
 
 def is_flat(spec: IndexSpec, rows: int) -> bool:
-    """Tell whether an index of so many rows is flat: a query is compared with all of them."""
+    """Tell whether an index of this many rows is flat: a query is compared with all of them."""
     return spec.kind == "flat" or (spec.kind == "auto" and rows <= spec.flat_rows)
 
 
@@ -82,7 +82,7 @@ class SearchIndex:
 
     @classmethod
     def empty(cls, spec: IndexSpec, rows: int, dim: int, training: Floats) -> SearchIndex:
-        """Return an empty index for so many unit vectors, trained on float32 [n, dim] unless it is flat."""
+        """Return an empty index for this many unit vectors, trained on float32 [n, dim] unless it is flat."""
         import faiss
 
         flat = is_flat(spec, rows)
@@ -100,7 +100,7 @@ class SearchIndex:
 
     @classmethod
     def from_bytes(cls, data: bytes, probes: int, rows: int, dim: int) -> SearchIndex:
-        """Return the index of so many rows and dimensions from its bytes.
+        """Return the index of this many rows and dimensions from its bytes.
 
         Raises:
             BadIndexError: it is not an index that this class writes.

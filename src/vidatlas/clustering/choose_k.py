@@ -48,7 +48,7 @@ def k_by_size(rows: int, spec: ClusterSpec) -> int:
 
 
 def choose_k(rows: int, vectors: Floats, spec: ClusterSpec, seed: int, backend: KMeans) -> Choice:
-    """Choose k, the number of clusters, for a group of so many rows; vectors float32 [n, dim] are a sample of them."""
+    """Choose k, the number of clusters, for a group of this many rows; vectors float32 [n, dim] are a sample."""
     if spec.k != "auto":
         return Choice(k_by_size(rows, spec))
     sample = vectors[sample_rows(len(vectors), SAMPLE, seed)]

@@ -22,10 +22,10 @@ from vidatlas.threads import one_thread
 from vidatlas.types import Floats
 
 _HELD_OUT = 10
-"""One row in so many is held out to compare the starts."""
+"""One row in this many is held out to compare the starts."""
 _MOST_HELD_OUT = 10_000
 _FEW = 20_000
-"""Up to so many rows every start is refined before comparison: in real groups this halves the gap to the best known."""
+"""Up to this many rows every start is refined before comparison: in real groups it halves the gap to the best."""
 _RESEATINGS = 3
 _SMALL, _LEAST_SMALL, _MOST_SMALL = 10, 200, 2_000
 """Small clusters per wanted cluster, and the least and usually the most to merge."""
@@ -56,9 +56,9 @@ class ClusterSpec(BaseModel):
     starts: Annotated[int, Field(ge=1)] = 5
     """Number of starts; the one that fits held-out rows best is refined."""
     smooth: Annotated[int, Field(ge=0)] = 0
-    """Fit centroids to the means of each row and so many nearest neighbours; 0: to the rows themselves."""
+    """Fit centroids to the means of each row and this many nearest neighbours; 0: to the rows themselves."""
     fit_rows: Annotated[int, Field(ge=2)] = 200_000
-    """Fit centroids on at most so many rows of a group, sampled by seed; all rows are assigned."""
+    """Fit centroids on at most this many rows of a group, sampled by seed; all rows are assigned."""
     seed: int = 0
 
     @property

@@ -25,7 +25,7 @@ class QualitySpec(BaseModel):
     silhouette_rows: Annotated[int, Field(ge=2)] = 2_000
     """Rows per group, sampled by seed, for the silhouette and the Davies-Bouldin index."""
     stability_seeds: Annotated[int, Field(ge=0)] = 3
-    """Refit each group with so many seeds and compare; fewer than 2: stability is not measured."""
+    """Refit each group with this many seeds and compare; fewer than 2: stability is not measured."""
     stability_rows: Annotated[int, Field(ge=2)] = 10_000
     """Rows per group for refitting, sampled by seed."""
 
@@ -83,7 +83,7 @@ def stability(runs: Sequence[NDArray[np.int32]]) -> float | None:
         runs: for each seed the labels [n] of the same rows in the same order.
 
     Returns:
-        None where it is not defined: fewer than two runs, or a run with one cluster only or as many as rows.
+        None if undefined: fewer than two runs, or a run with one cluster or as many clusters as rows.
     """
     from sklearn.metrics import adjusted_rand_score
 

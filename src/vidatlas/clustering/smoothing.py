@@ -14,9 +14,9 @@ from vidatlas.threads import one_thread
 from vidatlas.types import Floats
 
 ANCHORS = 20_000
-"""Neighbours are searched among at most so many rows, sampled by seed."""
+"""Neighbours are searched among at most this many rows, sampled by seed."""
 _SHARE = 4
-"""A neighbourhood holds at most one in so many rows of a cluster of mean size."""
+"""A neighbourhood holds at most one in this many rows of a cluster of mean size."""
 
 
 def smooth(vectors: Floats, neighbours: int, k: int, seed: int) -> Floats:

@@ -40,7 +40,7 @@ class AutoencoderReducer(BaseModel):
     batch_rows: Annotated[int, Field(ge=1)] = 256
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     fit_rows: Annotated[int, Field(ge=2)] = 50_000
-    """Train on at most so many rows, sampled by seed; all rows are encoded."""
+    """Train on at most this many rows, sampled by seed; all rows are encoded."""
     seed: int = 0
     checkpoint_every: Annotated[int, Field(ge=1)] = 10
     """Epochs between checkpoints, from which an interrupted run resumes."""

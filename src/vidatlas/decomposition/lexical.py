@@ -30,7 +30,7 @@ class LexicalSpec(BaseModel):
     buckets: Annotated[int, Field(ge=2, le=2**20)] = 2**16
     """Number of columns that words are hashed to."""
     fit_rows: Annotated[int, Field(ge=2)] = 20_000
-    """Fit the components on at most so many records, sampled by seed."""
+    """Fit the components on at most this many records, sampled by seed."""
     seed: int = 0
 
 

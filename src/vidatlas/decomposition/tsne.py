@@ -27,12 +27,12 @@ class LayoutSpec(BaseModel):
     method: Literal["tsne", "pca"] = "tsne"
     """t-SNE, or the first two principal components (very fast, but without neighbourhoods)."""
     sample: Annotated[int, Field(ge=100, le=1_000_000)] = 100_000
-    """Lay out about so many videos by t-SNE; place the others by their nearest among them."""
+    """Lay out about this many videos by t-SNE; place the others by their nearest among them."""
     perplexity: Annotated[float, Field(gt=1, le=200)] = 30.0
     exaggeration: Annotated[float, Field(ge=1)] = 1.5
     """Final exaggeration: above 1, neighbours attract each other more, and islands lie farther apart."""
     neighbours: Annotated[int, Field(ge=1, le=100)] = 5
-    """A video outside the sample is placed at the mean of so many neighbours, weighted by inverse squared distance."""
+    """Place a video outside the sample at the mean of this many neighbours, weighted by inverse squared distance."""
     seed: int = 0
 
 

@@ -28,7 +28,7 @@ class Term:
     tagged: int
     """Authors who use it in a video that has tags."""
     alone: int
-    """Authors who use it as a tag of its own."""
+    """Authors who use it as a separate tag."""
 
 
 @dataclass(frozen=True, slots=True)

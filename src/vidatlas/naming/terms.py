@@ -84,7 +84,7 @@ def _within(words: list[str]) -> dict[str, str]:
     for length in range(1, MAX_PHRASE_WORDS + 1):
         for at in range(len(words) - length + 1):
             key = "".join(keys[at : at + length])
-            # A Latin word of two letters is hardly ever a subject; where one is (pc, dj), it stands among the tags.
+            # A Latin word of two letters is rarely a subject; if it is (pc, dj), it is among the tags.
             if _is_term(key) and (len(key) > 2 or not key.isascii()):
                 found[key] = " ".join(words[at : at + length])
     return found

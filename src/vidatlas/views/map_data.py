@@ -101,7 +101,7 @@ def _densest(
 
 
 def drawing_of(points: Points, table: Sequence[Mapping[str, Any]], labels: Sequence[Label], first: int) -> Drawing:
-    """Return the data of a map, with a first chunk of so many points, drawn before the others are read."""
+    """Return the data of a map, with a first chunk of this many points, drawn before the others are read."""
     groups = group_order(table)
     number = {group: at for at, group in enumerate(groups)}
     at = {(label.group, label.subcategory): (round(label.x), round(label.y)) for label in labels}

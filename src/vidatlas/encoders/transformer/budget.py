@@ -18,7 +18,7 @@ BatchTokens = Annotated[int, Field(ge=1)] | Literal["auto"]
 MOST_ON_GPU = 65_536
 """More does not help: a GPU's matrix products reach full throughput well below this."""
 _SHARE = 8
-"""Hidden states use at most one part in so many of the device's memory, so that several actors share a device."""
+"""Hidden states use at most one part in this many of the device's memory, so that several actors share a device."""
 _STATES = 24
 """Values per hidden dimension that are live at once within a layer: states, norm, queries to values, two of the MLP."""
 
