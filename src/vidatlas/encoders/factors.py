@@ -19,8 +19,6 @@ from vidatlas.types import Floats
 if TYPE_CHECKING:
     import torch
 
-    pass
-
 
 class FactorsSpec(BaseModel):
     """Choose the ratings, and how latent factors are fitted to them."""
@@ -61,8 +59,6 @@ class FactorsSpec(BaseModel):
         Raises:
             InputError: the ratings are missing or cannot be read.
         """
-        pass
-
         ratings = read_ratings(self.ratings)
         found = factorise(ratings, self)
         arrays = {"factors": found.things, "biases": found.biases}

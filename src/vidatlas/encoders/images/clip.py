@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -16,9 +16,6 @@ from vidatlas.encoders.transformer.loading import load_model
 from vidatlas.errors import UnavailableError
 from vidatlas.sources.images import Pictures, colour_picture
 from vidatlas.types import Floats, Json
-
-if TYPE_CHECKING:
-    pass
 
 
 class ImageTower:
@@ -121,6 +118,4 @@ class ClipPicturesSpec(BaseModel):
 
     def load(self) -> ImageTower:
         """Load CLIP's image tower and its projection onto this process's device."""
-        pass
-
         return ImageTower(self.find(), self.dtype, self.batch)

@@ -82,7 +82,7 @@ def verify(atlas: Place) -> Json:
     if broken:
         raise InputError(
             f"{store.folder.url}/{broken[0]} is missing or altered ({len(broken)} of {checked} files). "
-            "Delete such files and run the command that made this atlas again; it rebuilds just those."
+            "Delete those files and rerun the command that made this atlas; it rebuilds only those."
         )
     sums = _sums(store, stages)
     return {"files": checked, **sums}

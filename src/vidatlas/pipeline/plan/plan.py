@@ -38,7 +38,7 @@ def refuse_other_recipe(store: Store, recipe: Recipe) -> None:
     made = store.manifest().get("recipe")
     if made is None:
         raise InputError(
-            f"{store.url} holds vectors but no {layout.MANIFEST}. Put it back, or choose another output folder."
+            f"{store.url} holds vectors but no {layout.MANIFEST}. Restore it, or choose another output folder."
         )
     before = Recipe.model_validate(made)
     changes = [

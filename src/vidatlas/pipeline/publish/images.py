@@ -123,7 +123,7 @@ def _encode(encoder: PictureEncoder, folder: str, names: list[str]) -> Floats:
             with one_thread():
                 found.append(encoder.encode(pictures))
     except UnreadablePictureError as error:
-        raise InputError(f"an image that was there while planning is not any more: {error}. Put it back.") from error
+        raise InputError(f"an image was removed or changed after it was planned: {error}. Restore it.") from error
     return np.concatenate(found)
 
 
