@@ -170,6 +170,11 @@ def test_the_command_line_is_light_until_it_works() -> None:
     assert modules_after("import vidatlas.cli") & {"torch", "ray", "sklearn", "transformers", "pandas"} == set()
 
 
+def test_reading_a_recipe_loads_no_model_library() -> None:
+    heavy = {"torch", "ray", "sklearn", "transformers", "pandas", "faiss", "openTSNE"}
+    assert modules_after("import vidatlas.recipe") & heavy == set()
+
+
 def test_every_public_name_is_there_and_no_other() -> None:
     assert dir(vidatlas) == sorted(vidatlas.__all__)
     for name in vidatlas.__all__:

@@ -20,7 +20,7 @@ from benchmarks.vectors import clustered
 from vidatlas.clustering.kmeans import assign
 from vidatlas.clustering.torch_kmeans import TorchKMeans
 from vidatlas.encoders.images.autoencoder import DenoisingSpec, _network, train
-from vidatlas.encoders.images.clip import ImageTower
+from vidatlas.encoders.images.tower import ImageTower
 from vidatlas.encoders.sentence import SentenceSpec
 from vidatlas.encoders.transformer.checkpoint import open_checkpoint
 from vidatlas.encoders.transformer.device import Dtype

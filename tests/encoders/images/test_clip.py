@@ -16,8 +16,9 @@ from pydantic import ValidationError
 from transformers import CLIPModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from vidatlas.encoders.images.clip import ClipPicturesSpec, ImageTower
+from vidatlas.encoders.images.clip import ClipPicturesSpec
 from vidatlas.encoders.images.preprocessing import Preparation, read_preparation
+from vidatlas.encoders.images.tower import ImageTower
 from vidatlas.errors import UnavailableError, UsageError
 from vidatlas.recipe import load_recipe
 from vidatlas.threads import one_thread

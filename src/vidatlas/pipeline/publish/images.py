@@ -28,7 +28,7 @@ from vidatlas.threads import one_thread
 from vidatlas.types import Floats, Json, Runner
 
 if TYPE_CHECKING:
-    from vidatlas.encoders.images.clip import ImageTower
+    from vidatlas.encoders.images.tower import ImageTower
 
 
 _ROWS = 256
