@@ -123,7 +123,7 @@ def test_reviews_are_probed_by_the_classes_of_their_films(
     report = Path(atlas.report).read_text(encoding="utf-8")
     assert "Label prediction, by group" in report
     assert report.count("<li><b><bdi>Café") == 12
-    assert "had not seen any of them" in report
+    assert "had seen none of them" in report
     assert "labels of reviews of films it has not seen" in report
     vidatlas.reduce(atlas.url, {"reduce.probe.folds": 13}, Options("serial"))
     vidatlas.publish(atlas.url, {}, Options("serial"))

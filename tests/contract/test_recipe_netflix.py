@@ -44,7 +44,7 @@ def test_films_have_soft_labels_genres_and_a_course_of_training(netflix: Atlas) 
     assert "Auto-encoder of the vectors" in report
     assert "Variance explained by the codes" in report
     assert not re.search("explained variance", report, re.IGNORECASE)
-    assert "Divergence of the soft labels" in report
+    assert "KL divergence of the soft labels" in report
     assert "updates of the target, last change" in report
 
 
