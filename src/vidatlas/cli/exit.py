@@ -110,8 +110,11 @@ def _unexpected(error: Exception) -> int:
     return _fail(f"this is a bug in vidatlas: {what}. Please report it with the lines above.", 1)
 
 
+def printable(text: str) -> str:
+    """Return a text in which nothing that it quotes of a file can steer a terminal."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)
+
+
 def _fail(message: str, code: int) -> int:
-    # A message may quote a file: nothing in it may steer the terminal.
-    said = "".join(sign if sign.isprintable() else " " for sign in message)
-    sys.stderr.write("vidatlas: " + " ".join(said.split()) + "\n")
+    sys.stderr.write("vidatlas: " + " ".join(printable(message).split()) + "\n")
     return code

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from vidatlas.cli.exit import printable
 from vidatlas.cli.progress import duration, out_of_memory
 from vidatlas.types import Json, Reason
 
@@ -28,7 +29,7 @@ _ACTOR_START_SECONDS = 10
 
 def plain(text: str) -> Text:
     """Return data as text that can neither style nor steer a terminal."""
-    return Text("".join(sign if sign.isprintable() else " " for sign in text))
+    return Text(printable(text))
 
 
 def _grid(rows: Iterable[tuple[str, Any]]) -> Table:

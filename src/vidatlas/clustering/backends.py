@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Protocol
+from typing import Protocol, get_args
 
 from vidatlas.errors import UsageError
 from vidatlas.gpus import sees_gpu
 from vidatlas.types import Backend, Floats
 
-BACKENDS: tuple[Backend, ...] = ("sklearn", "torch", "cuml")
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
 
 class KMeans(Protocol):

@@ -61,8 +61,9 @@ def commit(
         ConflictError: another run holds the lock, or took it over.
     """
     behind = STAGES[STAGES.index(stage) :]
-    before = run.store.manifest()["stages"].get(stage, {}).get("digest")
     with Lock(run.store, run.options.take_over, run.listener) as lock:
+        # Only now: another run may have committed while this one waited for the lock.
+        before = run.store.manifest()["stages"].get(stage, {}).get("digest")
         if replaces:
             run.store.unseal(behind)
         files, facts = work()

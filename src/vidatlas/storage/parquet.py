@@ -92,21 +92,10 @@ def _bare_schema(message: bytes) -> pa.Schema:
     Under another key of the same length the name is ordinary metadata: no type is looked up by it.
     """
     schema = pa.ipc.read_schema(pa.py_buffer(message.replace(_NAME, _HIDDEN)))
-    if _HIDDEN in message or message.count(_NAME) != sum(map(_named, schema)):
+    named = sum(1 for column in schema for _ in _extensions(column))
+    if _HIDDEN in message or message.count(_NAME) != named:
         raise InputError("its schema names an extension type in an unexpected place. Write the file again.")
     return schema
-
-
-def _named(field: pa.Field) -> int:
-    """Return the number of extension types in a field and its children."""
-    return (_HIDDEN in (field.metadata or {})) + sum(map(_named, _inside(field.type)))
-
-
-def _inside(kind: pa.DataType) -> list[pa.Field]:
-    if isinstance(kind, pa.BaseExtensionType):
-        kind = kind.storage_type
-    values = [pa.field("values", kind.value_type)] if pa.types.is_dictionary(kind) else []
-    return [*values, *(kind.field(at) for at in range(kind.num_fields))]
 
 
 def _refuse(schema: pa.Schema) -> None:
@@ -126,5 +115,8 @@ def _extensions(field: pa.Field) -> Iterator[str]:
     kind = field.type
     if isinstance(kind, pa.BaseExtensionType):
         yield kind.extension_name
-    for inner in _inside(kind):
-        yield from _extensions(inner)
+        kind = kind.storage_type
+    if pa.types.is_dictionary(kind):
+        yield from _extensions(pa.field("values", kind.value_type))
+    for at in range(kind.num_fields):
+        yield from _extensions(kind.field(at))

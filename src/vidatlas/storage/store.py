@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from os import fspath
-from typing import Any
+from typing import IO, Any
 
 import orjson
 import pyarrow as pa
@@ -163,13 +163,12 @@ class Store:
             InputError: the file is missing or altered, not Parquet, lacks a column, or has an unsafe extension type.
         """
         data = self.read(name) if facts is None else self.check(name, facts)
-        with self._as_input(name):
-            file = open_parquet(io.BytesIO(data))
-            table = file.read(columns=columns).replace_schema_metadata(None)
-            absent = [column for column in columns or () if column not in table.column_names]
-            if absent:
-                raise InputError(f"there is no column {absent[0]!r}. Make the atlas again.")
-            return table if columns is None else table.select(columns)
+        with self._readable(name):
+            table = self._opened(name, io.BytesIO(data)).read(columns=columns).replace_schema_metadata(None)
+        absent = [column for column in columns or () if column not in table.column_names]
+        if absent:
+            raise InputError(f"{self.url}/{name} has no column {absent[0]!r}. Make the atlas again.")
+        return table if columns is None else table.select(columns)
 
     @contextmanager
     def parquet(self, name: str) -> Iterator[pq.ParquetFile]:
@@ -182,8 +181,8 @@ class Store:
             file = self.folder.open(name)
         except FileNotFoundError as error:
             raise self._missing(name) from error
-        with file, self._as_input(name):
-            yield open_parquet(file)
+        with file, self._readable(name):
+            yield self._opened(name, file)
 
     def tensors(self, name: str) -> Tensors:
         """Return the arrays of a stored safetensors file.
@@ -193,13 +192,17 @@ class Store:
         """
         return read_tensors(self.read(name), f"{self.url}/{name}")
 
-    @contextmanager
-    def _as_input(self, name: str) -> Iterator[None]:
-        """Add the name of the file to errors of reading it."""
+    def _opened(self, name: str, file: IO[bytes]) -> pq.ParquetFile:
         try:
-            yield
+            return open_parquet(file)
         except InputError as error:
             raise InputError(f"{self.url}/{name}: {error}") from error
+
+    @contextmanager
+    def _readable(self, name: str) -> Iterator[None]:
+        """Name the file in what pyarrow says of damaged Parquet."""
+        try:
+            yield
         except (pa.ArrowException, OSError) as error:
             raise InputError(
                 f"{self.url}/{name} is not a valid Parquet file ({error}). Make the atlas again."

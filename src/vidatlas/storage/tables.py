@@ -16,6 +16,10 @@ from vidatlas.storage import store as layout
 from vidatlas.storage.store import Store
 from vidatlas.types import Floats, Json
 
+MOST_BLOCKS = 512
+"""Most blocks of shards; the split depends on the shards alone, so sums are the same bytes everywhere."""
+SealedShard = tuple[str, Mapping[str, Any]]
+"""Name and manifest entry of a committed shard of embeddings."""
 Places = list[tuple[str, int]]
 """The shards that hold rows of a group, in manifest order, with the number of rows in each."""
 
@@ -76,31 +80,22 @@ def draw_rows(store: Store, places: Places, group: str | None, chosen: NDArray[n
     return np.concatenate(pieces)
 
 
-def to_parquet(table: pa.Table) -> bytes:
-    """Return a table as the bytes of a Parquet file with page checksums."""
+def to_parquet(table: pa.Table, **options: Any) -> bytes:
+    """Return a table as the bytes of a Parquet file: zstd, page checksums; options as of ``pq.write_table``."""
     out = io.BytesIO()
-    pq.write_table(table, out, compression="zstd", write_page_checksum=True)
+    pq.write_table(table, out, compression="zstd", write_page_checksum=True, **options)
     return out.getvalue()
 
 
 def parquet_bytes(table: pa.Table) -> bytes:
-    """Return a table of embeddings (one shard) as Parquet: zstd, page checksums.
+    """Return a table of embeddings (one shard) as Parquet, in one row group.
 
     Byte-stream split would be 7 % smaller, but DuckDB 2.0 cannot read it for float16.
     """
-    out = io.BytesIO()
-    pq.write_table(
-        table,
-        out,
-        compression="zstd",
-        use_dictionary=["group"],
-        write_page_checksum=True,
-        row_group_size=max(table.num_rows, 1),
-    )
-    return out.getvalue()
+    return to_parquet(table, use_dictionary=["group"], row_group_size=max(table.num_rows, 1))
 
 
-def sealed_shards(entry: Json) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def sealed_shards(entry: Json) -> Iterator[SealedShard]:
     """Yield (shard name, manifest entry) of every committed embeddings table, in manifest order."""
     for name, facts in entry["files"].items():
         if name.startswith("embeddings/"):
@@ -116,12 +111,6 @@ def matrix(column: Any) -> np.ndarray[Any, Any]:
     """Return a fixed-size-list column as a 2-D array without copying element by element."""
     combined = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     return np.asarray(combined.flatten().to_numpy(zero_copy_only=False)).reshape(len(combined), combined.type.list_size)
-
-
-MOST_BLOCKS = 512
-"""Most blocks of shards; the split depends on the shards alone, so sums are the same bytes everywhere."""
-
-SealedShard = tuple[str, Mapping[str, Any]]
 
 
 def blocks_of(shards: list[SealedShard]) -> list[list[SealedShard]]:

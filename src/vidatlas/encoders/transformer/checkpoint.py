@@ -66,17 +66,19 @@ def open_checkpoint(model: str, revision: str | None, key: str = "encoder.model"
 
 
 def _refuse_other_weights(path: Path, model: str, weights: set[str]) -> None:
-    """Raise UsageError if an index lists other weight files: transformers would load what it lists."""
-    for index in path.glob("*.index.json"):
-        try:
-            named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise UsageError(f"model {model}: cannot read {index} ({error}). Download the model again.") from error
-        if index.name == "model.safetensors.index.json" and not named <= weights:
-            raise UsageError(
-                f"model {model}: {index.name} lists {sorted(map(str, named - weights))[0]}, which is not a safetensors "
-                "file in this folder. Download the model again, or choose another."
-            )
+    """Raise UsageError if the index lists other weight files: transformers would load what it lists."""
+    index = path / "model.safetensors.index.json"
+    if not index.exists():
+        return
+    try:
+        named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UsageError(f"model {model}: cannot read {index} ({error}). Download the model again.") from error
+    if not named <= weights:
+        raise UsageError(
+            f"model {model}: {index.name} lists {sorted(map(str, named - weights))[0]}, which is not a safetensors "
+            "file in this folder. Download the model again, or choose another."
+        )
 
 
 def _config(path: Path, model: str) -> Json:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import io
 from collections import Counter
 from os import fspath
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from vidatlas.clustering.kmeans import assign as nearest
 from vidatlas.errors import UsageError
@@ -26,6 +24,7 @@ from vidatlas.recipe import Recipe, recipe_of
 from vidatlas.storage import store as layout
 from vidatlas.storage.folder import expand, is_remote, local_path
 from vidatlas.storage.store import Store
+from vidatlas.storage.tables import to_parquet
 from vidatlas.threads import one_thread
 from vidatlas.types import EncodeStats, Floats, Json, Place
 
@@ -123,8 +122,6 @@ def _write(out: str, placed: pa.Table, lost: bytes) -> None:
     place = out if is_remote(out) else str(local_path(out))
     folder, name = place.rsplit("/", 1)
     target = Store(folder)
-    data = io.BytesIO()
-    pq.write_table(placed, data, compression="zstd", write_page_checksum=True)
-    target.put(name, data.getvalue())
+    target.put(name, to_parquet(placed))
     if lost:
         target.put(name.removesuffix(".parquet") + ".rejects.jsonl.gz", gzip.compress(lost, mtime=0))

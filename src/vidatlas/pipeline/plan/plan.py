@@ -69,8 +69,8 @@ def plan(run: Run, inputs: Iterable[str]) -> Json:
     store, urls = run.store, _expand_all(inputs)
     refuse_other_recipe(store, run.recipe)
     made_of = {"fingerprint": run.recipe.fingerprint("plan"), "inputs": urls}
-    entry = committed(run, "plan", made_of)
-    if entry and all(_unchanged(url, known_inputs(store)) for url in urls):
+    entry, known = committed(run, "plan", made_of), known_inputs(store)
+    if entry and all(_unchanged(url, known) for url in urls):
         _refuse_rejects(entry["counts"], run.options.max_rejects)
         return entry
     _refuse_other_inputs(store, urls)

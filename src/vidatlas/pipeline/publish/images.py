@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from vidatlas.encoders.images.tower import ImageTower
 
 
+MODEL = "model/pictures.safetensors"
+CHECKPOINT = "model/pictures-checkpoint.safetensors"
+_EVERY = 5
+"""Epochs between checkpoints."""
 _ROWS = 256
 """Images in memory at once: those of a shard may be more than it holds."""
 
@@ -169,12 +173,6 @@ class PictureSearch:
         rows, cosines = self._index.search(query, min(k, len(self.positions)))
         pairs = zip(rows[0].tolist(), cosines[0].tolist(), strict=True)
         return [(int(self.positions[row]), cosine) for row, cosine in pairs if row >= 0]
-
-
-MODEL = "model/pictures.safetensors"
-CHECKPOINT = "model/pictures-checkpoint.safetensors"
-_EVERY = 5
-"""Epochs between checkpoints."""
 
 
 class PictureEncoder(Protocol):

@@ -8,7 +8,7 @@ from functools import partial
 from vidatlas.pipeline.publish.images import make_pictures, picture_facts
 from vidatlas.pipeline.publish.index import index_fact, make_index
 from vidatlas.pipeline.publish.map import draw_map, make_map, map_fact
-from vidatlas.pipeline.publish.report import card_of, report_of, subcategory_table
+from vidatlas.pipeline.publish.report import card_of, report_of
 from vidatlas.pipeline.publish.wording import (
     LIBRARIES,
     facts_of,
@@ -53,7 +53,8 @@ def _publish(run: Run) -> tuple[Files, Json]:
         "Map": map_fact(laid_out, recipe.publish.nouns),
         "Search index": index_fact(indexed, recipe.publish.nouns),
     }
-    table, metrics = subcategory_table(store, reduced), store.read_json(layout.METRICS)
+    table = store.table(layout.SUBCATEGORIES, reduced["files"][layout.SUBCATEGORIES]).to_pylist()
+    metrics = store.read_json(layout.METRICS)
     facts |= picture_facts(learned) | tuning_fact(recipe, metrics)
     drawn, drawing = draw_map(recipe, store, points, reduced["counts"]["rows"])
     report = replace(

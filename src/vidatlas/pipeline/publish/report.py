@@ -18,7 +18,6 @@ from vidatlas.pipeline.publish.wording import (
     weights_words,
 )
 from vidatlas.recipe import Recipe
-from vidatlas.storage import store as layout
 from vidatlas.storage.store import PREDICTIONS, TIMINGS, Store, content_sha256
 from vidatlas.types import Json, Reason
 from vidatlas.views.card import Card
@@ -28,12 +27,6 @@ from vidatlas.views.page import Category, Counts, Reject, Report, Stage, Subcate
 
 NAMED = 50
 """Names of groups or files without records that the report lists."""
-
-
-def subcategory_table(store: Store, reduced: Json) -> list[Json]:
-    """Return the rows of ``subcategories.parquet``, its hash proved."""
-    rows: list[Json] = store.table(layout.SUBCATEGORIES, reduced["files"][layout.SUBCATEGORIES]).to_pylist()
-    return rows
 
 
 def _categories(recipe: Recipe, table: list[Json], metrics: Json) -> tuple[Category, ...]:
