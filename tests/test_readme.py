@@ -19,7 +19,7 @@ from vidatlas.cli.main import app
 from vidatlas.types import Encoder, EncodeStats
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "clusters.md"]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "clusters.md", ROOT / "docs" / "recipes.md"]
 PROGRAM: Any = typer.main.get_command(app)
 COMMANDS = PROGRAM.commands
 
