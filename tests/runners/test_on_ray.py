@@ -161,11 +161,13 @@ def test_a_shard_that_was_begun_twice_says_so(runner: RayRunner, world: Any, who
 
     def open_worker() -> Worker:
         worker = EmbedWorker(Store(atlas), recipe, recipe.encoder.load(1), 0.0)
+        # A worker of its own: another shard that is encoded in the same actor must not die in its place.
+        deadly = EmbedWorker(Store(atlas), recipe, Deadly(), 0.0)
 
         def work(table: pa.Table) -> Json:
             if table.schema.metadata[b"shard"].decode() == first and not marker.exists():
                 marker.touch()
-                worker.encoder = Deadly()
+                return deadly(table)
             return worker(table)
 
         return work
