@@ -39,7 +39,7 @@ def measure(vectors: Floats, queries: int, only: str) -> None:
     for at in range(0, len(vectors), 10_000):
         brute.add(vectors[at : at + 10_000])
     truth = without(brute.rows, own)
-    print("| index | bytes a video | built in | cells looked into | recall@10 | queries/s | times brute force |")
+    print("| index | bytes per video | built in | cells looked into | recall@10 | queries/s | times brute force |")
     print("|---|---|---|---|---|---|---|")
     for name, spec in SETTINGS.items():
         if not re.search(only, name):

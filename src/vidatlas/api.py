@@ -27,24 +27,35 @@ from vidatlas.types import Event, Json, Listener, Options, Place, Runner, ignore
 
 DEFAULTS = Options()
 Inputs = Place | Iterable[Place]
+Planned = Callable[[Json], object]
 
 
 def plan(
-    recipe: Recipe | str, inputs: Inputs, atlas: Place, options: Options = DEFAULTS, listener: Listener = ignore
+    recipe: Recipe | str,
+    inputs: Inputs,
+    atlas: Place,
+    options: Options = DEFAULTS,
+    listener: Listener = ignore,
+    planned: Planned = ignore,
 ) -> Json:
     """Read every input file once and write down where each shard starts; return the plan's entry of the manifest."""
     urls = _list(inputs)
     with _opened(_recipe(recipe), atlas, options, listener, urls) as run:
-        return _plan(run, urls)
+        return _plan(run, urls, planned)
 
 
 def embed(
-    recipe: Recipe | str, inputs: Inputs, atlas: Place, options: Options = DEFAULTS, listener: Listener = ignore
+    recipe: Recipe | str,
+    inputs: Inputs,
+    atlas: Place,
+    options: Options = DEFAULTS,
+    listener: Listener = ignore,
+    planned: Planned = ignore,
 ) -> Json:
     """Plan where needed, then embed every shard that is not done; return the stage's entry of the manifest."""
     urls = _list(inputs)
     with _opened(_recipe(recipe), atlas, options, listener, urls) as run:
-        _plan(run, urls)
+        _plan(run, urls, planned)
         return _timed(run, "embed", embedding.embed)
 
 
@@ -72,24 +83,40 @@ def publish(
 
 
 def run(
-    recipe: Recipe | str, inputs: Inputs, atlas: Place, options: Options = DEFAULTS, listener: Listener = ignore
+    recipe: Recipe | str,
+    inputs: Inputs,
+    atlas: Place,
+    options: Options = DEFAULTS,
+    listener: Listener = ignore,
+    planned: Planned = ignore,
 ) -> Atlas:
-    """Run plan, embed, reduce and publish through the API; what an earlier run finished is not repeated."""
+    """Run plan, embed, reduce and publish through the API; what an earlier run finished is not repeated.
+
+    Args:
+        recipe: a recipe, the name of a built-in one, or a YAML file.
+        inputs: local paths, patterns or URLs.
+        atlas: the folder or URL of the atlas.
+        options: how to run.
+        listener: told how far it has come.
+        planned: called once with the plan's entry of the manifest, before anything is embedded.
+    """
     urls, parsed = _list(inputs), _recipe(recipe)
     with _opened(parsed, atlas, options, listener, urls) as opened:
         if options.backend:
             reduction.find_backend(opened.runner, options.backend)  # what cannot run should not cost the embedding
         if parsed.reduce.probe:
             probing.known_classes(parsed.reduce.probe)
-        _plan(opened, urls)
+        _plan(opened, urls, planned)
         _timed(opened, "embed", embedding.embed)
         _timed(opened, "reduce", reduction.reduce)
         _timed(opened, "publish", publishing.publish)
     return Atlas(atlas)
 
 
-def _plan(run: Run, inputs: list[str]) -> Json:
-    return _timed(run, "plan", lambda timed: planning.plan(timed, inputs))
+def _plan(run: Run, inputs: list[str], planned: Planned) -> Json:
+    entry = _timed(run, "plan", lambda timed: planning.plan(timed, inputs))
+    planned(entry)
+    return entry
 
 
 def _recipe(recipe: Recipe | str) -> Recipe:

@@ -284,5 +284,5 @@ class Options:
     backend: Backend | None = None
 
 
-def ignore(event: Event) -> None:
-    """Ignore an event: the default listener."""
+def ignore(event: object) -> None:
+    """Ignore an event or a plan: the default listener."""

@@ -158,7 +158,7 @@ def test_waiting_for_another_run_is_said_and_leaves_that_run_s_file_alone(watch:
     assert list(watch.atlas.iterdir()) == []
     (line,) = watch.lines
     until = time.strftime("%H:%M:%S", time.localtime(1_700_000_000))
-    assert line.startswith("waiting for a sign of life of the run that holds the atlas (process 7 on elsewhere")
+    assert line.startswith("waiting for a heartbeat of the run that holds the lock (process 7 on elsewhere")
     assert line.endswith(f"the last of which is 2 min 10 s old; if none comes until {until}, this run takes over")
 
 
@@ -208,3 +208,17 @@ def test_an_event_is_described_in_one_line() -> None:
 )
 def test_a_duration_is_for_people(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_what_is_printed_in_a_pause_stands_between_the_bars(tmp_path: Path) -> None:
+    watch = Watch(tmp_path, terminal=True)
+    with watch.reporter as reporter:
+        watch.at(0, Event("plan", 10, 10, {"rows": 3}))
+        with reporter.paused():
+            reporter.console.print("the plan")
+        watch.at(1, embedded(10))
+    text = watch.out.getvalue()
+    after = text[text.index("the plan") :]
+    assert "reading" in text[: text.index("the plan")]
+    assert "reading" not in after
+    assert "embedding" in after

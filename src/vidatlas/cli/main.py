@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Annotated, NoReturn
 
 import typer
 
 from vidatlas.cli import explore as exploring
 from vidatlas.cli.exit import guard, quiet_libraries
-from vidatlas.cli.run import console, read_options, read_recipe, read_settings, run_job, show_next, show_result
+from vidatlas.cli.options import takes
+from vidatlas.cli.run import console, read_recipe, read_settings, run_job, show_next, show_result
 from vidatlas.cli.submit import OnCluster
+from vidatlas.types import Options
 from vidatlas.version import __version__
 
 app = typer.Typer(
@@ -39,26 +42,6 @@ Set_ = Annotated[
 ]
 Limit_ = Annotated[int | None, typer.Option(min=1, help="Read only the first N rows.")]
 DryRun_ = Annotated[bool, typer.Option("--dry-run", help="Plan, show the plan and the resolved recipe, then stop.")]
-Runner_ = Annotated[str, typer.Option(help="ray, or serial for a plain loop in this process.")]
-Address_ = Annotated[
-    str | None,
-    typer.Option(
-        help="A Ray cluster: HOST:PORT, on one of its nodes; or its dashboard, http://HOST:8265, from anywhere: "
-        "the command runs there as a job. Without it Ray runs on this machine."
-    ),
-]
-Actors_ = Annotated[
-    str | None, typer.Option(metavar="N|MIN..MAX", help="Number of encoder actors; by default as many as fit.")
-]
-Threads_ = Annotated[int, typer.Option(min=1, help="CPU threads per actor.")]
-Gpus_ = Annotated[
-    float | None, typer.Option(min=0, help="GPUs per actor, fractions allowed; by default one if there is any.")
-]
-MaxRejects_ = Annotated[float, typer.Option(min=0, max=1, help="Largest allowed share of unusable rows.")]
-Backend_ = Annotated[
-    str | None, typer.Option(help="Backend of k-means: sklearn, torch or cuml; by default the best for the hardware.")
-]
-TakeOver_ = Annotated[bool, typer.Option("--take-over", help="Take the lock from a run that is certainly gone.")]
 
 
 def _show_version(asked: bool) -> None:
@@ -77,6 +60,7 @@ def shared(
 
 
 @app.command(cls=OnCluster, rich_help_panel="The job")
+@takes("runner", "address", "actors", "threads", "gpus", "max_rejects", "take_over", "backend")
 def run(
     recipe: Recipe_,
     inputs: Inputs_,
@@ -84,24 +68,18 @@ def run(
     set_: Set_ = None,
     limit: Limit_ = None,
     dry_run: DryRun_ = False,
-    runner: Runner_ = "ray",
-    address: Address_ = None,
-    actors: Actors_ = None,
-    threads: Threads_ = 1,
-    gpus: Gpus_ = None,
-    max_rejects: MaxRejects_ = 0.01,
-    take_over: TakeOver_ = False,
-    backend: Backend_ = None,
+    *,
+    options: Options,
 ) -> None:
     """Plan, embed, reduce and publish: from JSONL to named subcategories.
 
     Example: vidatlas run youniverse yt_metadata_en.jsonl.gz atlas/
     """
-    options = read_options(runner, address, actors, threads, gpus, max_rejects, take_over, backend)
     run_job(read_recipe(recipe, set_, limit), inputs, atlas, options, "plan" if dry_run else "publish")
 
 
 @app.command(rich_help_panel="Its steps")
+@takes("max_rejects", "take_over")
 def plan(
     recipe: Recipe_,
     inputs: Inputs_,
@@ -109,18 +87,19 @@ def plan(
     set_: Set_ = None,
     limit: Limit_ = None,
     dry_run: DryRun_ = False,
-    max_rejects: MaxRejects_ = 0.01,
-    take_over: TakeOver_ = False,
+    *,
+    options: Options,
 ) -> None:
     """Read every input file once: integrity, rows, rejects, duplicates, seek points.
 
     Example: vidatlas plan demo videos.jsonl.gz atlas/ --limit 1000
     """
-    options = read_options("serial", None, None, 1, None, max_rejects, take_over)
-    run_job(read_recipe(recipe, set_, limit), inputs, atlas, options, "plan", resolved=dry_run)
+    here = replace(options, runner="serial")
+    run_job(read_recipe(recipe, set_, limit), inputs, atlas, here, "plan", resolved=dry_run)
 
 
 @app.command(cls=OnCluster, rich_help_panel="Its steps")
+@takes("runner", "address", "actors", "threads", "gpus", "max_rejects", "take_over")
 def embed(
     recipe: Recipe_,
     inputs: Inputs_,
@@ -128,32 +107,19 @@ def embed(
     set_: Set_ = None,
     limit: Limit_ = None,
     dry_run: DryRun_ = False,
-    runner: Runner_ = "ray",
-    address: Address_ = None,
-    actors: Actors_ = None,
-    threads: Threads_ = 1,
-    gpus: Gpus_ = None,
-    max_rejects: MaxRejects_ = 0.01,
-    take_over: TakeOver_ = False,
+    *,
+    options: Options,
 ) -> None:
     """Plan if needed, then embed every video; commits shard by shard.
 
     Example: vidatlas embed youniverse yt_metadata_en.jsonl.gz atlas/ --actors 1..8
     """
-    options = read_options(runner, address, actors, threads, gpus, max_rejects, take_over)
     run_job(read_recipe(recipe, set_, limit), inputs, atlas, options, "plan" if dry_run else "embed")
 
 
 @app.command(cls=OnCluster, rich_help_panel="Its steps")
-def reduce(
-    atlas: Atlas_,
-    set_: Set_ = None,
-    runner: Runner_ = "ray",
-    address: Address_ = None,
-    gpus: Gpus_ = None,
-    take_over: TakeOver_ = False,
-    backend: Backend_ = None,
-) -> None:
+@takes("runner", "address", "gpus", "take_over", "backend")
+def reduce(atlas: Atlas_, set_: Set_ = None, *, options: Options) -> None:
     """Find the subcategories of an embedded atlas: principal components, k-means in each category, names.
 
     Example: vidatlas reduce atlas/ --set reduce.clusters.k=12
@@ -162,7 +128,6 @@ def reduce(
     from vidatlas.cli.progress import Reporter
     from vidatlas.cli.screens import show_notes
 
-    options = read_options(runner, address, None, 1, gpus, 0.01, take_over, backend)
     with quiet_libraries(atlas), Reporter(atlas, console) as reporter:
         entry = verbs.reduce(atlas, read_settings(set_), options, reporter)
     show_notes(console, entry["notes"])
@@ -170,13 +135,8 @@ def reduce(
 
 
 @app.command(cls=OnCluster, rich_help_panel="Its steps")
-def publish(
-    atlas: Atlas_,
-    set_: Set_ = None,
-    runner: Runner_ = "ray",
-    address: Address_ = None,
-    take_over: TakeOver_ = False,
-) -> None:
+@takes("runner", "address", "take_over")
+def publish(atlas: Atlas_, set_: Set_ = None, *, options: Options) -> None:
     """Draw the map, build the search index, write report.html and the data card of a reduced atlas.
 
     Example: vidatlas publish atlas/ --set publish.layout.sample=50000
@@ -184,21 +144,21 @@ def publish(
     from vidatlas import api as verbs
     from vidatlas.cli.progress import Reporter
 
-    options = read_options(runner, address, None, 1, None, 0.01, take_over)
     with quiet_libraries(atlas), Reporter(atlas, console) as reporter:
         verbs.publish(atlas, read_settings(set_), options, reporter)
     show_result(atlas)
 
 
 @app.command(rich_help_panel="The job")
+@takes("runner")
 def demo(
     atlas: Annotated[str, typer.Argument(metavar="[ATLAS]", help="The folder of the atlas.")] = "demo-atlas",
-    runner: Runner_ = "ray",
+    *,
+    options: Options,
 ) -> None:
     """Run everything on the bundled sample: 3,000 invented videos, no network, no GPU."""
     from vidatlas.sample import sample_path
 
-    options = read_options(runner, None, None, 1, None, 0.01, False)
     run_job(read_recipe("demo", None, None), [str(sample_path())], atlas, options, "publish")
 
 

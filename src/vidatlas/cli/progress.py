@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -64,16 +65,29 @@ class Reporter:
     _tasks: dict[str, Any] = field(default_factory=dict)
 
     def __enter__(self) -> Reporter:
-        if self.console.is_terminal:
-            columns = (
-                TextColumn("{task.description}", table_column=Column(min_width=10, no_wrap=True)),
-                BarColumn(20, table_column=Column(min_width=20)),
-                TextColumn("{task.fields[text]}", table_column=Column(ratio=1, no_wrap=False)),
-                TimeElapsedColumn(),
-            )
-            self._bar = Progress(*columns, console=self.console, expand=True)
-            self._bar.start()
+        self._start()
         return self
+
+    def _start(self) -> None:
+        if not self.console.is_terminal:
+            return
+        columns = (
+            TextColumn("{task.description}", table_column=Column(min_width=10, no_wrap=True)),
+            BarColumn(20, table_column=Column(min_width=20)),
+            TextColumn("{task.fields[text]}", table_column=Column(ratio=1, no_wrap=False)),
+            TimeElapsedColumn(),
+        )
+        self._tasks = {}
+        self._bar = Progress(*columns, console=self.console, expand=True)
+        self._bar.start()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the terminal to others: what they print stands below the bars so far, and above those to come."""
+        if self._bar:
+            self._bar.stop()
+        yield
+        self._start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -144,7 +158,7 @@ class Reporter:
 def _waiting(event: Event) -> str:
     until = time.strftime("%H:%M:%S", time.localtime(event.facts["until"]))
     return (
-        f"waiting for a sign of life of the run that holds the atlas ({event.facts['holder']}), the last of which is "
+        f"waiting for a heartbeat of the run that holds the lock ({event.facts['holder']}), the last of which is "
         f"{duration(event.done)} old; if none comes until {until}, this run takes over"
     )
 
@@ -180,7 +194,7 @@ def _describe_embedding(event: Event, rates: Mapping[str, Any]) -> str:
 
 def out_of_memory(batch_tokens: list[int]) -> str:
     """Say that some shards were computed in smaller batches, and why."""
-    return f"out of memory at {batch_tokens[0]:,} tokens a batch, went on with {batch_tokens[-1]:,}"
+    return f"out of memory at {batch_tokens[0]:,} tokens per batch, went on with {batch_tokens[-1]:,}"
 
 
 def duration(seconds: float) -> str:

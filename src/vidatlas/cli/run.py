@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from vidatlas.cli.exit import quiet_libraries
-from vidatlas.errors import UsageError
-from vidatlas.types import Options
+from vidatlas.types import Json, Options
+
+if TYPE_CHECKING:
+    from vidatlas.recipe import Recipe
 
 console = Console()
 
 
-def read_recipe(name: str, changes: list[str] | None, limit: int | None) -> Any:
+def read_recipe(name: str, changes: list[str] | None, limit: int | None) -> Recipe:
     """Return the recipe with the changes of ``--set`` and ``--limit``."""
     from vidatlas.recipe import load_recipe
 
@@ -28,68 +30,39 @@ def read_settings(changes: list[str] | None) -> dict[str, Any]:
     return dict(parse_set(change) for change in changes or [])
 
 
-def read_options(
-    runner: str,
-    address: str | None,
-    actors: str | None,
-    threads: int,
-    gpus: float | None,
-    max_rejects: float,
-    take_over: bool,
-    backend: str | None = None,
-) -> Any:
-    """Return the options of a run."""
-    from vidatlas.clustering.backends import BACKENDS
-
-    if runner not in ("ray", "serial"):
-        raise UsageError(f"--runner {runner}: choose ray or serial.")
-    if backend not in (None, *BACKENDS):
-        raise UsageError(f"--backend {backend}: choose one of {', '.join(BACKENDS)}.")
-    return Options(runner, address, _range(actors), threads, gpus, max_rejects, take_over, backend)  # type: ignore[arg-type]
-
-
-def _range(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    low, dots, high = text.partition("..")
-    try:
-        fewest, most = int(low), int(high) if dots else int(low)
-    except ValueError:
-        fewest = most = 0
-    if not 1 <= fewest <= most:
-        raise UsageError(f"--actors {text}: write a number or a range such as 1..4.")
-    return fewest, most
-
-
-def run_job(recipe: Any, inputs: list[str], atlas: str, options: Any, last: str, resolved: bool = True) -> None:
-    """Plan, show what is ahead, and run up to the stage ``last``."""
-    from vidatlas import api as verbs
+def run_job(recipe: Recipe, inputs: list[str], atlas: str, options: Options, last: str, resolved: bool = True) -> None:
+    """Plan, show what is ahead, and go on up to the stage ``last``."""
+    from vidatlas import api
     from vidatlas.cli.progress import Reporter
-    from vidatlas.cli.screens import show_notes, show_preview, where
-    from vidatlas.pipeline.embed.preview import preview
-    from vidatlas.pipeline.publish.wording import absence_words
 
-    with quiet_libraries(atlas):
+    with quiet_libraries(atlas), Reporter(atlas, console) as reporter:
         if last != "plan":
             recipe.encoder.inspect()  # a model that is not there should not cost the reading of the whole input
         if last == "publish":
             recipe.publish.find_models()
-        with Reporter(atlas, console) as reporter:
-            planned = verbs.plan(recipe, inputs, atlas, options, reporter)
-        place = where(options.address, options.actors, options.threads, options.gpus)
-        show_preview(console, recipe, preview(recipe, atlas), atlas, place)
-        show_notes(console, absence_words(planned, recipe.publish.nouns))
-        if last == "plan":
-            if resolved:
-                console.out(recipe.to_yaml(), highlight=False, end="")
-            return
-        with Reporter(atlas, console) as reporter:
-            verb = verbs.run if last == "publish" else verbs.embed
-            verb(recipe, inputs, atlas, options, reporter)
+
+        def planned(entry: Json) -> None:
+            with reporter.paused():
+                _show_plan(recipe, atlas, options, entry)
+
+        verb = {"plan": api.plan, "embed": api.embed, "publish": api.run}[last]
+        verb(recipe, inputs, atlas, options, reporter, planned)
     if last == "publish":
         show_result(atlas)
-    else:
+    elif last == "embed":
         show_next(f"vidatlas reduce {atlas}")
+    elif resolved:
+        console.out(recipe.to_yaml(), highlight=False, end="")
+
+
+def _show_plan(recipe: Recipe, atlas: str, options: Options, entry: Json) -> None:
+    from vidatlas.cli.screens import show_notes, show_preview, where
+    from vidatlas.pipeline.embed.preview import preview
+    from vidatlas.pipeline.publish.wording import absence_words
+
+    place = where(options.address, options.actors, options.threads, options.gpus)
+    show_preview(console, recipe, preview(recipe, atlas), atlas, place)
+    show_notes(console, absence_words(entry, recipe.publish.nouns))
 
 
 def show_result(atlas: str) -> None:

@@ -11,7 +11,7 @@ from vidatlas.errors import ConflictError, InputError, VidatlasError
 from vidatlas.pipeline.embed.encoder import Learning, learn_encoder, refuse_other_source
 from vidatlas.pipeline.embed.rows import read_shard
 from vidatlas.pipeline.embed.worker import open_worker
-from vidatlas.pipeline.plan.plan import has_vectors, refuse_other_recipe
+from vidatlas.pipeline.plan.plan import has_vectors
 from vidatlas.pipeline.plan.shards import load_shards
 from vidatlas.pipeline.stage import Run, commit, committed
 from vidatlas.recipe import Recipe
@@ -29,7 +29,6 @@ def embed(run: Run) -> Json:
         UnavailableError: the storage cannot be written.
     """
     store = run.store
-    refuse_other_recipe(store, run.recipe)
     if has_vectors(store):
         refuse_other_source(store, run.recipe)
     made_of = {"upstream": store.stage("plan")["digest"]}

@@ -1,0 +1,95 @@
+"""Options of a run on the command line: each is declared once, and a command takes those that apply to it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter
+from typing import Annotated, Any
+
+import typer
+
+from vidatlas.errors import UsageError
+from vidatlas.types import Options
+
+Command = Callable[..., None]
+
+DECLARED: dict[str, Any] = {
+    "runner": Annotated[str, typer.Option(help="ray, or serial for a plain loop in this process.")],
+    "address": Annotated[
+        str | None,
+        typer.Option(
+            help="A Ray cluster: HOST:PORT, on one of its nodes; or its dashboard, http://HOST:8265, from anywhere: "
+            "the command runs there as a job. Without it Ray runs on this machine."
+        ),
+    ],
+    "actors": Annotated[
+        str | None, typer.Option(metavar="N|MIN..MAX", help="Number of encoder actors; by default as many as fit.")
+    ],
+    "threads": Annotated[int, typer.Option(min=1, help="CPU threads per actor.")],
+    "gpus": Annotated[
+        float | None, typer.Option(min=0, help="GPUs per actor, fractions allowed; by default one if there is any.")
+    ],
+    "max_rejects": Annotated[float, typer.Option(min=0, max=1, help="Largest allowed share of unusable rows.")],
+    "backend": Annotated[
+        str | None,
+        typer.Option(help="Backend of k-means: sklearn, torch or cuml; by default the best for the hardware."),
+    ],
+    "take_over": Annotated[bool, typer.Option("--take-over", help="Take the lock from a run that is certainly gone.")],
+}
+"""How each field of ``Options`` is written on the command line; its default is that of the field."""
+
+
+def takes(*names: str) -> Callable[[Command], Command]:
+    """Give a command some options of a run; its function gets all of them as one argument, ``options``."""
+    defaults = Options()
+
+    def declare(command: Command) -> Command:
+        own = [each for each in inspect.signature(command, eval_str=True).parameters.values() if each.name != "options"]
+        added = [
+            Parameter(name, Parameter.KEYWORD_ONLY, default=getattr(defaults, name), annotation=DECLARED[name])
+            for name in names
+        ]
+
+        @wraps(command)
+        def with_options(**values: Any) -> None:
+            chosen = {name: values.pop(name) for name in names}
+            command(**values, options=read_options(chosen))
+
+        # Typer reads the parameters of a command from both.
+        with_options.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
+        with_options.__annotations__ = {each.name: each.annotation for each in (*own, *added)}
+        return with_options
+
+    return declare
+
+
+def read_options(chosen: dict[str, Any]) -> Options:
+    """Return the options of a run from those that were given on the command line.
+
+    Raises:
+        UsageError: one has a value that it cannot have.
+    """
+    from vidatlas.clustering.backends import BACKENDS
+
+    choices = {"runner": ("ray", "serial"), "backend": BACKENDS}
+    for name, allowed in choices.items():
+        if chosen.get(name) not in (None, *allowed):
+            raise UsageError(f"--{name} {chosen[name]}: choose one of {', '.join(allowed)}.")
+    if "actors" in chosen:
+        chosen = {**chosen, "actors": _range(chosen["actors"])}
+    return Options(**chosen)
+
+
+def _range(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    low, dots, high = text.partition("..")
+    try:
+        fewest, most = int(low), int(high) if dots else int(low)
+    except ValueError:
+        fewest = most = 0
+    if not 1 <= fewest <= most:
+        raise UsageError(f"--actors {text}: write a number or a range such as 1..4.")
+    return fewest, most
