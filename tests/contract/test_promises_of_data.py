@@ -158,12 +158,12 @@ def test_an_altered_shard_is_named_before_it_is_sealed_again(atlas: Path, world:
     vidatlas.verify(str(atlas))
 
 
-HALF = '{"schema": 1, "stages": {"plan"'
+HALF = '{"schema": 2, "stages": {"plan"'
 TOUCHED = {
     "manifest cut": ("atlas.json", HALF, 3),
     "manifest of another version": ("atlas.json", '{"schema": 99, "stages": {}}', 4),
     "manifest is a list": ("atlas.json", "[]", 3),
-    "manifest without stages": ("atlas.json", '{"schema": 1}', 3),
+    "manifest without stages": ("atlas.json", '{"schema": 2}', 3),
 }
 
 

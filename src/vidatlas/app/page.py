@@ -14,7 +14,6 @@ import streamlit as st
 from vidatlas.errors import VidatlasError
 from vidatlas.pipeline.explore.atlas import Atlas, open_atlas
 from vidatlas.pipeline.explore.suggest import Method
-from vidatlas.pipeline.reduce.components import ALL
 from vidatlas.views.report import map_policy
 from vidatlas.views.text import shown
 
@@ -49,7 +48,7 @@ def at(atlas: Atlas, positions: Iterable[int]) -> list[Video]:
     subs = atlas.subcategories().to_dict("records")
     names = {(row["group"], row["subcategory"]): str(row["name"]) for row in subs}
     rows = atlas.videos().iloc[list(positions)].to_dict("records")
-    named = [names.get((row["group"], row["subcategory"])) or names[ALL, row["subcategory"]] for row in rows]
+    named = [names[row["in_group"], row["subcategory"]] for row in rows]
     return with_pictures(atlas, rows, named)
 
 

@@ -20,7 +20,8 @@ from vidatlas.storage.parquet import open_parquet
 from vidatlas.storage.tensors import Tensors, read_tensors
 from vidatlas.types import Json, Place, Receipt
 
-SCHEMA = 1
+SCHEMA = 2
+"""The version of the files of an atlas; another one is refused."""
 MANIFEST = "atlas.json"
 PROGRESS = "progress.json"
 ENCODER = "encoder.json"

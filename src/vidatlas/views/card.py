@@ -24,6 +24,8 @@ class Card:
     normalisation: str
     making: str
     dim: int
+    assigned: tuple[str, ...]
+    """The columns of ``assignments/``."""
     limits: tuple[str, ...]
     content_sha256: str
 

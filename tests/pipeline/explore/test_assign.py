@@ -82,7 +82,7 @@ def test_nothing_rejected_leaves_no_file_of_rejects_and_nothing_new_an_empty_tab
 ) -> None:
     placed, counts = place(small_atlas, [], tmp_path)
     assert counts == {"read": 0, "placed": 0, "rejects": {}}
-    assert list(placed) == ["id", "group", "in_group", "subcategory", "name", "distance", "margin"]
+    assert list(placed) == ["id", "group", "in_group", "subcategory", "distance", "margin", "name"]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["new.jsonl", "out.parquet"]
 
 

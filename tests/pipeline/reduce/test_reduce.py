@@ -105,6 +105,7 @@ def test_clusters_over_all_groups_keep_each_records_group(embedded: dict[str, st
     vidatlas.reduce(url, {"reduce.clusters": {"within": "all", "k": 2}}, SERIAL)
     atlas = vidatlas.open_atlas(url)
     assert set(atlas.assignments()["group"]) == {f"group {number}" for number in range(5)}
+    assert set(atlas.assignments()["in_group"]) == {"(all)"}
     assert atlas.subcategories()["group"].tolist() == ["(all)", "(all)"]
     assert atlas.metrics["groups"]["(all)"]["rows"] == 5
     vidatlas.verify(url)

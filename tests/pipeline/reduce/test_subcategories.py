@@ -39,7 +39,13 @@ def rows(count: int, seed: int = 0) -> list[Row]:
 
 def tallied(data: list[Row], spec: RecordSpec, naming: NamingSpec = NAMING) -> dict[str, Tally]:
     table = pa.table({name: [row[name] for row in data] for name in spec.stored()})
-    assigned = {name: pa.array([row[name] for row in data]) for name in ("subcategory", "distance")}
+    assigned = pa.table(
+        {
+            "in_group": [row["group"] for row in data],
+            "subcategory": [row["subcategory"] for row in data],
+            "distance": [row["distance"] for row in data],
+        }
+    )
     return tally(table, assigned, spec, naming)
 
 

@@ -9,6 +9,7 @@ from os import fspath
 import numpy as np
 import pyarrow as pa
 
+from vidatlas.clustering.kmeans import Assignment
 from vidatlas.clustering.kmeans import assign as nearest
 from vidatlas.errors import UsageError
 from vidatlas.pipeline.embed.encoder import same_encoder
@@ -17,6 +18,7 @@ from vidatlas.pipeline.embed.vectors import vectors_of
 from vidatlas.pipeline.plan.duplicates import duplicate_rows
 from vidatlas.pipeline.plan.part import PlanSpec, plan_part
 from vidatlas.pipeline.plan.shards import descriptors
+from vidatlas.pipeline.reduce.assignments import SCHEMA, assignment_table
 from vidatlas.pipeline.reduce.components import Projection
 from vidatlas.pipeline.reduce.models import SPLITS, load_centroids, load_children
 from vidatlas.pipeline.reduce.second_level import Children, assign_children
@@ -34,7 +36,7 @@ SHARD_ROWS = 10_000
 def assign(atlas: Place, new: Place, out: Place, limit: int | None = None) -> Json:
     """Write one row per usable record of ``new`` to the Parquet file ``out``; return the counts.
 
-    Columns: id, group (as given), in_group (where it was placed), subcategory, name, distance, margin; and
+    Columns: id, group (as given), in_group (where it was placed), subcategory, distance, margin, name; and
     subsubcategory where the atlas has any. A record of a group that the atlas does not know is placed in the nearest
     subcategory of all. Rejected rows go to ``out`` with ``.rejects.jsonl.gz`` in place of its ending.
 
@@ -78,11 +80,10 @@ class _Model:
         self._homes = [(group, label) for group, found in self._centroids.items() for label in range(len(found))]
 
     def place(self, records: pa.Table | None, vectors: Floats) -> pa.Table:
-        """Return id, group, in_group, subcategory, name, distance and margin of each record."""
-        ids = records["id"].to_pylist() if records else []
+        """Return the assignments of records, each with the name of its subcategory."""
         groups = records["group"].to_pylist() if records else []
-        homes: list[tuple[str, int]] = [("", 0)] * len(ids)
-        distances, margins = np.empty(len(ids), np.float32), np.empty(len(ids), np.float32)
+        homes: list[tuple[str, int]] = [("", 0)] * len(groups)
+        distances, margins = np.empty(len(groups), np.float32), np.empty(len(groups), np.float32)
         with one_thread():
             # The atlas's own vectors went through float16 on their way to the disk.
             components = self._project(records, vectors.astype(np.float16))
@@ -93,17 +94,10 @@ class _Model:
                 distances[where], margins[where] = found.distances, found.margins
                 for row, label in zip(where, found.labels, strict=True):
                     homes[row] = known[label]
-        placed = pa.table(
-            {
-                "id": pa.array(ids, pa.string()),
-                "group": pa.array(groups, pa.string()),
-                "in_group": pa.array([home[0] for home in homes], pa.string()),
-                "subcategory": pa.array([home[1] for home in homes], pa.int32()),
-                "name": pa.array([self._names[home] for home in homes], pa.string()),
-                "distance": pa.array(distances),
-                "margin": pa.array(margins, from_pandas=True),
-            }
-        )
+        in_groups = np.array([home[0] for home in homes], object)
+        found = Assignment(np.array([home[1] for home in homes], np.int32), distances, margins)
+        names = pa.array([self._names[home] for home in homes], pa.string())
+        placed = assignment_table(records or SCHEMA.empty_table(), in_groups, found, {"name": names})
         return placed if self._children is None else self._split(placed, components, self._children)
 
     @staticmethod

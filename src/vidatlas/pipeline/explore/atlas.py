@@ -81,7 +81,7 @@ class Atlas:
         return frame
 
     def assignments(self) -> pd.DataFrame:
-        """Return one row per video: id, group, subcategory, distance, margin; subsubcategory where there are any."""
+        """Return one row per video: id, group, in_group (where it was clustered), subcategory, distance and margin."""
         files = self._store.stage("reduce")["files"]
         names = [layout.assignments(shard) for shard, _ in sealed_shards(self._store.stage("embed"))]
         frame: pd.DataFrame = pa.concat_tables([self._read(name, files) for name in names]).to_pandas()
@@ -145,7 +145,7 @@ class Atlas:
         return self._search.by_id(id, k, Filter(group, subcategory))
 
     def videos(self) -> pd.DataFrame:
-        """Return id, group, subcategory and title of every video, in the order of ``assignments``."""
+        """Return id, group, in_group, subcategory and title of every video, in the order of ``assignments``."""
         frame: pd.DataFrame = self._search.videos.to_pandas()
         return frame
 

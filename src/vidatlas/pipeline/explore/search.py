@@ -115,12 +115,14 @@ class Search:
             record["author"], record["image"] = more.get("author"), more.get("image")
         return known
 
-    def inside(self, group: str, subcategory: int | None) -> NDArray[np.bool_]:
-        """Return which videos are in a group, and there in one subcategory."""
-        keep = pc.equal(self.videos["group"], group).to_numpy()
-        if subcategory is not None:
-            keep = keep & (self.videos["subcategory"].to_numpy() == subcategory)
-        return np.asarray(keep, bool)
+    def of_group(self, group: str) -> NDArray[np.bool_]:
+        """Return which videos are of a group."""
+        return np.asarray(pc.equal(self.videos["group"], group).to_numpy(), bool)
+
+    def inside(self, in_group: str, subcategory: int) -> NDArray[np.bool_]:
+        """Return which videos are in a subcategory."""
+        same = pc.equal(self.videos["in_group"], in_group).to_numpy()
+        return np.asarray(same & (self.videos["subcategory"].to_numpy() == subcategory), bool)
 
     def _places(self, positions: Sequence[int]) -> list[tuple[int, int]]:
         """Return shard and row of each position."""
@@ -141,7 +143,7 @@ class Search:
 
     @cached_property
     def videos(self) -> pa.Table:
-        """Return id, group, subcategory and title of every video, in the order of the index."""
+        """Return id, group, in_group, subcategory and title of every video, in the order of the index."""
         return self._store.table(self._published(layout.INDEX_VIDEOS)).combine_chunks()
 
     @cached_property
@@ -165,9 +167,9 @@ class Search:
         rows = self._store.table(layout.SUBCATEGORIES, columns=["group", "subcategory", "name"]).to_pylist()
         return {(row["group"], row["subcategory"]): row["name"] for row in rows}
 
-    def name_of(self, group: str, subcategory: int) -> str:
-        """Return a subcategory's name; clusters over all groups are listed under one."""
-        return self.names.get((group, subcategory)) or self.names[next(iter(self.names))[0], subcategory]
+    def name_of(self, video: Json) -> str:
+        """Return the name of a video's subcategory."""
+        return self.names[video["in_group"], video["subcategory"]]
 
     def _published(self, name: str) -> str:
         if name not in self._store.stage("publish")["files"]:
@@ -191,8 +193,7 @@ class Search:
         )
 
     def _shown(self, row: Json, cosine: float) -> Json:
-        name = self.name_of(row["group"], row["subcategory"])
-        return {**row, "name": name, "cosine": min(max(cosine, -1.0), 1.0)}
+        return {**row, "name": self.name_of(row), "cosine": min(max(cosine, -1.0), 1.0)}
 
     def among(self, only: Filter) -> NDArray[np.bool_] | None:
         """Return which videos a filter lets through, or None for all of them.
@@ -204,7 +205,7 @@ class Search:
             return None
         keep = np.ones(self.videos.num_rows, bool)
         if only.group is not None:
-            keep &= pc.equal(self.videos["group"], only.group).to_numpy()
+            keep &= self.of_group(only.group)
         if only.subcategory is not None:
             keep &= self._inside(only.subcategory)
         if not keep.any():
@@ -216,13 +217,9 @@ class Search:
 
     def _inside(self, subcategory: int | str) -> NDArray[np.bool_]:
         """Return which videos are in a subcategory given by number, or by its name in any group."""
-        numbers, groups = self.videos["subcategory"].to_numpy(), self.videos["group"]
-        keep = np.zeros(len(numbers), bool)
+        keep = np.zeros(self.videos.num_rows, bool)
         if str(subcategory).isdecimal():
-            keep |= numbers == int(subcategory)
-        for (group, number), name in self.names.items():
-            if name == subcategory:
-                inside = pc.equal(groups, group).to_numpy()
-                # Clusters over all groups carry no group of a video.
-                keep |= (numbers == number) & (inside if inside.any() else True)
+            keep |= self.videos["subcategory"].to_numpy() == int(subcategory)
+        for home in (home for home, name in self.names.items() if name == subcategory):
+            keep |= self.inside(*home)
         return keep

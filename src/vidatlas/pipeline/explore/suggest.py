@@ -83,7 +83,7 @@ def varied(search: Search, candidates: Sequence[Candidate], k: int, own: Json | 
             continue
         authors[author] += 1
         titles.add(title)
-        name = search.name_of(record["group"], record["subcategory"])
+        name = search.name_of(record)
         reasons = (*known, *(_reasons(own, record, name) if own else ())) or ("described in similar words",)
         chosen.append(Suggestion(record["id"], record["title"], record["group"], name, score, reasons))
         if len(chosen) == k:
@@ -93,8 +93,8 @@ def varied(search: Search, candidates: Sequence[Candidate], k: int, own: Json | 
 
 def _allowed(search: Search, own: Json, method: Method) -> NDArray[np.bool_] | None:
     if method == "subcategory":
-        return search.inside(own["group"], own["subcategory"])
-    return ~search.inside(own["group"], None) if method == "elsewhere" else None
+        return search.inside(own["in_group"], own["subcategory"])
+    return ~search.of_group(own["group"]) if method == "elsewhere" else None
 
 
 def _reasons(own: Json, other: Json, name: str) -> tuple[str, ...]:
@@ -105,7 +105,7 @@ def _reasons(own: Json, other: Json, name: str) -> tuple[str, ...]:
     if shared:
         more = f" and {len(shared) - _SHOWN_TAGS} more" if len(shared) > _SHOWN_TAGS else ""
         reasons.append(f"shared tags: {', '.join(shared[:_SHOWN_TAGS])}{more}")
-    if (own["group"], own["subcategory"]) == (other["group"], other["subcategory"]):
+    if all(own[name] == other[name] for name in ("in_group", "subcategory")):
         reasons.append(f"same subcategory: {name}")
     if own.get("author") and own.get("author") == other.get("author"):
         reasons.append("same channel")

@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 
 from vidatlas.errors import UsageError
 from vidatlas.pipeline.publish.map import read_positions, subcategory_rows
-from vidatlas.pipeline.reduce.components import ALL
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import Store
 from vidatlas.storage.tables import sealed_shards, to_parquet
@@ -53,8 +52,8 @@ def export_embedding_atlas(atlas: Place, folder: Place) -> str:
 
 
 def _joined(videos: pa.Table, places: pa.Table, names: dict[tuple[str, int], str]) -> pa.Table:
-    pairs = zip(videos["group"].to_pylist(), videos["subcategory"].to_pylist(), strict=True)
-    named = [names.get(pair) or names[ALL, pair[1]] for pair in pairs]
+    homes = zip(videos["in_group"].to_pylist(), videos["subcategory"].to_pylist(), strict=True)
+    named = [names[home] for home in homes]
     return pa.table(
         {
             "id": videos["id"],

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vidatlas.clustering.kmeans import sample_rows
 from vidatlas.errors import InputError
 from vidatlas.pipeline.embed.rows import titles_of
+from vidatlas.pipeline.reduce import assignments
 from vidatlas.recipe import Recipe
 from vidatlas.search_index import BruteForce, K, SearchIndex, training_rows, unit
 from vidatlas.storage import store as layout
@@ -22,7 +23,8 @@ from vidatlas.storage.tables import SealedShard, matrix, read_embeddings
 from vidatlas.types import Floats, Json
 from vidatlas.views.nouns import Nouns
 
-SCHEMA = pa.schema([("id", pa.string()), ("group", pa.string()), ("subcategory", pa.int32()), ("title", pa.string())])
+_PLACED = ["group", "in_group", "subcategory"]
+SCHEMA = pa.schema([("id", pa.string()), *(assignments.SCHEMA.field(name) for name in _PLACED), ("title", pa.string())])
 
 
 def make_index(recipe: Recipe, store: Store, shards: list[SealedShard]) -> tuple[Files, Json]:
@@ -85,17 +87,16 @@ def index_fact(facts: Json, nouns: Nouns) -> str:
 def _fill(recipe: Recipe, rows: _Rows, index: SearchIndex, brute: BruteForce) -> bytes:
     """Add every vector; return id, group, subcategory and title of each as Parquet, a row group a shard."""
     out, title = io.BytesIO(), recipe.record.title
-    sealed = rows.store.stage("reduce")["files"]
+    reduced = rows.store.stage("reduce")
     with pq.ParquetWriter(out, SCHEMA, compression="zstd", write_page_checksum=True) as writer:
         for shard, facts in rows.shards:
-            table = read_embeddings(rows.store, shard, facts, ["id", "group", title, "embedding"])
+            table = read_embeddings(rows.store, shard, facts, ["id", title, "embedding"])
             vectors = unit(matrix(table["embedding"]))
             index.add(vectors)
             brute.add(vectors)
-            name = layout.assignments(shard)
-            placed = rows.store.table(name, sealed[name], ["subcategory"])
+            placed = assignments.read_assignments(rows.store, shard, reduced, _PLACED)
             titles = titles_of(table, title, np.arange(len(vectors)))
-            columns = [table["id"], table["group"], placed["subcategory"], pa.array(titles, pa.string())]
+            columns = [table["id"], *placed.columns, pa.array(titles, pa.string())]
             writer.write_table(pa.table(columns, schema=SCHEMA))
     return out.getvalue()
 

@@ -14,7 +14,7 @@ from safetensors.numpy import save as save_tensors
 
 from vidatlas.decomposition.tsne import lay_out, place
 from vidatlas.pipeline.embed.rows import notes_of, titles_of
-from vidatlas.pipeline.reduce.components import ALL
+from vidatlas.pipeline.reduce.assignments import read_assignments
 from vidatlas.recipe import Recipe
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import Files, Store
@@ -28,6 +28,7 @@ from vidatlas.views.report import render_map
 SAMPLE = "model/layout.safetensors"
 TITLED = 100_000
 """Videos whose titles the pages hold; the report shows these alone."""
+_HOME = ["in_group", "subcategory"]
 _LEAST = 3
 """Videos of every subcategory that the sample should hold, where there are so many."""
 
@@ -68,7 +69,7 @@ def _draw_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> list[
     found = []
     for shard, _ in block:
         random = _random(recipe.publish.layout.seed, shard, 0)
-        codes = _codes(_assigned(store, shard, reduced), order)
+        codes = _codes(read_assignments(store, shard, reduced, _HOME), order)
         rows = np.flatnonzero(random.random(len(codes)) < rates[codes])
         found.append(Drawn(shard, rows, ordered_components(store, shard)[rows]))
     return found
@@ -101,18 +102,10 @@ def subcategory_order(store: Store) -> Order:
     return {(row["group"], row["subcategory"]): code for code, row in enumerate(subcategory_rows(store))}
 
 
-def _assigned(store: Store, shard: str, reduced: Json) -> pa.Table:
-    name = layout.assignments(shard)
-    return store.table(name, reduced["files"][name], ["id", "group", "subcategory"])
-
-
 def _codes(assigned: pa.Table, order: Order) -> NDArray[np.int64]:
-    """Return the code of each row's subcategory; clusters over all groups are listed under one."""
-    groups = assigned["group"].to_pylist()
-    if any(group == ALL for group, _ in order) and not any(group == ALL for group in set(groups)):
-        groups = [ALL] * len(groups)
-    labels = assigned["subcategory"].to_pylist()
-    return np.array([order[pair] for pair in zip(groups, labels, strict=True)], np.int64)
+    """Return the code of each row's subcategory."""
+    homes = zip(assigned["in_group"].to_pylist(), assigned["subcategory"].to_pylist(), strict=True)
+    return np.array([order[home] for home in homes], np.int64)
 
 
 @lru_cache(maxsize=1)
@@ -128,7 +121,7 @@ def _place_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> tupl
     files: Files = {}
     points = []
     for shard, facts in block:
-        assigned = _assigned(store, shard, reduced)
+        assigned = read_assignments(store, shard, reduced, ["id", *_HOME])
         vectors = ordered_components(store, shard)
         found = place(vectors, sample["components"], sample["positions"], recipe.publish.layout)
         rows, places = sample[f"rows/{shard}"]

@@ -17,6 +17,7 @@ from vidatlas.pipeline.publish.wording import (
     version,
     weights_words,
 )
+from vidatlas.pipeline.reduce.assignments import SCHEMA
 from vidatlas.recipe import Recipe
 from vidatlas.storage.store import PREDICTIONS, TIMINGS, Store, content_sha256
 from vidatlas.types import Json, Reason
@@ -134,6 +135,7 @@ def card_of(recipe: Recipe, manifest: Json, facts: dict[str, str]) -> Card:
         normalisation=normalisation_words(recipe),
         making=making_words(recipe, stages["reduce"]),
         dim=stages["embed"]["encoder"]["dim"],
+        assigned=tuple(SCHEMA.names),
         limits=(*limits_of(recipe, manifest), *stages["reduce"]["notes"]),
         content_sha256=content_sha256(manifest),
     )

@@ -18,7 +18,7 @@ from vidatlas.clustering.dec import DecSpec, soft_labels
 from vidatlas.clustering.kinds import AxesClusterer, axes
 from vidatlas.clustering.kmeans import Assignment, assign, fit_clusters, sample_rows
 from vidatlas.clustering.quality import Silhouette, davies_bouldin, silhouette, stability
-from vidatlas.pipeline.reduce.components import ALL
+from vidatlas.pipeline.reduce.assignments import ALL, assignment_table, clustered_groups
 from vidatlas.pipeline.reduce.models import load_centroids, load_children, load_tuned_centroids
 from vidatlas.pipeline.reduce.second_level import assign_children, fit_children, tally_children
 from vidatlas.pipeline.reduce.subcategories import Tally, tally
@@ -146,26 +146,23 @@ def assign_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> Plac
     placed = Placed()
     for shard, facts in block:
         table = read_embeddings(store, shard, facts, recipe.record.stored())
-        groups = table["group"].to_numpy(zero_copy_only=False)
-        given = groups.tolist()
-        if recipe.reduce.clusters.within == "all":
-            groups = np.full(len(groups), ALL, object)
+        groups = clustered_groups(table["group"], recipe.reduce.clusters.within)
         components = ordered_components(store, shard)
         found = _assign_shard(components, groups, centroids)
-        columns = {"id": table["id"], "group": table["group"], **_columns(found)}
-        columns |= _soft(components, recipe.reduce.clusterer, centroids)
-        inside = table.set_column(table.schema.get_field_index("group"), "group", pa.array(groups, pa.string()))
+        more = _soft(components, recipe.reduce.clusterer, centroids)
         done = Placed(inertia=_inertia(found, groups))
         if recipe.record.labels:
             done.labelled.update(_labelled(groups, found.labels, table["labels"]))
         if recipe.reduce.clusters.within == "all":
-            done.against.update(zip(found.labels.tolist(), given, strict=True))
-        done.tallies = tally(inside, columns, recipe.record, recipe.reduce.naming)
-        if children:
-            split = assign_children(components, groups, found.labels, children)
-            columns["subsubcategory"] = pa.array(split.labels)
-            done.children = tally_children(inside, found.labels, split, recipe.record, recipe.reduce.naming)
-        done.files = store.put(layout.assignments(shard), to_parquet(pa.table(columns)))
+            done.against.update(zip(found.labels.tolist(), table["group"].to_pylist(), strict=True))
+        split = assign_children(components, groups, found.labels, children) if children else None
+        if split:
+            more["subsubcategory"] = pa.array(split.labels)
+        assigned = assignment_table(table, groups, found, more)
+        done.tallies = tally(table, assigned, recipe.record, recipe.reduce.naming)
+        if split:
+            done.children = tally_children(table, assigned, split, recipe.record, recipe.reduce.naming)
+        done.files = store.put(layout.assignments(shard), to_parquet(assigned))
         placed.add(done)
     return placed
 
@@ -199,14 +196,6 @@ def _assign_shard(components: Floats, groups: NDArray[Any], centroids: Mapping[s
             inside = assign(components[at], centroids[group])
             found.labels[at], found.distances[at], found.margins[at] = inside.labels, inside.distances, inside.margins
     return found
-
-
-def _columns(found: Assignment) -> dict[str, pa.Array]:
-    return {
-        "subcategory": pa.array(found.labels),
-        "distance": pa.array(found.distances),
-        "margin": pa.array(found.margins, from_pandas=True),
-    }
 
 
 def _inertia(found: Assignment, groups: NDArray[Any]) -> Counter[str]:

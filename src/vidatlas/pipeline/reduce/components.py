@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from vidatlas.decomposition.incremental import fit_incremental
 from vidatlas.decomposition.lexical import hash_words
 from vidatlas.decomposition.pca import Moments, Pca, PcaSpec, merge_all, moments_of
+from vidatlas.pipeline.reduce.assignments import ALL
 from vidatlas.pipeline.reduce.models import load_lexical, load_reducer
 from vidatlas.recipe import Recipe
 from vidatlas.storage import store as layout
@@ -20,8 +21,6 @@ from vidatlas.storage.tables import Places, SealedShard, grouped_parquet, matrix
 from vidatlas.threads import one_thread
 from vidatlas.types import Floats
 
-ALL = "(all)"
-"""The one group there is where clusters are made over all groups."""
 Counted = tuple[str, dict[str, int]]
 """A shard and its rows by group."""
 

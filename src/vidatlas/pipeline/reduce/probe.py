@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from vidatlas.errors import InputError
 from vidatlas.pipeline.embed.rows import titles_of
+from vidatlas.pipeline.reduce.assignments import read_assignments
 from vidatlas.pipeline.reduce.lexical import choose_rows
 from vidatlas.probe import Probed, ProbeSpec, probe
 from vidatlas.recipe import Recipe, recipe_of
@@ -120,11 +121,10 @@ def known_classes(spec: ProbeSpec) -> dict[str, tuple[str, ...]] | None:
 
 def _placed(store: Store, spec: ProbeSpec) -> pa.Table:
     """Return an atlas's assignments, and as ``key`` what its records are known by."""
-    files, tables = store.stage("reduce")["files"], []
+    reduced, tables = store.stage("reduce"), []
     column = "id" if spec.by == "id" else recipe_of(store).record.title
     for shard, facts in sealed_shards(store.stage("embed")):
-        name = layout.assignments(shard)
-        table = store.table(name, files[name])
+        table = read_assignments(store, shard, reduced)
         keys = read_embeddings(store, shard, facts, [column])
         tables.append(table.append_column("key", pa.array(titles_of(keys, column, np.arange(len(keys))))))
     return pa.concat_tables(tables)

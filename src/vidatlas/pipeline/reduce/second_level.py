@@ -60,13 +60,13 @@ def assign_children(components: Floats, groups: NDArray[Any], parents: NDArray[A
 
 
 def tally_children(
-    table: pa.Table, parents: NDArray[Any], found: Assignment, record: RecordSpec, spec: NamingSpec
+    table: pa.Table, assigned: pa.Table, found: Assignment, record: RecordSpec, spec: NamingSpec
 ) -> dict[str, Tally]:
     """Return the tally of each subcategory, named "number group", as if it were a group of its own."""
-    keys = [f"{parent} {group}" for parent, group in zip(parents.tolist(), table["group"].to_pylist(), strict=True)]
-    inside = table.set_column(table.schema.get_field_index("group"), "group", pa.array(keys, pa.string()))
-    columns = {"subcategory": pa.array(found.labels), "distance": pa.array(found.distances)}
-    return tally(inside, columns, record, spec)
+    parents = zip(assigned["subcategory"].to_pylist(), assigned["in_group"].to_pylist(), strict=True)
+    keys = [f"{parent} {group}" for parent, group in parents]
+    inside = {"in_group": keys, "subcategory": pa.array(found.labels), "distance": pa.array(found.distances)}
+    return tally(table, pa.table(inside), record, spec)
 
 
 def child_table(tallies: Mapping[str, Tally], spec: NamingSpec) -> pa.Table:

@@ -53,12 +53,12 @@ class Tally:
         return Tally(self.spec, self.sizes + other.sizes, distances, sample, exemplars, members)
 
 
-def tally(table: pa.Table, assigned: Mapping[str, pa.Array], record: RecordSpec, spec: NamingSpec) -> dict[str, Tally]:
+def tally(table: pa.Table, assigned: pa.Table, record: RecordSpec, spec: NamingSpec) -> dict[str, Tally]:
     """Return the tally of each group in one shard.
 
     Args:
-        table: the shard's ids, groups, authors if the recipe names them, and texts.
-        assigned: subcategory and distance of each row, and its value where rows are ranked by that.
+        table: the shard's ids, authors if the recipe names them, and texts.
+        assigned: group, subcategory and distance of each row, and its value where rows are ranked by that.
         record: which fields hold running text and which hold lists of tags.
         spec: how many rows are kept for names and as exemplars.
     """
@@ -66,12 +66,13 @@ def tally(table: pa.Table, assigned: Mapping[str, pa.Array], record: RecordSpec,
     ids, titles = columns["id"], columns[record.title]
     authors = _authors(ids, columns.get("author"))
     labels, distances = assigned["subcategory"].to_pylist(), assigned["distance"].to_pylist()
-    ranks = [-value for value in assigned["value"].to_pylist()] if "value" in assigned else distances
+    ranks = [-value for value in assigned["value"].to_pylist()] if "value" in assigned.column_names else distances
     counts = columns.get("count") or [1] * len(ids)
     further = list(zip(*(columns[name] for name in record.shown), strict=True)) or [()] * len(ids)
+    groups = assigned["in_group"].to_pylist()
     tallies: dict[str, Tally] = {}
     for row in range(table.num_rows):
-        found = tallies.setdefault(columns["group"][row], Tally(spec, Counter(), {}, {}, {}, {}))
+        found = tallies.setdefault(groups[row], Tally(spec, Counter(), {}, {}, {}, {}))
         label = labels[row]
         found.sizes[label] += 1
         found.distances[label] = found.distances.get(label, 0.0) + distances[row]
