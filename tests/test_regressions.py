@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 import vidatlas
-from vidatlas.cli.screens import show_preview
+from vidatlas.cli.screens import Device, show_preview
 from vidatlas.encoders.transformer.checkpoint import open_checkpoint
 from vidatlas.encoders.transformer.cost import Inspection
 from vidatlas.errors import UnavailableError, UsageError
@@ -127,5 +127,5 @@ def test_a_recipe_name_with_brackets_is_shown() -> None:
     counts = {"read": 1, "kept": 1, "rejected": 0, "duplicates": 0, "rejects": {}}
     shown = Preview(counts, 1, {}, (), Inspection("m", 2, None, len), (1, 0), 1, 1, None)
     out = io.StringIO()
-    show_preview(Console(file=out, width=100), recipe, shown, "a", ("cpu", 1))
+    show_preview(Console(file=out, width=100), recipe, shown, "a", Device("cpu", 1))
     assert "mine [/] x" in out.getvalue()

@@ -11,10 +11,11 @@ from rich.console import Console
 
 import vidatlas
 from vidatlas.cli import screens
-from vidatlas.cli.screens import plain, show_notes, show_preview, show_status, show_tree, where
+from vidatlas.cli.screens import Device, device_of, plain, show_notes, show_preview, show_status, show_tree
 from vidatlas.encoders.transformer.cost import Inspection
 from vidatlas.pipeline.embed.preview import Preview
 from vidatlas.recipe import load_recipe
+from vidatlas.types import Options
 from vidatlas.views.nouns import Nouns
 
 HOSTILE = "[bold]b[/] [/] [link=x]l \x1b[31mred\x07 \u202eexe\nnew line {{7*7}} :smile:"
@@ -95,7 +96,7 @@ def shown_preview(**changes: Any) -> Preview:
 
 
 def test_a_preview_shows_the_work_ahead_and_hostile_texts_as_text(console: Console) -> None:
-    show_preview(console, load_recipe("demo"), shown_preview(), "[red]atlas", ("a CPU", 2))
+    show_preview(console, load_recipe("demo"), shown_preview(), "[red]atlas", Device("a CPU", 2))
     text = text_of(console)
     for part in (
         "12.3 MB, 1,000 rows: 970 to embed, 20 duplicates, 10 no_text",
@@ -114,9 +115,9 @@ def test_a_preview_shows_the_work_ahead_and_hostile_texts_as_text(console: Conso
 
 def test_a_preview_says_what_it_cannot_know(console: Console) -> None:
     recipe = load_recipe("demo")
-    show_preview(console, recipe, shown_preview(compute_seconds=None, free_bytes=None), "a", ("Ray", None))
+    show_preview(console, recipe, shown_preview(compute_seconds=None, free_bytes=None), "a", Device("Ray"))
     assert "known after the first shards" in text_of(console)
-    show_preview(console, recipe, shown_preview(shards=(4, 4)), "a", ("Ray", None))
+    show_preview(console, recipe, shown_preview(shards=(4, 4)), "a", Device("Ray"))
     assert "nothing left to embed" in text_of(console)
 
 
@@ -178,11 +179,11 @@ def test_status_of_little_shows_little(console: Console) -> None:
 
 def test_where_names_a_cluster_or_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    assert where("host:6379", None, 1, None) == ("Ray cluster at host:6379", None)
+    assert device_of(Options(address="host:6379")) == Device("Ray cluster at host:6379")
     monkeypatch.setenv("RAY_ADDRESS", "other:1")
-    assert where(None, None, 1, None) == ("Ray cluster at other:1", None)
+    assert device_of(Options()) == Device("Ray cluster at other:1")
     monkeypatch.delenv("RAY_ADDRESS")
     monkeypatch.setattr(screens, "_processor", lambda: "CPU")
     monkeypatch.setattr(screens.os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
-    assert where(None, (1, 3), 2, 0) == ("CPU, 3 actors × 2 threads", 6)
-    assert where(None, None, 1, 0) == ("CPU, 8 actors × 1 thread", 8)
+    assert device_of(Options(actors=(1, 3), threads=2, gpus=0)) == Device("CPU, 3 actors × 2 threads", 6)
+    assert device_of(Options(gpus=0)) == Device("CPU, 8 actors × 1 thread", 8)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from vidatlas.errors import ConflictError, InputError, UsageError
@@ -129,3 +132,10 @@ def test_a_manifest_whose_files_have_no_hash_or_size_is_refused(store: Store, en
     store.write_manifest({"schema": SCHEMA, "stages": {"plan": entry}})
     with pytest.raises(InputError, match="files without a hash or size"):
         store.manifest()
+
+
+def test_a_table_comes_back_as_it_was_stored(tmp_path: Path) -> None:
+    store, table = Store(tmp_path), pa.table({"id": ["a", "b"], "size": pa.array([1, None], pa.int32())})
+    files = store.put_table("one.parquet", table)
+    assert store.table("one.parquet", files["one.parquet"]).equals(table)
+    assert pq.ParquetFile(tmp_path / "one.parquet").metadata.row_group(0).column(0).compression == "ZSTD"

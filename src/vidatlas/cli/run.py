@@ -56,12 +56,11 @@ def run_job(recipe: Recipe, inputs: list[str], atlas: str, options: Options, las
 
 
 def _show_plan(recipe: Recipe, atlas: str, options: Options, entry: Json) -> None:
-    from vidatlas.cli.screens import show_notes, show_preview, where
+    from vidatlas.cli.screens import device_of, show_notes, show_preview
     from vidatlas.pipeline.embed.preview import preview
     from vidatlas.pipeline.publish.wording import absence_words
 
-    place = where(options.address, options.actors, options.threads, options.gpus)
-    show_preview(console, recipe, preview(recipe, atlas), atlas, place)
+    show_preview(console, recipe, preview(recipe, atlas), atlas, device_of(options))
     show_notes(console, absence_words(entry, recipe.publish.nouns))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from rich.tree import Tree
 
 from vidatlas.cli.exit import printable
 from vidatlas.cli.progress import duration, out_of_memory
-from vidatlas.types import Json, Reason
+from vidatlas.types import Json, Options, Reason
 
 if TYPE_CHECKING:
     from vidatlas.pipeline.embed.preview import Preview
@@ -49,7 +50,7 @@ def _size(count: float) -> str:
     return f"{count:,.1f} TB"
 
 
-def show_preview(console: Console, recipe: Recipe, preview: Preview, atlas: str, place: tuple[str, int | None]) -> None:
+def show_preview(console: Console, recipe: Recipe, preview: Preview, atlas: str, device: Device) -> None:
     """Print what is about to happen, with the exact texts that will be encoded."""
     counts, fields = preview.counts, recipe.record.fields
     fill = ", ".join(
@@ -61,12 +62,12 @@ def show_preview(console: Console, recipe: Recipe, preview: Preview, atlas: str,
         ("input", f"{_size(preview.input_bytes)}, {counts['read']:,} rows: {_outcome(counts)}"),
         ("fields", fill),
         ("encoder", f"{preview.encoder.model}, {preview.encoder.dim} dimensions"),
-        ("device", place[0]),
+        ("device", device.name),
         (
             "shards",
             f"{total:,} of at most {recipe.source.shard_rows:,} rows" + (f", {done:,} done already" if done else ""),
         ),
-        ("time", _time(preview, place[1])),
+        ("time", _time(preview, device.cpus)),
         (
             "disk",
             f"about {_size(preview.disk_bytes)}"
@@ -114,19 +115,26 @@ def _sample(recipe: Recipe, example: Json) -> Text:
     return line
 
 
-def where(
-    address: str | None, actors: tuple[int, int] | None, threads: int, gpus: float | None
-) -> tuple[str, int | None]:
-    """Return where encoding will run, in words, and on how many CPUs if that is known."""
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Say in words where encoding will run, and on how many CPUs; None where that is not known."""
+
+    name: str
+    cpus: int | None = None
+
+
+def device_of(options: Options) -> Device:
+    """Return where encoding will run."""
+    address, actors, threads, gpus = options.address, options.actors, options.threads, options.gpus
     if address or os.environ.get("RAY_ADDRESS"):
-        return f"Ray cluster at {address or os.environ['RAY_ADDRESS']}", None
+        return Device(f"Ray cluster at {address or os.environ['RAY_ADDRESS']}")
     cards = len(list(Path("/dev").glob("nvidia[0-9]*"))) if gpus is None or gpus > 0 else 0
     if cards:
-        return f"{cards} GPU{'s' if cards > 1 else ''} of this machine", None
+        return Device(f"{cards} GPU{'s' if cards > 1 else ''} of this machine")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = min(actors[1] if actors else cores, cores)
     pool = f"{workers} actor{'s' if workers > 1 else ''} × {threads} thread{'s' if threads > 1 else ''}"
-    return f"{_processor()}, {pool}", workers * threads
+    return Device(f"{_processor()}, {pool}", workers * threads)
 
 
 def _processor() -> str:

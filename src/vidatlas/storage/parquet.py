@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
 import struct
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -42,6 +43,13 @@ def open_parquet(file: IO[bytes]) -> pq.ParquetFile:
     # What the footer's own types became: Parquet has logical types that Arrow reads as extension types.
     _refuse(opened.schema_arrow)
     return opened
+
+
+def to_parquet(table: pa.Table, **options: Any) -> bytes:
+    """Return a table as the bytes of a Parquet file: zstd, page checksums; options as of ``pq.write_table``."""
+    out = io.BytesIO()
+    pq.write_table(table, out, compression="zstd", write_page_checksum=True, **options)
+    return out.getvalue()
 
 
 def read_stream(data: pa.Buffer) -> pa.Table:

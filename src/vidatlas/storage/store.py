@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from vidatlas.errors import ConflictError, InputError, UsageError
 from vidatlas.storage.folder import LocalFolder, RemoteFolder, open_folder
-from vidatlas.storage.parquet import open_parquet
+from vidatlas.storage.parquet import open_parquet, to_parquet
 from vidatlas.storage.tensors import Tensors, read_tensors
 from vidatlas.types import Json, Place, Receipt
 
@@ -127,6 +127,10 @@ class Store:
         """Store a file atomically; return its manifest entry."""
         self.folder.put(name, data)
         return _entry(name, data)
+
+    def put_table(self, name: str, table: pa.Table) -> Files:
+        """Store a table as a Parquet file; return its manifest entry."""
+        return self.put(name, to_parquet(table))
 
     def entry(self, name: str) -> Files:
         """Return the manifest entry of a stored file."""

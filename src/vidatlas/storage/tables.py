@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from vidatlas.storage import store as layout
+from vidatlas.storage.parquet import to_parquet
 from vidatlas.storage.store import Store
 from vidatlas.types import Floats, Json
 
@@ -78,13 +79,6 @@ def draw_rows(store: Store, places: Places, group: str | None, chosen: NDArray[n
             pieces.append(group_rows(store, shard, group)[chosen[low:high] - first])
         first += rows
     return np.concatenate(pieces)
-
-
-def to_parquet(table: pa.Table, **options: Any) -> bytes:
-    """Return a table as the bytes of a Parquet file: zstd, page checksums; options as of ``pq.write_table``."""
-    out = io.BytesIO()
-    pq.write_table(table, out, compression="zstd", write_page_checksum=True, **options)
-    return out.getvalue()
 
 
 def parquet_bytes(table: pa.Table) -> bytes:

@@ -26,7 +26,6 @@ from vidatlas.recipe import Recipe, recipe_of
 from vidatlas.storage import store as layout
 from vidatlas.storage.folder import expand, is_remote, local_path
 from vidatlas.storage.store import Store
-from vidatlas.storage.tables import to_parquet
 from vidatlas.threads import one_thread
 from vidatlas.types import EncodeStats, Floats, Json, Place
 
@@ -116,6 +115,6 @@ def _write(out: str, placed: pa.Table, lost: bytes) -> None:
     place = out if is_remote(out) else str(local_path(out))
     folder, name = place.rsplit("/", 1)
     target = Store(folder)
-    target.put(name, to_parquet(placed))
+    target.put_table(name, placed)
     if lost:
         target.put(name.removesuffix(".parquet") + ".rejects.jsonl.gz", gzip.compress(lost, mtime=0))

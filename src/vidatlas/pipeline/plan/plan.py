@@ -21,7 +21,6 @@ from vidatlas.recipe import Recipe, differences
 from vidatlas.storage import store as layout
 from vidatlas.storage.folder import expand, input_state
 from vidatlas.storage.store import INPUTS, Files, Store, to_json
-from vidatlas.storage.tables import to_parquet
 from vidatlas.types import Event, Json, Listener, Reason, Runner
 
 _LOCATION = ("encoder.model:", "encoder.revision:", "encoder.ratings.file:")
@@ -128,8 +127,8 @@ def _plan_parts(store: Store, recipe: Recipe, urls: list[str], runner: Runner, l
     for url, part in _planned(todo, recipe, runner, meter):
         facts, shards, ids = layout.plan_files(part.part)
         # The facts come last: where they are, the tables are too.
-        store.put(shards, to_parquet(part.shards))
-        store.put(ids, to_parquet(part.ids))
+        store.put_table(shards, part.shards)
+        store.put_table(ids, part.ids)
         store.put(facts, to_json(part.facts))
         size, modified = input_state(url)
         known[url] = {"part": part.part, "plan": recipe.fingerprint("plan"), "bytes": size, "modified": modified}
@@ -199,9 +198,9 @@ def _finish(run: Run, urls: list[str], parts: list[str]) -> tuple[Files, Json]:
     facts = [store.read_json(layout.plan_files(part)[0]) for part in parts]
     repeated = repeats([store.table(layout.plan_files(part)[2]) for part in parts])
     table = _by_part(parts, [found.rows for found in repeated])
-    files = store.put(layout.DUPLICATES, to_parquet(table))
+    files = store.put_table(layout.DUPLICATES, table)
     if run.recipe.record.count:
-        files |= store.put(layout.OCCURRENCES, to_parquet(_occurrences(parts, repeated)))
+        files |= store.put_table(layout.OCCURRENCES, _occurrences(parts, repeated))
     for part in parts:
         for name in layout.plan_files(part):
             files |= store.entry(name)

@@ -13,7 +13,7 @@ from vidatlas.errors import UsageError
 from vidatlas.pipeline.publish.map import read_positions, subcategory_rows
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import Store
-from vidatlas.storage.tables import sealed_shards, to_parquet
+from vidatlas.storage.tables import sealed_shards
 from vidatlas.types import Place
 
 VIDEOS, LABELS = "videos.parquet", "labels.parquet"
@@ -46,7 +46,7 @@ def export_embedding_atlas(atlas: Place, folder: Place) -> str:
     if writer:
         writer.close()
     target.put(VIDEOS, out.getvalue())
-    target.put(LABELS, _labels(store))
+    target.put_table(LABELS, _labels(store))
     at = shlex.quote(fspath(folder).rstrip("/"))
     return f"uvx embedding-atlas {at}/{VIDEOS} --text title --x x --y y --labels {at}/{LABELS}"
 
@@ -66,16 +66,7 @@ def _joined(videos: pa.Table, places: pa.Table, names: dict[tuple[str, int], str
     )
 
 
-def _labels(store: Store) -> bytes:
+def _labels(store: Store) -> pa.Table:
     labels = store.table(layout.LABELS)
-    return to_parquet(
-        pa.table(
-            {
-                "x": labels["x"],
-                "y": labels["y"],
-                "text": labels["name"],
-                "level": labels["level"],
-                "priority": labels["size"],
-            }
-        )
-    )
+    renamed = {"x": "x", "y": "y", "text": "name", "level": "level", "priority": "size"}
+    return pa.table({theirs: labels[ours] for theirs, ours in renamed.items()})

@@ -22,7 +22,7 @@ from vidatlas.search_index import SearchIndex, training_rows, unit
 from vidatlas.sources.images import Pictures, UnreadablePictureError, grey_picture, locate
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import Files, Store, to_json
-from vidatlas.storage.tables import SealedShard, read_embeddings, to_parquet
+from vidatlas.storage.tables import SealedShard, read_embeddings
 from vidatlas.storage.tensors import read_tensors
 from vidatlas.threads import one_thread
 from vidatlas.types import Floats, Json, Runner
@@ -115,7 +115,7 @@ def _encode_shard(store: Store, recipe: Recipe, shard: SealedShard) -> tuple[Fil
     vectors = _encode(encoder, image.folder, [name for name in names if name])
     lists = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
     kept = pa.table({"id": table["id"].filter(pa.array(present)), "vector": lists})
-    return store.put(layout.pictures(shard[0]), to_parquet(kept)), vectors, present, encoder.identity
+    return store.put_table(layout.pictures(shard[0]), kept), vectors, present, encoder.identity
 
 
 def _encode(encoder: PictureEncoder, folder: str, names: list[str]) -> Floats:

@@ -18,7 +18,7 @@ from vidatlas.pipeline.reduce.assignments import read_assignments
 from vidatlas.recipe import Recipe
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import Files, Store
-from vidatlas.storage.tables import SealedShard, blocks_of, ordered_components, read_embeddings, to_parquet
+from vidatlas.storage.tables import SealedShard, blocks_of, ordered_components, read_embeddings
 from vidatlas.storage.tensors import Tensors, read_tensors
 from vidatlas.types import Floats, Json, Runner
 from vidatlas.views.map_data import Drawing, Points, drawing_of, labels_of, merge_points, quantised
@@ -127,7 +127,7 @@ def _place_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> tupl
         rows, places = sample[f"rows/{shard}"]
         found[rows] = sample["positions"][places]
         columns = {"id": assigned["id"], "x": pa.array(found[:, 0]), "y": pa.array(found[:, 1])}
-        files |= store.put(layout.positions(shard), to_parquet(pa.table(columns)))
+        files |= store.put_table(layout.positions(shard), pa.table(columns))
         keys = _random(recipe.publish.layout.seed, shard, 1).random(len(found))
         shown = np.argsort(keys, kind="stable")[: int((keys < recipe.publish.map_points / total).sum())]
         titled = shown[keys[shown] < TITLED / total]
@@ -164,7 +164,7 @@ def draw_map(recipe: Recipe, store: Store, points: Points, rows: int) -> tuple[F
     labels = labels_of(points, table)
     # From the steps of the drawing back to the square from -1 to 1.
     placed = [asdict(replace(label, x=label.x / 32767.5 - 1, y=label.y / 32767.5 - 1)) for label in labels]
-    files = store.put(layout.LABELS, to_parquet(pa.Table.from_pylist(placed, schema=_SCHEMA)))
+    files = store.put_table(layout.LABELS, pa.Table.from_pylist(placed, schema=_SCHEMA))
     shown = len(points.codes)
     nouns = recipe.publish.nouns
     which = f"all {nouns.records(rows)}" if shown == rows else f"{shown:,} of {nouns.records(rows)}, drawn by chance"

@@ -25,7 +25,7 @@ from vidatlas.pipeline.reduce.subcategories import Tally, tally
 from vidatlas.recipe import Clusterer, Recipe, ReduceSpec
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import Files, Store
-from vidatlas.storage.tables import Places, SealedShard, draw_rows, ordered_components, read_embeddings, to_parquet
+from vidatlas.storage.tables import Places, SealedShard, draw_rows, ordered_components, read_embeddings
 from vidatlas.threads import one_thread
 from vidatlas.types import Backend, Floats, Json
 
@@ -162,7 +162,7 @@ def assign_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> Plac
         done.tallies = tally(table, assigned, recipe.record, recipe.reduce.naming)
         if split:
             done.children = tally_children(table, assigned, split, recipe.record, recipe.reduce.naming)
-        done.files = store.put(layout.assignments(shard), to_parquet(assigned))
+        done.files = store.put_table(layout.assignments(shard), assigned)
         placed.add(done)
     return placed
 

@@ -23,11 +23,9 @@ Chosen = list[tuple[SealedShard, NDArray[np.int64]]]
 Steps = Callable[[Iterator[Any], str], Iterable[Any]]
 
 
-def fit_words(
-    recipe: Recipe, spec: LexicalSpec, store: Store, blocks: list[list[SealedShard]], run: tuple[Runner, Steps]
-) -> Lexical:
+def fit_words(recipe: Recipe, store: Store, blocks: list[list[SealedShard]], runner: Runner, step: Steps) -> Lexical:
     """Count the words of all shards, draw a sample of records by seed, and find its leading directions."""
-    runner, step = run
+    spec = _spec(recipe)
     counted = list(step(runner.map(partial(_count_block, store, recipe), blocks), "words"))
     frequencies = sum((found for found, _ in counted), np.zeros(spec.buckets, np.int64))
     rows = [number for _, inside in counted for number in inside]
@@ -49,9 +47,13 @@ def choose_rows(shards: list[SealedShard], rows: list[int], most: int, seed: int
 
 
 def _hashed(store: Store, recipe: Recipe, shard: SealedShard) -> scipy.sparse.csr_array:
-    assert recipe.reduce.lexical
     table = read_embeddings(store, *shard, list(recipe.record.fields))
-    return hash_words(texts_of_rows(table, recipe.record.fields), recipe.reduce.lexical.buckets)
+    return hash_words(texts_of_rows(table, recipe.record.fields), _spec(recipe).buckets)
+
+
+def _spec(recipe: Recipe) -> LexicalSpec:
+    assert recipe.reduce.lexical
+    return recipe.reduce.lexical
 
 
 def _count_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> tuple[NDArray[np.int64], list[int]]:

@@ -17,7 +17,7 @@ from vidatlas.probe import Probed, ProbeSpec, probe
 from vidatlas.recipe import Recipe, recipe_of
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import PREDICTIONS, Files, Store
-from vidatlas.storage.tables import SealedShard, matrix, read_embeddings, sealed_shards, to_parquet
+from vidatlas.storage.tables import SealedShard, matrix, read_embeddings, sealed_shards
 from vidatlas.types import Floats, Json
 
 
@@ -57,9 +57,7 @@ def probe_labels(store: Store, recipe: Recipe, counted: list[tuple[SealedShard, 
     groups = np.unique(table["group"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)[1]
     vectors: Floats = matrix(table["embedding"]).astype(np.float32)
     found = probe(vectors, truth, groups, spec)
-    return Told(
-        store.put(PREDICTIONS, to_parquet(_told(table, [known[row] for row in kept], names, found))), found.facts
-    )
+    return Told(store.put_table(PREDICTIONS, _told(table, [known[row] for row in kept], names, found)), found.facts)
 
 
 def _known(labels: list[str] | None, classes: Mapping[str, tuple[str, ...]] | None, spec: ProbeSpec) -> tuple[str, ...]:

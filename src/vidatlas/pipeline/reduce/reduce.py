@@ -23,7 +23,7 @@ from vidatlas.pipeline.stage import Run, commit, committed
 from vidatlas.recipe import Recipe
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import Files, Store, to_json
-from vidatlas.storage.tables import Places, SealedShard, blocks_of, sealed_shards, to_parquet
+from vidatlas.storage.tables import Places, SealedShard, blocks_of, sealed_shards
 from vidatlas.types import Backend, Event, Json, Listener, Runner
 
 
@@ -80,10 +80,7 @@ class _Reduction:
         files, variance, counts = self._reducer(blocks, step)
         if self.recipe.reduce.lexical:
             step.total += 2 * len(blocks)
-            run = (self.runner, step)
-            files |= save_lexical(
-                self.store, fit_words(self.recipe, self.recipe.reduce.lexical, self.store, blocks, run)
-            )
+            files |= save_lexical(self.store, fit_words(self.recipe, self.store, blocks, self.runner, step))
         project = partial(project_block, self.store, self.recipe)
         for written in step(self.runner.map(project, blocks), "projection"):
             files |= written
@@ -94,10 +91,10 @@ class _Reduction:
         placed = self._assigned(blocks, step)
         silhouettes = {found.group: found.silhouette for found in fits}
         table = subcategory_table(placed.tallies, silhouettes, self.recipe.reduce.naming, self.runner.map)
-        files |= placed.files | self.store.put(layout.SUBCATEGORIES, to_parquet(table))
+        files |= placed.files | self.store.put_table(layout.SUBCATEGORIES, table)
         if self._splits:
             split = child_table(placed.children, self.recipe.reduce.naming)
-            files |= self.store.put(layout.SUBSUBCATEGORIES, to_parquet(split))
+            files |= self.store.put_table(layout.SUBSUBCATEGORIES, split)
         metrics = metrics_of(self.recipe, variance, fits, placed, table)
         if self.recipe.reduce.probe:
             told = self._probed(counts, step)
