@@ -128,6 +128,35 @@ def test_data_and_directory_are_synced_before_put_returns(tmp_path: Path, monkey
     assert synced == [(tmp_path / "a").stat().st_ino, tmp_path.stat().st_ino]
 
 
+def test_several_files_are_synced_together_and_each_folder_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, data = [], {f"d{number % 2}/{number}": bytes([number]) for number in range(6)}
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda number: (synced.append(os.fstat(number).st_ino), real(number)))
+    LocalFolder(tmp_path).put_all(data)
+    files, folders = [(tmp_path / name).stat().st_ino for name in data], {tmp_path / "d0", tmp_path / "d1"}
+    assert synced[:6] == files
+    assert sorted(synced[6:]) == sorted(path.stat().st_ino for path in folders)
+    assert everything(tmp_path) == data
+
+
+def test_of_several_files_none_is_replaced_when_one_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = LocalFolder(tmp_path)
+    folder.put("a", b"old")
+    monkeypatch.setattr(os, "fsync", fail(errno.ENOSPC))
+    with pytest.raises(UnavailableError):
+        folder.put_all({"a": b"new", "b": b"new"})
+    assert everything(tmp_path) == {"a": b"old"}
+
+
+def test_several_files_are_stored_anywhere(folder: LocalFolder | RemoteFolder) -> None:
+    folder.put_all({"x/a": b"1", "x/b": b"2"})
+    assert [folder.read(name) for name in folder.list("x")] == [b"1", b"2"]
+
+
 def test_of_twenty_racing_threads_one_creates_the_file(folder: LocalFolder | RemoteFolder) -> None:
     for race in range(5):
         start, won = threading.Barrier(20), []

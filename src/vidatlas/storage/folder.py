@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
@@ -32,6 +32,14 @@ def _inside(folder: str, name: str) -> str:
 def _storage(url: str, name: str, may_be_absent: bool = False) -> Iterator[None]:
     with plain_errors(f"{url.rstrip('/')}/{name}", may_be_absent):
         yield
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class LocalFolder:
@@ -67,50 +75,46 @@ class LocalFolder:
         with _storage(self.url, name, may_be_absent=True):
             return self._plain(name).open("rb")
 
-    def _write_temporary(self, name: str, data: bytes) -> Path:
-        target = self._at(name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f"{TEMPORARY}{os.getpid()}-{uuid.uuid4().hex[:8]}-{target.name}")
+    @contextmanager
+    def _temporaries(self, files: Mapping[str, bytes]) -> Iterator[dict[str, Path]]:
+        """Write files under temporary names, durably; those that are left at the end are removed."""
+        written: dict[str, Path] = {}
         try:
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
-        return temporary
+            for name, data in files.items():
+                target = self._at(name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                written[name] = target.with_name(f"{TEMPORARY}{os.getpid()}-{uuid.uuid4().hex[:8]}-{target.name}")
+                written[name].write_bytes(data)
+            # All are written before the first is synced: one commit of the file system's journal then serves all.
+            for temporary in written.values():
+                _sync(temporary)
+            yield written
+        finally:
+            for temporary in written.values():
+                temporary.unlink(missing_ok=True)
 
     def put(self, name: str, data: bytes) -> None:
         """Create or replace a file atomically; it is durable when this returns."""
-        with _storage(self.url, name):
-            temporary = self._write_temporary(name, data)
-            try:
+        self.put_all({name: data})
+
+    def put_all(self, files: Mapping[str, bytes]) -> None:
+        """Create or replace each of some files atomically; all are durable when this returns."""
+        with _storage(self.url, next(iter(files), "")), self._temporaries(files) as written:
+            for name, temporary in written.items():
                 temporary.replace(self._at(name))
-            finally:
-                temporary.unlink(missing_ok=True)
-            self._sync_directory(name)
+            for folder in {self._at(name).parent for name in files}:
+                _sync(folder)
 
     def put_new(self, name: str, data: bytes) -> bool:
         """Create a file in the folder unless it exists; return whether this call created it."""
-        with _storage(self.url, name):
-            temporary = self._write_temporary(name, data)
+        with _storage(self.url, name), self._temporaries({name: data}) as written:
             try:
                 # A hard link, unlike a rename, never replaces a file: it is POSIX's atomic "create if absent".
-                os.link(temporary, self._at(name))
+                os.link(written[name], self._at(name))
             except FileExistsError:
                 return False
-            finally:
-                temporary.unlink(missing_ok=True)
-            self._sync_directory(name)
+            _sync(self._at(name).parent)
             return True
-
-    def _sync_directory(self, name: str) -> None:
-        descriptor = os.open(self._at(name).parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
     def size(self, name: str) -> int | None:
         """Return a file's size in bytes, or None if it is not in the folder."""
@@ -178,8 +182,12 @@ class RemoteFolder:
 
     def put(self, name: str, data: bytes) -> None:
         """Create or replace a file of the folder in one request."""
-        with _storage(self.url, name):
-            self._fs.pipe_file(self._at(name), data, **self._limit)
+        self.put_all({name: data})
+
+    def put_all(self, files: Mapping[str, bytes]) -> None:
+        """Create or replace some files of the folder, one request each, many at once."""
+        with _storage(self.url, next(iter(files), "")):
+            self._fs.pipe({self._at(name): data for name, data in files.items()}, **self._limit)
 
     def put_new(self, name: str, data: bytes) -> bool:
         """Create a file in the folder unless it exists; return whether this call created it."""

@@ -128,6 +128,11 @@ class Store:
         self.folder.put(name, data)
         return _entry(name, data)
 
+    def put_all(self, files: Mapping[str, bytes]) -> Files:
+        """Store several files, each atomically; return their manifest entries. It is much faster than one by one."""
+        self.folder.put_all(files)
+        return {name: facts for one, data in files.items() for name, facts in _entry(one, data).items()}
+
     def put_table(self, name: str, table: pa.Table) -> Files:
         """Store a table as a Parquet file; return its manifest entry."""
         return self.put(name, to_parquet(table))
