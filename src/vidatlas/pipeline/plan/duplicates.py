@@ -32,7 +32,8 @@ def repeats(ids: list[pa.Table], bucket_rows: int = 1 << 24) -> list[Repeats]:
     """
     total = sum(table.num_rows for table in ids)
     buckets = max(1, -(-total // bucket_rows))
-    found: list[list[tuple[Rows, Rows, Rows]]] = [[] for _ in ids]
+    bounds = np.arange(len(ids) + 1)
+    found: list[list[Repeats]] = [[] for _ in ids]
     for bucket in range(buckets):
         slices = [_slice(number, table, bucket, buckets) for number, table in enumerate(ids)]
         part, row, high, low, use = (np.concatenate([piece[axis] for piece in slices]) for axis in range(5))
@@ -44,10 +45,12 @@ def repeats(ids: list[pa.Table], bucket_rows: int = 1 << 24) -> list[Repeats]:
         counts = sizes if uses is None else _distinct(uses, starts)
         later = np.ones(len(row), bool)
         later[starts] = False
-        several = starts[sizes > 1]
-        for number in range(len(ids)):
-            mine, firsts = later & (part == number), several[part[several] == number]
-            found[number].append((row[mine], row[firsts], counts[np.searchsorted(starts, firsts)]))
+        rows, first = _by_part(np.flatnonzero(later), part), _by_part(starts[sizes > 1], part)
+        first_counts = counts[np.searchsorted(starts, first)]
+        low, begin = (np.searchsorted(part[chosen], bounds) for chosen in (rows, first))
+        for number, pieces in enumerate(found):
+            mine, firsts = slice(low[number], low[number + 1]), slice(begin[number], begin[number + 1])
+            pieces.append(Repeats(row[rows[mine]], row[first[firsts]], first_counts[firsts]))
     return [_joined(pieces) for pieces in found]
 
 
@@ -58,9 +61,16 @@ def _distinct(uses: NDArray[np.uint64], starts: Rows) -> Rows:
     return np.asarray(np.add.reduceat(new, starts, dtype=np.int64))
 
 
-def _joined(pieces: list[tuple[Rows, Rows, Rows]]) -> Repeats:
+def _by_part(chosen: Rows, part: NDArray[np.int32]) -> Rows:
+    """Return chosen places sorted by the part they belong to: one sort, however many parts there are."""
+    return chosen[np.argsort(part[chosen], kind="stable")]
+
+
+def _joined(pieces: list[Repeats]) -> Repeats:
     empty = np.empty(0, np.int64)
-    rows, first, counts = (np.concatenate([empty, *(piece[axis] for piece in pieces)]) for axis in range(3))
+    rows, first, counts = (
+        np.concatenate([empty, *(getattr(piece, name) for piece in pieces)]) for name in ("rows", "first", "counts")
+    )
     order = np.argsort(first)
     return Repeats(np.sort(rows), first[order], counts[order])
 
