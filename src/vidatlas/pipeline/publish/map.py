@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,7 @@ from vidatlas.pipeline.embed.rows import notes_of, titles_of
 from vidatlas.pipeline.reduce.components import ALL
 from vidatlas.recipe import Recipe
 from vidatlas.storage import store as layout
+from vidatlas.storage.manifest import LayoutFacts, ReduceEntry
 from vidatlas.storage.store import Files, Store
 from vidatlas.storage.tables import SealedShard, blocks_of, ordered_components, read_embeddings, to_parquet
 from vidatlas.storage.tensors import Tensors, read_tensors
@@ -41,7 +43,9 @@ class Drawn:
     components: Floats
 
 
-def make_map(recipe: Recipe, store: Store, shards: list[SealedShard], runner: Runner) -> tuple[Files, Json, Points]:
+def make_map(
+    recipe: Recipe, store: Store, shards: list[SealedShard], runner: Runner
+) -> tuple[Files, LayoutFacts, Points]:
     """Write ``layout/``; return its files, what the manifest says of it, and the points that pages show."""
     blocks = blocks_of(shards)
     draw = partial(_draw_block, store, recipe)
@@ -58,7 +62,7 @@ def make_map(recipe: Recipe, store: Store, shards: list[SealedShard], runner: Ru
     for written, shown in runner.map(partial(_place_block, store, recipe), blocks):
         files |= written
         points.append(shown)
-    facts = {**recipe.publish.layout.model_dump(mode="json"), "sampled": len(vectors)}
+    facts = cast(LayoutFacts, {**recipe.publish.layout.model_dump(mode="json"), "sampled": len(vectors)})
     return files, facts, merge_points(points)
 
 
@@ -101,7 +105,7 @@ def subcategory_order(store: Store) -> Order:
     return {(row["group"], row["subcategory"]): code for code, row in enumerate(subcategory_rows(store))}
 
 
-def _assigned(store: Store, shard: str, reduced: Json) -> pa.Table:
+def _assigned(store: Store, shard: str, reduced: ReduceEntry) -> pa.Table:
     name = layout.assignments(shard)
     return store.table(name, reduced["files"][name], ["id", "group", "subcategory"])
 
@@ -185,7 +189,7 @@ def draw_map(recipe: Recipe, store: Store, points: Points, rows: int) -> tuple[F
     return files, drawing_of(few, table, labels, len(few.codes))
 
 
-def map_fact(laid_out: Json, nouns: Nouns) -> str:
+def map_fact(laid_out: LayoutFacts, nouns: Nouns) -> str:
     """Return in words how the map was drawn."""
     few = nouns.records(laid_out["sampled"])
     if laid_out["method"] == "pca":

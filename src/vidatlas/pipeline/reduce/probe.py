@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +16,10 @@ from vidatlas.pipeline.reduce.lexical import choose_rows
 from vidatlas.probe import Probed, ProbeSpec, probe
 from vidatlas.recipe import Recipe, recipe_of
 from vidatlas.storage import store as layout
+from vidatlas.storage.json_files import ProbeFacts
 from vidatlas.storage.store import PREDICTIONS, Files, Store
 from vidatlas.storage.tables import SealedShard, matrix, read_embeddings, sealed_shards, to_parquet
-from vidatlas.types import Floats, Json
+from vidatlas.types import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Told:
     """Hold the file that says what was told of each record, and the figures."""
 
     files: Files
-    facts: Json
+    facts: ProbeFacts
 
 
 def probe_labels(store: Store, recipe: Recipe, counted: list[tuple[SealedShard, int]]) -> Told:
@@ -57,7 +59,8 @@ def probe_labels(store: Store, recipe: Recipe, counted: list[tuple[SealedShard, 
     vectors: Floats = matrix(table["embedding"]).astype(np.float32)
     found = probe(vectors, truth, groups, spec)
     return Told(
-        store.put(PREDICTIONS, to_parquet(_told(table, [known[row] for row in kept], names, found))), found.facts
+        store.put(PREDICTIONS, to_parquet(_told(table, [known[row] for row in kept], names, found))),
+        cast(ProbeFacts, found.facts),
     )
 
 
@@ -83,7 +86,7 @@ def classes_digest(spec: ProbeSpec | None) -> str | None:
     Raises:
         UsageError: the other atlas is not there, or not reduced yet.
     """
-    return str(Store(spec.classes).stage("reduce")["digest"]) if spec and spec.classes else None
+    return Store(spec.classes).stage("reduce")["digest"] if spec and spec.classes else None
 
 
 def known_classes(spec: ProbeSpec) -> dict[str, tuple[str, ...]] | None:
