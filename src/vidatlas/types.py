@@ -153,7 +153,9 @@ class FileFacts(TypedDict):
     """Describe a stored file, as manifest and receipts list it."""
 
     sha256: str
-    bytes: int
+    """Hash of its content, in hexadecimal digits."""
+    bytes: Count
+    """Its size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +163,15 @@ class Receipt:
     """Describe one committed shard; a shard is done when its receipt exists."""
 
     shard: str
-    rows: int
-    kept: int
+    rows: Count
+    kept: Count
     rejects: Rejects
     files: Mapping[str, FileFacts]
     """By file name within the atlas."""
-    texts: int
-    distinct: int
-    tokens: int
-    nodes: int
+    texts: Count
+    distinct: Count
+    tokens: Count
+    nodes: Count
     seconds: float
     compute_seconds: float
     flops: float
@@ -178,13 +180,13 @@ class Receipt:
     """Floating-point operations at peak GEMM throughput in ``compute_seconds``, as measured on this device."""
     idle_seconds: float = 0.0
     """How long the device was idle before this shard, since the end of the previous one."""
-    batch_tokens: int = 0
+    batch_tokens: Count = 0
     """Most rows of hidden states per batch: lower than for other shards if the device ran out of memory."""
     worker: str = ""
     """The device's name."""
     host: str = ""
     """The machine it was computed on."""
-    attempt: int = 1
+    attempt: Count = 1
     """How many times it was started: more than once if a worker died while computing it."""
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -245,7 +245,7 @@ class AgreementFacts(TypedDict):
 class KFacts(TypedDict):
     """Say how k was chosen."""
 
-    rule: int | str
+    rule: Annotated[int, Field(ge=1)] | Literal["auto", "sqrt", "proportional"]
     criterion: str | None
 
 

@@ -12,10 +12,9 @@ from types import TracebackType
 
 from vidatlas.errors import ConflictError, VidatlasError
 from vidatlas.storage.json_files import Holder
-from vidatlas.storage.store import Store, to_json
+from vidatlas.storage.store import LOCK, Store, to_json
 from vidatlas.types import Event, Listener, ignore
 
-LOCK = "lock"
 CLAIMS = "claims"
 """Who may take over which dead run's lock."""
 BEAT_SECONDS = 30.0

@@ -281,7 +281,7 @@ class RecipeEntry(TypedDict):
 class Manifest(TypedDict):
     """Say what an atlas contains (``atlas.json``)."""
 
-    schema: int
+    schema: Count
     recipe: NotRequired[RecipeEntry]
     stages: Annotated[Stages, AfterValidator(_in_order)]
 
@@ -289,7 +289,7 @@ class Manifest(TypedDict):
 class Version(TypedDict):
     """Hold the one key of a manifest that every version writes."""
 
-    schema: int
+    schema: Count
 
 
 def entries(manifest: Manifest) -> list[StageEntry]:

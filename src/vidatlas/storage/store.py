@@ -36,6 +36,7 @@ from vidatlas.types import FileFacts, Json, Place, Receipt
 
 SCHEMA = 1
 MANIFEST = "atlas.json"
+LOCK = "lock"
 PROGRESS = "progress.json"
 TIMINGS = "timings.json"
 INPUTS = "inputs.json"
@@ -61,6 +62,7 @@ T = TypeVar("T")
 _REMEDIES = {
     MANIFEST: "Restore the original, or make the atlas again.",
     ENCODER: "Restore the original, or make the atlas again.",
+    LOCK: "Delete it if no run is going on: nothing depends on it.",
     PROGRESS: "Delete it: the next run writes it again, and nothing depends on it.",
     TIMINGS: "Delete it: the next run writes it again, and nothing depends on it.",
 }
@@ -170,18 +172,22 @@ class Store:
         Raises:
             InputError: it is missing, or not valid JSON, or a key has another type than ``kind`` says.
         """
-        return self._typed(name, self._parsed(name), kind)
+        return self._typed(name, self._parsed(name, self.read(name)), kind)
 
     def read_json_if_valid(self, name: str, kind: type[T]) -> T | None:
         """Return the content of a JSON file that an atlas can do without; None if it is missing or damaged."""
         try:
-            return self.read_json(name, kind)
+            data = self.folder.read(name)
+        except FileNotFoundError:
+            return None
+        try:
+            return self._typed(name, self._parsed(name, data), kind)
         except InputError:
             return None
 
-    def _parsed(self, name: str) -> Any:
+    def _parsed(self, name: str, data: bytes) -> Any:
         try:
-            return orjson.loads(self.read(name))
+            return orjson.loads(data)
         except ValueError as error:
             raise InputError(
                 f"{self.url}/{name} is not valid JSON ({error}). {_REMEDIES.get(name, _REMEDY)}"
@@ -272,7 +278,7 @@ class Store:
         """
         if self.folder.size(MANIFEST) is None:
             return {"schema": SCHEMA, "stages": {}}
-        data = self._parsed(MANIFEST)
+        data = self._parsed(MANIFEST, self.read(MANIFEST))
         schema = self._typed(MANIFEST, data, Version)["schema"]
         if schema != SCHEMA:
             raise ConflictError(
@@ -332,6 +338,16 @@ class Store:
         """Return the stored receipts of all committed shards by shard name."""
         found = [self.read_json(name, Receipt) for name in self.folder.list("receipts")]
         return {receipt.shard: receipt for receipt in found}
+
+    def listed(self, files: Mapping[str, FileFacts], name: str) -> FileFacts:
+        """Return the entry of a file among those of a stage.
+
+        Raises:
+            InputError: the manifest does not list it.
+        """
+        if name not in files:
+            raise InputError(f"{self.url}/{MANIFEST} does not list {name}. {_REMEDIES[MANIFEST]}")
+        return files[name]
 
     def intact(self, files: Mapping[str, FileFacts]) -> bool:
         """Tell whether stored files have the sizes in their entries (``verify`` checks every byte)."""

@@ -155,7 +155,9 @@ class Atlas:
     @property
     def map(self) -> str:
         """Return the page with nothing but the map, as HTML."""
-        return self._store.check(layout.MAP, self._store.stage("publish")["files"][layout.MAP]).decode()
+        return self._store.check(
+            layout.MAP, self._store.listed(self._store.stage("publish")["files"], layout.MAP)
+        ).decode()
 
     def suggest(self, id: str, k: int = 8, method: Method = "nearest") -> list[Suggestion]:
         """Return what somebody may also like who likes a video, with reasons: at most two of a channel, no title twice.
@@ -199,7 +201,7 @@ class Atlas:
         return Search(self._store)
 
     def _read(self, name: str, files: Files) -> pa.Table:
-        return self._store.table(name, files[name])
+        return self._store.table(name, self._store.listed(files, name))
 
 
 def open_atlas(url: Place) -> Atlas:

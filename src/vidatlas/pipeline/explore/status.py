@@ -11,9 +11,9 @@ from vidatlas.errors import InputError, UsageError
 from vidatlas.pipeline.embed.embed import Totals
 from vidatlas.storage import store as layout
 from vidatlas.storage.json_files import Holder, ProgressFacts, Timings
-from vidatlas.storage.lock import LOCK, is_dead
+from vidatlas.storage.lock import is_dead
 from vidatlas.storage.manifest import STAGES, Stages, entries
-from vidatlas.storage.store import TIMINGS, Store, content_sha256
+from vidatlas.storage.store import LOCK, TIMINGS, Store, content_sha256
 from vidatlas.types import Json, Place
 
 T = TypeVar("T")

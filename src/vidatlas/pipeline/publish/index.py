@@ -61,7 +61,7 @@ def open_index(store: Store, name: str, facts: IndexFacts | PictureFacts, rows: 
     Raises:
         InputError: the file is missing or altered, or not what ``make_index`` writes.
     """
-    data = store.check(name, store.stage("publish")["files"][name])
+    data = store.check(name, store.listed(store.stage("publish")["files"], name))
     try:
         probes = facts.get("probes")
         if probes is None:
@@ -94,7 +94,7 @@ def _fill(recipe: Recipe, rows: _Rows, index: SearchIndex, brute: BruteForce) ->
             index.add(vectors)
             brute.add(vectors)
             name = layout.assignments(shard)
-            placed = rows.store.table(name, sealed[name], ["subcategory"])
+            placed = rows.store.table(name, rows.store.listed(sealed, name), ["subcategory"])
             titles = titles_of(table, title, np.arange(len(vectors)))
             columns = [table["id"], table["group"], placed["subcategory"], pa.array(titles, pa.string())]
             writer.write_table(pa.table(columns, schema=SCHEMA))

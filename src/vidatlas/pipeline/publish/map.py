@@ -92,7 +92,7 @@ def _rates(store: Store, recipe: Recipe) -> NDArray[np.float64]:
 
 def subcategory_rows(store: Store) -> list[Json]:
     """Return group, subcategory, name and size of every subcategory, the largest first; the place is its code."""
-    facts = store.stage("reduce")["files"][layout.SUBCATEGORIES]
+    facts = store.listed(store.stage("reduce")["files"], layout.SUBCATEGORIES)
     rows: list[Json] = store.table(layout.SUBCATEGORIES, facts, ["group", "subcategory", "name", "size"]).to_pylist()
     return sorted(rows, key=lambda row: (-row["size"], row["group"], row["subcategory"]))
 
@@ -107,7 +107,7 @@ def subcategory_order(store: Store) -> Order:
 
 def _assigned(store: Store, shard: str, reduced: ReduceEntry) -> pa.Table:
     name = layout.assignments(shard)
-    return store.table(name, reduced["files"][name], ["id", "group", "subcategory"])
+    return store.table(name, store.listed(reduced["files"], name), ["id", "group", "subcategory"])
 
 
 def _codes(assigned: pa.Table, order: Order) -> NDArray[np.int64]:
@@ -153,7 +153,7 @@ def read_positions(store: Store, shards: list[SealedShard]) -> Iterator[pa.Table
     """Yield id, x and y of every video, shard by shard."""
     published = store.stage("publish")["files"]
     for name in (layout.positions(shard) for shard, _ in shards):
-        yield store.table(name, published[name])
+        yield store.table(name, store.listed(published, name))
 
 
 _SCHEMA = pa.schema(

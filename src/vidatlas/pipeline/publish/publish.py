@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+from vidatlas.errors import InputError
 from vidatlas.pipeline.publish.images import make_pictures, picture_facts
 from vidatlas.pipeline.publish.index import index_fact, make_index
 from vidatlas.pipeline.publish.map import draw_map, make_map, map_fact
@@ -19,7 +20,7 @@ from vidatlas.pipeline.stage import Run, commit, committed
 from vidatlas.storage import store as layout
 from vidatlas.storage.json_files import Metrics
 from vidatlas.storage.manifest import PublishEntry, PublishFacts
-from vidatlas.storage.store import Files, content_sha256
+from vidatlas.storage.store import Files, Store, content_sha256
 from vidatlas.storage.tables import sealed_shards
 from vidatlas.types import Event
 from vidatlas.views.card import render_card
@@ -45,6 +46,8 @@ def _publish(run: Run) -> tuple[Files, PublishFacts]:
     manifest = store.manifest()
     reduced = manifest["stages"]["reduce"]
     shards = list(sealed_shards(manifest["stages"]["embed"]))
+    table = store.table(layout.SUBCATEGORIES, store.listed(reduced["files"], layout.SUBCATEGORIES)).to_pylist()
+    metrics = _metrics(store, {row["group"] for row in table})
     listener(Event("publish", 0, 4, {"step": "map"}))
     mapped, laid_out, points = make_map(recipe, store, shards, runner)
     listener(Event("publish", 1, 4, {"step": "search index"}))
@@ -55,8 +58,6 @@ def _publish(run: Run) -> tuple[Files, PublishFacts]:
         "Map": map_fact(laid_out, recipe.publish.nouns),
         "Search index": index_fact(indexed, recipe.publish.nouns),
     }
-    table = store.table(layout.SUBCATEGORIES, reduced["files"][layout.SUBCATEGORIES]).to_pylist()
-    metrics = store.read_json(layout.METRICS, Metrics)
     facts |= picture_facts(learned) | tuning_fact(recipe, metrics)
     drawn, drawing = draw_map(recipe, store, points, reduced["counts"]["rows"])
     report = replace(
@@ -75,3 +76,15 @@ def _publish(run: Run) -> tuple[Files, PublishFacts]:
     if learned:
         said["pictures"] = learned
     return files, said
+
+
+def _metrics(store: Store, groups: set[str]) -> Metrics:
+    """Return the metrics of an atlas, which must have figures of each of its groups."""
+    metrics = store.read_json(layout.METRICS, Metrics)
+    absent = groups - metrics["groups"].keys()
+    if absent:
+        raise InputError(
+            f"{store.url}/{layout.METRICS} has no figures of group {min(absent)!r}. Delete it and rerun the command that "
+            "made this atlas; it writes it again."
+        )
+    return metrics

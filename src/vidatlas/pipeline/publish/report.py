@@ -96,7 +96,7 @@ def _told(store: Store, reduced: ReduceEntry, probed: ProbeFacts | None) -> Grid
     """Return what was told of each record, None where too few records let none be told."""
     if probed is None or not (probed["by_group"] or probed["by_record"]):
         return None
-    table = store.table(PREDICTIONS, reduced["files"][PREDICTIONS])
+    table = store.table(PREDICTIONS, store.listed(reduced["files"], PREDICTIONS))
     told = zip(table["group"].to_pylist(), table["told"].to_pylist(), strict=True)
     return grid_of(told, unseen=probed["by_group"] is not None)
 

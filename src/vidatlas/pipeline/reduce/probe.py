@@ -102,7 +102,7 @@ def known_classes(spec: ProbeSpec) -> dict[str, tuple[str, ...]] | None:
         return None
     store = Store(spec.classes)
     files = store.stage("reduce")["files"]
-    names = store.table(layout.SUBCATEGORIES, files[layout.SUBCATEGORIES])
+    names = store.table(layout.SUBCATEGORIES, store.listed(files, layout.SUBCATEGORIES))
     named = dict(zip(names["subcategory"].to_pylist(), names["name"].to_pylist(), strict=True))
     placed = _placed(store, spec)
     if "classes" not in placed.column_names:
@@ -127,7 +127,7 @@ def _placed(store: Store, spec: ProbeSpec) -> pa.Table:
     column = "id" if spec.by == "id" else recipe_of(store).record.title
     for shard, facts in sealed_shards(store.stage("embed")):
         name = layout.assignments(shard)
-        table = store.table(name, files[name])
+        table = store.table(name, store.listed(files, name))
         keys = read_embeddings(store, shard, facts, [column])
         tables.append(table.append_column("key", pa.array(titles_of(keys, column, np.arange(len(keys))))))
     return pa.concat_tables(tables)
