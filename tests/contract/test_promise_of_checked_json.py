@@ -124,7 +124,7 @@ USES: list[tuple[str, str, Callable[[str, Any], object]]] = [
     ("reduce", "assignments/", lambda url, world: Atlas(url).assignments()),
     ("reduce", "assignments/", lambda url, world: vidatlas.publish(url, {"publish.title": "x"}, SERIAL)),
     ("publish", "map.html", lambda url, world: Atlas(url).map),
-    ("publish", "layout/", lambda url, world: Atlas(url).positions()),
+    ("publish", "layout/one", lambda url, world: Atlas(url).positions()),
 ]
 
 
@@ -209,7 +209,7 @@ def test_a_run_makes_the_same_of_damaged_files_that_nothing_depends_on(
         assert vidatlas.verify(str(atlas))["kept"]
 
 
-def test_a_run_finds_input_files_again_that_were_swapped(atlas: Path, world: Any, whole: Path) -> None:
+def test_a_run_plans_again_where_it_is_wrong_which_part_a_file_is(atlas: Path, world: Any, whole: Path) -> None:
     known = json.loads((atlas / "inputs.json").read_text())
     for facts in known.values():
         facts["part"] = "another-00000000"
