@@ -18,16 +18,18 @@ from vidatlas.pipeline.publish import publish as publishing
 from vidatlas.pipeline.reduce import probe as probing
 from vidatlas.pipeline.reduce import reduce as reduction
 from vidatlas.pipeline.stage import Run
-from vidatlas.recipe import Recipe, load_recipe
+from vidatlas.recipe import Recipe, load_recipe, recipe_of
 from vidatlas.runners.remote import refuse_relative
 from vidatlas.runners.serial import SerialRunner
 from vidatlas.storage.folder import expand, is_remote
+from vidatlas.storage.json_files import Timings
+from vidatlas.storage.manifest import EmbedEntry, PlanEntry, PublishEntry, ReduceEntry
 from vidatlas.storage.store import MANIFEST, TIMINGS, Store, to_json
-from vidatlas.types import Event, Json, Listener, Options, Place, Runner, ignore
+from vidatlas.types import Event, Listener, Options, Place, Runner, T, ignore
 
 DEFAULTS = Options()
 Inputs = Place | Iterable[Place]
-Planned = Callable[[Json], object]
+Planned = Callable[[PlanEntry], object]
 
 
 def plan(
@@ -37,7 +39,7 @@ def plan(
     options: Options = DEFAULTS,
     listener: Listener = ignore,
     planned: Planned = ignore,
-) -> Json:
+) -> PlanEntry:
     """Read every input file once and write down where each shard starts; return the plan's entry of the manifest."""
     urls = _list(inputs)
     with _opened(_recipe(recipe), atlas, options, listener, urls) as run:
@@ -51,7 +53,7 @@ def embed(
     options: Options = DEFAULTS,
     listener: Listener = ignore,
     planned: Planned = ignore,
-) -> Json:
+) -> EmbedEntry:
     """Plan where needed, then embed every shard that is not done; return the stage's entry of the manifest."""
     urls = _list(inputs)
     with _opened(_recipe(recipe), atlas, options, listener, urls) as run:
@@ -61,7 +63,7 @@ def embed(
 
 def reduce(
     atlas: Place, settings: Mapping[str, Any] | None = None, options: Options = DEFAULTS, listener: Listener = ignore
-) -> Json:
+) -> ReduceEntry:
     """Find subcategories in an embedded atlas; return the stage's entry of the manifest.
 
     Args:
@@ -76,7 +78,7 @@ def reduce(
 
 def publish(
     atlas: Place, settings: Mapping[str, Any] | None = None, options: Options = DEFAULTS, listener: Listener = ignore
-) -> Json:
+) -> PublishEntry:
     """Write map, search index, report and data card of a reduced atlas; return the stage's entry of the manifest."""
     with _opened(_made_with(atlas, settings, "publish"), atlas, options, listener) as run:
         return _timed(run, "publish", publishing.publish)
@@ -113,7 +115,7 @@ def run(
     return Atlas(atlas)
 
 
-def _plan(run: Run, inputs: list[str], planned: Planned) -> Json:
+def _plan(run: Run, inputs: list[str], planned: Planned) -> PlanEntry:
     entry = _timed(run, "plan", lambda timed: planning.plan(timed, inputs))
     planned(entry)
     return entry
@@ -129,15 +131,15 @@ def _list(inputs: Inputs) -> list[str]:
 
 def _made_with(atlas: Place, settings: Mapping[str, Any] | None, section: str) -> Recipe:
     """Return the recipe of an atlas, with other settings in one section."""
-    made = Store(atlas).manifest().get("recipe")
-    if made is None:
+    store = Store(atlas)
+    if "recipe" not in store.manifest():
         raise UsageError(f"{atlas} is not an atlas yet. Start with: vidatlas run RECIPE INPUT… {atlas}")
     foreign = [key for key in settings or {} if key.split(".")[0] != section]
     if foreign:
         raise UsageError(
             f"{foreign[0]} cannot be changed here: only keys below {section} can. Make a new atlas for it."
         )
-    return load_recipe(made, settings)
+    return load_recipe(recipe_of(store).model_dump(mode="json"), settings)
 
 
 @contextmanager
@@ -163,7 +165,7 @@ def _opened(
         yield Run(recipe, Store(atlas), runner, options, listener)
 
 
-def _timed(run: Run, stage: str, work: Callable[[Run], Json]) -> Json:
+def _timed(run: Run, stage: str, work: Callable[[Run], T]) -> T:
     """Run a stage; where it had something to do, add its seconds to those of earlier runs."""
     started, worked = time.perf_counter(), False
 
@@ -177,6 +179,6 @@ def _timed(run: Run, stage: str, work: Callable[[Run], Json]) -> Json:
     finally:
         if worked:
             store = run.store
-            timings = store.read_json(TIMINGS) if store.folder.size(TIMINGS) is not None else {}
+            timings = store.read_json_if_valid(TIMINGS, Timings) or {}
             timings[stage] = round(timings.get(stage, 0.0) + time.perf_counter() - started, 2)
             store.folder.put(TIMINGS, to_json(timings))

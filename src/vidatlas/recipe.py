@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -37,16 +37,15 @@ from vidatlas.sources.csv import CsvSpec
 from vidatlas.sources.fields import RecordSpec
 from vidatlas.sources.jsonl import JsonLinesSpec
 from vidatlas.sources.rows import ExplodeSpec, RowSpec
+from vidatlas.storage.manifest import Stage
 from vidatlas.storage.store import MANIFEST, Store
 from vidatlas.types import Json
 from vidatlas.views.nouns import Nouns
 
-Stage = Literal["plan", "embed", "reduce", "publish"]
 _PICTURES = "autoencoder"
 """The default kind of ``publish.pictures``."""
 _MOST_CHARS = 1_000_000
 """Most characters of a recipe."""
-STAGES: tuple[Stage, ...] = ("plan", "embed", "reduce", "publish")
 
 
 Clusterer = KMeansClusterer | DecSpec | AxesClusterer

@@ -6,10 +6,14 @@ import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AfterValidator, Field
+
+# Below Python 3.12, pydantic cannot check those of ``typing``.
+from typing_extensions import TypedDict
 
 Floats = NDArray[np.float32]
 Json = dict[str, Any]
@@ -72,6 +76,11 @@ _MEANINGS = {
     Reason.NO_TERMS: "the column whose terms become records (source.explode) has no terms",
     Reason.DUPLICATE_ID: "an earlier row has the same id; the first one is kept",
 }
+
+
+Count = Annotated[int, Field(ge=0)]
+Rejects = dict[Annotated[str, AfterValidator(Reason)], Count]
+"""Rejected rows by ``Reason``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,20 +149,29 @@ class Shard:
         return f"{self.part}-{self.number:05d}"
 
 
+class FileFacts(TypedDict):
+    """Describe a stored file, as manifest and receipts list it."""
+
+    sha256: str
+    """Hash of its content, in hexadecimal digits."""
+    bytes: Count
+    """Its size."""
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """Describe one committed shard; a shard is done when its receipt exists."""
 
     shard: str
-    rows: int
-    kept: int
-    rejects: Mapping[str, int]
-    files: Mapping[str, Mapping[str, Any]]
-    """File name within the atlas -> {"sha256": hex, "bytes": int}."""
-    texts: int
-    distinct: int
-    tokens: int
-    nodes: int
+    rows: Count
+    kept: Count
+    rejects: Rejects
+    files: Mapping[str, FileFacts]
+    """By file name within the atlas."""
+    texts: Count
+    distinct: Count
+    tokens: Count
+    nodes: Count
     seconds: float
     compute_seconds: float
     flops: float
@@ -162,13 +180,13 @@ class Receipt:
     """Floating-point operations at peak GEMM throughput in ``compute_seconds``, as measured on this device."""
     idle_seconds: float = 0.0
     """How long the device was idle before this shard, since the end of the previous one."""
-    batch_tokens: int = 0
+    batch_tokens: Count = 0
     """Most rows of hidden states per batch: lower than for other shards if the device ran out of memory."""
     worker: str = ""
     """The device's name."""
     host: str = ""
     """The machine it was computed on."""
-    attempt: int = 1
+    attempt: Count = 1
     """How many times it was started: more than once if a worker died while computing it."""
 
     @property

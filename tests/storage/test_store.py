@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,8 +15,29 @@ import pytest
 
 from vidatlas.errors import ConflictError, InputError, UsageError
 from vidatlas.storage import store as layout
-from vidatlas.storage.store import MANIFEST, SCHEMA, Store, digest_of, to_json
+from vidatlas.storage.json_files import Timings
+from vidatlas.storage.manifest import STAGES
+from vidatlas.storage.store import MANIFEST, SCHEMA, TIMINGS, Store, digest_of, to_json
 from vidatlas.types import Reason, Receipt
+
+COUNTS = {"read": 1, "kept": 1, "rejected": 0, "duplicates": 0, "rejects": {}}
+SUMS = dict.fromkeys(("rows", "kept", "texts", "distinct", "tokens", "nodes", "compute_seconds"), 1)
+ENTRIES: dict[str, Any] = {
+    "plan": {"inputs": ["/a"], "parts": ["a"], "shards": 1, "complete": True, "counts": COUNTS},
+    "embed": {
+        "encoder": {"model": "m", "dim": 8},
+        "counts": {**SUMS, "rejects": {}, "gemm_share": None},
+        "hardware": ["cpu"],
+    },
+    "reduce": {
+        "counts": {"rows": 1, "groups": 1, "subcategories": 1, "components": 2},
+        "backend": {"name": "sklearn", "version": "1", "device": "cpu"},
+        "notes": [],
+    },
+    "publish": {},
+}
+ENTRIES = {stage: {**entry, "digest": stage, "files": {}} for stage, entry in ENTRIES.items()}
+"""The least that a manifest must say of each stage."""
 
 
 @pytest.fixture
@@ -26,13 +50,13 @@ def test_an_atlas_that_does_not_exist_has_an_empty_manifest(store: Store) -> Non
 
 
 def test_stages_are_sealed_and_unsealed(store: Store) -> None:
-    store.seal("plan", {"rows": 1, "files": {}}, {"name": "r"})
-    store.seal("embed", {"rows": 2, "files": {}}, {"name": "s"})
-    expected = {"plan": {"rows": 1, "files": {}}, "embed": {"rows": 2, "files": {}}}
+    store.seal("plan", ENTRIES["plan"], {"name": "r"})
+    store.seal("embed", ENTRIES["embed"], {"name": "s"})
+    expected = {"plan": ENTRIES["plan"], "embed": ENTRIES["embed"]}
     assert store.manifest() == {"schema": SCHEMA, "stages": expected, "recipe": {"name": "s"}}
-    assert store.stage("embed") == {"rows": 2, "files": {}}
+    assert store.stage("embed") == ENTRIES["embed"]
     store.unseal(["embed", "reduce"])
-    assert store.manifest()["stages"] == {"plan": {"rows": 1, "files": {}}}
+    assert store.manifest()["stages"] == {"plan": ENTRIES["plan"]}
     with pytest.raises(UsageError, match="embed is not done yet"):
         store.stage("embed")
 
@@ -44,7 +68,7 @@ def test_of_two_runs_that_begin_an_atlas_at_once_one_puts_its_manifest(
     monkeypatch.setattr(store.folder, "size", lambda name: None)
     with pytest.raises(ConflictError, match="at the same moment"):
         store.write_manifest({"schema": SCHEMA, "stages": {}, "recipe": {"name": "second"}})
-    assert store.read_json(MANIFEST)["recipe"] == {"name": "first"}
+    assert json.loads(store.read(MANIFEST))["recipe"] == {"name": "first"}
 
 
 def test_unsealing_what_is_not_sealed_writes_nothing(store: Store) -> None:
@@ -53,10 +77,10 @@ def test_unsealing_what_is_not_sealed_writes_nothing(store: Store) -> None:
 
 
 def test_unsealing_takes_every_stage_named(store: Store) -> None:
-    for stage in ("embed", "reduce", "publish"):
-        store.seal(stage, {"of": stage, "files": {}}, {})
-    store.unseal(["reduce", "publish"])
-    assert store.manifest()["stages"] == {"embed": {"of": "embed", "files": {}}}
+    for stage in STAGES:
+        store.seal(stage, ENTRIES[stage], {"name": "r"})
+    store.unseal(["embed", "reduce", "publish"])
+    assert store.manifest()["stages"] == {"plan": ENTRIES["plan"]}
 
 
 def test_an_entry_names_size_and_hash(store: Store) -> None:
@@ -87,7 +111,7 @@ def test_another_schema_is_refused(store: Store) -> None:
 
 
 def test_a_manifest_cut_short_is_refused(store: Store) -> None:
-    store.seal("plan", {}, {})
+    store.seal("plan", ENTRIES["plan"], {"name": "r"})
     store.folder.put(MANIFEST, store.read(MANIFEST)[:-5])
     with pytest.raises(InputError, match="is not valid JSON"):
         store.manifest()
@@ -96,7 +120,20 @@ def test_a_manifest_cut_short_is_refused(store: Store) -> None:
 def test_receipts_come_back_as_they_were_written(store: Store) -> None:
     receipts = {
         name: Receipt(
-            name, 10, 7, {Reason.DUPLICATE_ID: 2, Reason.NO_TEXT: 1}, {}, 20, 15, 90, 70, 0.5, 0.4, 1e9, 2e9, "cpu"
+            name,
+            10,
+            7,
+            {Reason.DUPLICATE_ID: 2, Reason.NO_TEXT: 1},
+            {},
+            20,
+            15,
+            90,
+            70,
+            0.5,
+            0.4,
+            1e9,
+            2e9,
+            worker="cpu",
         )
         for name in ("part-00000", "part-00001")
     }
@@ -126,11 +163,21 @@ def test_every_kind_of_file_has_a_place_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "entry", [[], {"rows": 1}, {"files": []}, {"files": {"a": 1}}, {"files": {"a": {"sha256": "0", "bytes": "1"}}}]
+    ("files", "key"),
+    [
+        ([], "files"),
+        ({"a": 1}, "files.a"),
+        ({"a": {"sha256": "0", "bytes": "1"}}, "files.a.bytes"),
+        ({"a": {"sha256": "0", "bytes": -1}}, "files.a.bytes"),
+        ({"a": {"bytes": 1}}, "files.a.sha256"),
+    ],
 )
-def test_a_manifest_whose_files_have_no_hash_or_size_is_refused(store: Store, entry: object) -> None:
-    store.write_manifest({"schema": SCHEMA, "stages": {"plan": entry}})
-    with pytest.raises(InputError, match="files without a hash or size"):
+def test_a_manifest_whose_files_have_no_hash_or_size_is_refused(store: Store, files: Any, key: str) -> None:
+    plan = {**ENTRIES["plan"], "files": files}
+    store.folder.put(MANIFEST, to_json({"schema": SCHEMA, "stages": {"plan": plan}}))
+    with pytest.raises(
+        InputError, match=rf"atlas.json: stages\.plan\.{re.escape(key)}: [^\n]* make the atlas again\.$"
+    ):
         store.manifest()
 
 
@@ -139,3 +186,36 @@ def test_a_table_comes_back_as_it_was_stored(tmp_path: Path) -> None:
     files = store.put_table("one.parquet", table)
     assert store.table("one.parquet", files["one.parquet"]).equals(table)
     assert pq.ParquetFile(tmp_path / "one.parquet").metadata.row_group(0).column(0).compression == "ZSTD"
+
+
+def test_a_stage_without_the_one_before_is_refused(store: Store) -> None:
+    store.folder.put(MANIFEST, to_json({"schema": SCHEMA, "stages": {"embed": ENTRIES["embed"]}}))
+    with pytest.raises(InputError, match="stages: a stage is listed without plan"):
+        store.manifest()
+
+
+def test_keys_of_another_minor_version_are_kept(store: Store) -> None:
+    """They are allowed, and a stage that is listed later does not lose them."""
+    store.seal("plan", {**ENTRIES["plan"], "of_later": [1]}, {"name": "r"})
+    store.folder.put(MANIFEST, to_json({**store.manifest(), "of_later": {}}))
+    store.seal("embed", ENTRIES["embed"], {"name": "r"})
+    assert json.loads(store.read(MANIFEST))["of_later"] == {}
+    assert json.loads(store.read(MANIFEST))["stages"]["plan"]["of_later"] == [1]
+
+
+def test_a_receipt_may_say_more_and_a_reason_must_be_known(store: Store) -> None:
+    receipt = Receipt("a", 2, 1, {"no_text": 1}, {}, 1, 1, 1, 1, 0.5, 0.5, 1.0, 1.0)
+    store.put(layout.receipt("a"), to_json({**asdict(receipt), "of_later": 1}))
+    assert store.receipts() == {"a": receipt}
+    store.put(layout.receipt("a"), to_json({**asdict(receipt), "rejects": {"invented": 1}}))
+    with pytest.raises(InputError, match=r"receipts/a\.json: rejects\.[^\n]*invented[^\n]* Delete it and rerun"):
+        store.receipts()
+
+
+def test_a_file_that_an_atlas_can_do_without_may_be_damaged(store: Store) -> None:
+    assert store.read_json_if_valid(TIMINGS, Timings) is None
+    for damage in (b"{", b"[]", b'{"plan": "x"}', b'{"plan": -1}', b'{"plan": true}'):
+        store.folder.put(TIMINGS, damage)
+        assert store.read_json_if_valid(TIMINGS, Timings) is None
+    store.folder.put(TIMINGS, b'{"plan": 1, "embed": 1.5}')
+    assert store.read_json_if_valid(TIMINGS, Timings) == {"plan": 1, "embed": 1.5}

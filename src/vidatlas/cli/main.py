@@ -165,10 +165,12 @@ def demo(
 @app.command(rich_help_panel="Look and check")
 def status(atlas: Atlas_) -> None:
     """Show progress, speed, time left and rejects; works while a run is going on."""
-    from vidatlas.cli.screens import show_status
+    from vidatlas.cli.screens import show_notes, show_status
     from vidatlas.pipeline.explore.status import status as ask
 
-    show_status(console, ask(atlas))
+    found = ask(atlas)
+    show_status(console, found)
+    show_notes(console, found["damaged"])
 
 
 @app.command(rich_help_panel="Look and check")

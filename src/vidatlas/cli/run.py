@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from vidatlas.cli.exit import quiet_libraries
-from vidatlas.types import Json, Options
+from vidatlas.types import Options
 
 if TYPE_CHECKING:
     from vidatlas.recipe import Recipe
+    from vidatlas.storage.manifest import PlanEntry
 
 console = Console()
 
@@ -41,7 +42,7 @@ def run_job(recipe: Recipe, inputs: list[str], atlas: str, options: Options, las
         if last == "publish":
             recipe.publish.find_models()
 
-        def planned(entry: Json) -> None:
+        def planned(entry: PlanEntry) -> None:
             with reporter.paused():
                 _show_plan(recipe, atlas, options, entry)
 
@@ -55,7 +56,7 @@ def run_job(recipe: Recipe, inputs: list[str], atlas: str, options: Options, las
         console.out(recipe.to_yaml(), highlight=False, end="")
 
 
-def _show_plan(recipe: Recipe, atlas: str, options: Options, entry: Json) -> None:
+def _show_plan(recipe: Recipe, atlas: str, options: Options, entry: PlanEntry) -> None:
     from vidatlas.cli.screens import device_of, show_notes, show_preview
     from vidatlas.pipeline.embed.preview import preview
     from vidatlas.pipeline.publish.wording import absence_words

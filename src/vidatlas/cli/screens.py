@@ -22,6 +22,8 @@ from vidatlas.types import Json, Options, Reason
 if TYPE_CHECKING:
     from vidatlas.pipeline.embed.preview import Preview
     from vidatlas.recipe import Recipe
+    from vidatlas.storage.json_files import Example
+    from vidatlas.storage.manifest import PlanCounts
 
 
 _SHOWN_TAGS = 6
@@ -86,7 +88,7 @@ def show_preview(console: Console, recipe: Recipe, preview: Preview, atlas: str,
     )
 
 
-def _outcome(counts: Any) -> str:
+def _outcome(counts: PlanCounts) -> str:
     parts = [f"{counts['kept']:,} to embed"]
     if counts["duplicates"]:
         parts.append(f"{counts['duplicates']:,} duplicates")
@@ -105,7 +107,7 @@ def _time(preview: Preview, workers: int | None) -> str:
     )
 
 
-def _sample(recipe: Recipe, example: Json) -> Text:
+def _sample(recipe: Recipe, example: Example) -> Text:
     line = Text("\n")
     line.append_text(plain(f"{example['id']}  [{example['group']}]"))
     for name, texts in example["texts"].items():

@@ -6,16 +6,21 @@ again; one that was interrupted is run again and finds what it has committed so 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
-from vidatlas.recipe import STAGES, Recipe, Stage
+from vidatlas.recipe import Recipe
 from vidatlas.storage.lock import Lock
+from vidatlas.storage.manifest import STAGES, EmbedEntry, PlanEntry, PublishEntry, ReduceEntry, Stage
 from vidatlas.storage.store import Files, Store, digest_of
-from vidatlas.types import Json, Listener, Options, Runner
+from vidatlas.types import Listener, Options, Runner
 
-Work = Callable[[], tuple[Files, Json]]
+Facts = Mapping[str, object]
+Work = Callable[[], tuple[Files, Facts]]
 """Do a stage's work; return the files written, and what else its entry of the manifest is to say."""
+Entry = TypeVar("Entry", PlanEntry, EmbedEntry, ReduceEntry, PublishEntry)
+_STAGE: dict[type, Stage] = {PlanEntry: "plan", EmbedEntry: "embed", ReduceEntry: "reduce", PublishEntry: "publish"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +42,19 @@ class Run:
     listener: Listener
 
 
-def committed(run: Run, stage: Stage, made_of: Json) -> Json | None:
+def committed(run: Run, kind: type[Entry], made_of: Facts) -> Entry | None:
     """Return a stage's entry of the manifest if it was made of this and all its files are there, else None."""
-    entry = run.store.manifest()["stages"].get(stage)
+    entry = run.store.manifest()["stages"].get(_STAGE[kind])
     current = entry and made_of.items() <= entry.items() and run.store.intact(entry["files"])
-    return dict(entry) if current else None
+    return cast(Entry, entry) if current else None
 
 
-def commit(
-    run: Run, stage: Stage, made_of: Json, work: Callable[[], tuple[Files, Json]], replaces: bool = True
-) -> Json:
+def commit(run: Run, kind: type[Entry], made_of: Facts, work: Work, replaces: bool = True) -> Entry:
     """Do a stage's work under the atlas's lock and list it in the manifest; return its entry.
 
     Args:
         run: what the stage was given.
-        stage: its name.
+        kind: the type of its entry, which names it.
         made_of: what tells it from another of that name: settings, and the digest of the stage before.
         work: what is done under the lock.
         replaces: whether the work overwrites files of an earlier run, which then must not be listed meanwhile; else
@@ -60,16 +63,18 @@ def commit(
     Raises:
         ConflictError: another run holds the lock, or took it over.
     """
+    stage = _STAGE[kind]
     behind = STAGES[STAGES.index(stage) :]
     with Lock(run.store, run.options.take_over, run.listener) as lock:
         # Only now: another run may have committed while this one waited for the lock.
-        before = run.store.manifest()["stages"].get(stage, {}).get("digest")
+        before = run.store.manifest()["stages"].get(stage)
         if replaces:
             run.store.unseal(behind)
         files, facts = work()
         lock.confirm()
-        entry = {**made_of, **facts, "digest": digest_of(files), "files": files}
-        if not replaces and before != entry["digest"]:
+        digest = digest_of(files)
+        entry = cast(Entry, {**made_of, **facts, "digest": digest, "files": files})
+        if not replaces and before and before["digest"] != digest:
             run.store.unseal(behind[1:])
         run.store.seal(stage, entry, run.recipe.model_dump(mode="json"))
     return entry

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import threading
@@ -10,13 +9,12 @@ import time
 import uuid
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from vidatlas.errors import ConflictError, VidatlasError
-from vidatlas.storage.store import Store, to_json
+from vidatlas.storage.json_files import Holder
+from vidatlas.storage.store import LOCK, Store, to_json
 from vidatlas.types import Event, Listener, ignore
 
-LOCK = "lock"
 CLAIMS = "claims"
 """Who may take over which dead run's lock."""
 BEAT_SECONDS = 30.0
@@ -40,12 +38,13 @@ class Lock:
         self._listener = listener
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._own = {
+        self._own: Holder = {
             "run": uuid.uuid4().hex,
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "process": _process_start(os.getpid()),
             "since": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "beat": time.time(),
         }
 
     def __enter__(self) -> Lock:
@@ -59,7 +58,7 @@ class Lock:
         self._thread.start()
         return self
 
-    def _stays_silent(self, holder: dict[str, Any]) -> bool:
+    def _stays_silent(self, holder: Holder) -> bool:
         """Wait for a heartbeat of a run on another host: False if it released the lock, True if none came in time."""
         if holder["host"] == socket.gethostname():
             raise self._held(holder)
@@ -78,7 +77,7 @@ class Lock:
                 raise self._held(now)
         return True
 
-    def _replace(self, holder: dict[str, Any] | None) -> None:
+    def _replace(self, holder: Holder | None) -> None:
         """Replace a stale lock by this run's own; of several runs that try, exactly one succeeds."""
         claim = f"{CLAIMS}/{holder['run'] if holder else 'nobody'}"
         rival = None if self._store.folder.put_new(claim, self._data()) else self._read(claim)
@@ -86,7 +85,7 @@ class Lock:
             raise self._held(self._holder() or rival or self._own)
         self._store.folder.put(LOCK, self._data())
 
-    def _held(self, holder: dict[str, Any]) -> ConflictError:
+    def _held(self, holder: Holder) -> ConflictError:
         return ConflictError(
             f"{self._store.url} is locked by another run ({_name(holder)}). "
             "Wait for it, or pass --take-over if you are sure that it is no longer running."
@@ -113,15 +112,11 @@ class Lock:
     def _data(self) -> bytes:
         return to_json({**self._own, "beat": time.time()})
 
-    def _holder(self) -> dict[str, Any] | None:
+    def _holder(self) -> Holder | None:
         return self._read(LOCK)
 
-    def _read(self, name: str) -> dict[str, Any] | None:
-        try:
-            holder = json.loads(self._store.folder.read(name))
-        except (FileNotFoundError, ValueError):
-            return None
-        return holder if isinstance(holder, dict) and holder.keys() >= {*self._own, "beat"} else None
+    def _read(self, name: str) -> Holder | None:
+        return self._store.read_json_if_valid(name, Holder)
 
     def _mine(self) -> bool:
         holder = self._holder()
@@ -137,7 +132,7 @@ class Lock:
                 continue
 
 
-def _name(holder: dict[str, Any]) -> str:
+def _name(holder: Holder) -> str:
     return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
 
 
@@ -149,7 +144,7 @@ def _process_start(pid: int) -> str:
         return ""
 
 
-def is_dead(holder: dict[str, Any]) -> bool:
+def is_dead(holder: Holder) -> bool:
     """Tell whether a lock is stale: its process is gone (on this machine), or its heartbeat stopped (elsewhere)."""
     if holder["host"] == socket.gethostname():
         try:

@@ -7,27 +7,45 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import is_dataclass
+from functools import cache
 from os import fspath
-from typing import IO, Any
+from typing import IO, Any, Literal, TypeVar, cast, overload
 
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter, ValidationError
 
 from vidatlas.errors import ConflictError, InputError, UsageError
 from vidatlas.storage.folder import LocalFolder, RemoteFolder, open_folder
+from vidatlas.storage.manifest import (
+    EmbedEntry,
+    Manifest,
+    PlanEntry,
+    PublishEntry,
+    RecipeEntry,
+    ReduceEntry,
+    Stage,
+    StageEntry,
+    Version,
+)
 from vidatlas.storage.parquet import open_parquet, to_parquet
 from vidatlas.storage.tensors import Tensors, read_tensors
-from vidatlas.types import Json, Place, Receipt
+from vidatlas.types import FileFacts, Json, Place, Receipt
 
 SCHEMA = 2
 """The version of the files of an atlas; another one is refused."""
 MANIFEST = "atlas.json"
+LOCK = "lock"
 PROGRESS = "progress.json"
+TIMINGS = "timings.json"
+INPUTS = "inputs.json"
 ENCODER = "encoder.json"
 README = "README.md"
 REPORT = "report.html"
 METRICS = "metrics.json"
+PREDICTIONS = "predictions.parquet"
 SUBCATEGORIES = "subcategories.parquet"
 SUBSUBCATEGORIES = "subsubcategories.parquet"
 DUPLICATES = "plan/duplicates.parquet"
@@ -40,7 +58,17 @@ INDEX = "index/search.faiss"
 INDEX_FACTS = "index/search.json"
 INDEX_VIDEOS = "index/videos.parquet"
 
-Files = dict[str, dict[str, Any]]
+Files = dict[str, FileFacts]
+T = TypeVar("T")
+_REMEDIES = {
+    MANIFEST: "Restore the original, or make the atlas again.",
+    ENCODER: "Restore the original, or make the atlas again.",
+    LOCK: "Delete it if no run is going on: nothing depends on it.",
+    PROGRESS: "Delete it: the next run writes it again, and nothing depends on it.",
+    TIMINGS: "Delete it: the next run writes it again, and nothing depends on it.",
+}
+"""What to do about a damaged JSON file, where it is not what ``_REMEDY`` says."""
+_REMEDY = "Delete it and rerun the command that made this atlas; it writes it again."
 
 
 def plan_files(part: str) -> tuple[str, str, str]:
@@ -93,19 +121,15 @@ def to_json(data: Any) -> bytes:
     return (json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def digest_of(files: Mapping[str, Mapping[str, Any]]) -> str:
+def digest_of(files: Mapping[str, FileFacts]) -> str:
     """Return one SHA-256 over the names and hashes of stored files."""
     lines = "".join(f"{name} {files[name]['sha256']}\n" for name in sorted(files))
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _is_stage(entry: Any) -> bool:
-    """Tell whether a manifest entry is a valid stage: each of its files has a hash and a size."""
-    files = entry.get("files") if isinstance(entry, dict) else None
-    return isinstance(files, dict) and all(
-        isinstance(facts, dict) and isinstance(facts.get("sha256"), str) and isinstance(facts.get("bytes"), int)
-        for facts in files.values()
-    )
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def _entry(name: str, data: bytes) -> Files:
@@ -152,16 +176,48 @@ class Store:
         except FileNotFoundError as error:
             raise self._missing(name) from error
 
-    def read_json(self, name: str) -> Any:
-        """Return the content of a stored JSON file."""
+    def read_json(self, name: str, kind: type[T]) -> T:
+        """Return the content of a stored JSON file: a dataclass, or a TypedDict with all keys that it has.
+
+        Raises:
+            InputError: it is missing, or not valid JSON, or a key has another type than ``kind`` says.
+        """
+        return self._typed(name, self._parsed(name, self.read(name)), kind)
+
+    def read_json_if_valid(self, name: str, kind: type[T]) -> T | None:
+        """Return the content of a JSON file that an atlas can do without; None if it is missing or damaged."""
         try:
-            return orjson.loads(self.read(name))
+            data = self.folder.read(name)
+        except FileNotFoundError:
+            return None
+        try:
+            return self._typed(name, self._parsed(name, data), kind)
+        except InputError:
+            return None
+
+    def _parsed(self, name: str, data: bytes) -> Any:
+        try:
+            return orjson.loads(data)
         except ValueError as error:
             raise InputError(
-                f"{self.url}/{name} is not valid JSON ({error}). Delete it and rerun the same command."
+                f"{self.url}/{name} is not valid JSON ({error}). {_REMEDIES.get(name, _REMEDY)}"
             ) from error
 
-    def table(self, name: str, facts: Mapping[str, Any] | None = None, columns: list[str] | None = None) -> pa.Table:
+    def _typed(self, name: str, data: Any, kind: type[T]) -> T:
+        adapter = _adapter(cast(Any, kind))
+        try:
+            if is_dataclass(kind):
+                return cast(T, adapter.validate_json(orjson.dumps(data), strict=True))
+            adapter.validate_python(data, strict=True)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+            at = f"{self.url}/{name}: {where}: " if where else f"{self.url}/{name}: "
+            raise InputError(f"{at}{what}. {_REMEDIES.get(name, _REMEDY)}") from error
+        # What was read, not what pydantic made of it, which lacks the unknown keys.
+        return cast(T, data)
+
+    def table(self, name: str, facts: FileFacts | None = None, columns: list[str] | None = None) -> pa.Table:
         """Return a stored table.
 
         Args:
@@ -223,23 +279,33 @@ class Store:
             f"{self.url}/{name} is missing. Rerun the command that made this atlas; it recreates missing files."
         )
 
-    def manifest(self) -> Json:
-        """Return the stored manifest, or an empty one if the atlas does not exist yet."""
+    def manifest(self) -> Manifest:
+        """Return the stored manifest, or an empty one if the atlas does not exist yet.
+
+        Raises:
+            InputError: a key has the wrong type.
+            ConflictError: another version of vidatlas wrote it.
+        """
         if self.folder.size(MANIFEST) is None:
             return {"schema": SCHEMA, "stages": {}}
-        manifest: Json = self.read_json(MANIFEST)
-        if not isinstance(manifest, dict) or not isinstance(manifest.get("stages"), dict):
-            raise InputError(f"{self.url}/{MANIFEST} is not a manifest. Restore the original, or make the atlas again.")
-        if manifest.get("schema") == SCHEMA and not all(map(_is_stage, manifest["stages"].values())):
-            raise InputError(f"{self.url}/{MANIFEST} lists files without a hash or size. Make the atlas again.")
-        if manifest.get("schema") != SCHEMA:
+        data = self._parsed(MANIFEST, self.read(MANIFEST))
+        schema = self._typed(MANIFEST, data, Version)["schema"]
+        if schema != SCHEMA:
             raise ConflictError(
-                f"{self.url} was made by another version of vidatlas (schema "
-                f"{manifest.get('schema')}). Use that version or another folder."
+                f"{self.url} was made by another version of vidatlas (schema {schema}). "
+                "Use that version or another folder."
             )
-        return manifest
+        return self._typed(MANIFEST, data, Manifest)
 
-    def stage(self, name: str) -> Json:
+    @overload
+    def stage(self, name: Literal["plan"]) -> PlanEntry: ...
+    @overload
+    def stage(self, name: Literal["embed"]) -> EmbedEntry: ...
+    @overload
+    def stage(self, name: Literal["reduce"]) -> ReduceEntry: ...
+    @overload
+    def stage(self, name: Literal["publish"]) -> PublishEntry: ...
+    def stage(self, name: Stage) -> StageEntry:
         """Return the manifest entry of a committed stage.
 
         Raises:
@@ -251,9 +317,9 @@ class Store:
                 f"{self.url}: {name} is not done yet. Run: vidatlas "
                 f"{name if name != 'embed' else 'embed RECIPE INPUT…'} {self.url}"
             )
-        return dict(entry)
+        return entry
 
-    def write_manifest(self, manifest: Json) -> None:
+    def write_manifest(self, manifest: Manifest) -> None:
         """Store the manifest: from now on readers see what it lists.
 
         Raises:
@@ -265,14 +331,14 @@ class Store:
         elif not self.folder.put_new(MANIFEST, data):
             raise ConflictError(f"another run started {self.url} at the same moment. Wait for it, then try again.")
 
-    def seal(self, stage: str, entry: Json, recipe: Json) -> None:
+    def seal(self, stage: Stage, entry: StageEntry, recipe: Json) -> None:
         """Commit a finished stage: list it in the manifest."""
         manifest = self.manifest()
-        manifest["recipe"] = recipe
-        manifest["stages"][stage] = entry
+        manifest["recipe"] = cast(RecipeEntry, recipe)
+        cast(dict[str, StageEntry], manifest["stages"])[stage] = entry
         self.write_manifest(manifest)
 
-    def unseal(self, stages: Iterable[str]) -> None:
+    def unseal(self, stages: Iterable[Stage]) -> None:
         """Remove stages from the manifest before their files are replaced."""
         manifest = self.manifest()
         if any([manifest["stages"].pop(stage, None) for stage in stages]):
@@ -280,22 +346,24 @@ class Store:
 
     def receipts(self) -> dict[str, Receipt]:
         """Return the stored receipts of all committed shards by shard name."""
-        found = {}
-        for name in self.folder.list("receipts"):
-            data = self.read_json(name)
-            try:
-                found[data["shard"]] = Receipt(**data)
-            except (KeyError, TypeError) as error:
-                raise InputError(
-                    f"{self.url}/{name} is not a receipt. Delete it and rerun the same command."
-                ) from error
-        return found
+        found = [self.read_json(name, Receipt) for name in self.folder.list("receipts")]
+        return {receipt.shard: receipt for receipt in found}
 
-    def intact(self, files: Mapping[str, Mapping[str, Any]]) -> bool:
+    def listed(self, files: Mapping[str, FileFacts], name: str) -> FileFacts:
+        """Return the entry of a file among those of a stage.
+
+        Raises:
+            InputError: the manifest does not list it.
+        """
+        if name not in files:
+            raise InputError(f"{self.url}/{MANIFEST} does not list {name}. {_REMEDIES[MANIFEST]}")
+        return files[name]
+
+    def intact(self, files: Mapping[str, FileFacts]) -> bool:
         """Tell whether stored files have the sizes in their entries (``verify`` checks every byte)."""
         return all(self.folder.size(name) == facts["bytes"] for name, facts in files.items())
 
-    def check(self, name: str, facts: Mapping[str, Any]) -> bytes:
+    def check(self, name: str, facts: FileFacts) -> bytes:
         """Return the bytes of a stored file after verifying its hash.
 
         Raises:
@@ -311,14 +379,8 @@ class Store:
         return data
 
 
-INPUTS = "inputs.json"
-
-PREDICTIONS = "predictions.parquet"
-
-TIMINGS = "timings.json"
-
-
-def content_sha256(manifest: Json) -> str:
+def content_sha256(manifest: Manifest) -> str:
     """Return one hash over everything plan, embed and reduce stored: equal hashes mean equal bytes."""
-    digests = [manifest["stages"][stage]["digest"] for stage in ("plan", "embed", "reduce")]
+    stages = manifest["stages"]
+    digests = (stages["plan"]["digest"], stages["embed"]["digest"], stages["reduce"]["digest"])
     return hashlib.sha256(" ".join(digests).encode()).hexdigest()

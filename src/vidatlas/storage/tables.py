@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from vidatlas.storage import store as layout
+from vidatlas.storage.manifest import EmbedEntry
 from vidatlas.storage.parquet import to_parquet
 from vidatlas.storage.store import Store
-from vidatlas.types import Floats, Json
+from vidatlas.types import FileFacts, Floats
 
 MOST_BLOCKS = 512
 """Most blocks of shards; the split depends on the shards alone, so sums are the same bytes everywhere."""
-SealedShard = tuple[str, Mapping[str, Any]]
+SealedShard = tuple[str, FileFacts]
 """Name and manifest entry of a committed shard of embeddings."""
 Places = list[tuple[str, int]]
 """The shards that hold rows of a group, in manifest order, with the number of rows in each."""
@@ -89,14 +90,14 @@ def parquet_bytes(table: pa.Table) -> bytes:
     return to_parquet(table, use_dictionary=["group"], row_group_size=max(table.num_rows, 1))
 
 
-def sealed_shards(entry: Json) -> Iterator[SealedShard]:
+def sealed_shards(entry: EmbedEntry) -> Iterator[SealedShard]:
     """Yield (shard name, manifest entry) of every committed embeddings table, in manifest order."""
     for name, facts in entry["files"].items():
         if name.startswith("embeddings/"):
             yield name.removeprefix("embeddings/").removesuffix(".parquet"), facts
 
 
-def read_embeddings(store: Store, shard: str, facts: Mapping[str, Any], columns: list[str] | None = None) -> pa.Table:
+def read_embeddings(store: Store, shard: str, facts: FileFacts, columns: list[str] | None = None) -> pa.Table:
     """Return the embeddings table of a committed shard after verifying its hash."""
     return store.table(layout.embeddings(shard), facts, columns)
 

@@ -49,12 +49,12 @@ class Losses:
         return next((unit * factor for factor in _CEILINGS if highest <= unit * factor), 10.0 * unit)
 
 
-def losses_of(metrics: Mapping[str, Any], pictures: Mapping[str, Any]) -> tuple[Losses, ...]:
+def losses_of(metrics: Mapping[str, Any], pictures: Mapping[str, Any] | None) -> tuple[Losses, ...]:
     """Return the loss charts of all networks in an atlas's metrics and image facts."""
     return tuple(found for found in _all(metrics, pictures) if any(map(math.isfinite, found.losses)))
 
 
-def _all(metrics: Mapping[str, Any], pictures: Mapping[str, Any]) -> Iterator[Losses]:
+def _all(metrics: Mapping[str, Any], pictures: Mapping[str, Any] | None) -> Iterator[Losses]:
     network = metrics.get("network", {})
     yield Losses(
         "Auto-encoder of the vectors",
@@ -67,7 +67,7 @@ def _all(metrics: Mapping[str, Any], pictures: Mapping[str, Any]) -> Iterator[Lo
         "Denoising auto-encoder of the images",
         "Mean squared error of the reconstructed images, on a scale from 0 to 1, per epoch.",
         "epoch",
-        _floats(pictures.get("losses", ())),
+        _floats((pictures or {}).get("losses", ())),
     )
 
 

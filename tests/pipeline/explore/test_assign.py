@@ -17,6 +17,7 @@ from vidatlas.errors import ConflictError, InputError, UsageError
 from vidatlas.pipeline.reduce.models import load_centroids
 from vidatlas.recipe import load_recipe
 from vidatlas.storage import store as layout
+from vidatlas.storage.manifest import EncoderIdentity
 from vidatlas.storage.store import Store, to_json
 
 Atlas = Any
@@ -100,7 +101,7 @@ def test_another_encoder_is_refused(tmp_path: Path) -> None:
     recipe = load_recipe("demo", {"encoder": {"kind": "hashing", "dim": 8}})
     vidatlas.run(recipe, str(part), str(atlas), vidatlas.Options(runner="serial"))
     store = Store(str(atlas))
-    store.put(layout.ENCODER, to_json({**store.read_json(layout.ENCODER), "dim": 16}))
+    store.put(layout.ENCODER, to_json({**store.read_json(layout.ENCODER, EncoderIdentity), "dim": 16}))
     with pytest.raises(ConflictError, match="was made with dim 16, but here it is 8"):
         vidatlas.assign(str(atlas), str(part), str(tmp_path / "out.parquet"))
 

@@ -19,6 +19,7 @@ from vidatlas.cli.main import main
 from vidatlas.errors import ConflictError, InputError, UsageError
 from vidatlas.pipeline.publish import images as imaging
 from vidatlas.pipeline.publish import images as picturing
+from vidatlas.storage.manifest import PictureFacts
 from vidatlas.storage.store import Store
 
 SERIAL = Options(runner="serial", max_rejects=0.2)
@@ -105,7 +106,7 @@ def test_each_method_follows_its_modality(made: Any) -> None:
 def test_the_atlas_says_which_weights_encoded_its_pictures(made: Any, tiny_clip_whole: Path) -> None:
     atlas, folder = made
     store = Store(atlas.url)
-    facts = store.read_json("index/pictures.json")
+    facts = store.read_json("index/pictures.json", PictureFacts)
     weights = picturing.ClipPicturesSpec(model=str(tiny_clip_whole)).find().weights_sha256
     assert (facts["pictures"], facts["encoder"]["weights_sha256"], facts["encoder"]["dim"]) == (ROWS, weights, 24)
     assert (facts["encoder"]["model"], facts["encoder"]["revision"]) == (str(folder / "model"), None)

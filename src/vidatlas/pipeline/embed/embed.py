@@ -14,13 +14,14 @@ from vidatlas.pipeline.embed.worker import open_worker
 from vidatlas.pipeline.plan.plan import has_vectors
 from vidatlas.pipeline.plan.shards import load_shards
 from vidatlas.pipeline.stage import Run, commit, committed
-from vidatlas.recipe import Recipe
+from vidatlas.recipe import Recipe, recipe_of
 from vidatlas.storage import store as layout
-from vidatlas.storage.store import Store
-from vidatlas.types import Event, Json, Listener, Receipt, Runner, Shard
+from vidatlas.storage.manifest import EmbedCounts, EmbedEntry, EmbedFacts, EncoderIdentity, PlanCounts, PlanEntry
+from vidatlas.storage.store import Files, Store
+from vidatlas.types import Event, FileFacts, Listener, Receipt, Runner, Shard
 
 
-def embed(run: Run) -> Json:
+def embed(run: Run) -> EmbedEntry:
     """Embed every shard of a committed plan that has no receipt yet; return the stage's entry of the manifest.
 
     Raises:
@@ -32,23 +33,24 @@ def embed(run: Run) -> Json:
     if has_vectors(store):
         refuse_other_source(store, run.recipe)
     made_of = {"upstream": store.stage("plan")["digest"]}
-    entry = committed(run, "embed", made_of)
+    entry = committed(run, EmbedEntry, made_of)
     if entry:
         _refuse_other_weights(store, run.recipe, entry["encoder"])
         return entry
-    return commit(run, "embed", made_of, partial(_embed, run), replaces=False)
+    return commit(run, EmbedEntry, made_of, partial(_embed, run), replaces=False)
 
 
-def _embed(run: Run) -> tuple[layout.Files, Json]:
+def _embed(run: Run) -> tuple[Files, EmbedFacts]:
     """Embed the shards without a receipt; return the files of all, and what the manifest says of them."""
-    store, shards = run.store, load_shards(run.store)
+    store, planned, shards = run.store, run.store.stage("plan"), load_shards(run.store)
     earlier = _committed_shards(store, {shard.name for shard in shards})
     for name in store.folder.list("attempts"):
         store.folder.delete(name)
-    learned = learn_encoder(store, run.recipe, shards, run.runner)
-    receipts = earlier | _embedded(run, [shard for shard in shards if shard.name not in earlier], earlier)
+    learned = learn_encoder(store, run.recipe, planned["digest"], shards, run.runner)
+    receipts = earlier | _embedded(run, planned, [shard for shard in shards if shard.name not in earlier], earlier)
     _prove(store, earlier, run.runner)
-    return _sums(run.recipe, store, [receipts[shard.name] for shard in shards], learned)
+    files, facts = _sums(run.recipe, store, planned["counts"], [receipts[shard.name] for shard in shards])
+    return files | learned, facts
 
 
 def _committed_shards(store: Store, wanted: set[str]) -> dict[str, Receipt]:
@@ -57,9 +59,9 @@ def _committed_shards(store: Store, wanted: set[str]) -> dict[str, Receipt]:
     return {name: receipt for name, receipt in found if name in wanted and store.intact(receipt.files)}
 
 
-def _embedded(run: Run, todo: list[Shard], earlier: Mapping[str, Receipt]) -> dict[str, Receipt]:
+def _embedded(run: Run, planned: PlanEntry, todo: list[Shard], earlier: Mapping[str, Receipt]) -> dict[str, Receipt]:
     """Stream shards through readers and encoders; return their receipts, each told to the listener as it comes."""
-    planned, totals = run.store.stage("plan"), Totals(earlier.values())
+    totals = Totals(earlier.values())
     tell = partial(_tell, run.listener, planned["shards"], planned["counts"]["read"], totals)
     tell(len(earlier))
     read = partial(read_shard, spec=run.recipe.record, source=run.recipe.source.rows)
@@ -72,10 +74,9 @@ def _embedded(run: Run, todo: list[Shard], earlier: Mapping[str, Receipt]) -> di
     return receipts
 
 
-def _refuse_other_weights(store: Store, recipe: Recipe, made_with: Json) -> None:
+def _refuse_other_weights(store: Store, recipe: Recipe, made_with: EncoderIdentity) -> None:
     """Raise ConflictError where a finished atlas is given a model that lies elsewhere and holds other weights."""
-    same = store.manifest()["recipe"]["encoder"] == recipe.model_dump(mode="json")["encoder"]
-    if same or isinstance(recipe.encoder, Learning):
+    if recipe_of(store).encoder == recipe.encoder or isinstance(recipe.encoder, Learning):
         return
     weights = recipe.encoder.inspect().weights_sha256
     if weights != made_with.get("weights_sha256"):
@@ -110,7 +111,7 @@ class Totals:
         for name in self._sums:
             self._sums[name] += getattr(receipt, name)
 
-    def facts(self) -> Json:
+    def facts(self) -> EmbedCounts:
         """Return counts, rejects by reason, seconds, the devices' idle share, and the share of the possible operations.
 
         ``redone`` counts shards that were begun more than once, as a worker or its node went in the middle;
@@ -119,7 +120,12 @@ class Totals:
         sums = self._sums
         waited = sums["idle_seconds"] + sums["compute_seconds"]
         return {
-            **{name: sums[name] for name in _COUNTS},
+            "rows": sums["rows"],
+            "kept": sums["kept"],
+            "texts": sums["texts"],
+            "distinct": sums["distinct"],
+            "tokens": sums["tokens"],
+            "nodes": sums["nodes"],
             "rejects": dict(sorted(self._reasons.items())),
             "redone": self._redone,
             "worker_seconds": round(sums["seconds"], 1),
@@ -148,24 +154,23 @@ def _prove(store: Store, earlier: Mapping[str, Receipt], runner: Runner) -> None
             )
 
 
-def _is_altered(store: Store, file: tuple[str, Mapping[str, Any]]) -> str:
+def _is_altered(store: Store, file: tuple[str, FileFacts]) -> str:
     name, facts = file
     return "" if store.entry(name)[name]["sha256"] == facts["sha256"] else name
 
 
-def _sums(recipe: Recipe, store: Store, receipts: list[Receipt], learned: layout.Files) -> tuple[layout.Files, Json]:
+def _sums(recipe: Recipe, store: Store, counts: PlanCounts, receipts: list[Receipt]) -> tuple[Files, EmbedFacts]:
     """Return the files of all shards, and their sums, which must be those of the plan."""
-    total, counts = Totals(receipts).facts(), store.stage("plan")["counts"]
+    total = Totals(receipts).facts()
     if total["rows"] != counts["read"] or total["kept"] != counts["kept"]:
         raise VidatlasError(
             f"{store.url}: {counts['kept']:,} rows were to be kept, "
             f"{total['kept']:,} were. This is a bug; please report it."
         )
-    files = {name: dict(facts) for receipt in receipts for name, facts in receipt.files.items()}
-    files |= store.entry(layout.ENCODER) | learned
-    return files, {
+    files = {name: facts for receipt in receipts for name, facts in receipt.files.items()}
+    return files | store.entry(layout.ENCODER), {
         "fingerprint": recipe.fingerprint("embed"),
-        "encoder": store.read_json(layout.ENCODER),
+        "encoder": store.read_json(layout.ENCODER, EncoderIdentity),
         "counts": total,
         "hardware": sorted({receipt.worker for receipt in receipts}),
     }

@@ -18,6 +18,8 @@ from vidatlas.pipeline.embed.rows import kept, read_shard
 from vidatlas.pipeline.embed.vectors import mixed_fields
 from vidatlas.recipe import Recipe
 from vidatlas.storage import store as layout
+from vidatlas.storage.json_files import LearnedFacts
+from vidatlas.storage.manifest import EncoderIdentity
 from vidatlas.storage.store import Files, Store, to_json
 from vidatlas.types import Encoder, Json, Runner, Shard
 
@@ -35,12 +37,12 @@ def open_encoder(store: Store, recipe: Recipe, threads: int) -> Encoder:
     return loaded
 
 
-def learn_encoder(store: Store, recipe: Recipe, shards: list[Shard], runner: Runner) -> Files:
-    """Fit an encoder that learns, unless it was fitted already; return its files, none for other encoders."""
+def learn_encoder(store: Store, recipe: Recipe, plan: str, shards: list[Shard], runner: Runner) -> Files:
+    """Fit an encoder that learns from the plan of a digest, unless it was fitted already; return its files, if any."""
     spec = recipe.encoder
     if not isinstance(spec, Learning):
         return {}
-    made_of = {"plan": store.stage("plan")["digest"], "settings": _settings(spec)}
+    made_of = {"plan": plan, "settings": _settings(spec)}
     if not _is_learned(store, made_of):
         total = Survey()
         for found in runner.map(partial(_survey_shard, recipe), shards):
@@ -55,7 +57,9 @@ def learn_encoder(store: Store, recipe: Recipe, shards: list[Shard], runner: Run
 
 def refuse_other_source(store: Store, recipe: Recipe) -> None:
     """Raise ConflictError where what an atlas's encoder learned from, besides the records, is not there as it was."""
-    if isinstance(recipe.encoder, FactorsSpec) and store.read_json(LEARNED)["settings"] != _settings(recipe.encoder):
+    if isinstance(recipe.encoder, FactorsSpec) and store.read_json(LEARNED, LearnedFacts)["settings"] != _settings(
+        recipe.encoder
+    ):
         raise ConflictError(
             f"{store.url} was made with other ratings than {recipe.encoder.ratings.file} holds now. "
             "Choose another output folder, or put the ratings back."
@@ -71,7 +75,7 @@ def _settings(spec: Learning) -> Json:
 
 
 def _is_learned(store: Store, made_of: Json) -> bool:
-    return store.folder.size(LEARNED) is not None and made_of.items() <= store.read_json(LEARNED).items()
+    return store.folder.size(LEARNED) is not None and made_of.items() <= store.read_json(LEARNED, LearnedFacts).items()
 
 
 def _survey_shard(recipe: Recipe, shard: Shard) -> Survey:
@@ -82,7 +86,7 @@ def _survey_shard(recipe: Recipe, shard: Shard) -> Survey:
 
 
 def _load(store: Store) -> Learned:
-    found = store.read_json(LEARNED)
+    found = store.read_json(LEARNED, LearnedFacts)
     return Learned(tuple(found["names"]), store.tensors(ARRAYS), found["facts"])
 
 
@@ -92,8 +96,8 @@ def same_encoder(store: Store, recipe: Recipe) -> Any:
     Raises:
         ConflictError: the one on this machine is another.
     """
-    there = store.read_json(layout.ENCODER)
-    encoder: Any = open_encoder(store, recipe, int(there.get("threads", 1)))
+    there = store.read_json(layout.ENCODER, EncoderIdentity)
+    encoder: Any = open_encoder(store, recipe, there.get("threads", 1))
     for key in ("weights_sha256", "dim"):
         if there.get(key) != encoder.identity.get(key):
             raise ConflictError(

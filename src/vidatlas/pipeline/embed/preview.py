@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -18,8 +17,9 @@ from vidatlas.pipeline.embed.vectors import mixed_fields
 from vidatlas.pipeline.plan.shards import load_shards
 from vidatlas.recipe import Recipe
 from vidatlas.storage import store as layout
+from vidatlas.storage.json_files import Example, PartFacts
+from vidatlas.storage.manifest import PlanCounts
 from vidatlas.storage.store import Store
-from vidatlas.types import Json
 
 _GEMM = 1024
 _MOST_SAMPLED = 2_000
@@ -41,10 +41,10 @@ class Preview:
         compute_seconds: what encoding the rest will take one CPU of this machine, about; None where unknown.
     """
 
-    counts: Mapping[str, Any]
+    counts: PlanCounts
     input_bytes: int
     fill: Mapping[str, tuple[float, float]]
-    examples: tuple[Json, ...]
+    examples: tuple[Example, ...]
     encoder: Inspection
     shards: tuple[int, int]
     disk_bytes: int
@@ -61,7 +61,7 @@ def preview(recipe: Recipe, atlas: str) -> Preview:
     """
     store = Store(atlas)
     entry = store.stage("plan")
-    facts = [store.read_json(layout.plan_files(part)[0]) for part in entry["parts"]]
+    facts = [store.read_json(layout.plan_files(part)[0], PartFacts) for part in entry["parts"]]
     inspection = recipe.encoder.inspect()
     done = entry["shards"] if "embed" in store.manifest()["stages"] else len(store.receipts())
     disk, free = _disk(recipe, facts, entry["counts"]["kept"], inspection.dim), store.folder.free_bytes()
@@ -83,16 +83,17 @@ def preview(recipe: Recipe, atlas: str) -> Preview:
     )
 
 
-def _fill(recipe: Recipe, facts: list[Json]) -> dict[str, tuple[float, float]]:
+def _fill(recipe: Recipe, facts: list[PartFacts]) -> dict[str, tuple[float, float]]:
     rows = max(1, sum(sum(fact["groups"].values()) for fact in facts))
     found: dict[str, Counter[str]] = {name: Counter() for name in recipe.record.fields}
     for fact in facts:
         for name, count in found.items():
-            count.update(fact["fields"][name])
+            found_here = fact["fields"][name]
+            count.update({"present": found_here["present"], "texts": found_here["texts"]})
     return {name: (count["present"] / rows, count["texts"] / max(1, count["present"])) for name, count in found.items()}
 
 
-def _exact(recipe: Recipe, example: Json) -> Json:
+def _exact(recipe: Recipe, example: Example) -> Example:
     cut = {
         name: [text[: field.max_chars] for text in example["texts"][name]]
         for name, field in recipe.record.embedded().items()
@@ -100,7 +101,7 @@ def _exact(recipe: Recipe, example: Json) -> Json:
     return {"id": example["id"], "group": example["group"], "texts": cut}
 
 
-def _disk(recipe: Recipe, facts: list[Json], kept_rows: int, dim: int) -> int:
+def _disk(recipe: Recipe, facts: list[PartFacts], kept_rows: int, dim: int) -> int:
     """Estimate the atlas's size: vectors hardly compress, texts by half, ids not at all."""
     texts = sum(field["chars"] for fact in facts for field in fact["fields"].values())
     wanted, lexical = recipe.reduce.pca.components, recipe.reduce.lexical

@@ -7,7 +7,6 @@ import time
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import orjson
 import pyarrow as pa
 
 from vidatlas.errors import ConflictError, VidatlasError
@@ -16,6 +15,8 @@ from vidatlas.pipeline.embed.rows import kept, rejected
 from vidatlas.pipeline.embed.vectors import embedding_table, vectors_of
 from vidatlas.recipe import Recipe
 from vidatlas.storage import store as layout
+from vidatlas.storage.json_files import Attempts
+from vidatlas.storage.manifest import EncoderIdentity
 from vidatlas.storage.store import Store, to_json
 from vidatlas.storage.tables import parquet_bytes
 from vidatlas.types import Encoder, EncodeStats, Floats, Json, Receipt
@@ -95,7 +96,8 @@ class EmbedWorker:
     def _mark_attempt(self, shard: str) -> int:
         """Return which attempt this is: a shard that kills its worker each time must not be retried for ever."""
         name = layout.attempt(shard)
-        count = 1 + (orjson.loads(self.store.read(name))["attempts"] if self.store.folder.size(name) is not None else 0)
+        begun = self.store.read_json_if_valid(name, Attempts)
+        count = 1 + (begun["attempts"] if begun else 0)
         if count > MAX_ATTEMPTS:
             raise VidatlasError(
                 f"shard {shard} crashed its worker {MAX_ATTEMPTS} times, most likely out of memory. "
@@ -115,7 +117,7 @@ def open_worker(store: Store, recipe: Recipe, threads: int) -> EmbedWorker:
     encoder = open_encoder(store, recipe, threads)
     identity = encoder.identity
     if not store.folder.put_new(layout.ENCODER, to_json(identity)):
-        there = store.read_json(layout.ENCODER)
+        there = store.read_json(layout.ENCODER, EncoderIdentity)
         changes = [
             f"{key}: {there.get(key)} → {identity.get(key)}"
             for key in {**there, **identity}

@@ -14,9 +14,11 @@ from vidatlas.pipeline.explore.suggest import METHODS, PICTURED, Method, Modalit
 from vidatlas.recipe import Recipe, recipe_of
 from vidatlas.sources.images import UnreadablePictureError, locate, thumbnail
 from vidatlas.storage import store as layout
-from vidatlas.storage.store import Store
+from vidatlas.storage.json_files import Metrics
+from vidatlas.storage.manifest import PlanCounts, entries
+from vidatlas.storage.store import Files, Store
 from vidatlas.storage.tables import matrix, sealed_shards
-from vidatlas.types import Json, Place
+from vidatlas.types import Place
 from vidatlas.views.nouns import Nouns
 
 if TYPE_CHECKING:
@@ -38,9 +40,9 @@ class Atlas:
         return recipe_of(self._store)
 
     @property
-    def counts(self) -> Json:
+    def counts(self) -> PlanCounts:
         """Return rows read, kept, rejected and duplicate."""
-        return dict(self._store.stage("plan")["counts"])
+        return self._store.stage("plan")["counts"]
 
     @property
     def title(self) -> str:
@@ -53,11 +55,13 @@ class Atlas:
         return self._recipe.publish.nouns
 
     @property
-    def metrics(self) -> Json:
+    def metrics(self) -> Metrics:
         """Return the quality figures; under "search" those of the index, once the atlas is published."""
-        found = dict(self._store.read_json(layout.METRICS))
-        published = self._store.manifest()["stages"].get("publish", {})
-        return found | ({"search": dict(published["index"])} if "index" in published else {})
+        found = self._store.read_json(layout.METRICS, Metrics)
+        published = self._store.manifest()["stages"].get("publish")
+        if published and "index" in published:
+            found["search"] = published["index"]
+        return found
 
     @property
     def report(self) -> str:
@@ -111,8 +115,7 @@ class Atlas:
         Raises:
             UsageError: the atlas has sealed no such table.
         """
-        stages = self._store.manifest()["stages"].values()
-        files = {file: facts for stage in stages for file, facts in stage["files"].items()}
+        files = {file: facts for entry in entries(self._store.manifest()) for file, facts in entry["files"].items()}
         shards = [f"{name}/{shard}.parquet" for shard, _ in sealed_shards(self._store.stage("embed"))]
         names = [file for file in ([name] if name.endswith(".parquet") else shards) if file in files]
         if not names:
@@ -152,7 +155,9 @@ class Atlas:
     @property
     def map(self) -> str:
         """Return the page with nothing but the map, as HTML."""
-        return self._store.check(layout.MAP, self._store.stage("publish")["files"][layout.MAP]).decode()
+        return self._store.check(
+            layout.MAP, self._store.listed(self._store.stage("publish")["files"], layout.MAP)
+        ).decode()
 
     def suggest(self, id: str, k: int = 8, method: Method = "nearest") -> list[Suggestion]:
         """Return what somebody may also like who likes a video, with reasons: at most two of a channel, no title twice.
@@ -195,8 +200,8 @@ class Atlas:
     def _search(self) -> Search:
         return Search(self._store)
 
-    def _read(self, name: str, files: Json) -> pa.Table:
-        return self._store.table(name, files[name])
+    def _read(self, name: str, files: Files) -> pa.Table:
+        return self._store.table(name, self._store.listed(files, name))
 
 
 def open_atlas(url: Place) -> Atlas:

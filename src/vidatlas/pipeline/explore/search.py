@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,9 @@ from vidatlas.pipeline.publish.index import open_index
 from vidatlas.recipe import Recipe, recipe_of
 from vidatlas.search_index import SearchIndex, unit
 from vidatlas.storage import store as layout
+from vidatlas.storage.manifest import IndexFacts
 from vidatlas.storage.store import Store
-from vidatlas.storage.tables import matrix, read_embeddings, sealed_shards
+from vidatlas.storage.tables import SealedShard, matrix, read_embeddings, sealed_shards
 from vidatlas.types import EncodeStats, Floats, Json
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class Search:
         return [(int(shard), int(at - first)) for shard, at, first in zip(shards, positions, firsts, strict=True)]
 
     @cached_property
-    def _shards(self) -> list[tuple[str, Mapping[str, Any]]]:
+    def _shards(self) -> list[SealedShard]:
         return list(sealed_shards(self._store.stage("embed")))
 
     @cached_property
@@ -157,7 +158,7 @@ class Search:
 
     @cached_property
     def _index(self) -> SearchIndex:
-        facts = self._store.read_json(self._published(layout.INDEX_FACTS))
+        facts = self._store.read_json(self._published(layout.INDEX_FACTS), IndexFacts)
         dim = self._store.stage("embed")["encoder"]["dim"]
         return open_index(self._store, layout.INDEX, facts, self.videos.num_rows, dim)
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterable
+from typing import TypeVar
 
 from vidatlas.errors import InputError, UsageError
 from vidatlas.pipeline.embed.embed import Totals
-from vidatlas.recipe import STAGES
 from vidatlas.storage import store as layout
-from vidatlas.storage.lock import LOCK, is_dead
-from vidatlas.storage.store import TIMINGS, Store, content_sha256
+from vidatlas.storage.json_files import Holder, ProgressFacts, Timings
+from vidatlas.storage.lock import is_dead
+from vidatlas.storage.manifest import STAGES, Stages, entries
+from vidatlas.storage.store import LOCK, TIMINGS, Store, content_sha256
 from vidatlas.types import Json, Place
+
+T = TypeVar("T")
 
 
 def status(atlas: Place) -> Json:
@@ -20,59 +25,68 @@ def status(atlas: Place) -> Json:
     Returns:
         ``recipe``, ``stages`` (sealed or not), ``shards`` (done, total), ``counts``, ``embedded`` (sums of the
         receipts), ``notes`` (what a reader must know of the reduction), ``progress`` (what the last run wrote),
-        ``timings`` (seconds), ``held`` (by which run).
+        ``timings`` (seconds), ``held`` (by which run), ``damaged`` (a sentence on each of the last three files that
+        cannot be read; nothing depends on them).
     """
     store = Store(atlas)
     manifest = store.manifest()
     if not manifest.get("recipe"):
         raise UsageError(f"{atlas} is not an atlas. Make one with: vidatlas run RECIPE INPUT… {atlas}")
-    stages = manifest["stages"]
-    planned = stages.get("plan", {})
-    embedded = stages.get("embed")
+    stages, damaged = manifest["stages"], list[str]()
+    planned, embedded, reduced = stages.get("plan"), stages.get("embed"), stages.get("reduce")
     receipts = store.receipts() if planned and not embedded else {}
-    done = planned.get("shards", 0) if embedded else len(receipts)
+    total = planned["shards"] if planned else 0
     return {
         "atlas": store.folder.url,
         "recipe": manifest["recipe"]["name"],
         "stages": {stage: stage in stages for stage in STAGES},
-        "shards": {"done": done, "total": planned.get("shards", 0)},
-        "counts": planned.get("counts", {}),
+        "shards": {"done": total if embedded else len(receipts), "total": total},
+        "counts": planned["counts"] if planned else {},
         "embedded": embedded["counts"] if embedded else Totals(receipts.values()).facts(),
-        "reduced": stages.get("reduce", {}).get("counts", {}),
-        "notes": stages.get("reduce", {}).get("notes", []),
-        "progress": _optional(store, layout.PROGRESS),
-        "timings": _optional(store, TIMINGS),
-        "held": _holder(store),
-        "content_sha256": content_sha256(manifest) if "reduce" in stages else None,
+        "reduced": reduced["counts"] if reduced else {},
+        "notes": reduced["notes"] if reduced else [],
+        "progress": _progress(store, damaged),
+        "timings": _optional(store, TIMINGS, Timings, damaged) or {},
+        "held": _holder(store, damaged),
+        "content_sha256": content_sha256(manifest) if reduced else None,
+        "damaged": damaged,
     }
 
 
-def _holder(store: Store) -> Json:
-    holder = _optional(store, LOCK)
-    return holder if holder and not is_dead(holder) else {}
+def _holder(store: Store, damaged: list[str]) -> Json:
+    holder = _optional(store, LOCK, Holder, damaged)
+    return {**holder} if holder and not is_dead(holder) else {}
 
 
-def _optional(store: Store, name: str) -> Json:
+def _progress(store: Store, damaged: list[str]) -> Json:
+    found = _optional(store, layout.PROGRESS, ProgressFacts, damaged)
+    return {**found, "age_seconds": max(0.0, round(time.time() - found["updated"], 1))} if found else {}
+
+
+def _optional(store: Store, name: str, kind: type[T], damaged: list[str]) -> T | None:
+    """Return a file that an atlas can do without; where it is damaged, add the error to a list."""
     if store.folder.size(name) is None:
-        return {}
-    data: Json = store.read_json(name)
-    if name == layout.PROGRESS:
-        data["age_seconds"] = max(0.0, round(time.time() - data.get("updated", 0.0), 1))
-    return data
+        return None
+    try:
+        return store.read_json(name, kind)
+    except InputError as error:
+        damaged.append(str(error))
+        return None
 
 
-def verify(atlas: Place) -> Json:
+def verify(atlas: Place) -> dict[str, int]:
     """Verify every committed file's checksum, and that the row counts add up; return what was checked.
 
     Raises:
         InputError: a file is missing or altered, or a sum is off; the message names the first and how many there are.
     """
     store = Store(atlas)
-    stages = store.manifest()["stages"]
+    manifest = store.manifest()
+    stages = manifest["stages"]
     if not stages:
         raise UsageError(f"{atlas} has nothing sealed yet. See: vidatlas status {atlas}")
     checked, broken = 0, []
-    for entry in stages.values():
+    for entry in entries(manifest):
         for name, facts in entry["files"].items():
             checked += 1
             try:
@@ -88,14 +102,14 @@ def verify(atlas: Place) -> Json:
     return {"files": checked, **sums}
 
 
-def _sums(store: Store, stages: Json) -> Json:
+def _sums(store: Store, stages: Stages) -> dict[str, int]:
     """Count rows in the files themselves and hold them against the manifest."""
     counts = stages["plan"]["counts"]
     expected = {"read": counts["kept"] + counts["rejected"] + counts["duplicates"]}
     found = {"read": counts["read"]}
-    for stage, directory in (("embed", "embeddings/"), ("reduce", "assignments/")):
-        if stage in stages:
-            expected[directory], found[directory] = counts["kept"], _rows(store, stages[stage]["files"], directory)
+    for entry, directory in ((stages.get("embed"), "embeddings/"), (stages.get("reduce"), "assignments/")):
+        if entry:
+            expected[directory], found[directory] = counts["kept"], _rows(store, entry["files"], directory)
     if "reduce" in stages:
         table = store.table(layout.SUBCATEGORIES, columns=["size"])
         expected["subcategory sizes"], found["subcategory sizes"] = counts["kept"], sum(table["size"].to_pylist())
@@ -105,10 +119,15 @@ def _sums(store: Store, stages: Json) -> Json:
             f"{store.folder.url}: {wrong[0]} should be {expected[wrong[0]]:,} "
             f"rows and is {found[wrong[0]]:,}. Make the atlas again."
         )
-    return {key: counts[key] for key in ("read", "kept", "rejected", "duplicates")}
+    return {
+        "read": counts["read"],
+        "kept": counts["kept"],
+        "rejected": counts["rejected"],
+        "duplicates": counts["duplicates"],
+    }
 
 
-def _rows(store: Store, files: Json, directory: str) -> int:
+def _rows(store: Store, files: Iterable[str], directory: str) -> int:
     rows: Counter[str] = Counter()
     for name in files:
         if name.startswith(directory):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vidatlas.types import Json
+from vidatlas.storage.json_files import PartFacts, SilentFacts
+from vidatlas.storage.manifest import Absences, Absent
 
 
-def absences(urls: Sequence[str], parts: Sequence[Json]) -> Json:
+def absences(urls: Sequence[str], parts: Sequence[PartFacts]) -> Absences:
     """Return what the plan's entry says of files without rows and of groups without records; empty where all have some.
 
     Args:
@@ -21,7 +22,7 @@ def absences(urls: Sequence[str], parts: Sequence[Json]) -> Json:
     for facts in parts:  # what one part is silent of, another may tell of
         names.difference_update(facts["groups"])
     unnamed = sum(facts["count"] - len(facts["names"]) for facts in said)
-    found: Json = {}
+    found: Absent = {}
     if empty:
         found["files"] = {"count": len(empty), "of": len(parts), "names": empty[:MOST_NAMES]}
     if names or unnamed:
@@ -58,7 +59,7 @@ class Silent:
         else:
             self.complete = False
 
-    def facts(self, heard: Mapping[str, int]) -> Json:
+    def facts(self, heard: Mapping[str, int]) -> SilentFacts:
         """Return how many groups have no record, the names of the first, and whether all were followed."""
         names = sorted(self.names.difference(heard))
         return {"count": len(names), "names": names[:MOST_NAMES], "complete": self.complete}

@@ -24,7 +24,8 @@ from vidatlas.sources.fields import RecordSpec, group_of, parse_row
 from vidatlas.sources.rows import JSON_LINES, RowSpec
 from vidatlas.sources.scan import Scan
 from vidatlas.storage.folder import open_input
-from vidatlas.types import Json, Reason, Record
+from vidatlas.storage.json_files import Example, FieldFacts, PartFacts, Silence, SurveyFacts
+from vidatlas.types import Reason, Record
 
 REPORT_EVERY = 5_000
 
@@ -59,14 +60,14 @@ class PlanSpec:
 class PartPlan:
     """Hold what one pass over a part found: facts for people, tables for readers."""
 
-    facts: Json
+    facts: PartFacts
     shards: pa.Table
     ids: pa.Table
 
     @property
     def part(self) -> str:
         """Return the part's key: its stem and eight digits of its content's hash."""
-        return str(self.facts["part"])
+        return self.facts["part"]
 
 
 @dataclass(slots=True)
@@ -134,7 +135,7 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
         raise InputError(f"{url}: {error}") from error
     survey.require_columns()
     content = cutter.content.hexdigest()
-    facts = {
+    facts: PartFacts = {
         "part": f"{_stem(url)}-{content[:8]}",
         "bytes": scan.bytes,
         "sha256": scan.sha256,
@@ -221,7 +222,7 @@ class PartSurvey:
     present: Counter[str] = field(default_factory=Counter)
     texts: Counter[str] = field(default_factory=Counter)
     chars: Counter[str] = field(default_factory=Counter)
-    examples: list[Json] = field(default_factory=list)
+    examples: list[Example] = field(default_factory=list)
     rows: array[int] = field(default_factory=lambda: array("q"))
     digests: bytearray = field(default_factory=bytearray)
     uses: bytearray = field(default_factory=bytearray)
@@ -275,18 +276,19 @@ class PartSurvey:
                 self.texts[name] += len(texts)
                 self.chars[name] += sum(min(len(text), cut) if cut else len(text) for text in texts)
         if len(self.examples) < EXAMPLES and all(record.texts):
-            texts_by_field = dict(zip(self.spec.fields, record.texts, strict=True))
+            texts_by_field = dict(zip(self.spec.fields, map(list, record.texts), strict=True))
             self.examples.append({"id": record.id, "group": record.group, "texts": texts_by_field})
 
-    def facts(self) -> Json:
+    def facts(self) -> SurveyFacts:
         """Return the counts, as a plan keeps them for people."""
-        fields = {
+        fields: dict[str, FieldFacts] = {
             name: {"present": self.present[name], "texts": self.texts[name], "chars": self.chars[name]}
             for name in self.spec.fields
         }
         silent = self.silent.facts(self.groups)
+        found: Silence = {"silent": silent} if silent["count"] or not silent["complete"] else {}
         return {
-            **({"silent": silent} if silent["count"] or not silent["complete"] else {}),
+            **found,
             "rejects": dict(sorted(self.rejects.items())),
             "columns": list(self.columns),
             "fields": fields,

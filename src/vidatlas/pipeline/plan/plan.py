@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -17,11 +17,13 @@ from vidatlas.pipeline.plan.missing import absences
 from vidatlas.pipeline.plan.part import PartPlan, PlanSpec, plan_part
 from vidatlas.pipeline.plan.shards import known_inputs
 from vidatlas.pipeline.stage import Run, commit, committed
-from vidatlas.recipe import Recipe, differences
+from vidatlas.recipe import Recipe, differences, recipe_of
 from vidatlas.storage import store as layout
 from vidatlas.storage.folder import expand, input_state
+from vidatlas.storage.json_files import InputFile, Inputs, PartFacts
+from vidatlas.storage.manifest import PlanCounts, PlanEntry, PlanFacts, RecipeEntry
 from vidatlas.storage.store import INPUTS, Files, Store, to_json
-from vidatlas.types import Event, Json, Listener, Reason, Runner
+from vidatlas.types import Event, Listener, Reason, Runner
 
 _LOCATION = ("encoder.model:", "encoder.revision:", "encoder.ratings.file:")
 
@@ -34,12 +36,11 @@ def refuse_other_recipe(store: Store, recipe: Recipe) -> None:
     """
     if not has_vectors(store):
         return
-    made = store.manifest().get("recipe")
-    if made is None:
+    if "recipe" not in store.manifest():
         raise InputError(
             f"{store.url} holds vectors but no {layout.MANIFEST}. Restore it, or choose another output folder."
         )
-    before = Recipe.model_validate(made)
+    before = recipe_of(store)
     changes = [
         change
         for stage in ("plan", "embed")
@@ -58,7 +59,7 @@ def has_vectors(store: Store) -> bool:
     return store.folder.size(layout.ENCODER) is not None
 
 
-def plan(run: Run, inputs: Iterable[str]) -> Json:
+def plan(run: Run, inputs: Iterable[str]) -> PlanEntry:
     """Plan an atlas; return the plan's entry of the manifest. A plan that is there and still fits is kept.
 
     Raises:
@@ -68,16 +69,18 @@ def plan(run: Run, inputs: Iterable[str]) -> Json:
     store, urls = run.store, _expand_all(inputs)
     refuse_other_recipe(store, run.recipe)
     made_of = {"fingerprint": run.recipe.fingerprint("plan"), "inputs": urls}
-    entry, known = committed(run, "plan", made_of), known_inputs(store)
-    if entry and all(_unchanged(url, known) for url in urls):
+    entry, known = committed(run, PlanEntry, made_of), known_inputs(store)
+    same = all(_unchanged(url, known) for url in urls) and [known[url]["part"] for url in urls]
+    if entry and same == entry["parts"]:
         _refuse_rejects(entry["counts"], run.options.max_rejects)
         return entry
     _refuse_other_inputs(store, urls)
-    return commit(run, "plan", made_of, partial(_planned_all, run, urls), replaces=False)
+    return commit(run, PlanEntry, made_of, partial(_planned_all, run, urls), replaces=False)
 
 
 def _refuse_other_inputs(store: Store, urls: list[str]) -> None:
-    before = store.manifest()["stages"].get("plan", {}).get("inputs", urls)
+    planned = store.manifest()["stages"].get("plan")
+    before = planned["inputs"] if planned else urls
     if before != urls and has_vectors(store):
         raise ConflictError(
             f"{store.url} was planned from {', '.join(before)}, not "
@@ -85,10 +88,10 @@ def _refuse_other_inputs(store: Store, urls: list[str]) -> None:
         )
 
 
-def _planned_all(run: Run, urls: list[str]) -> tuple[Files, Json]:
+def _planned_all(run: Run, urls: list[str]) -> tuple[Files, PlanFacts]:
     """Plan every input file; return the plan's files, and what the manifest says of it."""
     store = run.store
-    store.write_manifest({**store.manifest(), "recipe": run.recipe.model_dump(mode="json")})
+    store.write_manifest({**store.manifest(), "recipe": cast(RecipeEntry, run.recipe.model_dump(mode="json"))})
     return _finish(run, urls, _plan_parts(store, run.recipe, urls, run.runner, run.listener))
 
 
@@ -107,7 +110,7 @@ def _expand_all(inputs: Iterable[str]) -> list[str]:
     return urls
 
 
-def _unchanged(url: str, known: Json) -> bool:
+def _unchanged(url: str, known: Inputs) -> bool:
     try:
         return url in known and [known[url]["bytes"], known[url]["modified"]] == list(input_state(url))
     except FileNotFoundError:
@@ -159,7 +162,7 @@ class _Meter:
         self(0, 0)
 
 
-def _is_planned(store: Store, known: Json, recipe: Recipe) -> bool:
+def _is_planned(store: Store, known: InputFile, recipe: Recipe) -> bool:
     there = all(store.folder.size(name) is not None for name in layout.plan_files(known["part"]))
     return there and bool(known["plan"] == recipe.fingerprint("plan"))
 
@@ -192,10 +195,10 @@ def _plan_silently(url: str, spec: PlanSpec) -> PartPlan:
     return plan_part(url, spec, lambda rows, at: None)
 
 
-def _finish(run: Run, urls: list[str], parts: list[str]) -> tuple[Files, Json]:
+def _finish(run: Run, urls: list[str], parts: list[str]) -> tuple[Files, PlanFacts]:
     """Find the duplicates among all parts, add everything up, and refuse input that is mostly unusable."""
     store = run.store
-    facts = [store.read_json(layout.plan_files(part)[0]) for part in parts]
+    facts = [store.read_json(layout.plan_files(part)[0], PartFacts) for part in parts]
     repeated = repeats([store.table(layout.plan_files(part)[2]) for part in parts])
     table = _by_part(parts, [found.rows for found in repeated])
     files = store.put_table(layout.DUPLICATES, table)
@@ -208,7 +211,7 @@ def _finish(run: Run, urls: list[str], parts: list[str]) -> tuple[Files, Json]:
     for fact in facts:
         rejected.update(fact["rejects"])
     read, duplicates = sum(fact["rows"] for fact in facts), table.num_rows
-    counts = {
+    counts: PlanCounts = {
         "read": read,
         "kept": read - rejected.total() - duplicates,
         "rejected": rejected.total(),
@@ -240,7 +243,7 @@ def _joined(pieces: list[Any]) -> Any:
     return np.concatenate(pieces) if pieces else []
 
 
-def _refuse_rejects(counts: Json, most: float) -> None:
+def _refuse_rejects(counts: PlanCounts, most: float) -> None:
     """Raise InputError where too many rows cannot be used; those that the recipe leaves out do not count."""
     unusable = {reason: count for reason, count in counts["rejects"].items() if not Reason(reason).asked_for}
     rejected, read = sum(unusable.values()), counts["read"]

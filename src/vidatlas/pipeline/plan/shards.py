@@ -8,16 +8,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vidatlas.errors import InputError
 from vidatlas.storage import store as layout
+from vidatlas.storage.json_files import Inputs, PartFacts
 from vidatlas.storage.store import INPUTS, Store
-from vidatlas.types import Json, SeekPoint, Shard
+from vidatlas.types import SeekPoint, Shard
 
 _NONE = np.empty((0, 2), np.int64)
 
 
-def known_inputs(store: Store) -> Json:
-    """Return where each part lay when it was planned, and what it looked like."""
-    return dict(store.read_json(INPUTS)) if store.folder.size(INPUTS) is not None else {}
+def known_inputs(store: Store) -> Inputs:
+    """Return where each part lay when it was planned, and what it looked like; nothing where that file is damaged."""
+    return store.read_json_if_valid(INPUTS, Inputs) or {}
 
 
 def load_shards(store: Store) -> list[Shard]:
@@ -30,13 +32,17 @@ def load_shards(store: Store) -> list[Shard]:
     for part in entry["parts"]:
         facts, table = layout.plan_files(part)[:2]
         rows = duplicates.filter(pc.equal(duplicates["part"], part))["row"].to_numpy()
+        if part not in where:
+            raise InputError(
+                f"{store.url}/{INPUTS} does not say where {part} lies. Delete it and rerun the same command."
+            )
         several = counted.filter(pc.equal(counted["part"], part)).select(["row", "count"]) if counted else None
-        shards += descriptors(store.read_json(facts), store.table(table), where[part], rows, several)
+        shards += descriptors(store.read_json(facts, PartFacts), store.table(table), where[part], rows, several)
     return shards
 
 
 def descriptors(
-    facts: Json,
+    facts: PartFacts,
     table: pa.Table,
     url: str,
     duplicates: np.ndarray[Any, np.dtype[np.int64]],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ from vidatlas.recipe import Recipe, canonical
 from vidatlas.search_index import SearchIndex, training_rows, unit
 from vidatlas.sources.images import Pictures, UnreadablePictureError, grey_picture, locate
 from vidatlas.storage import store as layout
+from vidatlas.storage.manifest import EncoderIdentity, PictureFacts, Training
 from vidatlas.storage.store import Files, Store, to_json
 from vidatlas.storage.tables import SealedShard, read_embeddings
 from vidatlas.storage.tensors import read_tensors
@@ -39,7 +40,9 @@ _ROWS = 256
 """Images in memory at once: those of a shard may be more than it holds."""
 
 
-def make_pictures(recipe: Recipe, store: Store, shards: list[SealedShard], runner: Runner) -> tuple[Files, Json]:
+def make_pictures(
+    recipe: Recipe, store: Store, shards: list[SealedShard], runner: Runner
+) -> tuple[Files, PictureFacts | None]:
     """Write the model, if one is trained, ``pictures/`` and their index; return the files and their facts.
 
     Raises:
@@ -49,7 +52,7 @@ def make_pictures(recipe: Recipe, store: Store, shards: list[SealedShard], runne
     """
     spec = recipe.publish.pictures
     if spec is None:
-        return {}, {}
+        return {}, None
     if recipe.record.image is None:
         raise UsageError("publish.pictures needs record.image: name the column and the folder of images.")
     names = list(runner.map(partial(_names, store), shards))
@@ -65,11 +68,11 @@ def make_pictures(recipe: Recipe, store: Store, shards: list[SealedShard], runne
         positions.append(first + np.flatnonzero(present))
         identities.append(identity)
         first += len(present)
-    facts = {"pictures": len(flat), "encoder": _one_of(identities), **learned}
+    facts = cast(PictureFacts, {"pictures": len(flat), "encoder": _one_of(identities), **learned})
     return files | _index(recipe, store, np.concatenate(vectors), np.concatenate(positions), facts), facts
 
 
-def picture_facts(facts: Json) -> dict[str, str]:
+def picture_facts(facts: PictureFacts | None) -> dict[str, str]:
     """Return in words what the images were encoded by; nothing where there are none."""
     if not facts:
         return {}
@@ -78,7 +81,10 @@ def picture_facts(facts: Json) -> dict[str, str]:
         revision = f" at revision {encoder['revision']}" if encoder["revision"] else ""
         tower = f"CLIP's image tower of {encoder['model']}{revision}, {encoder['dim']} numbers each"
         precision = f"{encoder['dtype']} on {encoder['device']}"
-        return {"Images": f"{count}; {tower}, {precision}", "Weights of images (sha256)": encoder["weights_sha256"]}
+        return {
+            "Images": f"{count}; {tower}, {precision}",
+            "Weights of images (sha256)": str(encoder["weights_sha256"]),
+        }
     losses = facts["losses"]
     steps = sorted({0, *range(4, len(losses), max(5, len(losses) // 6)), len(losses) - 1})
     curve = ", ".join(f"{losses[step]:.4f} (epoch {step + 1})" for step in steps)
@@ -93,7 +99,7 @@ def _names(store: Store, shard: SealedShard) -> list[str | None]:
     return names
 
 
-def _one_of(identities: list[Json]) -> Json:
+def _one_of(identities: list[EncoderIdentity]) -> EncoderIdentity:
     """Return the identity of all workers' encoders."""
     first = identities[0]
     for other in identities:
@@ -106,7 +112,9 @@ def _one_of(identities: list[Json]) -> Json:
     return first
 
 
-def _encode_shard(store: Store, recipe: Recipe, shard: SealedShard) -> tuple[Files, Floats, NDArray[np.bool_], Json]:
+def _encode_shard(
+    store: Store, recipe: Recipe, shard: SealedShard
+) -> tuple[Files, Floats, NDArray[np.bool_], EncoderIdentity]:
     table = read_embeddings(store, *shard, ["id", "image"])
     names = table["image"].to_pylist()
     present = np.array([bool(name) for name in names], bool)
@@ -115,7 +123,8 @@ def _encode_shard(store: Store, recipe: Recipe, shard: SealedShard) -> tuple[Fil
     vectors = _encode(encoder, image.folder, [name for name in names if name])
     lists = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
     kept = pa.table({"id": table["id"].filter(pa.array(present)), "vector": lists})
-    return store.put_table(layout.pictures(shard[0]), kept), vectors, present, encoder.identity
+    identity = cast(EncoderIdentity, encoder.identity)
+    return store.put_table(layout.pictures(shard[0]), kept), vectors, present, identity
 
 
 def _encode(encoder: PictureEncoder, folder: str, names: list[str]) -> Floats:
@@ -131,7 +140,7 @@ def _encode(encoder: PictureEncoder, folder: str, names: list[str]) -> Floats:
     return np.concatenate(found)
 
 
-def _index(recipe: Recipe, store: Store, vectors: Floats, positions: NDArray[np.int64], facts: Json) -> Files:
+def _index(recipe: Recipe, store: Store, vectors: Floats, positions: NDArray[np.int64], facts: PictureFacts) -> Files:
     spec, mean = recipe.publish.index, vectors.mean(axis=0)
     units = unit(vectors - mean)
     index = SearchIndex.empty(spec, len(units), units.shape[1], units[: training_rows(spec, len(units))])
@@ -151,7 +160,7 @@ class PictureSearch:
         if layout.PICTURE_INDEX not in files:
             raise UsageError(f"{store.url} has no pictures to compare: its recipe has no publish.pictures.")
         self._store, self._recipe = store, recipe
-        facts = store.read_json(layout.PICTURE_FACTS)
+        facts = store.read_json(layout.PICTURE_FACTS, PictureFacts)
         tensors = store.tensors("model/pictures.index.safetensors")
         self._mean, self.positions = tensors["mean"], tensors["positions"]
         self._index = open_index(store, layout.PICTURE_INDEX, facts, len(self.positions), len(self._mean))
@@ -191,7 +200,7 @@ class PictureEncoder(Protocol):
         ...
 
 
-def learn_pictures(recipe: Recipe, store: Store, names: list[str]) -> tuple[Files, Json]:
+def learn_pictures(recipe: Recipe, store: Store, names: list[str]) -> tuple[Files, Training]:
     """Train the encoder that a recipe names, if it is one that learns; return its files and how it went.
 
     Args:
@@ -224,7 +233,7 @@ def same_pictures(store: Store, recipe: Recipe) -> PictureEncoder:
     Raises:
         ConflictError: it is not the one that the atlas was made with.
     """
-    there, encoder = store.read_json(layout.PICTURE_FACTS).get("encoder", {}), open_pictures(store, recipe)
+    there, encoder = store.read_json(layout.PICTURE_FACTS, PictureFacts)["encoder"], open_pictures(store, recipe)
     for key in ("weights_sha256", "dim"):
         if there.get(key) != encoder.identity[key]:
             raise ConflictError(

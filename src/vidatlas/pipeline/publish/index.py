@@ -18,16 +18,17 @@ from vidatlas.recipe import Recipe
 from vidatlas.search_index import BruteForce, K, SearchIndex, training_rows, unit
 from vidatlas.storage import store as layout
 from vidatlas.storage.index_bytes import BadIndexError
+from vidatlas.storage.manifest import IndexFacts, PictureFacts
 from vidatlas.storage.store import Files, Store, to_json
 from vidatlas.storage.tables import SealedShard, matrix, read_embeddings
-from vidatlas.types import Floats, Json
+from vidatlas.types import Floats
 from vidatlas.views.nouns import Nouns
 
 _PLACED = ["group", "in_group", "subcategory"]
 SCHEMA = pa.schema([("id", pa.string()), *(assignments.SCHEMA.field(name) for name in _PLACED), ("title", pa.string())])
 
 
-def make_index(recipe: Recipe, store: Store, shards: list[SealedShard]) -> tuple[Files, Json]:
+def make_index(recipe: Recipe, store: Store, shards: list[SealedShard]) -> tuple[Files, IndexFacts]:
     """Write ``index/``; return its files and its facts. Vectors pass through one shard at a time."""
     spec = recipe.publish.index
     if spec.kind == "none":
@@ -41,7 +42,7 @@ def make_index(recipe: Recipe, store: Store, shards: list[SealedShard]) -> tuple
     truth = np.array([[row for row in found if row != mine][:K] for found, mine in zip(brute.rows, own, strict=True)])
     recall = index.tune(queries, own, truth.reshape(len(own), -1), spec.recall)
     data = index.to_bytes()
-    facts = {
+    facts: IndexFacts = {
         "kind": f"ivf, {index.lists} cells, {spec.codec}" if index.lists else "flat, float16",
         "metric": "cosine",
         "rows": rows.total,
@@ -56,17 +57,17 @@ def make_index(recipe: Recipe, store: Store, shards: list[SealedShard]) -> tuple
     return files | store.put(layout.INDEX_FACTS, to_json(facts)), facts
 
 
-def open_index(store: Store, name: str, facts: Json, rows: int, dim: int) -> SearchIndex:
+def open_index(store: Store, name: str, facts: IndexFacts | PictureFacts, rows: int, dim: int) -> SearchIndex:
     """Return a published index of so many rows and dimensions; ``facts`` says into how many cells to look.
 
     Raises:
         InputError: the file is missing or altered, or not what ``make_index`` writes.
     """
-    data = store.check(name, store.stage("publish")["files"][name])
+    data = store.check(name, store.listed(store.stage("publish")["files"], name))
     try:
         probes = facts.get("probes")
-        if not isinstance(probes, int) or probes < 1:
-            raise BadIndexError(f"its facts say that {probes!r} cells are looked into")
+        if probes is None:
+            raise BadIndexError("its facts do not say into how many cells to look")
         return SearchIndex.from_bytes(data, probes, rows, dim)
     except BadIndexError as error:
         raise InputError(
@@ -74,7 +75,7 @@ def open_index(store: Store, name: str, facts: Json, rows: int, dim: int) -> Sea
         ) from error
 
 
-def index_fact(facts: Json, nouns: Nouns) -> str:
+def index_fact(facts: IndexFacts, nouns: Nouns) -> str:
     """Return in words what the index is and how good."""
     if facts["kind"] == "none":
         return "none"
@@ -111,7 +112,7 @@ class _Rows:
     def __post_init__(self) -> None:
         self.sizes = [self._size(shard) for shard, _ in self.shards]
         self.total = sum(self.sizes)
-        self.dim = int(self.store.stage("embed")["encoder"]["dim"])
+        self.dim = self.store.stage("embed")["encoder"]["dim"]
 
     def _size(self, shard: str) -> int:
         with self.store.parquet(layout.embeddings(shard)) as file:

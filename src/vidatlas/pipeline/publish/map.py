@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,7 @@ from vidatlas.pipeline.embed.rows import notes_of, titles_of
 from vidatlas.pipeline.reduce.assignments import read_assignments
 from vidatlas.recipe import Recipe
 from vidatlas.storage import store as layout
+from vidatlas.storage.manifest import LayoutFacts
 from vidatlas.storage.store import Files, Store
 from vidatlas.storage.tables import SealedShard, blocks_of, ordered_components, read_embeddings
 from vidatlas.storage.tensors import Tensors, read_tensors
@@ -42,7 +44,9 @@ class Drawn:
     components: Floats
 
 
-def make_map(recipe: Recipe, store: Store, shards: list[SealedShard], runner: Runner) -> tuple[Files, Json, Points]:
+def make_map(
+    recipe: Recipe, store: Store, shards: list[SealedShard], runner: Runner
+) -> tuple[Files, LayoutFacts, Points]:
     """Write ``layout/``; return its files, what the manifest says of it, and the points that pages show."""
     blocks = blocks_of(shards)
     draw = partial(_draw_block, store, recipe)
@@ -59,7 +63,7 @@ def make_map(recipe: Recipe, store: Store, shards: list[SealedShard], runner: Ru
     for written, shown in runner.map(partial(_place_block, store, recipe), blocks):
         files |= written
         points.append(shown)
-    facts = {**recipe.publish.layout.model_dump(mode="json"), "sampled": len(vectors)}
+    facts = cast(LayoutFacts, {**recipe.publish.layout.model_dump(mode="json"), "sampled": len(vectors)})
     return files, facts, merge_points(points)
 
 
@@ -89,7 +93,7 @@ def _rates(store: Store, recipe: Recipe) -> NDArray[np.float64]:
 
 def subcategory_rows(store: Store) -> list[Json]:
     """Return group, subcategory, name and size of every subcategory, the largest first; the place is its code."""
-    facts = store.stage("reduce")["files"][layout.SUBCATEGORIES]
+    facts = store.listed(store.stage("reduce")["files"], layout.SUBCATEGORIES)
     rows: list[Json] = store.table(layout.SUBCATEGORIES, facts, ["group", "subcategory", "name", "size"]).to_pylist()
     return sorted(rows, key=lambda row: (-row["size"], row["group"], row["subcategory"]))
 
@@ -142,7 +146,7 @@ def read_positions(store: Store, shards: list[SealedShard]) -> Iterator[pa.Table
     """Yield id, x and y of every video, shard by shard."""
     published = store.stage("publish")["files"]
     for name in (layout.positions(shard) for shard, _ in shards):
-        yield store.table(name, published[name])
+        yield store.table(name, store.listed(published, name))
 
 
 _SCHEMA = pa.schema(
@@ -178,7 +182,7 @@ def draw_map(recipe: Recipe, store: Store, points: Points, rows: int) -> tuple[F
     return files, drawing_of(few, table, labels, len(few.codes))
 
 
-def map_fact(laid_out: Json, nouns: Nouns) -> str:
+def map_fact(laid_out: LayoutFacts, nouns: Nouns) -> str:
     """Return in words how the map was drawn."""
     few = nouns.records(laid_out["sampled"])
     if laid_out["method"] == "pca":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+from vidatlas.errors import InputError
 from vidatlas.pipeline.publish.images import make_pictures, picture_facts
 from vidatlas.pipeline.publish.index import index_fact, make_index
 from vidatlas.pipeline.publish.map import draw_map, make_map, map_fact
@@ -17,32 +18,36 @@ from vidatlas.pipeline.publish.wording import (
 )
 from vidatlas.pipeline.stage import Run, commit, committed
 from vidatlas.storage import store as layout
-from vidatlas.storage.store import Files, content_sha256
+from vidatlas.storage.json_files import Metrics
+from vidatlas.storage.manifest import PublishEntry, PublishFacts
+from vidatlas.storage.store import Files, Store, content_sha256
 from vidatlas.storage.tables import sealed_shards
-from vidatlas.types import Event, Json
+from vidatlas.types import Event
 from vidatlas.views.card import render_card
 from vidatlas.views.charts import losses_of
 from vidatlas.views.report import render
 
 
-def publish(run: Run) -> Json:
+def publish(run: Run) -> PublishEntry:
     """Write map, search index, report.html and README.md of a reduced atlas; return the stage's manifest entry."""
     upstream = run.store.stage("reduce")["digest"]
     made_of = {"fingerprint": run.recipe.fingerprint("publish"), "upstream": upstream}
-    entry = committed(run, "publish", made_of)
+    entry = committed(run, PublishEntry, made_of)
     if entry:
         return entry
-    entry = commit(run, "publish", made_of, partial(_publish, run))
+    entry = commit(run, PublishEntry, made_of, partial(_publish, run))
     run.listener(Event("publish", 4, 4, {"step": "done"}))
     return entry
 
 
-def _publish(run: Run) -> tuple[Files, Json]:
+def _publish(run: Run) -> tuple[Files, PublishFacts]:
     """Write everything; return the files, and what the manifest says of map, index and pictures."""
     recipe, store, runner, listener = run.recipe, run.store, run.runner, run.listener
     manifest = store.manifest()
     reduced = manifest["stages"]["reduce"]
     shards = list(sealed_shards(manifest["stages"]["embed"]))
+    table = store.table(layout.SUBCATEGORIES, store.listed(reduced["files"], layout.SUBCATEGORIES)).to_pylist()
+    metrics = _metrics(store, {row["group"] for row in table})
     listener(Event("publish", 0, 4, {"step": "map"}))
     mapped, laid_out, points = make_map(recipe, store, shards, runner)
     listener(Event("publish", 1, 4, {"step": "search index"}))
@@ -53,16 +58,33 @@ def _publish(run: Run) -> tuple[Files, Json]:
         "Map": map_fact(laid_out, recipe.publish.nouns),
         "Search index": index_fact(indexed, recipe.publish.nouns),
     }
-    table = store.table(layout.SUBCATEGORIES, reduced["files"][layout.SUBCATEGORIES]).to_pylist()
-    metrics = store.read_json(layout.METRICS)
     facts |= picture_facts(learned) | tuning_fact(recipe, metrics)
     drawn, drawing = draw_map(recipe, store, points, reduced["counts"]["rows"])
     report = replace(
-        report_of(recipe, store, table, metrics, facts), drawing=drawing, losses=losses_of(metrics, learned)
+        report_of(recipe, store, manifest, table, metrics, facts), drawing=drawing, losses=losses_of(metrics, learned)
     )
     files = mapped | indexes | pictures | drawn | store.put(layout.REPORT, render(report).encode())
     listener(Event("publish", 3, 4, {"step": "data card"}))
     files |= store.put(layout.README, render_card(card_of(recipe, manifest, facts)).encode())
     versions = {name: version(name) for name in LIBRARIES}
-    said = {"versions": versions, "content_sha256": content_sha256(manifest), "layout": laid_out, "index": indexed}
-    return files, said | ({"pictures": learned} if learned else {})
+    said: PublishFacts = {
+        "versions": versions,
+        "content_sha256": content_sha256(manifest),
+        "layout": laid_out,
+        "index": indexed,
+    }
+    if learned:
+        said["pictures"] = learned
+    return files, said
+
+
+def _metrics(store: Store, groups: set[str]) -> Metrics:
+    """Return the metrics of an atlas, which must have figures of each of its groups."""
+    metrics = store.read_json(layout.METRICS, Metrics)
+    absent = groups - metrics["groups"].keys()
+    if absent:
+        raise InputError(
+            f"{store.url}/{layout.METRICS} has no figures of group {min(absent)!r}. "
+            "Delete it and rerun the command that made this atlas; it writes it again."
+        )
+    return metrics

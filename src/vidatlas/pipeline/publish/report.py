@@ -19,6 +19,8 @@ from vidatlas.pipeline.publish.wording import (
 )
 from vidatlas.pipeline.reduce.assignments import SCHEMA
 from vidatlas.recipe import Recipe
+from vidatlas.storage.json_files import Metrics, ProbeFacts, Timings
+from vidatlas.storage.manifest import Manifest, ReduceEntry
 from vidatlas.storage.store import PREDICTIONS, TIMINGS, Store, content_sha256
 from vidatlas.types import Json, Reason
 from vidatlas.views.card import Card
@@ -30,7 +32,7 @@ NAMED = 50
 """Names of groups or files without records that the report lists."""
 
 
-def _categories(recipe: Recipe, table: list[Json], metrics: Json) -> tuple[Category, ...]:
+def _categories(recipe: Recipe, table: list[Json], metrics: Metrics) -> tuple[Category, ...]:
     groups: dict[str, list[Subcategory]] = defaultdict(list)
     clustered = are_clusters(recipe)
     for row in table:
@@ -52,15 +54,16 @@ def _categories(recipe: Recipe, table: list[Json], metrics: Json) -> tuple[Categ
             metrics["groups"][name]["silhouette"],
             tuple(inside),
             metrics["groups"][name]["stability"],
-            tuple((k, left) for k, left in metrics["groups"][name]["curve"]),
+            tuple((int(k), left) for k, left in metrics["groups"][name]["curve"]),
         )
         for name, inside in groups.items()
     )
 
 
-def report_of(recipe: Recipe, store: Store, table: list[Json], metrics: Json, facts: dict[str, str]) -> Report:
+def report_of(
+    recipe: Recipe, store: Store, manifest: Manifest, table: list[Json], metrics: Metrics, facts: dict[str, str]
+) -> Report:
     """Return what the report of an atlas shows, but for map and training losses."""
-    manifest = store.manifest()
     planned, reduced = manifest["stages"]["plan"], manifest["stages"]["reduce"]
     counts = planned["counts"]
     reasons = dict(counts["rejects"])
@@ -90,17 +93,17 @@ def report_of(recipe: Recipe, store: Store, table: list[Json], metrics: Json, fa
     )
 
 
-def _told(store: Store, reduced: Json, probed: Json | None) -> Grid | None:
+def _told(store: Store, reduced: ReduceEntry, probed: ProbeFacts | None) -> Grid | None:
     """Return what was told of each record, None where too few records let none be told."""
     if probed is None or not (probed["by_group"] or probed["by_record"]):
         return None
-    table = store.table(PREDICTIONS, reduced["files"][PREDICTIONS])
+    table = store.table(PREDICTIONS, store.listed(reduced["files"], PREDICTIONS))
     told = zip(table["group"].to_pylist(), table["told"].to_pylist(), strict=True)
     return grid_of(told, unseen=probed["by_group"] is not None)
 
 
-def _stages(store: Store, manifest: Json, many: str) -> tuple[Stage, ...]:
-    timings = store.read_json(TIMINGS) if store.folder.size(TIMINGS) is not None else {}
+def _stages(store: Store, manifest: Manifest, many: str) -> tuple[Stage, ...]:
+    timings = store.read_json_if_valid(TIMINGS, Timings) or {}
     embedded = manifest["stages"]["embed"]["counts"]
     rows = {"plan": embedded["rows"], "embed": embedded["kept"], "reduce": embedded["kept"]}
     return tuple(
@@ -110,7 +113,7 @@ def _stages(store: Store, manifest: Json, many: str) -> tuple[Stage, ...]:
     )
 
 
-def card_of(recipe: Recipe, manifest: Json, facts: dict[str, str]) -> Card:
+def card_of(recipe: Recipe, manifest: Manifest, facts: dict[str, str]) -> Card:
     """Return what the data card of an atlas says."""
     stages = manifest["stages"]
     counts, reduced = stages["plan"]["counts"], stages["reduce"]["counts"]

@@ -7,7 +7,8 @@ from importlib.metadata import version as installed
 from vidatlas.clustering.dec import DecSpec
 from vidatlas.pipeline.reduce.network import updates_of
 from vidatlas.recipe import Recipe
-from vidatlas.types import Json
+from vidatlas.storage.json_files import Metrics
+from vidatlas.storage.manifest import Absences, Absent, AbsentFiles, AbsentGroups, Manifest, ReduceEntry
 from vidatlas.version import __version__
 from vidatlas.views.nouns import Nouns
 
@@ -30,7 +31,7 @@ def version(name: str) -> str:
     return __version__ if name == "vidatlas" else installed(name)
 
 
-def encoder_words(manifest: Json) -> str:
+def encoder_words(manifest: Manifest) -> str:
     """Return which encoder made the vectors, and how wide they are."""
     encoder = manifest["stages"]["embed"]["encoder"]
     revision = f" at revision {encoder['revision']}" if encoder.get("revision") else ""
@@ -57,7 +58,7 @@ def weights_words(recipe: Recipe) -> str:
     return " + ".join(parts)
 
 
-def facts_of(recipe: Recipe, manifest: Json) -> dict[str, str]:
+def facts_of(recipe: Recipe, manifest: Manifest) -> dict[str, str]:
     """Return what a reader may want to know of the making, each fact under its name."""
     embedded, reduced = manifest["stages"]["embed"], manifest["stages"]["reduce"]
     encoder, counts = embedded["encoder"], embedded["counts"]
@@ -75,14 +76,14 @@ def facts_of(recipe: Recipe, manifest: Json) -> dict[str, str]:
     return facts
 
 
-def _dimensions(recipe: Recipe, reduced: Json) -> str:
+def _dimensions(recipe: Recipe, reduced: ReduceEntry) -> str:
     lexical = recipe.reduce.lexical
     words = f" and {lexical.components} dimensions of words (weight {lexical.weight:g})" if lexical else ""
     count = reduced["counts"]["components"]
     return f"{recipe.reduce.reducer.made.format(count)}{words}"
 
 
-def _clusters(recipe: Recipe, reduced: Json) -> str:
+def _clusters(recipe: Recipe, reduced: ReduceEntry) -> str:
     spec, backend = recipe.reduce.clusters, reduced["backend"]
     where = f"inside each {recipe.publish.nouns.group[0]}" if _inside_groups(recipe) else "over all together"
     clusterer = recipe.reduce.clusterer
@@ -105,7 +106,7 @@ def alike_words(recipe: Recipe) -> str:
     return "liked by the same people" if recipe.encoder.kind == "factors" else "described in similar words"
 
 
-def making_words(recipe: Recipe, reduced: Json) -> str:
+def making_words(recipe: Recipe, reduced: ReduceEntry) -> str:
     """Return in three sentences how records became vectors, and vectors subcategories."""
     one, many = recipe.publish.nouns.record
     if recipe.encoder.kind == "factors":
@@ -136,7 +137,7 @@ def _listed(names: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def limits_of(recipe: Recipe, manifest: Json) -> tuple[str, ...]:
+def limits_of(recipe: Recipe, manifest: Manifest) -> tuple[str, ...]:
     """Return what a reader must not take the atlas for."""
     one, group = recipe.publish.nouns.record[0], recipe.publish.nouns.group[0]
     limits = ["Names are statistics of words, not judgements."]
@@ -148,11 +149,12 @@ def limits_of(recipe: Recipe, manifest: Json) -> tuple[str, ...]:
     return tuple(limits)
 
 
-def tuning_fact(recipe: Recipe, metrics: Json) -> dict[str, str]:
+def tuning_fact(recipe: Recipe, metrics: Metrics) -> dict[str, str]:
     """Return how Deep Embedded Clustering ended, under its name; nothing where there was none."""
-    spec, found = recipe.reduce.clusterer, metrics.get("network", {}).get("dec")
-    if not found or not isinstance(spec, DecSpec):
+    spec, network = recipe.reduce.clusterer, metrics.get("network")
+    if not network or "dec" not in network or not isinstance(spec, DecSpec):
         return {}
+    found = network["dec"]
     ended = "converged" if found["converged"] else "not converged"
     return {
         "Tuning to the clusters": f"{updates_of(found)} of the target, last change "
@@ -160,9 +162,10 @@ def tuning_fact(recipe: Recipe, metrics: Json) -> dict[str, str]:
     }
 
 
-def absence_words(planned: Json, nouns: Nouns, most: int = 10) -> tuple[str, ...]:
+def absence_words(planned: Absences, nouns: Nouns, most: int = 10) -> tuple[str, ...]:
     """Return a sentence each on the groups and the files that gave no record, with the names of the first few."""
-    found, said = planned.get("absent", {}), []
+    found: Absent = planned.get("absent", {})
+    said = []
     if "groups" in found:
         groups = found["groups"]
         about, verb = "" if groups["exact"] else "about ", "has" if groups["count"] == 1 else "have"
@@ -176,7 +179,7 @@ def absence_words(planned: Json, nouns: Nouns, most: int = 10) -> tuple[str, ...
     return tuple(said)
 
 
-def _first(found: Json, most: int) -> str:
+def _first(found: AbsentFiles | AbsentGroups, most: int) -> str:
     names = found["names"][:most]
     more = found["count"] - len(names)
     return ", ".join(names) + (f", and {more:,} more" if more else "")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from vidatlas.clustering.kmeans import Assignment
 from vidatlas.storage import store as layout
+from vidatlas.storage.manifest import ReduceEntry
 from vidatlas.storage.store import Store
-from vidatlas.types import Json
 
 ALL = "(all)"
 """The one group that is clustered where ``reduce.clusters.within`` is all."""
@@ -57,7 +57,7 @@ def assignment_table(
     return pa.table({**{name: columns[name] for name in SCHEMA.names}, **more})
 
 
-def read_assignments(store: Store, shard: str, reduced: Json, columns: list[str] | None = None) -> pa.Table:
+def read_assignments(store: Store, shard: str, reduced: ReduceEntry, columns: list[str] | None = None) -> pa.Table:
     """Return a shard's assignments, its hash verified.
 
     Args:
@@ -67,4 +67,4 @@ def read_assignments(store: Store, shard: str, reduced: Json, columns: list[str]
         columns: which columns, in this order; None for all.
     """
     name = layout.assignments(shard)
-    return store.table(name, reduced["files"][name], columns)
+    return store.table(name, store.listed(reduced["files"], name), columns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 
@@ -13,40 +13,66 @@ from vidatlas.clustering.quality import agreement
 from vidatlas.decomposition.pca import Pca
 from vidatlas.pipeline.reduce.clusters import GroupFit, Placed
 from vidatlas.recipe import Recipe
-from vidatlas.types import Json
+from vidatlas.storage.json_files import (
+    AgreementFacts,
+    GroupFigures,
+    Measured,
+    Metrics,
+    NetworkFacts,
+    Overall,
+    Reduced,
+    Variance,
+)
 
-_OF_CLUSTERS = ("inertia", "silhouette", "silhouette_rows", "davies_bouldin")
-"""Figures that say nothing of axes, whose centroids lie far outside."""
 CURVE = 256
 """Most directions whose share of the variance is listed."""
 
 
-NOTHING_LEFT_OUT: Json = {
+NOTHING_LEFT_OUT: Reduced = {
     "explained_variance": {"components": 0, "total": 1.0, "ratio": [], "cumulative": [], "dimensions": 0}
 }
 """What a recipe without a reducer keeps."""
 
 
-def variance_of(pca: Pca) -> Json:
+def variance_of(pca: Pca) -> Reduced:
     """Return how much of the variance principal components keep."""
     ratio = [float(share) for share in pca.explained_variance_ratio]
-    kept = {"components": len(ratio), "total": sum(ratio), "ratio": ratio}
     curve = pca.curve(CURVE).cumsum().tolist()
-    return {"explained_variance": {**kept, "cumulative": curve, "dimensions": len(pca.mean)}}
+    return {
+        "explained_variance": {
+            "components": len(ratio),
+            "total": sum(ratio),
+            "ratio": ratio,
+            "cumulative": curve,
+            "dimensions": len(pca.mean),
+        }
+    }
 
 
-def variance_of_codes(facts: Json) -> Json:
+def variance_of_codes(facts: NetworkFacts) -> Reduced:
     """Return how much of the variance of its sample an auto-encoder restores from codes, and how its training went."""
-    kept = {"components": facts["latent"], "total": facts["restored"], "ratio": [], "cumulative": []}
-    return {"explained_variance": {**kept, "dimensions": facts["dimensions"]}, "network": facts}
+    kept: Variance = {
+        "components": facts["latent"],
+        "total": facts["restored"],
+        "ratio": [],
+        "cumulative": [],
+        "dimensions": facts["dimensions"],
+    }
+    return {"explained_variance": kept, "network": facts}
 
 
-def metrics_of(recipe: Recipe, variance: Json, fits: list[GroupFit], placed: Placed, subcategories: pa.Table) -> Json:
+def metrics_of(
+    recipe: Recipe, variance: Reduced, fits: list[GroupFit], placed: Placed, subcategories: pa.Table
+) -> Metrics:
     """Return what is known of the reducer, of clusters and names, of each group and of the whole."""
     spec = recipe.reduce
-    no_clusters = {} if spec.clusterer.has_centres else dict.fromkeys(_OF_CLUSTERS)
-    groups = {found.group: _group(found, placed, subcategories) | no_clusters for found in fits}
-    return {
+    groups = {found.group: _group(found, placed, subcategories) for found in fits}
+    if not spec.clusterer.has_centres:
+        # Centroids of axes lie far outside: such figures would say nothing.
+        for figures in groups.values():
+            figures["inertia"] = figures["silhouette"] = figures["davies_bouldin"] = None
+            figures["silhouette_rows"] = None
+    measured: Measured = {
         "rows": sum(found.rows for found in fits),
         **variance,
         "k": {"rule": spec.clusters.k, "criterion": CRITERION if spec.clusters.k == "auto" else None},
@@ -64,9 +90,10 @@ def metrics_of(recipe: Recipe, variance: Json, fits: list[GroupFit], placed: Pla
         "labels": agreement_facts(placed.labelled),
         "groups": groups,
     }
+    return cast(Metrics, measured)
 
 
-def _group(found: GroupFit, placed: Placed, subcategories: pa.Table) -> Json:
+def _group(found: GroupFit, placed: Placed, subcategories: pa.Table) -> GroupFigures:
     """Return the figures of one group; inertia is the sum of squared distances over all its rows."""
     return {
         "rows": found.rows,
@@ -82,13 +109,15 @@ def _group(found: GroupFit, placed: Placed, subcategories: pa.Table) -> Json:
     }
 
 
-def overall(groups: Mapping[str, Json], subcategories: pa.Table) -> Json:
+def overall(groups: Mapping[str, GroupFigures], subcategories: pa.Table) -> Overall:
     """Return the figures of all groups together, each weighing as many rows as it has, and of all names."""
-    found = {
-        key: _mean((facts[key], facts["rows"]) for facts in groups.values())
-        for key in ("silhouette", "davies_bouldin", "stability")
+    found = groups.values()
+    return {
+        "silhouette": _mean((facts["silhouette"], facts["rows"]) for facts in found),
+        "davies_bouldin": _mean((facts["davies_bouldin"], facts["rows"]) for facts in found),
+        "stability": _mean((facts["stability"], facts["rows"]) for facts in found),
+        "coherence": _mean((value, 1) for value in subcategories["coherence"].to_pylist()),
     }
-    return {**found, "coherence": _mean((value, 1) for value in subcategories["coherence"].to_pylist())}
 
 
 def coherence_of(group: str, subcategories: pa.Table) -> float | None:
@@ -103,7 +132,9 @@ def _mean(weighted: Iterable[tuple[float | None, int]]) -> float | None:
     return sum(value * weight for value, weight in known) / total if total else None
 
 
-def agreement_facts(counts: Mapping[tuple[Any, str], int]) -> Json | None:
+def agreement_facts(counts: Mapping[tuple[Any, str], int]) -> AgreementFacts | None:
     """Return how far clusters agree with groups or labels, from the rows of each pair of both."""
-    found: Any = agreement(counts)
-    return {**asdict(found), "clusters": len({label for label, _ in counts})} if found else None
+    found = agreement(counts)
+    if found is None:
+        return None
+    return cast(AgreementFacts, {**asdict(found), "clusters": len({label for label, _ in counts})})

@@ -14,6 +14,7 @@ from vidatlas.decomposition.autoencoder import from_arrays
 from vidatlas.decomposition.lexical import Lexical
 from vidatlas.decomposition.pca import Pca
 from vidatlas.recipe import Recipe
+from vidatlas.storage.json_files import GroupSize, GroupSplits
 from vidatlas.storage.store import Files, Store, to_json
 from vidatlas.storage.tensors import read_tensors
 from vidatlas.types import Floats
@@ -104,7 +105,9 @@ def save_centroids(store: Store, fits: list[tuple[str, int, Floats]]) -> Files:
     """Write the centroids of every (group, rows, centroids)."""
     stacked = np.concatenate([centroids for _, _, centroids in fits])
     files = store.put(CENTROIDS, bytes(save_tensors({"centroids": stacked})))
-    groups = [{"group": group, "subcategories": len(found), "rows": rows} for group, rows, found in fits]
+    groups: list[GroupSize] = [
+        {"group": group, "subcategories": len(found), "rows": rows} for group, rows, found in fits
+    ]
     return files | store.put(GROUPS, to_json(groups))
 
 
@@ -112,7 +115,7 @@ def load_centroids(store: Store) -> dict[str, Floats]:
     """Return the centroids float32 [k, components] of every group, by name."""
     stacked = store.tensors(CENTROIDS)["centroids"]
     found, at = {}, 0
-    for group in store.read_json(GROUPS):
+    for group in store.read_json(GROUPS, list[GroupSize]):
         found[group["group"]] = stacked[at : at + group["subcategories"]]
         at += group["subcategories"]
     return found
@@ -122,7 +125,9 @@ def save_children(store: Store, children: Mapping[str, Sequence[Floats]]) -> Fil
     """Write, per group and subcategory, the centroids of its sub-subcategories."""
     stacked = np.concatenate([centroids for inside in children.values() for centroids in inside])
     files = store.put(CHILDREN, bytes(save_tensors({"centroids": stacked})))
-    splits = [{"group": group, "subsubcategories": list(map(len, inside))} for group, inside in children.items()]
+    splits: list[GroupSplits] = [
+        {"group": group, "subsubcategories": list(map(len, inside))} for group, inside in children.items()
+    ]
     return files | store.put(SPLITS, to_json(splits))
 
 
@@ -130,7 +135,7 @@ def load_children(store: Store) -> dict[str, list[Floats]]:
     """Return, per group and subcategory, the centroids float32 [k, components] of its sub-subcategories."""
     stacked = store.tensors(CHILDREN)["centroids"]
     found, at = {}, 0
-    for split in store.read_json(SPLITS):
+    for split in store.read_json(SPLITS, list[GroupSplits]):
         sizes = split["subsubcategories"]
         found[split["group"]] = np.split(stacked[at : at + sum(sizes)], np.cumsum(sizes[:-1]))
         at += sum(sizes)

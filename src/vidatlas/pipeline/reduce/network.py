@@ -18,10 +18,11 @@ from vidatlas.pipeline.reduce.components import Counted, counted_shards
 from vidatlas.pipeline.reduce.lexical import Chosen, choose_rows
 from vidatlas.pipeline.reduce.models import AUTOENCODER, DEC
 from vidatlas.recipe import Recipe, canonical
+from vidatlas.storage.json_files import NetworkFacts, TuningFacts
 from vidatlas.storage.store import Files, Store
 from vidatlas.storage.tables import SealedShard, matrix, read_embeddings
 from vidatlas.threads import one_thread
-from vidatlas.types import Backend, Floats, Json
+from vidatlas.types import Backend, Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Fitted:
     """Hold the files of a fitted network, and how its training went."""
 
     files: Files
-    facts: Json
+    facts: NetworkFacts
 
 
 def count_block(store: Store, block: list[SealedShard]) -> list[Counted]:
@@ -53,7 +54,7 @@ def fit_network(store: Store, recipe: Recipe, backend: Backend, counted: list[tu
     kept = _Kept(store, hashlib.sha256(canonical([spec.model_dump(mode="json"), rows]) + vectors.tobytes()).hexdigest())
     model, losses = train(vectors, spec.reducer, kept)
     with one_thread():
-        facts: Json = {
+        facts: NetworkFacts = {
             "rows": len(vectors),
             "restored": restored_share(model, vectors),
             "latent": model.latent,
@@ -71,7 +72,7 @@ def fit_network(store: Store, recipe: Recipe, backend: Backend, counted: list[tu
 
 def _tuned(
     vectors: Floats, model: Autoencoder, recipe: Recipe, backend: Backend, run: tuple[int, Checkpoints]
-) -> tuple[Autoencoder, bytes, Json]:
+) -> tuple[Autoencoder, bytes, TuningFacts]:
     """Return the tuned auto-encoder, its centroids as a file's bytes, and how it went."""
     rows, kept = run
     spec, clusters = recipe.reduce.clusterer, recipe.reduce.clusters
@@ -82,7 +83,7 @@ def _tuned(
     k = choose_k(rows, codes, clusters, clusters.seed, kmeans).k
     first = fit_clusters(codes, k, clusters.seed, kmeans, clusters.fitting)
     tuned = tune(vectors, model, first.centroids, spec, kept, clusters.seed)
-    facts = {
+    facts: TuningFacts = {
         "before": list(tuned.before),
         "behind": list(tuned.behind),
         "changed": list(tuned.changed),
@@ -123,7 +124,7 @@ class _Kept:
                 self._store.folder.delete(name)
 
 
-def training_notes(recipe: Recipe, network: Json | None, clusters: tuple[int, int]) -> list[str]:
+def training_notes(recipe: Recipe, network: NetworkFacts | None, clusters: tuple[int, int]) -> list[str]:
     """Return what a reader must know of a network's training that did not go as the recipe says.
 
     Args:
@@ -131,7 +132,7 @@ def training_notes(recipe: Recipe, network: Json | None, clusters: tuple[int, in
         network: the facts of the training; None where there was none.
         clusters: how many centroids there are, and how many of them have any record.
     """
-    spec, found = recipe.reduce.clusterer, (network or {}).get("dec")
+    spec, found = recipe.reduce.clusterer, network.get("dec") if network else None
     if not found or not isinstance(spec, DecSpec):
         return []
     notes = [f"Deep Embedded Clustering: {note}" for note in found["notes"]]
@@ -149,7 +150,7 @@ def training_notes(recipe: Recipe, network: Json | None, clusters: tuple[int, in
     return notes
 
 
-def updates_of(found: Json) -> str:
+def updates_of(found: TuningFacts) -> str:
     """Return how often the clusters were updated, in words."""
     count = len(found["behind"])
     return f"{count:,} {'update' if count == 1 else 'updates'}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +17,10 @@ from vidatlas.pipeline.reduce.lexical import choose_rows
 from vidatlas.probe import Probed, ProbeSpec, probe
 from vidatlas.recipe import Recipe, recipe_of
 from vidatlas.storage import store as layout
+from vidatlas.storage.json_files import ProbeFacts
 from vidatlas.storage.store import PREDICTIONS, Files, Store
 from vidatlas.storage.tables import SealedShard, matrix, read_embeddings, sealed_shards
-from vidatlas.types import Floats, Json
+from vidatlas.types import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Told:
     """Hold the file that says what was told of each record, and the figures."""
 
     files: Files
-    facts: Json
+    facts: ProbeFacts
 
 
 def probe_labels(store: Store, recipe: Recipe, counted: list[tuple[SealedShard, int]]) -> Told:
@@ -57,7 +59,8 @@ def probe_labels(store: Store, recipe: Recipe, counted: list[tuple[SealedShard, 
     groups = np.unique(table["group"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)[1]
     vectors: Floats = matrix(table["embedding"]).astype(np.float32)
     found = probe(vectors, truth, groups, spec)
-    return Told(store.put_table(PREDICTIONS, _told(table, [known[row] for row in kept], names, found)), found.facts)
+    told = _told(table, [known[row] for row in kept], names, found)
+    return Told(store.put_table(PREDICTIONS, told), cast(ProbeFacts, found.facts))
 
 
 def _known(labels: list[str] | None, classes: Mapping[str, tuple[str, ...]] | None, spec: ProbeSpec) -> tuple[str, ...]:
@@ -82,7 +85,7 @@ def classes_digest(spec: ProbeSpec | None) -> str | None:
     Raises:
         UsageError: the other atlas is not there, or not reduced yet.
     """
-    return str(Store(spec.classes).stage("reduce")["digest"]) if spec and spec.classes else None
+    return Store(spec.classes).stage("reduce")["digest"] if spec and spec.classes else None
 
 
 def known_classes(spec: ProbeSpec) -> dict[str, tuple[str, ...]] | None:
@@ -98,7 +101,7 @@ def known_classes(spec: ProbeSpec) -> dict[str, tuple[str, ...]] | None:
         return None
     store = Store(spec.classes)
     files = store.stage("reduce")["files"]
-    names = store.table(layout.SUBCATEGORIES, files[layout.SUBCATEGORIES])
+    names = store.table(layout.SUBCATEGORIES, store.listed(files, layout.SUBCATEGORIES))
     named = dict(zip(names["subcategory"].to_pylist(), names["name"].to_pylist(), strict=True))
     placed = _placed(store, spec)
     if "classes" not in placed.column_names:

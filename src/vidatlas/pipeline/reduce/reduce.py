@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from vidatlas.clustering.backends import choose_backend, open_backend
 from vidatlas.decomposition.pca import Pca, fit_pca, merge_all
@@ -22,12 +22,14 @@ from vidatlas.pipeline.reduce.subcategories import subcategory_table
 from vidatlas.pipeline.stage import Run, commit, committed
 from vidatlas.recipe import Recipe
 from vidatlas.storage import store as layout
+from vidatlas.storage.json_files import Metrics, Reduced
+from vidatlas.storage.manifest import BackendIdentity, ReduceCounts, ReduceEntry, ReduceFacts
 from vidatlas.storage.store import Files, Store, to_json
 from vidatlas.storage.tables import Places, SealedShard, blocks_of, sealed_shards
-from vidatlas.types import Backend, Event, Json, Listener, Runner
+from vidatlas.types import Backend, Event, Listener, Runner
 
 
-def reduce(run: Run) -> Json:
+def reduce(run: Run) -> ReduceEntry:
     """Reduce and cluster committed embeddings; return the stage's entry of the manifest.
 
     Raises:
@@ -37,7 +39,7 @@ def reduce(run: Run) -> Json:
     embedded, recipe = run.store.stage("embed"), run.recipe
     classes = classes_digest(recipe.reduce.probe)
     made_of = {"upstream": embedded["digest"], "classes": classes, "fingerprint": recipe.fingerprint("reduce")}
-    entry = committed(run, "reduce", made_of)
+    entry = committed(run, ReduceEntry, made_of)
     if entry and run.options.backend in (None, entry["backend"]["name"]):
         return entry
     if not embedded["counts"]["kept"]:
@@ -47,7 +49,7 @@ def reduce(run: Run) -> Json:
         )
     backend = find_backend(run.runner, run.options.backend)
     reduction = _Reduction(recipe, run.store, list(sealed_shards(embedded)), run.runner, backend)
-    return commit(run, "reduce", made_of, partial(reduction.run, run.listener))
+    return commit(run, ReduceEntry, made_of, partial(reduction.run, run.listener))
 
 
 def find_backend(runner: Runner, forced: Backend | None) -> Backend:
@@ -73,7 +75,7 @@ class _Reduction:
     def _splits(self) -> bool:
         return self.recipe.reduce.clusters.levels > 1
 
-    def run(self, listener: Listener) -> tuple[Files, Json]:
+    def run(self, listener: Listener) -> tuple[Files, ReduceFacts]:
         """Return the files written and what the manifest's entry says of them."""
         blocks = blocks_of(self.shards)
         step = _Steps(listener, 3 * len(blocks) + 1)
@@ -104,20 +106,20 @@ class _Reduction:
         step.last()
         return files, self._facts(metrics, fits, table.num_rows)
 
-    def _facts(self, metrics: Json, fits: list[GroupFit], subcategories: int) -> Json:
+    def _facts(self, metrics: Metrics, fits: list[GroupFit], subcategories: int) -> ReduceFacts:
         """Return what the manifest says of the reduction."""
         clusters = (sum(len(found.centroids) for found in fits), subcategories)
         notes = training_notes(self.recipe, metrics.get("network"), clusters)
         notes += [f"{found.group}: {note}" for found in fits for note in found.notes]
-        counts = {
+        counts: ReduceCounts = {
             "rows": metrics["rows"],
             "groups": len(fits),
             "subcategories": subcategories,
             "components": metrics["explained_variance"]["components"],
         }
-        return {"counts": counts, "backend": open_backend(self.backend).identity, "notes": notes}
+        return {"counts": counts, "backend": cast(BackendIdentity, open_backend(self.backend).identity), "notes": notes}
 
-    def _reducer(self, blocks: list[list[SealedShard]], step: _Steps) -> tuple[Files, Json, list[Counted]]:
+    def _reducer(self, blocks: list[list[SealedShard]], step: _Steps) -> tuple[Files, Reduced, list[Counted]]:
         """Fit the reducer; return its files, what it keeps, and the rows of each shard by group."""
         kind = self.recipe.reduce.reducer.kind
         if kind == "pca":

@@ -1,0 +1,317 @@
+"""The JSON files of an atlas other than the manifest, as types: metrics, input files, progress, models, the lock."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from vidatlas.storage.manifest import IndexFacts
+from vidatlas.types import Count, Rejects
+
+
+class FieldFacts(TypedDict):
+    """Count the texts of one field in an input file."""
+
+    present: Count
+    """Records that have it."""
+    texts: Count
+    chars: Count
+
+
+class Example(TypedDict):
+    """Hold a record with all its texts, by field."""
+
+    id: str
+    group: str
+    texts: dict[str, list[str]]
+
+
+class SilentFacts(TypedDict):
+    """Count the groups of an input file that have no record."""
+
+    count: Count
+    names: list[str]
+    complete: bool
+    """False where there were too many to follow."""
+
+
+class Silence(TypedDict, total=False):
+    """Hold what an input file says of groups without records: nothing where each has some."""
+
+    silent: SilentFacts
+
+
+class SurveyFacts(Silence):
+    """Describe the rows of an input file (``PartSurvey``)."""
+
+    rejects: Rejects
+    columns: list[str]
+    fields: dict[str, FieldFacts]
+    groups: dict[str, Count]
+    """Records by group, the largest first."""
+    examples: list[Example]
+
+
+class PartFacts(SurveyFacts):
+    """Describe an input file (``plan/<part>.json``, ``pipeline/plan/part.py``)."""
+
+    part: str
+    """Its key: stem and eight hexadecimal digits of ``content_sha256``."""
+    bytes: Count
+    """Size of the file."""
+    sha256: str | None
+    """Hash of the file; None if it was not read to its end."""
+    content_sha256: str
+    """Hash of the decompressed rows."""
+    content_bytes: Count
+    compression: str
+    complete: bool
+    """False if ``source.limit`` ended the reading."""
+    rows: Count
+    header: list[str]
+    """Column names that stand outside the rows."""
+    shards: Count
+    seek_points: Count
+
+
+class InputFile(TypedDict):
+    """Describe where an input file was when it was planned."""
+
+    part: str
+    plan: str
+    """Fingerprint of the plan's settings."""
+    bytes: Count
+    modified: str
+    """What tells whether the file changed: its time in nanoseconds, or its ETag."""
+
+
+Inputs = dict[str, InputFile]
+"""``inputs.json``: input files by URL. Without it, the plan is made again."""
+Timings = dict[str, Annotated[float, Field(ge=0)]]
+"""``timings.json``: seconds per stage, over all runs. Nothing depends on it."""
+
+
+class ProgressFacts(TypedDict):
+    """Say how far the last run has come (``progress.json``, ``cli/progress.py``). Nothing depends on it."""
+
+    state: str
+    """running, finished or stopped"""
+    stage: str
+    done: Count
+    """Of ``total`` bytes (plan), shards (embed) or steps."""
+    total: Count
+    rows_per_second: NotRequired[float]
+    eta_seconds: NotRequired[float | None]
+    updated: float
+    """Seconds since 1970."""
+
+
+class Holder(TypedDict):
+    """Identify the run that holds the lock of an atlas (``lock``)."""
+
+    run: str
+    host: str
+    pid: Annotated[int, Field(gt=0, lt=2**31)]
+    process: str
+    """Start of the process in clock ticks; empty if unknown."""
+    since: str
+    beat: float
+    """Last heartbeat, in seconds since 1970."""
+
+
+class Attempts(TypedDict):
+    """Count how often a shard was started (``attempts/<shard>.json``)."""
+
+    shard: str
+    attempts: Count
+
+
+class LearnedFacts(TypedDict):
+    """Describe an encoder that was learned (``model/encoder.json``)."""
+
+    plan: str
+    """Digest of the plan whose records it was learned from."""
+    settings: dict[str, Any]
+    facts: dict[str, Any]
+    """What its identity says besides."""
+    names: list[str]
+    """What the rows of its arrays stand for."""
+
+
+class GroupSize(TypedDict):
+    """Count the centroids of a group (``model/groups.json``)."""
+
+    group: str
+    subcategories: Count
+    rows: Count
+
+
+class GroupSplits(TypedDict):
+    """Count the sub-subcategories of each subcategory of a group (``model/children.json``)."""
+
+    group: str
+    subsubcategories: list[Count]
+
+
+class Variance(TypedDict):
+    """Say how much of the variance a reduction keeps."""
+
+    components: Count
+    """Dimensions of a reduced vector; 0 if vectors were not reduced."""
+    total: float
+    """Share of the variance that all of them keep, from 0 to 1."""
+    ratio: list[float]
+    """Share of each principal component."""
+    cumulative: NotRequired[list[float]]
+    """Sum of the shares of the first 1, 2, … directions, at most 256."""
+    dimensions: NotRequired[Count]
+    """Dimensions of a vector before."""
+
+
+class TuningFacts(TypedDict):
+    """Say how Deep Embedded Clustering went, per update of its target."""
+
+    before: list[float]
+    """KL divergence of the soft labels from the target when it is set, in nats."""
+    behind: list[float]
+    """The same after the steps that followed."""
+    changed: list[float]
+    """Share of rows that changed cluster since the update before, from 0 to 1."""
+    converged: bool
+    notes: list[str]
+
+
+class NetworkFacts(TypedDict):
+    """Say how the training of the auto-encoder went."""
+
+    rows: Count
+    restored: float
+    """Share of the variance of those rows that codes restore, from 0 to 1."""
+    latent: Count
+    """Dimensions of a code."""
+    dimensions: Count
+    """Dimensions of a vector."""
+    loss: list[float]
+    """Mean squared error per epoch."""
+    dec: NotRequired[TuningFacts]
+
+
+class Reduced(TypedDict):
+    """Hold the part of the metrics that is known of the reducer."""
+
+    explained_variance: Variance
+    network: NotRequired[NetworkFacts]
+
+
+class Overall(TypedDict):
+    """Hold means over all groups, each weighing as many rows as it has; None where nothing was measured."""
+
+    silhouette: float | None
+    davies_bouldin: NotRequired[float | None]
+    stability: float | None
+    coherence: NotRequired[float | None]
+    """NPMI of the terms of names, from -1 to 1."""
+
+
+class GroupFigures(TypedDict):
+    """Hold the figures of one group; None where undefined or not measured."""
+
+    rows: Count
+    subcategories: Count
+    inertia: NotRequired[float | None]
+    """Sum of squared distances to the centroids."""
+    silhouette: float | None
+    silhouette_rows: NotRequired[Count | None]
+    davies_bouldin: NotRequired[float | None]
+    stability: float | None
+    coherence: NotRequired[float | None]
+    curve: list[Annotated[list[float], Field(min_length=2, max_length=2)]]
+    """Pairs of k and its criterion, where k was chosen by it."""
+    notes: NotRequired[list[str]]
+
+
+class AgreementFacts(TypedDict):
+    """Say how well clusters agree with known labels (``clustering/quality.py``); 1 is best."""
+
+    purity: float
+    nmi: float
+    ami: float
+    rows: Count
+    clusters: Count
+
+
+class KFacts(TypedDict):
+    """Say how k was chosen."""
+
+    rule: Annotated[int, Field(ge=1)] | Literal["auto", "sqrt", "proportional"]
+    criterion: str | None
+
+
+class SilhouetteFacts(TypedDict):
+    """Say of which rows, and in which space, silhouettes were measured."""
+
+    sample: str
+    space: str
+
+
+class StabilityFacts(TypedDict):
+    """Say how stability was measured."""
+
+    seeds: Count
+    sample: str
+
+
+class F1(TypedDict):
+    """Hold F1 and label-ranking average precision, from 0 to 1."""
+
+    micro_f1: float
+    macro_f1: float
+    lrap: float
+
+
+class ProbeSplit(TypedDict):
+    """Compare a linear head with always predicting the most frequent labels."""
+
+    head: F1
+    most_frequent: F1
+
+
+class ProbeFacts(TypedDict):
+    """Say how well labels are predicted from vectors (``probe.py``)."""
+
+    rows: Count
+    labels: Count
+    told: Count
+    """Labels that are predicted per record."""
+    folds: Count
+    by_record: ProbeSplit | None
+    """None where there are fewer records than folds."""
+    by_group: ProbeSplit | None
+    """None where there are fewer groups than folds."""
+    groups: Count
+
+
+class Measured(Reduced):
+    """Hold the metrics that every reduction has."""
+
+    rows: Count
+    k: NotRequired[KFacts]
+    stability: NotRequired[StabilityFacts]
+    silhouette: NotRequired[SilhouetteFacts]
+    overall: NotRequired[Overall]
+    agreement: NotRequired[AgreementFacts | None]
+    """With the groups, where clusters were found without them."""
+    labels: NotRequired[AgreementFacts | None]
+    """With known labels."""
+    groups: dict[str, GroupFigures]
+
+
+class Metrics(Measured):
+    """Hold the quality figures of an atlas (``metrics.json``, ``pipeline/reduce/metrics.py``)."""
+
+    probe: NotRequired[ProbeFacts]
+    """Only with ``reduce.probe``."""
+    search: NotRequired[IndexFacts]
+    """Not in the file: added by ``Atlas.metrics``."""
