@@ -11,7 +11,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from vidatlas.clustering.kmeans import sample_rows
-from vidatlas.decomposition.lexical import Lexical, LexicalSpec, document_frequencies, fit_lexical, hash_words
+from vidatlas.decomposition.lexical import Lexical, document_frequencies, fit_lexical, hash_words
 from vidatlas.pipeline.reduce.components import texts_of_rows
 from vidatlas.recipe import Recipe
 from vidatlas.storage.store import Store
@@ -23,11 +23,10 @@ Chosen = list[tuple[SealedShard, NDArray[np.int64]]]
 Steps = Callable[[Iterator[Any], str], Iterable[Any]]
 
 
-def fit_words(
-    recipe: Recipe, spec: LexicalSpec, store: Store, blocks: list[list[SealedShard]], run: tuple[Runner, Steps]
-) -> Lexical:
+def fit_words(recipe: Recipe, store: Store, blocks: list[list[SealedShard]], runner: Runner, step: Steps) -> Lexical:
     """Count the words of all shards, draw a sample of records by seed, and find its leading directions."""
-    runner, step = run
+    spec = recipe.reduce.lexical
+    assert spec
     counted = list(step(runner.map(partial(_count_block, store, recipe), blocks), "words"))
     frequencies = sum((found for found, _ in counted), np.zeros(spec.buckets, np.int64))
     rows = [number for _, inside in counted for number in inside]

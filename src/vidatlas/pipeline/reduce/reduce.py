@@ -80,10 +80,7 @@ class _Reduction:
         files, variance, counts = self._reducer(blocks, step)
         if self.recipe.reduce.lexical:
             step.total += 2 * len(blocks)
-            run = (self.runner, step)
-            files |= save_lexical(
-                self.store, fit_words(self.recipe, self.recipe.reduce.lexical, self.store, blocks, run)
-            )
+            files |= save_lexical(self.store, fit_words(self.recipe, self.store, blocks, self.runner, step))
         project = partial(project_block, self.store, self.recipe)
         for written in step(self.runner.map(project, blocks), "projection"):
             files |= written
@@ -109,8 +106,8 @@ class _Reduction:
 
     def _facts(self, metrics: Json, fits: list[GroupFit], subcategories: int) -> Json:
         """Return what the manifest says of the reduction."""
-        clusters = (sum(len(found.centroids) for found in fits), subcategories)
-        notes = training_notes(self.recipe, metrics.get("network"), clusters)
+        centroids = sum(len(found.centroids) for found in fits)
+        notes = training_notes(self.recipe, metrics.get("network"), centroids, subcategories)
         notes += [f"{found.group}: {note}" for found in fits for note in found.notes]
         counts = {
             "rows": metrics["rows"],
