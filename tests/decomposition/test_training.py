@@ -16,29 +16,10 @@ from vidatlas.clustering.kmeans import Fitting, fit_clusters
 from vidatlas.decomposition.autoencoder import Autoencoder, AutoencoderReducer, restored_share, to_arrays
 from vidatlas.decomposition.training import Tuned, train, tune
 from vidatlas.storage.store import Store
-from vidatlas.storage.training import TrainingState
 from vidatlas.types import Floats
 
 SHAPE = AutoencoderReducer(hidden=(16, 12), latent=3, epochs=12, batch_rows=32, checkpoint_every=3, learning_rate=0.01)
 DEC = DecSpec(interval=6, batch_rows=32, checkpoint_every=2, max_updates=30)
-
-
-class StoppedError(Exception):
-    pass
-
-
-class Stopping(TrainingState):
-    """The state of a training that is stopped as soon as it was saved so many times."""
-
-    def __init__(self, folder: Path, saves: int = 1_000) -> None:
-        super().__init__(Store(folder), "test", "same")
-        self.left = saves
-
-    def save(self, *arguments: Any) -> None:
-        super().save(*arguments)
-        self.left -= 1
-        if not self.left:
-            raise StoppedError
 
 
 def saved(folder: Path) -> dict[str, np.ndarray]:
@@ -55,9 +36,9 @@ def blobs() -> tuple[Floats, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def trained(
-    blobs: tuple[Floats, np.ndarray], tmp_path_factory: pytest.TempPathFactory
+    blobs: tuple[Floats, np.ndarray], tmp_path_factory: pytest.TempPathFactory, stopping: Any
 ) -> tuple[Autoencoder, tuple[float, ...]]:
-    return train(blobs[0], SHAPE, Stopping(tmp_path_factory.mktemp("whole")))
+    return train(blobs[0], SHAPE, stopping(tmp_path_factory.mktemp("whole")))
 
 
 @pytest.fixture(scope="module")
@@ -78,23 +59,27 @@ def test_the_loss_falls_and_codes_keep_much(
 
 @pytest.mark.parametrize("saves", [1, 3])
 def test_training_that_was_stopped_gives_the_same_bytes(
-    blobs: tuple[Floats, np.ndarray], trained: tuple[Autoencoder, tuple[float, ...]], tmp_path: Path, saves: int
+    blobs: tuple[Floats, np.ndarray],
+    trained: tuple[Autoencoder, tuple[float, ...]],
+    tmp_path: Path,
+    saves: int,
+    stopping: Any,
 ) -> None:
-    with pytest.raises(StoppedError):
-        train(blobs[0], SHAPE, Stopping(tmp_path, saves))
+    with pytest.raises(KeyboardInterrupt):
+        train(blobs[0], SHAPE, stopping(tmp_path, saves))
     assert len(saved(tmp_path)["losses"]) == 3 * saves
-    rest = Stopping(tmp_path)
+    rest = stopping(tmp_path)
     model, losses = train(blobs[0], SHAPE, rest)
-    assert 1_000 - rest.left == 3 - saves
+    assert rest.saves == 3 - saves
     assert losses == trained[1]
     for name, array in to_arrays(trained[0]).items():
         assert to_arrays(model)[name].tobytes() == array.tobytes(), name
 
 
 def test_another_seed_gives_another_model(
-    blobs: tuple[Floats, np.ndarray], trained: tuple[Autoencoder, tuple[float, ...]], tmp_path: Path
+    blobs: tuple[Floats, np.ndarray], trained: tuple[Autoencoder, tuple[float, ...]], tmp_path: Path, stopping: Any
 ) -> None:
-    other, _ = train(blobs[0], SHAPE.model_copy(update={"seed": 1}), Stopping(tmp_path))
+    other, _ = train(blobs[0], SHAPE.model_copy(update={"seed": 1}), stopping(tmp_path))
     assert other.transform(blobs[0]).tobytes() != trained[0].transform(blobs[0]).tobytes()
 
 
@@ -103,8 +88,9 @@ def test_divergence_falls_between_updates_until_hardly_any_label_changes(
     tuning: Callable[..., Tuned],
     trained: tuple[Autoencoder, tuple[float, ...]],
     tmp_path: Path,
+    stopping: Any,
 ) -> None:
-    found = tuning(Stopping(tmp_path))
+    found = tuning(stopping(tmp_path))
     assert all(behind < before for before, behind in zip(found.before, found.behind, strict=False))
     assert found.converged
     assert found.changed[0] == 1
@@ -117,16 +103,18 @@ def test_divergence_falls_between_updates_until_hardly_any_label_changes(
     assert all(one is other for (one, _), (other, _) in zip(found.model.decoder, trained[0].decoder, strict=True))
 
 
-def test_tuning_that_was_stopped_gives_the_same_bytes(tuning: Callable[..., Tuned], tmp_path: Path) -> None:
+def test_tuning_that_was_stopped_gives_the_same_bytes(
+    tuning: Callable[..., Tuned], tmp_path: Path, stopping: Any
+) -> None:
     spec = DEC.model_copy(update={"tolerance": 0.0, "max_updates": 5})
-    whole = tuning(Stopping(tmp_path / "whole"), spec)
+    whole = tuning(stopping(tmp_path / "whole"), spec)
     assert len(whole.behind) == 5
-    with pytest.raises(StoppedError):
-        tuning(Stopping(tmp_path, 1), spec)
+    with pytest.raises(KeyboardInterrupt):
+        tuning(stopping(tmp_path, 1), spec)
     assert len(saved(tmp_path)["before"]) == 2
-    rest = Stopping(tmp_path)
+    rest = stopping(tmp_path)
     found = tuning(rest, spec)
-    assert 1_000 - rest.left == 1
+    assert rest.saves == 1
     assert (found.before, found.behind, found.changed) == (whole.before, whole.behind, whole.changed)
     assert found.centroids.tobytes() == whole.centroids.tobytes()
     for (one, _), (other, _) in zip(found.model.encoder, whole.model.encoder, strict=True):
@@ -134,9 +122,9 @@ def test_tuning_that_was_stopped_gives_the_same_bytes(tuning: Callable[..., Tune
 
 
 def test_tuning_ends_at_the_latest_after_so_many_updates(
-    blobs: tuple[Floats, np.ndarray], trained: tuple[Autoencoder, tuple[float, ...]], tmp_path: Path
+    blobs: tuple[Floats, np.ndarray], trained: tuple[Autoencoder, tuple[float, ...]], tmp_path: Path, stopping: Any
 ) -> None:
     codes = trained[0].transform(blobs[0])
     spec = DEC.model_copy(update={"tolerance": 0.0, "max_updates": 2})
-    found = tune(blobs[0], trained[0], codes[:4].copy(), spec, Stopping(tmp_path))
+    found = tune(blobs[0], trained[0], codes[:4].copy(), spec, stopping(tmp_path))
     assert (found.converged, len(found.behind)) == (False, 2)

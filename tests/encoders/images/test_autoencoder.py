@@ -11,28 +11,8 @@ from pydantic import ValidationError
 
 from vidatlas.encoders.images import autoencoder
 from vidatlas.encoders.images.autoencoder import DenoisingSpec, encode_pictures, train
-from vidatlas.storage.store import Store
-from vidatlas.storage.training import TrainingState
 
 SPEC = DenoisingSpec(width=16, height=8, channels=(4, 8), latent=6, epochs=6, batch=16, learning_rate=5e-3)
-
-
-class StoppedError(Exception):
-    pass
-
-
-class Stopping(TrainingState):
-    """The state of a training that is stopped as soon as it was saved so many times."""
-
-    def __init__(self, folder: Path, saves: int = 1_000) -> None:
-        super().__init__(Store(folder), "test", "same")
-        self.left = saves
-
-    def save(self, *arguments: Any) -> None:
-        super().save(*arguments)
-        self.left -= 1
-        if not self.left:
-            raise StoppedError
 
 
 def pictures(rows: int = 96) -> np.ndarray:
@@ -44,8 +24,8 @@ def pictures(rows: int = 96) -> np.ndarray:
     return found
 
 
-def test_the_error_falls_and_like_pictures_have_like_vectors(tmp_path: Path) -> None:
-    weights, losses = train(pictures(), SPEC, Stopping(tmp_path))
+def test_the_error_falls_and_like_pictures_have_like_vectors(tmp_path: Path, stopping: Any) -> None:
+    weights, losses = train(pictures(), SPEC, stopping(tmp_path))
     assert len(losses) == 6
     assert losses[-1] < 0.7 * losses[0]
     vectors = encode_pictures(pictures(8), SPEC, weights)
@@ -58,15 +38,15 @@ def test_the_error_falls_and_like_pictures_have_like_vectors(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("epochs", [2, 5])
 def test_training_that_was_stopped_after_any_epoch_gives_the_same_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopping: Any, epochs: int
 ) -> None:
     monkeypatch.setattr(autoencoder, "EVERY", 1)
-    whole, losses = train(pictures(), SPEC, Stopping(tmp_path / "whole"))
-    with pytest.raises(StoppedError):
-        train(pictures(), SPEC, Stopping(tmp_path, epochs))
-    rest = Stopping(tmp_path)
+    whole, losses = train(pictures(), SPEC, stopping(tmp_path / "whole"))
+    with pytest.raises(KeyboardInterrupt):
+        train(pictures(), SPEC, stopping(tmp_path, epochs))
+    rest = stopping(tmp_path)
     weights, curve = train(pictures(), SPEC, rest)
-    assert 1_000 - rest.left == 5 - epochs
+    assert rest.saves == 5 - epochs
     assert curve == losses
     assert {name: value.tobytes() for name, value in weights.items()} == {
         name: value.tobytes() for name, value in whole.items()
