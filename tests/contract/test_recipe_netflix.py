@@ -88,7 +88,8 @@ def test_an_interrupted_training_leaves_nothing_and_gives_the_same_bytes(
         "netflix",
         tables.SMALL
         | tables.TINY_NETWORK
-        | {"encoder": {"kind": "tfidf", "dim": 60}, "reduce.reducer.checkpoint_every": 2},
+        | {"encoder": {"kind": "tfidf", "dim": 60}}
+        | {"reduce.reducer.checkpoint_every": 2, "reduce.clusterer.checkpoint_every": 1},
     )
     inputs, atlas = [tables.films(tmp_path)], tmp_path / "atlas"
     vidatlas.run(recipe, inputs, tmp_path / "whole", Options(runner="serial"))
