@@ -17,6 +17,7 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -28,16 +29,17 @@ from vidatlas import load_recipe
 from vidatlas.clustering.dec import DecSpec
 from vidatlas.clustering.kmeans import assign, sample_rows
 from vidatlas.clustering.quality import agreement, silhouette
-from vidatlas.decomposition.autoencoder import Arrays
 from vidatlas.decomposition.training import train, tune
 from vidatlas.encoders.learned import Survey
-from vidatlas.pipeline.embed.encoder import LEARNING
+from vidatlas.pipeline.embed.encoder import Learning
 from vidatlas.pipeline.embed.rows import kept, read_shard
 from vidatlas.pipeline.embed.vectors import mixed_fields, vectors_of
 from vidatlas.pipeline.plan.duplicates import duplicate_rows
 from vidatlas.pipeline.plan.part import PlanSpec, plan_part
 from vidatlas.pipeline.plan.shards import descriptors
 from vidatlas.recipe import Recipe
+from vidatlas.storage.store import Store
+from vidatlas.storage.training import TrainingState
 from vidatlas.threads import one_thread
 from vidatlas.types import EncodeStats, Floats, Json
 
@@ -49,17 +51,6 @@ FEATURES: dict[str, Json] = {
 METHODS = ("k-means on the features", "auto-encoder, k-means", "DEC")
 SEEDS = 5
 FIGURES = ("AMI", "NMI", "AMI first", "NMI first", "silhouette", "silhouette in the features")
-
-
-class Forgetful:
-    """Keep no state of a training."""
-
-    def load(self, stage: str) -> Arrays | None:
-        """Return nothing."""
-        return None
-
-    def save(self, stage: str, arrays: Arrays) -> None:
-        """Do nothing."""
 
 
 def films(recipe: Recipe, url: str) -> pa.Table:
@@ -77,7 +68,7 @@ def features(records: pa.Table, kind: str, folder: Path) -> Floats:
     if not file.exists():
         recipe = load_recipe("netflix", {"encoder": FEATURES[kind], "mix.normalize": kind != "sequences"})
         spec = recipe.encoder
-        if isinstance(spec, LEARNING):
+        if isinstance(spec, Learning):
             texts = mixed_fields(records, recipe.record)[0].texts.flatten().to_pylist()
             encoder: Any = spec.load_learned(spec.learn(Survey().merge(spec.survey(texts))), 1)
         else:
@@ -119,12 +110,15 @@ def compared(records: pa.Table, raw: Floats, seed: int) -> Json:
     spec = load_recipe("netflix").reduce
     k, starts = int(spec.clusters.k), spec.clusters.starts
     found = {METHODS[0]: measured(records, raw, raw, kmeans(raw, k, starts, seed))}
-    model, losses = train(raw, spec.reducer.model_copy(update={"seed": seed}), Forgetful())
+    with TemporaryDirectory() as folder:
+        state = TrainingState(Store(folder), "autoencoder", "")
+        model, losses = train(raw, spec.reducer.model_copy(update={"seed": seed}), state)
     codes = model.transform(raw)
     first = kmeans(codes, k, starts, seed)
     found[METHODS[1]] = measured(records, raw, codes, first)
     assert isinstance(spec.clusterer, DecSpec)
-    tuned = tune(raw, model, first, spec.clusterer, Forgetful(), seed)
+    with TemporaryDirectory() as folder:
+        tuned = tune(raw, model, first, spec.clusterer, TrainingState(Store(folder), "dec", ""), seed)
     found[METHODS[2]] = measured(records, raw, tuned.model.transform(raw), tuned.centroids)
     found["course"] = {
         "loss": [losses[0], losses[-1]],

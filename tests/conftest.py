@@ -21,6 +21,8 @@ import zstandard
 from vidatlas.recipe import Recipe, load_recipe
 from vidatlas.sources.fields import RecordSpec
 from vidatlas.storage.remote import open_filesystem
+from vidatlas.storage.store import Store
+from vidatlas.storage.training import TrainingState
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -217,3 +219,23 @@ def tiny_clip_whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
             weight.normal_(0, 0.15)
     model.save_pretrained(path)
     return path
+
+
+class Stopping(TrainingState):
+    """The state of a training that is killed as soon as it was saved so many times."""
+
+    def __init__(self, folder: Path, most: int = 1_000) -> None:
+        super().__init__(Store(folder), "test", "same")
+        self.saves, self._most = 0, most
+
+    def save(self, *arguments: Any) -> None:
+        super().save(*arguments)
+        self.saves += 1
+        if self.saves == self._most:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="session")
+def stopping() -> type[Stopping]:
+    """Return the class of such states."""
+    return Stopping

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterator
 from functools import partial
 from importlib.util import find_spec
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ from vidatlas.encoders.images.tower import ImageTower
 from vidatlas.encoders.sentence import SentenceSpec
 from vidatlas.encoders.transformer.checkpoint import open_checkpoint
 from vidatlas.encoders.transformer.device import Dtype
+from vidatlas.storage.store import Store
+from vidatlas.storage.training import TrainingState
 from vidatlas.types import EncodeStats
 
 
@@ -87,7 +90,9 @@ def denoising(bench: Bench) -> Iterator[Row]:
     count = bench.pick(4_000, 1_000, 40)
     spec = DenoisingSpec(epochs=1) if not bench.quick else DenoisingSpec(epochs=1, width=16, height=16, channels=(4,))
     pictures = np.random.default_rng(0).integers(0, 256, (count, spec.height, spec.width), np.uint8)
-    seconds, _ = timed("cpu", lambda: list(train(pictures, spec)))
+    with TemporaryDirectory() as folder:
+        state = TrainingState(Store(folder), "pictures", "")
+        seconds, _ = timed("cpu", lambda: train(pictures, spec, state))
     figures = {"pictures/s": count / seconds}
     yield Row(
         "one epoch of the auto-encoder, as the job trains it",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,33 +13,17 @@ from sklearn.metrics import adjusted_rand_score
 from vidatlas.clustering.backends import open_backend
 from vidatlas.clustering.dec import DecSpec, soft_labels
 from vidatlas.clustering.kmeans import Fitting, fit_clusters
-from vidatlas.decomposition.autoencoder import Arrays, Autoencoder, AutoencoderReducer, restored_share, to_arrays
+from vidatlas.decomposition.autoencoder import Autoencoder, AutoencoderReducer, restored_share, to_arrays
 from vidatlas.decomposition.training import Tuned, train, tune
+from vidatlas.storage.store import Store
 from vidatlas.types import Floats
 
 SHAPE = AutoencoderReducer(hidden=(16, 12), latent=3, epochs=12, batch_rows=32, checkpoint_every=3, learning_rate=0.01)
 DEC = DecSpec(interval=6, batch_rows=32, checkpoint_every=2, max_updates=30)
 
 
-class StoppedError(Exception):
-    pass
-
-
-class Memory:
-    """Keep states in memory; stop after so many."""
-
-    def __init__(self, most: int = 1_000) -> None:
-        self.kept: dict[str, Arrays] = {}
-        self.left = most
-
-    def load(self, stage: str) -> Arrays | None:
-        return self.kept.get(stage)
-
-    def save(self, stage: str, arrays: Arrays) -> None:
-        self.kept[stage] = {name: array.copy() for name, array in arrays.items()}
-        self.left -= 1
-        if not self.left:
-            raise StoppedError
+def saved(folder: Path) -> dict[str, np.ndarray]:
+    return Store(folder).tensors("training/test.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +35,17 @@ def blobs() -> tuple[Floats, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def trained(blobs: tuple[Floats, np.ndarray]) -> tuple[Autoencoder, tuple[float, ...]]:
-    return train(blobs[0], SHAPE, Memory())
+def trained(
+    blobs: tuple[Floats, np.ndarray], tmp_path_factory: pytest.TempPathFactory, stopping: Any
+) -> tuple[Autoencoder, tuple[float, ...]]:
+    return train(blobs[0], SHAPE, stopping(tmp_path_factory.mktemp("whole")))
 
 
 @pytest.fixture(scope="module")
 def tuning(blobs: tuple[Floats, np.ndarray], trained: tuple[Autoencoder, tuple[float, ...]]) -> Callable[..., Tuned]:
     codes = trained[0].transform(blobs[0])
     centroids = fit_clusters(codes, 4, 0, open_backend("sklearn"), Fitting(3)).centroids
-    return lambda kept, spec=DEC: tune(blobs[0], trained[0], centroids, spec, kept)
+    return lambda state, spec=DEC: tune(blobs[0], trained[0], centroids, spec, state)
 
 
 def test_the_loss_falls_and_codes_keep_much(
@@ -71,29 +59,38 @@ def test_the_loss_falls_and_codes_keep_much(
 
 @pytest.mark.parametrize("saves", [1, 3])
 def test_training_that_was_stopped_gives_the_same_bytes(
-    blobs: tuple[Floats, np.ndarray], trained: tuple[Autoencoder, tuple[float, ...]], saves: int
+    blobs: tuple[Floats, np.ndarray],
+    trained: tuple[Autoencoder, tuple[float, ...]],
+    tmp_path: Path,
+    saves: int,
+    stopping: Any,
 ) -> None:
-    memory = Memory(saves)
-    with pytest.raises(StoppedError):
-        train(blobs[0], SHAPE, memory)
-    assert len(memory.kept["autoencoder"]["losses"]) == 3 * saves
-    model, losses = train(blobs[0], SHAPE, memory)
+    with pytest.raises(KeyboardInterrupt):
+        train(blobs[0], SHAPE, stopping(tmp_path, saves))
+    assert len(saved(tmp_path)["losses"]) == 3 * saves
+    rest = stopping(tmp_path)
+    model, losses = train(blobs[0], SHAPE, rest)
+    assert rest.saves == 3 - saves
     assert losses == trained[1]
     for name, array in to_arrays(trained[0]).items():
         assert to_arrays(model)[name].tobytes() == array.tobytes(), name
 
 
 def test_another_seed_gives_another_model(
-    blobs: tuple[Floats, np.ndarray], trained: tuple[Autoencoder, tuple[float, ...]]
+    blobs: tuple[Floats, np.ndarray], trained: tuple[Autoencoder, tuple[float, ...]], tmp_path: Path, stopping: Any
 ) -> None:
-    other, _ = train(blobs[0], SHAPE.model_copy(update={"seed": 1}), Memory())
+    other, _ = train(blobs[0], SHAPE.model_copy(update={"seed": 1}), stopping(tmp_path))
     assert other.transform(blobs[0]).tobytes() != trained[0].transform(blobs[0]).tobytes()
 
 
 def test_divergence_falls_between_updates_until_hardly_any_label_changes(
-    blobs: tuple[Floats, np.ndarray], tuning: Callable[..., Tuned], trained: tuple[Autoencoder, tuple[float, ...]]
+    blobs: tuple[Floats, np.ndarray],
+    tuning: Callable[..., Tuned],
+    trained: tuple[Autoencoder, tuple[float, ...]],
+    tmp_path: Path,
+    stopping: Any,
 ) -> None:
-    found = tuning(Memory())
+    found = tuning(stopping(tmp_path))
     assert all(behind < before for before, behind in zip(found.before, found.behind, strict=False))
     assert found.converged
     assert found.changed[0] == 1
@@ -106,14 +103,18 @@ def test_divergence_falls_between_updates_until_hardly_any_label_changes(
     assert all(one is other for (one, _), (other, _) in zip(found.model.decoder, trained[0].decoder, strict=True))
 
 
-def test_tuning_that_was_stopped_gives_the_same_bytes(tuning: Callable[..., Tuned]) -> None:
+def test_tuning_that_was_stopped_gives_the_same_bytes(
+    tuning: Callable[..., Tuned], tmp_path: Path, stopping: Any
+) -> None:
     spec = DEC.model_copy(update={"tolerance": 0.0, "max_updates": 5})
-    memory, whole = Memory(1), tuning(Memory(), spec)
+    whole = tuning(stopping(tmp_path / "whole"), spec)
     assert len(whole.behind) == 5
-    with pytest.raises(StoppedError):
-        tuning(memory, spec)
-    assert len(memory.kept["dec"]["before"]) == 2
-    found = tuning(memory, spec)
+    with pytest.raises(KeyboardInterrupt):
+        tuning(stopping(tmp_path, 1), spec)
+    assert len(saved(tmp_path)["before"]) == 2
+    rest = stopping(tmp_path)
+    found = tuning(rest, spec)
+    assert rest.saves == 1
     assert (found.before, found.behind, found.changed) == (whole.before, whole.behind, whole.changed)
     assert found.centroids.tobytes() == whole.centroids.tobytes()
     for (one, _), (other, _) in zip(found.model.encoder, whole.model.encoder, strict=True):
@@ -121,9 +122,9 @@ def test_tuning_that_was_stopped_gives_the_same_bytes(tuning: Callable[..., Tune
 
 
 def test_tuning_ends_at_the_latest_after_so_many_updates(
-    blobs: tuple[Floats, np.ndarray], trained: tuple[Autoencoder, tuple[float, ...]]
+    blobs: tuple[Floats, np.ndarray], trained: tuple[Autoencoder, tuple[float, ...]], tmp_path: Path, stopping: Any
 ) -> None:
     codes = trained[0].transform(blobs[0])
     spec = DEC.model_copy(update={"tolerance": 0.0, "max_updates": 2})
-    found = tune(blobs[0], trained[0], codes[:4].copy(), spec, Memory())
+    found = tune(blobs[0], trained[0], codes[:4].copy(), spec, stopping(tmp_path))
     assert (found.converged, len(found.behind)) == (False, 2)

@@ -134,7 +134,11 @@ def from_arrays(arrays: Arrays) -> Autoencoder:
 
 
 class Network:
-    """Hold the layers of an auto-encoder, and centroids if any, as torch parameters on one device."""
+    """Hold the layers of an auto-encoder, and centroids if any, as torch parameters on one device.
+
+    Attributes:
+        named: all parameters.
+    """
 
     def __init__(self, model: Autoencoder, centroids: Floats | None = None) -> None:
         self._device = "cuda" if sees_gpu() else "cpu"
@@ -142,18 +146,13 @@ class Network:
         if centroids is not None:
             arrays["centroids"] = centroids
         del arrays["scale"]
-        self._named = {name: self.tensor(array).requires_grad_() for name, array in arrays.items()}
+        self.named = {name: self.tensor(array).requires_grad_() for name, array in arrays.items()}
         self._depth = len(model.encoder)
-
-    @property
-    def parameters(self) -> list[torch.Tensor]:
-        """Return all parameters."""
-        return list(self._named.values())
 
     @property
     def tuned(self) -> list[torch.Tensor]:
         """Return the parameters of the encoder and the centroids."""
-        return [tensor for name, tensor in self._named.items() if not name.startswith("decoder")]
+        return [tensor for name, tensor in self.named.items() if not name.startswith("decoder")]
 
     def tensor(self, array: Floats) -> torch.Tensor:
         """Return a copy of an array on the device."""
@@ -177,13 +176,13 @@ class Network:
 
     def _through(self, side: str, rows: torch.Tensor) -> torch.Tensor:
         for layer in range(self._depth):
-            rows = rows @ self._named[f"{side}.{layer}.weights"] + self._named[f"{side}.{layer}.biases"]
+            rows = rows @ self.named[f"{side}.{layer}.weights"] + self.named[f"{side}.{layer}.biases"]
             rows = rows.relu() if layer + 1 < self._depth else rows
         return rows
 
     def student(self, codes: torch.Tensor) -> torch.Tensor:
         """Return soft labels q [n, k] of codes, by a Student-t kernel."""
-        apart = (codes[:, None] - self._named["centroids"][None]).square().sum(dim=2)
+        apart = (codes[:, None] - self.named["centroids"][None]).square().sum(dim=2)
         kernel = 1 / (1 + apart)
         return kernel / kernel.sum(dim=1, keepdim=True)
 
@@ -197,7 +196,7 @@ class Network:
 
     def centroids(self) -> Floats:
         """Return the centroids float32 [k, latent]."""
-        return self._array(self._named["centroids"])
+        return self._array(self.named["centroids"])
 
     @staticmethod
     def _array(tensor: torch.Tensor) -> Floats:
@@ -205,28 +204,6 @@ class Network:
 
     def model(self, scale: float) -> Autoencoder:
         """Return the layers as an auto-encoder of arrays."""
-        arrays = {name: self._array(tensor) for name, tensor in self._named.items()}
+        arrays = {name: self._array(tensor) for name, tensor in self.named.items()}
         found = from_arrays({**arrays, "scale": np.array([scale], np.float32)})
         return Autoencoder(scale, found.encoder, found.decoder)
-
-    def state(self, optimizer: torch.optim.Optimizer, kept: tuple[str, ...]) -> Arrays:
-        """Return the parameters and the optimizer's state of each, by name."""
-        found = {name: self._array(tensor) for name, tensor in self._named.items()}
-        for name, tensor in self._named.items():
-            memory = optimizer.state.get(tensor, {})
-            found |= {f"{key} of {name}": self._array(memory[key]) for key in kept if key in memory}
-        return found
-
-    def restore(self, arrays: Arrays, optimizer: torch.optim.Optimizer, kept: tuple[str, ...]) -> None:
-        """Restore parameters and optimizer from what ``state`` returned."""
-        import torch
-
-        with torch.no_grad():
-            for name, tensor in self._named.items():
-                tensor.copy_(self.tensor(arrays[name]))
-                memory = {key: arrays[f"{key} of {name}"] for key in kept if f"{key} of {name}" in arrays}
-                if memory:
-                    optimizer.state[tensor] = {
-                        key: torch.from_numpy(value) if key == "step" else self.tensor(value)
-                        for key, value in memory.items()
-                    }

@@ -5,31 +5,21 @@ The same seed, rows and versions give the same weights on a CPU, whether or not 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vidatlas.clustering.dec import DecSpec, divergence, target
-from vidatlas.decomposition.autoencoder import Arrays, Autoencoder, AutoencoderReducer, Network, new_autoencoder
+from vidatlas.decomposition.autoencoder import Autoencoder, AutoencoderReducer, Network, new_autoencoder
+from vidatlas.storage.training import TrainingState
 from vidatlas.threads import one_thread
 from vidatlas.types import Floats
 
 if TYPE_CHECKING:
     import torch
-
-
-class Checkpoints(Protocol):
-    """Store checkpoints of one training."""
-
-    def load(self, stage: str) -> Arrays | None:
-        """Return the last checkpoint of a training stage, None if there is none."""
-        ...
-
-    def save(self, stage: str, arrays: Arrays) -> None:
-        """Save a checkpoint of a training stage, replacing an earlier one."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +43,7 @@ class Tuned:
     converged: bool
 
 
-def train(vectors: Floats, spec: AutoencoderReducer, kept: Checkpoints) -> tuple[Autoencoder, tuple[float, ...]]:
+def train(vectors: Floats, spec: AutoencoderReducer, state: TrainingState) -> tuple[Autoencoder, tuple[float, ...]]:
     """Train an auto-encoder on vectors float32 [n, dim]; return it with the mean squared error of each epoch.
 
     The error is that of scaled vectors, whose entries have a mean square of 1.
@@ -62,12 +52,9 @@ def train(vectors: Floats, spec: AutoencoderReducer, kept: Checkpoints) -> tuple
 
     model = new_autoencoder(vectors, spec)
     net = Network(model)
-    optimizer = torch.optim.Adam(net.parameters, lr=spec.learning_rate)
-    losses: list[float] = []
-    there = kept.load("autoencoder")
-    if there:
-        losses = [float(loss) for loss in there["losses"]]
-        net.restore(there, optimizer, ("exp_avg", "exp_avg_sq", "step"))
+    optimizer = torch.optim.Adam(net.named.values(), lr=spec.learning_rate)
+    saved = state.resume(net.named, optimizer)
+    losses: list[float] = saved["losses"].tolist() if saved else []
     rows = net.tensor(vectors * np.float32(model.scale))
     with one_thread():
         for epoch in range(len(losses), spec.epochs):
@@ -78,24 +65,19 @@ def train(vectors: Floats, spec: AutoencoderReducer, kept: Checkpoints) -> tuple
                 total += _step(loss, optimizer) * len(chosen)
             losses.append(total / len(vectors))
             if (epoch + 1) % spec.checkpoint_every == 0 and epoch + 1 < spec.epochs:
-                state = net.state(optimizer, ("exp_avg", "exp_avg_sq", "step"))
-                kept.save("autoencoder", {**state, "losses": np.array(losses, np.float32)})
+                state.save(net.named, optimizer, {"losses": losses})
     return net.model(model.scale), tuple(np.array(losses, np.float32).tolist())
 
 
 def tune(
-    vectors: Floats, model: Autoencoder, centroids: Floats, spec: DecSpec, kept: Checkpoints, seed: int = 0
+    vectors: Floats, model: Autoencoder, centroids: Floats, spec: DecSpec, state: TrainingState, seed: int = 0
 ) -> Tuned:
     """Train encoder and centroids by DEC on vectors float32 [n, dim], from a trained auto-encoder and its clusters."""
     import torch
 
     net = Network(model, centroids)
     optimizer = torch.optim.SGD(net.tuned, lr=spec.learning_rate, momentum=spec.momentum)
-    course = _Course()
-    there = kept.load("dec")
-    if there:
-        course = _Course.of(there)
-        net.restore(there, optimizer, ("momentum_buffer",))
+    course = _Course(state.resume(net.named, optimizer))
     rows = net.tensor(vectors * np.float32(model.scale))
     with one_thread():
         while not course.take(net.soft(rows), spec):
@@ -105,7 +87,7 @@ def tune(
                 q = net.student(net.encode(rows[at]))
                 _step((p[at] * (p[at].clamp(min=1e-30).log() - q.log())).sum(dim=1).mean(), optimizer)
             if len(course.before) % spec.checkpoint_every == 0:
-                kept.save("dec", {**net.state(optimizer, ("momentum_buffer",)), **course.arrays()})
+                state.save(net.named, optimizer, course.arrays())
     found = net.model(model.scale)
     tuned = Autoencoder(model.scale, found.encoder, model.decoder)
     return Tuned(tuned, net.centroids(), *course.curves(), course.converged)
@@ -139,12 +121,11 @@ def _steps(rows: int, spec: DecSpec, seed: tuple[int, ...]) -> Iterator[Any]:
 class _Course:
     """Track targets, labels and divergences from update to update."""
 
-    def __init__(self) -> None:
-        self.before: list[float] = []
-        self.behind: list[float] = []
-        self.changed: list[float] = []
+    def __init__(self, saved: Mapping[str, Floats] | None) -> None:
+        start = saved or dict.fromkeys(("before", "behind", "changed", "p", "labels"), np.empty(0, np.float32))
+        self.before, self.behind, self.changed = (start[name].tolist() for name in ("before", "behind", "changed"))
+        self.p, self._labels = start["p"], start["labels"]
         self.converged = False
-        self.p = self._labels = np.empty((0, 0), np.float32)
 
     def take(self, q: Floats, spec: DecSpec) -> bool:
         """Update the training target from the soft labels of all rows; tell whether to stop."""
@@ -165,19 +146,7 @@ class _Course:
         )
         return before, behind, changed
 
-    def arrays(self) -> Arrays:
-        """Return the state needed to resume training."""
+    def arrays(self) -> dict[str, ArrayLike]:
+        """Return what is saved to resume training."""
         curves = {"before": self.before, "behind": self.behind, "changed": self.changed}
-        return {
-            **{name: np.array(curve, np.float32) for name, curve in curves.items()},
-            "p": self.p,
-            "of": self._labels,
-        }
-
-    @classmethod
-    def of(cls, arrays: Arrays) -> _Course:
-        """Return the course restored from ``arrays``."""
-        found = cls()
-        found.before, found.behind, found.changed = (arrays[name].tolist() for name in ("before", "behind", "changed"))
-        found.p, found._labels = arrays["p"], arrays["of"]
-        return found
+        return {**curves, "p": self.p, "labels": self._labels}

@@ -8,7 +8,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from vidatlas.storage.manifest import IndexFacts
-from vidatlas.types import Count, Rejects
+from vidatlas.types import Count, FileFacts, Rejects
 
 
 class FieldFacts(TypedDict):
@@ -138,6 +138,18 @@ class LearnedFacts(TypedDict):
     """What its identity says besides."""
     names: list[str]
     """What the rows of its arrays stand for."""
+
+
+class TrainedPictures(TypedDict):
+    """Describe a trained image encoder (``model/pictures.json``, ``pipeline/publish/images.py``)."""
+
+    made_of: str
+    """SHA-256 over its settings and the names of its images."""
+    files: dict[str, FileFacts]
+    learned_from: Count
+    """Images."""
+    losses: list[float]
+    """Mean squared error per epoch, on a scale from 0 to 1."""
 
 
 class GroupSize(TypedDict):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from vidatlas.encoders.images import autoencoder
 from vidatlas.encoders.images.autoencoder import DenoisingSpec, encode_pictures, train
 
 SPEC = DenoisingSpec(width=16, height=8, channels=(4, 8), latent=6, epochs=6, batch=16, learning_rate=5e-3)
@@ -20,27 +24,33 @@ def pictures(rows: int = 96) -> np.ndarray:
     return found
 
 
-def test_the_error_falls_and_like_pictures_have_like_vectors() -> None:
-    states = list(train(pictures(), SPEC))
-    losses = states[-1].losses
+def test_the_error_falls_and_like_pictures_have_like_vectors(tmp_path: Path, stopping: Any) -> None:
+    weights, losses = train(pictures(), SPEC, stopping(tmp_path))
     assert len(losses) == 6
     assert losses[-1] < 0.7 * losses[0]
-    vectors = encode_pictures(pictures(8), SPEC, states[-1].tensors)
+    vectors = encode_pictures(pictures(8), SPEC, weights)
     assert vectors.shape == (8, 6)
     assert vectors.dtype == np.float32
     apart = np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
     assert apart[0, 4] < 1e-4 < apart[0, 1]
-    assert encode_pictures(pictures(0), SPEC, states[-1].tensors).shape == (0, 6)
+    assert encode_pictures(pictures(0), SPEC, weights).shape == (0, 6)
 
 
-def test_going_on_from_any_epoch_gives_the_same_bytes() -> None:
-    states = list(train(pictures(), SPEC))
-    for begun in states[1:5:3]:
-        *_, last = train(pictures(), SPEC, begun)
-        assert last.losses == states[-1].losses
-        assert {name: value.tobytes() for name, value in last.tensors.items()} == {
-            name: value.tobytes() for name, value in states[-1].tensors.items()
-        }
+@pytest.mark.parametrize("epochs", [2, 5])
+def test_training_that_was_stopped_after_any_epoch_gives_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopping: Any, epochs: int
+) -> None:
+    monkeypatch.setattr(autoencoder, "EVERY", 1)
+    whole, losses = train(pictures(), SPEC, stopping(tmp_path / "whole"))
+    with pytest.raises(KeyboardInterrupt):
+        train(pictures(), SPEC, stopping(tmp_path, epochs))
+    rest = stopping(tmp_path)
+    weights, curve = train(pictures(), SPEC, rest)
+    assert rest.saves == 5 - epochs
+    assert curve == losses
+    assert {name: value.tobytes() for name, value in weights.items()} == {
+        name: value.tobytes() for name, value in whole.items()
+    }
 
 
 def test_every_layer_halves() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -148,22 +149,54 @@ def test_what_is_missing_is_said(made: Any, small_atlas: Any, tmp_path: Path) ->
         vidatlas.open_atlas(small_atlas.url).recommend(tmp_path / "bad.jpg", "a", method="image")
 
 
-def test_training_goes_on_from_its_checkpoint(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    atlas, _ = made
-    before = (Path(atlas.url) / picturing.MODEL).read_bytes()
-    real, begun = picturing.train, []
+def test_a_trained_encoder_is_kept_and_an_interrupted_training_resumes(
+    made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    atlas, model = shutil.copytree(made[0].url, tmp_path / "atlas"), tmp_path / "atlas" / picturing.MODEL
+    before, real, saved, begun = model.read_bytes(), picturing.TrainingState, [], []
 
-    def watched(pictures: Any, spec: Any, state: Any = None) -> Any:
-        begun.append(state.epoch if state else 0)
-        return real(pictures, spec, state)
+    class Watched(real):  # type: ignore[misc, valid-type]
+        def resume(self, *arguments: Any) -> Any:
+            found = super().resume(*arguments)
+            begun.append(len(found["losses"]) if found else 0)
+            return found
 
-    monkeypatch.setattr(picturing, "train", watched)
-    vidatlas.publish(atlas.url, {"publish.title": "Again"}, SERIAL)
+        def save(self, *arguments: Any) -> None:
+            super().save(*arguments)
+            saved.append(list((atlas / "training").iterdir()))
+            if len(saved) == 1:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(picturing, "TrainingState", Watched)
+    vidatlas.publish(atlas, {"publish.title": "Again"}, SERIAL)
     assert begun == []
-    assert (Path(atlas.url) / picturing.MODEL).read_bytes() == before
-    assert not any(name.startswith("adam") for name in load_file(Path(atlas.url) / picturing.MODEL))
-    vidatlas.publish(atlas.url, {"publish.pictures.seed": 1}, SERIAL)
-    assert begun == [0]
+    assert model.read_bytes() == before
+    assert load_file(model).keys() == {name for name in load_file(model) if name.startswith("model.")}
+    with pytest.raises(KeyboardInterrupt):
+        vidatlas.publish(atlas, {"publish.pictures.seed": 1}, SERIAL)
+    vidatlas.publish(atlas, {"publish.pictures.seed": 2}, SERIAL)
+    assert begun == [0, 0]
+    assert not list((atlas / "training").iterdir())
+    other = model.read_bytes()
+    saved.clear()
+    with pytest.raises(KeyboardInterrupt):
+        vidatlas.publish(atlas, {"publish.pictures.seed": 0}, SERIAL)
+    assert model.read_bytes() == other != before
+    vidatlas.publish(atlas, {"publish.pictures.seed": 0}, SERIAL)
+    assert begun == [0, 0, 0, 5]
+    assert model.read_bytes() == before
+    assert not list((atlas / "training").iterdir())
+    model.write_bytes(other)
+    (atlas / "atlas.json").write_text(json.dumps(unpublished(atlas)))
+    vidatlas.publish(atlas, {}, SERIAL)
+    assert begun == [0, 0, 0, 5, 0]
+    assert model.read_bytes() == before
+
+
+def unpublished(atlas: Path) -> Any:
+    manifest = json.loads((atlas / "atlas.json").read_text())
+    del manifest["stages"]["publish"]
+    return manifest
 
 
 def test_ranks_are_fused_whatever_the_scores() -> None:

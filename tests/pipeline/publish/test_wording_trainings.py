@@ -24,13 +24,13 @@ def test_what_was_not_tuned_has_neither_fact_nor_note() -> None:
     kmeans = load_recipe("netflix", {"reduce.clusterer": "kmeans"})
     for recipe, network in ((NETFLIX, {"loss": [0.5]}), (kmeans, {"loss": [0.5]}), (load_recipe("demo"), None)):
         assert tuning_fact(recipe, {"network": network} if network else {}) == {}
-        assert training_notes(recipe, network, (20, 20)) == []
+        assert training_notes(recipe, network, 20, 20) == []
 
 
 def test_only_what_went_wrong_is_noted() -> None:
-    assert training_notes(NETFLIX, {"dec": DONE}, (20, 20)) == []
+    assert training_notes(NETFLIX, {"dec": DONE}, 20, 20) == []
     wrong = DONE | {"changed": [1.0, 0.0312], "converged": False, "notes": ["19 instead of 20 subcategories (x)"]}
-    notes = training_notes(NETFLIX, {"dec": wrong}, (19, 18))
+    notes = training_notes(NETFLIX, {"dec": wrong}, 19, 18)
     assert notes == [
         "Deep Embedded Clustering: 19 instead of 20 subcategories (x)",
         "Deep Embedded Clustering: 18 instead of 19 subcategories (no record is left in the others)",

@@ -7,8 +7,6 @@ with the clean image.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vidatlas.sources.images import Pictures, grey_picture
 from vidatlas.storage.tensors import read_tensors
+from vidatlas.storage.training import TrainingState
 from vidatlas.types import Floats, Json
 
 if TYPE_CHECKING:
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 
 
 Tensors = dict[str, NDArray[Any]]
+EVERY = 5
+"""Epochs between two saves of the training state."""
 
 
 class DenoisingSpec(BaseModel):
@@ -55,28 +56,19 @@ class DenoisingSpec(BaseModel):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Hold the training state after an epoch: enough to resume exactly."""
+def train(pictures: Pictures, spec: DenoisingSpec, state: TrainingState) -> tuple[Tensors, tuple[float, ...]]:
+    """Train the auto-encoder on images uint8 [n, height, width], resuming if its state was saved.
 
-    epoch: int
-    losses: tuple[float, ...]
-    """Mean squared error of each epoch so far."""
-    tensors: Tensors
-    """Weights, and the optimiser's moments."""
-
-
-def train(pictures: Pictures, spec: DenoisingSpec, begun: Progress | None = None) -> Iterator[Progress]:
-    """Train the auto-encoder; yield the state after each remaining epoch. Resuming does not change the weights."""
+    Return its weights, and the mean squared error of each epoch.
+    """
     import torch
 
     torch.manual_seed(spec.seed)
     model = _network(spec)
     adam = torch.optim.Adam(model.parameters(), lr=spec.learning_rate)
-    losses: tuple[float, ...] = ()
-    if begun:
-        losses = begun.losses
-        _restore(model, adam, begun.tensors)
+    weights = {f"model.{name}": tensor for name, tensor in model.named_parameters()}
+    saved = state.resume(weights, adam)
+    losses: list[float] = saved["losses"].tolist() if saved else []
     for epoch in range(len(losses), spec.epochs):
         # Order and noise depend on the epoch alone, not on those before it.
         random = torch.Generator().manual_seed(spec.seed * 1_000_003 + epoch)
@@ -89,8 +81,10 @@ def train(pictures: Pictures, spec: DenoisingSpec, begun: Progress | None = None
             loss.backward()
             adam.step()
             total += float(loss.detach()) * len(rows)
-        losses = (*losses, total / len(pictures))
-        yield Progress(epoch + 1, losses, _state(model, adam))
+        losses.append(total / len(pictures))
+        if (epoch + 1) % EVERY == 0 and epoch + 1 < spec.epochs:
+            state.save(weights, adam, {"losses": losses})
+    return {name: tensor.detach().numpy() for name, tensor in weights.items()}, tuple(losses)
 
 
 def encode_pictures(pictures: Pictures, spec: DenoisingSpec, tensors: Tensors, rows: int = 256) -> Floats:
@@ -157,23 +151,3 @@ def _network(spec: DenoisingSpec) -> Any:
     shape = (spec.channels[-1], high, wide)
     decoder = nn.Sequential(nn.Linear(spec.latent, flat), nn.ReLU(), nn.Unflatten(1, shape), *up)
     return nn.Sequential(encoder, decoder)
-
-
-def _state(model: Any, adam: Any) -> Tensors:
-    tensors = {f"model.{name}": value.detach().numpy().copy() for name, value in model.state_dict().items()}
-    for number, held in adam.state_dict()["state"].items():
-        tensors |= {f"adam.{number}.{name}": np.atleast_1d(value.numpy().copy()) for name, value in held.items()}
-    return tensors
-
-
-def _restore(model: Any, adam: Any, tensors: Tensors) -> None:
-    import torch
-
-    model.load_state_dict({name: torch.from_numpy(tensors[f"model.{name}"].copy()) for name in model.state_dict()})
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("adam."):
-            _, number, moment = name.split(".")
-            tensor = torch.from_numpy(value.copy())
-            state.setdefault(int(number), {})[moment] = tensor[0] if moment == "step" else tensor
-    adam.load_state_dict({"state": state, "param_groups": adam.state_dict()["param_groups"]})

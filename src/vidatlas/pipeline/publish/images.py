@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save as save_tensors
 
 from vidatlas.clustering.kmeans import sample_rows
-from vidatlas.encoders.images.autoencoder import Denoiser, DenoisingSpec, Progress, train
+from vidatlas.encoders.images.autoencoder import Denoiser, DenoisingSpec, train
 from vidatlas.encoders.images.clip import ClipPicturesSpec
 from vidatlas.errors import ConflictError, InputError, UsageError
 from vidatlas.pipeline.publish.index import open_index
@@ -21,10 +21,11 @@ from vidatlas.recipe import Recipe, canonical
 from vidatlas.search_index import SearchIndex, training_rows, unit
 from vidatlas.sources.images import Pictures, UnreadablePictureError, grey_picture, locate
 from vidatlas.storage import store as layout
+from vidatlas.storage.json_files import TrainedPictures
 from vidatlas.storage.manifest import EncoderIdentity, PictureFacts, Training
 from vidatlas.storage.store import Files, Store, to_json
 from vidatlas.storage.tables import SealedShard, read_embeddings
-from vidatlas.storage.tensors import read_tensors
+from vidatlas.storage.training import TrainingState
 from vidatlas.threads import one_thread
 from vidatlas.types import Floats, Json, Runner
 
@@ -33,9 +34,8 @@ if TYPE_CHECKING:
 
 
 MODEL = "model/pictures.safetensors"
-CHECKPOINT = "model/pictures-checkpoint.safetensors"
-_EVERY = 5
-"""Epochs between checkpoints."""
+TRAINED = "model/pictures.json"
+"""What the model was trained on, and how it went: training is not repeated for the same."""
 _ROWS = 256
 """Images in memory at once: those of a shard may be more than it holds."""
 
@@ -205,17 +205,35 @@ def learn_pictures(recipe: Recipe, store: Store, names: list[str]) -> tuple[File
 
     Args:
         recipe: with ``publish.pictures`` and ``record.image``.
-        store: of the atlas; holds checkpoints.
+        store: of the atlas; holds the model if it was trained before, or the state of an interrupted training.
         names: of all images.
     """
     spec = recipe.publish.pictures
     if not isinstance(spec, DenoisingSpec):
         return {}, {}
-    chosen = sample_rows(len(names), min(spec.pictures, len(names)), spec.seed)
-    progress = _trained(spec, recipe, store, [names[row] for row in chosen])
-    weights = {name: value for name, value in progress.tensors.items() if name.startswith("model.")}
+    chosen = [names[row] for row in sample_rows(len(names), min(spec.pictures, len(names)), spec.seed)]
+    made_of = hashlib.sha256(canonical({"spec": spec.model_dump(mode="json"), "names": chosen})).hexdigest()
+    trained = store.read_json_if_valid(TRAINED, TrainedPictures)
+    there = store.entry(MODEL) if store.folder.size(MODEL) is not None else {}
+    if trained is None or (trained["made_of"], trained["files"]) != (made_of, there):
+        trained = _train(spec, recipe, store, chosen, made_of)
+    return trained["files"], {"learned_from": trained["learned_from"], "losses": trained["losses"]}
+
+
+def _train(spec: DenoisingSpec, recipe: Recipe, store: Store, names: list[str], made_of: str) -> TrainedPictures:
+    """Train on the images of these names and store the model; return what ``TRAINED`` says of it."""
+    state, image = TrainingState(store, "pictures", made_of), recipe.record.image
+    assert image
+    size = spec.width, spec.height
+    pictures = np.array([grey_picture(locate(image.folder, name), size) for name in names], np.uint8)
+    with one_thread():
+        weights, losses = train(pictures, spec, state)
     files = store.put(MODEL, bytes(save_tensors(weights)))
-    return files, {"learned_from": len(chosen), "losses": list(progress.losses)}
+    trained: TrainedPictures = {"made_of": made_of, "files": files, "learned_from": len(names), "losses": list(losses)}
+    # It comes last: where it is, the model is too.
+    store.put(TRAINED, to_json(trained))
+    state.delete()
+    return trained
 
 
 def open_pictures(store: Store, recipe: Recipe) -> PictureEncoder:
@@ -247,35 +265,3 @@ def same_pictures(store: Store, recipe: Recipe) -> PictureEncoder:
 def _tower(spec: ClipPicturesSpec, weights: str) -> ImageTower:
     """Load a tower once per process; other weights in the same place are another tower."""
     return spec.load()
-
-
-def _trained(spec: DenoisingSpec, recipe: Recipe, store: Store, names: list[str]) -> Progress:
-    """Train, going on from the checkpoint of the same recipe and images, if there is one."""
-    key = hashlib.sha256(canonical({"spec": spec.model_dump(mode="json"), "names": names})).hexdigest()
-    begun = _checkpoint(store, key)
-    if begun and begun.epoch >= spec.epochs:
-        return begun
-    image = recipe.record.image
-    assert image
-    size = spec.width, spec.height
-    pictures = np.array([grey_picture(locate(image.folder, name), size) for name in names], np.uint8)
-    progress = begun
-    with one_thread():
-        for progress in train(pictures, spec, begun):
-            if progress.epoch % _EVERY == 0 or progress.epoch == spec.epochs:
-                tensors = {**progress.tensors, "losses": np.array(progress.losses)}
-                store.put(CHECKPOINT, bytes(save_tensors(tensors, metadata={"key": key})))
-    assert progress
-    return progress
-
-
-def _checkpoint(store: Store, key: str) -> Progress | None:
-    if store.folder.size(CHECKPOINT) is None:
-        return None
-    data = store.read(CHECKPOINT)
-    header = int.from_bytes(data[:8], "little")
-    if key.encode() not in data[8 : 8 + header]:
-        return None
-    tensors = read_tensors(data, f"{store.url}/{CHECKPOINT}")
-    losses = tuple(float(loss) for loss in tensors.pop("losses"))
-    return Progress(len(losses), losses, tensors)

@@ -12,8 +12,8 @@ from vidatlas.clustering.backends import open_backend
 from vidatlas.clustering.choose_k import choose_k
 from vidatlas.clustering.dec import DecSpec
 from vidatlas.clustering.kmeans import fit_clusters
-from vidatlas.decomposition.autoencoder import Arrays, Autoencoder, AutoencoderReducer, restored_share, to_arrays
-from vidatlas.decomposition.training import Checkpoints, train, tune
+from vidatlas.decomposition.autoencoder import Autoencoder, AutoencoderReducer, restored_share, to_arrays
+from vidatlas.decomposition.training import train, tune
 from vidatlas.pipeline.reduce.components import Counted, counted_shards
 from vidatlas.pipeline.reduce.lexical import Chosen, choose_rows
 from vidatlas.pipeline.reduce.models import AUTOENCODER, DEC
@@ -21,6 +21,7 @@ from vidatlas.recipe import Recipe, canonical
 from vidatlas.storage.json_files import NetworkFacts, TuningFacts
 from vidatlas.storage.store import Files, Store
 from vidatlas.storage.tables import SealedShard, matrix, read_embeddings
+from vidatlas.storage.training import TrainingState
 from vidatlas.threads import one_thread
 from vidatlas.types import Backend, Floats
 
@@ -51,8 +52,9 @@ def fit_network(store: Store, recipe: Recipe, backend: Backend, counted: list[tu
     assert isinstance(spec.reducer, AutoencoderReducer)
     shards, rows = [shard for shard, _ in counted], [number for _, number in counted]
     vectors = _draw(store, choose_rows(shards, rows, spec.reducer.fit_rows, spec.reducer.seed))
-    kept = _Kept(store, hashlib.sha256(canonical([spec.model_dump(mode="json"), rows]) + vectors.tobytes()).hexdigest())
-    model, losses = train(vectors, spec.reducer, kept)
+    made_of = hashlib.sha256(canonical([spec.model_dump(mode="json"), rows]) + vectors.tobytes()).hexdigest()
+    training, tuning = (TrainingState(store, name, made_of) for name in ("autoencoder", "dec"))
+    model, losses = train(vectors, spec.reducer, training)
     with one_thread():
         facts: NetworkFacts = {
             "rows": len(vectors),
@@ -63,18 +65,18 @@ def fit_network(store: Store, recipe: Recipe, backend: Backend, counted: list[tu
         }
     files: Files = {}
     if isinstance(spec.clusterer, DecSpec):
-        model, tuned, found = _tuned(vectors, model, recipe, backend, (sum(rows), kept))
+        model, tuned, found = _tuned(vectors, model, recipe, backend, sum(rows), tuning)
         files, facts["dec"] = store.put(DEC, tuned), found
     files |= store.put(AUTOENCODER, bytes(save_tensors(to_arrays(model))))
-    kept.forget()
+    training.delete()
+    tuning.delete()
     return Fitted(files, facts)
 
 
 def _tuned(
-    vectors: Floats, model: Autoencoder, recipe: Recipe, backend: Backend, run: tuple[int, Checkpoints]
+    vectors: Floats, model: Autoencoder, recipe: Recipe, backend: Backend, rows: int, state: TrainingState
 ) -> tuple[Autoencoder, bytes, TuningFacts]:
     """Return the tuned auto-encoder, its centroids as a file's bytes, and how it went."""
-    rows, kept = run
     spec, clusters = recipe.reduce.clusterer, recipe.reduce.clusters
     assert isinstance(spec, DecSpec)
     kmeans = open_backend(backend)
@@ -82,7 +84,7 @@ def _tuned(
         codes = model.transform(vectors)
     k = choose_k(rows, codes, clusters, clusters.seed, kmeans).k
     first = fit_clusters(codes, k, clusters.seed, kmeans, clusters.fitting)
-    tuned = tune(vectors, model, first.centroids, spec, kept, clusters.seed)
+    tuned = tune(vectors, model, first.centroids, spec, state, clusters.seed)
     facts: TuningFacts = {
         "before": list(tuned.before),
         "behind": list(tuned.behind),
@@ -101,44 +103,22 @@ def _draw(store: Store, chosen: Chosen) -> Floats:
     return np.concatenate(pieces).astype(np.float32)
 
 
-class _Kept:
-    """Keep the state of a training in the atlas until it is done; that of other rows or settings is not taken up."""
-
-    def __init__(self, store: Store, of: str) -> None:
-        self._store, self._of = store, of[:16]
-
-    def _name(self, stage: str) -> str:
-        return f"training/{stage}-{self._of}.safetensors"
-
-    def load(self, stage: str) -> Arrays | None:
-        name = self._name(stage)
-        return self._store.tensors(name) if self._store.folder.size(name) is not None else None
-
-    def save(self, stage: str, arrays: Arrays) -> None:
-        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        self._store.folder.put(self._name(stage), bytes(save_tensors(contiguous)))
-
-    def forget(self) -> None:
-        for name in self._store.folder.list("training"):
-            if name.endswith(".safetensors"):
-                self._store.folder.delete(name)
-
-
-def training_notes(recipe: Recipe, network: NetworkFacts | None, clusters: tuple[int, int]) -> list[str]:
+def training_notes(recipe: Recipe, network: NetworkFacts | None, centroids: int, used: int) -> list[str]:
     """Return what a reader must know of a network's training that did not go as the recipe says.
 
     Args:
         recipe: what was asked for.
         network: the facts of the training; None where there was none.
-        clusters: how many centroids there are, and how many of them have any record.
+        centroids: how many there are.
+        used: how many of them have any record.
     """
     spec, found = recipe.reduce.clusterer, network.get("dec") if network else None
     if not found or not isinstance(spec, DecSpec):
         return []
     notes = [f"Deep Embedded Clustering: {note}" for note in found["notes"]]
-    if clusters[1] < clusters[0]:
+    if used < centroids:
         notes.append(
-            f"Deep Embedded Clustering: {clusters[1]:,} instead of {clusters[0]:,} subcategories "
+            f"Deep Embedded Clustering: {used:,} instead of {centroids:,} subcategories "
             "(no record is left in the others)"
         )
     if not found["converged"]:

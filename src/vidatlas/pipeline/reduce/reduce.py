@@ -108,8 +108,8 @@ class _Reduction:
 
     def _facts(self, metrics: Metrics, fits: list[GroupFit], subcategories: int) -> ReduceFacts:
         """Return what the manifest says of the reduction."""
-        clusters = (sum(len(found.centroids) for found in fits), subcategories)
-        notes = training_notes(self.recipe, metrics.get("network"), clusters)
+        centroids = sum(len(found.centroids) for found in fits)
+        notes = training_notes(self.recipe, metrics.get("network"), centroids, subcategories)
         notes += [f"{found.group}: {note}" for found in fits for note in found.notes]
         counts: ReduceCounts = {
             "rows": metrics["rows"],
