@@ -1,4 +1,4 @@
-"""The types shared by all of vidatlas: records, shards, receipts, events; protocols of encoders, trainings and runners."""
+"""The types shared by all of vidatlas: records, shards, receipts, events; protocols of encoder, training and runner."""
 
 from __future__ import annotations
 
