@@ -39,7 +39,7 @@ from vidatlas.pipeline.plan.part import PlanSpec, plan_part
 from vidatlas.pipeline.plan.shards import descriptors
 from vidatlas.recipe import Recipe
 from vidatlas.storage.store import Store
-from vidatlas.storage.training import TrainingState
+from vidatlas.storage.training import SavedTraining
 from vidatlas.threads import one_thread
 from vidatlas.types import EncodeStats, Floats, Json
 
@@ -111,14 +111,14 @@ def compared(records: pa.Table, raw: Floats, seed: int) -> Json:
     k, starts = int(spec.clusters.k), spec.clusters.starts
     found = {METHODS[0]: measured(records, raw, raw, kmeans(raw, k, starts, seed))}
     with TemporaryDirectory() as folder:
-        state = TrainingState(Store(folder), "autoencoder", "")
+        state = SavedTraining(Store(folder), "autoencoder", "")
         model, losses = train(raw, spec.reducer.model_copy(update={"seed": seed}), state)
     codes = model.transform(raw)
     first = kmeans(codes, k, starts, seed)
     found[METHODS[1]] = measured(records, raw, codes, first)
     assert isinstance(spec.clusterer, DecSpec)
     with TemporaryDirectory() as folder:
-        tuned = tune(raw, model, first, spec.clusterer, TrainingState(Store(folder), "dec", ""), seed)
+        tuned = tune(raw, model, first, spec.clusterer, SavedTraining(Store(folder), "dec", ""), seed)
     found[METHODS[2]] = measured(records, raw, tuned.model.transform(raw), tuned.centroids)
     found["course"] = {
         "loss": [losses[0], losses[-1]],

@@ -22,7 +22,7 @@ from vidatlas.recipe import Recipe, load_recipe
 from vidatlas.sources.fields import RecordSpec
 from vidatlas.storage.remote import open_filesystem
 from vidatlas.storage.store import Store
-from vidatlas.storage.training import TrainingState
+from vidatlas.storage.training import SavedTraining
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -221,7 +221,7 @@ def tiny_clip_whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-class Stopping(TrainingState):
+class Stopping(SavedTraining):
     """The state of a training that is killed as soon as it was saved so many times."""
 
     def __init__(self, folder: Path, most: int = 1_000) -> None:

@@ -26,7 +26,7 @@ from vidatlas.encoders.sentence import SentenceSpec
 from vidatlas.encoders.transformer.checkpoint import open_checkpoint
 from vidatlas.encoders.transformer.device import Dtype
 from vidatlas.storage.store import Store
-from vidatlas.storage.training import TrainingState
+from vidatlas.storage.training import SavedTraining
 from vidatlas.types import EncodeStats
 
 
@@ -91,7 +91,7 @@ def denoising(bench: Bench) -> Iterator[Row]:
     spec = DenoisingSpec(epochs=1) if not bench.quick else DenoisingSpec(epochs=1, width=16, height=16, channels=(4,))
     pictures = np.random.default_rng(0).integers(0, 256, (count, spec.height, spec.width), np.uint8)
     with TemporaryDirectory() as folder:
-        state = TrainingState(Store(folder), "pictures", "")
+        state = SavedTraining(Store(folder), "pictures", "")
         seconds, _ = timed("cpu", lambda: train(pictures, spec, state))
     figures = {"pictures/s": count / seconds}
     yield Row(

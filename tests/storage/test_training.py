@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from vidatlas.storage.store import Store
-from vidatlas.storage.training import TrainingState
+from vidatlas.storage.training import SavedTraining
 
 OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
+    "no momentum": lambda tensors: torch.optim.SGD(tensors, lr=0.1, momentum=0.0),
     "adam": lambda tensors: torch.optim.Adam(tensors, lr=0.1),
     "sgd": lambda tensors: torch.optim.SGD(tensors, lr=0.1, momentum=0.9),
 }
@@ -33,13 +34,13 @@ def step(named: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer) -> No
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_resumed_training_takes_the_same_steps(tmp_path: Path, optimizer: str) -> None:
-    state, (named, memory) = TrainingState(Store(tmp_path), "net", "x"), fresh(optimizer)
+    state, (named, memory) = SavedTraining(Store(tmp_path), "net", "x"), fresh(optimizer)
     for _ in range(3):
         step(named, memory)
     turned = np.arange(6.0).reshape(2, 3).T
     state.save(named, memory, {"losses": [0.1, 0.2], "turned": turned})
     others, other_memory = fresh(optimizer)
-    saved = TrainingState(Store(tmp_path), "net", "x").resume(others, other_memory)
+    saved = SavedTraining(Store(tmp_path), "net", "x").resume(others, other_memory)
     assert saved is not None
     assert saved["losses"].tolist() == [0.1, 0.2]
     assert saved["turned"].tolist() == turned.tolist()
@@ -66,18 +67,18 @@ def cut(file: Path) -> None:
 def test_another_or_damaged_state_is_ignored(tmp_path: Path, name: str, made_of: str, damage: Any) -> None:
     named, memory = fresh("adam")
     step(named, memory)
-    TrainingState(Store(tmp_path), "net", "x").save(named, memory, {})
+    SavedTraining(Store(tmp_path), "net", "x").save(named, memory, {})
     if damage:
         damage(tmp_path / "training" / "net.safetensors")
     others, other_memory = fresh("adam")
-    assert TrainingState(Store(tmp_path), name, made_of).resume(others, other_memory) is None
+    assert SavedTraining(Store(tmp_path), name, made_of).resume(others, other_memory) is None
     assert all(torch.equal(others[key], tensor) for key, tensor in fresh("adam")[0].items())
     assert not other_memory.state_dict()["state"]
 
 
 def test_there_is_one_state_per_name_until_it_is_deleted(tmp_path: Path) -> None:
     named, memory = fresh("sgd")
-    states = [TrainingState(Store(tmp_path), name, made_of) for name, made_of in ("ax", "ay", "bx")]
+    states = [SavedTraining(Store(tmp_path), name, made_of) for name, made_of in ("ax", "ay", "bx")]
     for state in states:
         state.save(named, memory, {})
     assert sorted(file.name for file in (tmp_path / "training").iterdir()) == ["a.safetensors", "b.safetensors"]

@@ -14,9 +14,8 @@ from numpy.typing import ArrayLike
 
 from vidatlas.clustering.dec import DecSpec, divergence, target
 from vidatlas.decomposition.autoencoder import Autoencoder, AutoencoderReducer, Network, new_autoencoder
-from vidatlas.storage.training import TrainingState
 from vidatlas.threads import one_thread
-from vidatlas.types import Floats
+from vidatlas.types import Floats, TrainingState
 
 if TYPE_CHECKING:
     import torch

@@ -1,4 +1,4 @@
-"""The state of a training: enough to resume it exactly, kept in the atlas until the trained model is stored."""
+"""Saved trainings: enough to resume one exactly, kept in the atlas until the trained model is stored."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Parameters = Mapping[str, "torch.Tensor"]
 
 
-class TrainingState:
+class SavedTraining:
     """Keep parameters, optimizer and curves of a training in one safetensors file.
 
     Args:

@@ -153,7 +153,7 @@ def test_a_trained_encoder_is_kept_and_an_interrupted_training_resumes(
     made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     atlas, model = shutil.copytree(made[0].url, tmp_path / "atlas"), tmp_path / "atlas" / picturing.MODEL
-    before, real, saved, begun = model.read_bytes(), picturing.TrainingState, [], []
+    before, real, saved, begun = model.read_bytes(), picturing.SavedTraining, [], []
 
     class Watched(real):  # type: ignore[misc, valid-type]
         def resume(self, *arguments: Any) -> Any:
@@ -167,7 +167,7 @@ def test_a_trained_encoder_is_kept_and_an_interrupted_training_resumes(
             if len(saved) == 1:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(picturing, "TrainingState", Watched)
+    monkeypatch.setattr(picturing, "SavedTraining", Watched)
     vidatlas.publish(atlas, {"publish.title": "Again"}, SERIAL)
     assert begun == []
     assert model.read_bytes() == before

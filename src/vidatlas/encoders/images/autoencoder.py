@@ -16,8 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vidatlas.sources.images import Pictures, grey_picture
 from vidatlas.storage.tensors import read_tensors
-from vidatlas.storage.training import TrainingState
-from vidatlas.types import Floats, Json
+from vidatlas.types import Floats, Json, TrainingState
 
 if TYPE_CHECKING:
     import torch

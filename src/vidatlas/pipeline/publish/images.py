@@ -25,7 +25,7 @@ from vidatlas.storage.json_files import TrainedPictures
 from vidatlas.storage.manifest import EncoderIdentity, PictureFacts, Training
 from vidatlas.storage.store import Files, Store, to_json
 from vidatlas.storage.tables import SealedShard, read_embeddings
-from vidatlas.storage.training import TrainingState
+from vidatlas.storage.training import SavedTraining
 from vidatlas.threads import one_thread
 from vidatlas.types import Floats, Json, Runner
 
@@ -222,7 +222,7 @@ def learn_pictures(recipe: Recipe, store: Store, names: list[str]) -> tuple[File
 
 def _train(spec: DenoisingSpec, recipe: Recipe, store: Store, names: list[str], made_of: str) -> TrainedPictures:
     """Train on the images of these names and store the model; return what ``TRAINED`` says of it."""
-    state, image = TrainingState(store, "pictures", made_of), recipe.record.image
+    state, image = SavedTraining(store, "pictures", made_of), recipe.record.image
     assert image
     size = spec.width, spec.height
     pictures = np.array([grey_picture(locate(image.folder, name), size) for name in names], np.uint8)

@@ -21,7 +21,7 @@ from vidatlas.recipe import Recipe, canonical
 from vidatlas.storage.json_files import NetworkFacts, TuningFacts
 from vidatlas.storage.store import Files, Store
 from vidatlas.storage.tables import SealedShard, matrix, read_embeddings
-from vidatlas.storage.training import TrainingState
+from vidatlas.storage.training import SavedTraining
 from vidatlas.threads import one_thread
 from vidatlas.types import Backend, Floats
 
@@ -53,7 +53,7 @@ def fit_network(store: Store, recipe: Recipe, backend: Backend, counted: list[tu
     shards, rows = [shard for shard, _ in counted], [number for _, number in counted]
     vectors = _draw(store, choose_rows(shards, rows, spec.reducer.fit_rows, spec.reducer.seed))
     made_of = hashlib.sha256(canonical([spec.model_dump(mode="json"), rows]) + vectors.tobytes()).hexdigest()
-    training, tuning = (TrainingState(store, name, made_of) for name in ("autoencoder", "dec"))
+    training, tuning = (SavedTraining(store, name, made_of) for name in ("autoencoder", "dec"))
     model, losses = train(vectors, spec.reducer, training)
     with one_thread():
         facts: NetworkFacts = {
@@ -74,7 +74,7 @@ def fit_network(store: Store, recipe: Recipe, backend: Backend, counted: list[tu
 
 
 def _tuned(
-    vectors: Floats, model: Autoencoder, recipe: Recipe, backend: Backend, rows: int, state: TrainingState
+    vectors: Floats, model: Autoencoder, recipe: Recipe, backend: Backend, rows: int, state: SavedTraining
 ) -> tuple[Autoencoder, bytes, TuningFacts]:
     """Return the tuned auto-encoder, its centroids as a file's bytes, and how it went."""
     spec, clusters = recipe.reduce.clusterer, recipe.reduce.clusters
