@@ -63,6 +63,7 @@ T = TypeVar("T")
 _REMEDIES = {
     MANIFEST: "Restore the original, or make the atlas again.",
     ENCODER: "Restore the original, or make the atlas again.",
+    INPUTS: "Delete it: the next run reads the input files again, and nothing else depends on it.",
     LOCK: "Delete it if no run is going on: nothing depends on it.",
     PROGRESS: "Delete it: the next run writes it again, and nothing depends on it.",
     TIMINGS: "Delete it: the next run writes it again, and nothing depends on it.",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from vidatlas.storage.json_files import Metrics, TuningFacts
+from vidatlas.storage.manifest import PictureFacts
 
 MOST_POINTS = 344
 """Most points of a curve: its width in pixels."""
@@ -49,43 +51,44 @@ class Losses:
         return next((unit * factor for factor in _CEILINGS if highest <= unit * factor), 10.0 * unit)
 
 
-def losses_of(metrics: Mapping[str, Any], pictures: Mapping[str, Any] | None) -> tuple[Losses, ...]:
+def losses_of(metrics: Metrics, pictures: PictureFacts | None) -> tuple[Losses, ...]:
     """Return the loss charts of all networks in an atlas's metrics and image facts."""
     return tuple(found for found in _all(metrics, pictures) if any(map(math.isfinite, found.losses)))
 
 
-def _all(metrics: Mapping[str, Any], pictures: Mapping[str, Any] | None) -> Iterator[Losses]:
-    network = metrics.get("network", {})
+def _all(metrics: Metrics, pictures: PictureFacts | None) -> Iterator[Losses]:
+    network = metrics.get("network")
     yield Losses(
         "Auto-encoder of the vectors",
         "Mean squared error of the reconstructed vectors, per epoch.",
         "epoch",
-        _floats(network.get("loss", ())),
+        _floats(network["loss"] if network else ()),
     )
-    yield from _tuning(network.get("dec", {}))
+    if network and "dec" in network:
+        yield from _tuning(network["dec"])
     yield Losses(
         "Denoising auto-encoder of the images",
         "Mean squared error of the reconstructed images, on a scale from 0 to 1, per epoch.",
         "epoch",
-        _floats((pictures or {}).get("losses", ())),
+        _floats(pictures.get("losses", ()) if pictures else ()),
     )
 
 
-def _tuning(found: Mapping[str, Any]) -> Iterator[Losses]:
+def _tuning(found: TuningFacts) -> Iterator[Losses]:
     yield Losses(
         "Deep Embedded Clustering",
         "KL divergence of the soft labels from each target when it is set; dashed, from the same target after the "
         "steps that followed. Targets sharpen with the labels, so the curve may rise before it falls.",
         "target",
-        _floats(found.get("before", ())),
-        _floats(found.get("behind", ())),
+        _floats(found["before"]),
+        _floats(found["behind"]),
     )
     yield Losses(
         "Labels that changed",
         "Percentage of the records whose most likely cluster changed since the previous update.",
         "update",
         # The first update has no previous one.
-        tuple(100 * share for share in _floats(found.get("changed", ()))[1:]),
+        tuple(100 * share for share in _floats(found["changed"])[1:]),
     )
 
 

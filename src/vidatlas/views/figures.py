@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from vidatlas.storage.json_files import AgreementFacts, Metrics, ProbeFacts
 from vidatlas.views.nouns import Nouns
 from vidatlas.views.page import Figure
 
 
-def quality_figures(metrics: Mapping[str, Any], nouns: Nouns) -> tuple[Figure, ...]:
+def quality_figures(metrics: Metrics, nouns: Nouns) -> tuple[Figure, ...]:
     """Return the figures in ``metrics.json`` for the whole atlas, without those not measured."""
     return tuple(_figures(metrics, nouns))
 
 
-def _figures(metrics: Mapping[str, Any], nouns: Nouns) -> Iterator[Figure]:
+def _figures(metrics: Metrics, nouns: Nouns) -> Iterator[Figure]:
     yield from _variance(metrics, nouns.record[1])
+    overall: Mapping[str, Any] = metrics.get("overall", {})
     for name, key, show, reading in _MEANS:
-        value = metrics.get("overall", {}).get(key)
+        value = overall.get(key)
         if value is not None:
             yield Figure(name, show(value), reading.format(*nouns.record))
     yield from _agreement_with_labels(metrics.get("labels"))
@@ -32,7 +34,7 @@ def _figures(metrics: Mapping[str, Any], nouns: Nouns) -> Iterator[Figure]:
         )
 
 
-def _variance(metrics: Mapping[str, Any], many: str) -> Iterator[Figure]:
+def _variance(metrics: Metrics, many: str) -> Iterator[Figure]:
     """Yield the explained variance; nothing if the vectors were not reduced."""
     found = metrics["explained_variance"]
     total, kept, network = f"{found['total']:.1%}", found["components"], metrics.get("network")
@@ -53,7 +55,7 @@ def _variance(metrics: Mapping[str, Any], many: str) -> Iterator[Figure]:
         )
 
 
-def _agreement_with_labels(found: Mapping[str, Any] | None) -> Iterator[Figure]:
+def _agreement_with_labels(found: AgreementFacts | None) -> Iterator[Figure]:
     if found:
         yield Figure(
             "Agreement with known labels",
@@ -63,18 +65,23 @@ def _agreement_with_labels(found: Mapping[str, Any] | None) -> Iterator[Figure]:
         )
 
 
-def _probe(found: Mapping[str, Any] | None, nouns: Nouns) -> Iterator[Figure]:
+def _probe(found: ProbeFacts | None, nouns: Nouns) -> Iterator[Figure]:
     (_, many), (_, groups) = nouns.record, nouns.group
-    splits = {"by_group": "it has not seen", "by_record": f"of which it has seen other {many}"}
-    for split, what in splits.items():
-        if found and found[split]:
+    if not found:
+        return
+    splits = (
+        ("by group", found["by_group"], "it has not seen"),
+        ("by record", found["by_record"], f"of which it has seen other {many}"),
+    )
+    for name, split, what in splits:
+        if split:
             yield Figure(
-                f"Label prediction, {split.replace('_', ' ')}",
-                "micro F1 {micro_f1:.3f}, macro F1 {macro_f1:.3f}, ranking {lrap:.3f}".format(**found[split]["head"]),
+                f"Label prediction, {name}",
+                "micro F1 {micro_f1:.3f}, macro F1 {macro_f1:.3f}, ranking {lrap:.3f}".format(**split["head"]),
                 f"How well a linear classifier predicts {found['labels']:,} labels of {many} from vectors, for "
                 f"{groups} {what}; "
                 "the most frequent labels alone reach {micro_f1:.3f}, {macro_f1:.3f}, {lrap:.3f}.".format(
-                    **found[split]["most_frequent"]
+                    **split["most_frequent"]
                 ),
             )
 

@@ -10,10 +10,10 @@ from typing import TypeVar
 from vidatlas.errors import InputError, UsageError
 from vidatlas.pipeline.embed.embed import Totals
 from vidatlas.storage import store as layout
-from vidatlas.storage.json_files import Holder, ProgressFacts, Timings
+from vidatlas.storage.json_files import Holder, Inputs, ProgressFacts, Timings
 from vidatlas.storage.lock import is_dead
 from vidatlas.storage.manifest import STAGES, Stages, entries
-from vidatlas.storage.store import LOCK, TIMINGS, Store, content_sha256
+from vidatlas.storage.store import INPUTS, LOCK, TIMINGS, Store, content_sha256
 from vidatlas.types import Json, Place
 
 T = TypeVar("T")
@@ -25,8 +25,8 @@ def status(atlas: Place) -> Json:
     Returns:
         ``recipe``, ``stages`` (sealed or not), ``shards`` (done, total), ``counts``, ``embedded`` (sums of the
         receipts), ``notes`` (what a reader must know of the reduction), ``progress`` (what the last run wrote),
-        ``timings`` (seconds), ``held`` (by which run), ``damaged`` (a sentence on each of the last three files that
-        cannot be read; nothing depends on them).
+        ``timings`` (seconds), ``held`` (by which run), ``damaged`` (a sentence on each file that cannot be read
+        and that no result depends on).
     """
     store = Store(atlas)
     manifest = store.manifest()
@@ -36,6 +36,7 @@ def status(atlas: Place) -> Json:
     planned, embedded, reduced = stages.get("plan"), stages.get("embed"), stages.get("reduce")
     receipts = store.receipts() if planned and not embedded else {}
     total = planned["shards"] if planned else 0
+    _optional(store, INPUTS, Inputs, damaged)
     return {
         "atlas": store.folder.url,
         "recipe": manifest["recipe"]["name"],
