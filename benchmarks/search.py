@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.machine import machine
 from benchmarks.vectors import Block, clustered, of_atlas
 from vidatlas.clustering.kmeans import sample_rows
-from vidatlas.search_index import BruteForce, IndexSpec, K, SearchIndex, training_rows, unit, without
+from vidatlas.search_index import QUERIES, BruteForce, IndexSpec, K, SearchIndex, training_rows, unit, without
 from vidatlas.threads import one_thread
 from vidatlas.types import Floats
 
@@ -50,7 +50,7 @@ def measure(vectors: Floats, queries: int, only: str) -> None:
         index.add(vectors)
         built = time.perf_counter() - started
         # Tuned on other queries than those it is measured on.
-        tuned = sample_rows(len(vectors), spec.queries, 77)
+        tuned = sample_rows(len(vectors), QUERIES, 77)
         judge = BruteForce(vectors[tuned], K + 1)
         judge.add(vectors)
         index.tune(vectors[tuned], tuned, without(judge.rows, tuned), spec.recall)

@@ -24,6 +24,12 @@ _MOST_LISTS = 16_384
 _STEADY = 0.001
 
 
+FLAT_ROWS = 50_000
+"""Most videos for which ``auto`` builds a flat index."""
+QUERIES = 200
+"""Videos, sampled by seed, whose neighbours are compared with brute force to measure the recall."""
+
+
 class IndexSpec(BaseModel):
     """Describe how the search index is built."""
 
@@ -31,14 +37,10 @@ class IndexSpec(BaseModel):
 
     kind: Literal["auto", "flat", "ivf", "none"] = "auto"
     """flat compares a query with all videos (float16); ivf with those in the nearest cells; auto: flat if few."""
-    flat_rows: Annotated[int, Field(ge=1)] = 50_000
-    """With auto: most videos for a flat index."""
     codec: Literal["sq8", "pq"] = "sq8"
     """How ivf stores a vector: sq8, a byte per dimension, or pq, a byte per four (smaller and less exact)."""
     recall: Annotated[float, Field(gt=0, le=1)] = 0.97
-    """With ivf: search as many cells as this recall@10 needs, measured on ``queries``."""
-    queries: Annotated[int, Field(ge=1, le=10_000)] = 200
-    """Videos, sampled by seed, whose neighbours are compared with brute force."""
+    """With ivf: search as many cells as this recall@10 needs, measured on ``QUERIES``."""
     seed: int = 0
 
 
@@ -60,7 +62,7 @@ def unit(vectors: NDArray[Any]) -> Floats:
 
 def is_flat(spec: IndexSpec, rows: int) -> bool:
     """Tell whether an index of this many rows is flat: a query is compared with all of them."""
-    return spec.kind == "flat" or (spec.kind == "auto" and rows <= spec.flat_rows)
+    return spec.kind == "flat" or (spec.kind == "auto" and rows <= FLAT_ROWS)
 
 
 def training_rows(spec: IndexSpec, rows: int) -> int:

@@ -16,6 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from vidatlas.threads import one_thread
 from vidatlas.types import Floats
 
+STABILITY_ROWS = 10_000
+"""Rows per group, sampled by seed, on which clusters are fitted again to measure their stability."""
+
 
 class QualitySpec(BaseModel):
     """Choose how much data the quality metrics use."""
@@ -26,8 +29,6 @@ class QualitySpec(BaseModel):
     """Rows per group, sampled by seed, for the silhouette and the Davies-Bouldin index."""
     stability_seeds: Annotated[int, Field(ge=0)] = 3
     """Refit each group with this many seeds and compare; fewer than 2: stability is not measured."""
-    stability_rows: Annotated[int, Field(ge=2)] = 10_000
-    """Rows per group for refitting, sampled by seed."""
 
 
 @dataclass(frozen=True, slots=True)

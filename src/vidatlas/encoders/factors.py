@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     import torch
 
 
+BATCH_ROWS = 64
+"""Ratings per step of the optimizer."""
+HELD_OUT = 0.2
+"""Share of the ratings, sampled by seed, held out to measure the prediction error; the factors themselves are then
+fitted to all ratings."""
+
+
 class FactorsSpec(BaseModel):
     """Choose the ratings, and how latent factors are fitted to them."""
 
@@ -32,12 +39,8 @@ class FactorsSpec(BaseModel):
     span: tuple[float, float] = (0.0, 5.5)
     """Predictions are scaled to this range, slightly wider than that of the ratings."""
     epochs: Annotated[int, Field(ge=1)] = 5
-    batch_rows: Annotated[int, Field(ge=1)] = 64
     learning_rate: Annotated[float, Field(gt=0)] = 5e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.1
-    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Share of the ratings, sampled by seed, held out to measure the prediction error; the factors themselves are then
-    fitted to all ratings."""
     seed: int = 0
 
     def inspect(self) -> Inspection:
@@ -106,7 +109,7 @@ def held_out_error(ratings: Ratings, spec: FactorsSpec) -> float:
 
     held = np.zeros(len(ratings.values), bool)
     order = np.random.default_rng(spec.seed).permutation(len(held))
-    held[order[: max(1, round(spec.held_out * len(held)))]] = True
+    held[order[: max(1, round(HELD_OUT * len(held)))]] = True
     tables = _learned(ratings, ~held, spec)
     with one_thread(), torch.no_grad():
         foretold = predict(tables, torch.from_numpy(ratings.pairs[held]), spec.span)
@@ -143,14 +146,14 @@ def _train(tables: list[torch.Tensor], pairs: torch.Tensor, values: torch.Tensor
     import torch
 
     optimizer: Any = torch.optim.AdamW(tables, lr=spec.learning_rate, weight_decay=spec.weight_decay, betas=(0.9, 0.99))
-    steps = spec.epochs * math.ceil(len(values) / spec.batch_rows)
+    steps = spec.epochs * math.ceil(len(values) / BATCH_ROWS)
     # fastai's schedule: a quarter of the steps up, then down to a hundred-thousandth; momentum inversely.
     cycle = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, spec.learning_rate, total_steps=steps + 1, pct_start=0.25, div_factor=25, final_div_factor=4e3
     )
     for epoch in range(spec.epochs):
         order = torch.from_numpy(np.random.default_rng((spec.seed, epoch)).permutation(len(values)))
-        for chosen in order.split(spec.batch_rows):
+        for chosen in order.split(BATCH_ROWS):
             loss = (predict(tables, pairs[chosen], spec.span) - values[chosen]).square().mean()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()

@@ -15,7 +15,7 @@ from vidatlas.errors import InputError
 from vidatlas.pipeline.embed.rows import titles_of
 from vidatlas.pipeline.reduce import assignments
 from vidatlas.recipe import Recipe
-from vidatlas.search_index import BruteForce, K, SearchIndex, training_rows, unit
+from vidatlas.search_index import QUERIES, BruteForce, K, SearchIndex, training_rows, unit
 from vidatlas.storage import store as layout
 from vidatlas.storage.index_bytes import BadIndexError
 from vidatlas.storage.manifest import IndexFacts, PictureFacts
@@ -35,7 +35,7 @@ def make_index(recipe: Recipe, store: Store, shards: list[SealedShard]) -> tuple
         return {}, {"kind": "none"}
     rows = _Rows(store, shards)
     training = rows.take(sample_rows(rows.total, training_rows(spec, rows.total), spec.seed))
-    own = sample_rows(rows.total, min(spec.queries, rows.total), spec.seed + 1)
+    own = sample_rows(rows.total, min(QUERIES, rows.total), spec.seed + 1)
     queries = rows.take(own)
     index = SearchIndex.empty(spec, rows.total, rows.dim, training)
     videos = _fill(recipe, rows, index, brute := BruteForce(queries, K + 1))

@@ -17,7 +17,7 @@ from vidatlas.clustering.choose_k import Choice, choose_k
 from vidatlas.clustering.dec import DecSpec, soft_labels
 from vidatlas.clustering.kinds import AxesClusterer, axes
 from vidatlas.clustering.kmeans import Assignment, assign, fit_clusters, sample_rows
-from vidatlas.clustering.quality import Silhouette, davies_bouldin, silhouette, stability
+from vidatlas.clustering.quality import STABILITY_ROWS, Silhouette, davies_bouldin, silhouette, stability
 from vidatlas.pipeline.reduce.assignments import ALL, assignment_table, clustered_groups
 from vidatlas.pipeline.reduce.models import load_centroids, load_children, load_tuned_centroids
 from vidatlas.pipeline.reduce.second_level import assign_children, fit_children, tally_children
@@ -33,11 +33,11 @@ from vidatlas.types import Backend, Floats, Json
 def measure_group(vectors: Floats, centroids: Floats, spec: ReduceSpec, seed: int, backend: KMeans) -> GroupQuality:
     """Return the figures of clusters from vectors float32 [n, dim] of their group, the sample they were fitted on.
 
-    Stability is that of fitting as many clusters anew, with other seeds, on at most ``stability_rows`` of the vectors.
+    Stability is that of fitting as many clusters anew, with other seeds, on at most ``STABILITY_ROWS`` of the vectors.
     """
     wanted, how = spec.quality, replace(spec.clusters.fitting, starts=1)
     checked = vectors[sample_rows(len(vectors), wanted.silhouette_rows, seed + 1)]
-    fitted = vectors[sample_rows(len(vectors), wanted.stability_rows, seed + 2)]
+    fitted = vectors[sample_rows(len(vectors), STABILITY_ROWS, seed + 2)]
     again = [
         fit_clusters(fitted, len(centroids), seed + number, backend, how).centroids
         for number in range(wanted.stability_seeds)

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pyarrow as pa
 
 from vidatlas.clustering.choose_k import CRITERION
-from vidatlas.clustering.quality import agreement
+from vidatlas.clustering.quality import STABILITY_ROWS, agreement
 from vidatlas.decomposition.pca import Pca
 from vidatlas.pipeline.reduce.clusters import GroupFit, Placed
 from vidatlas.recipe import Recipe
@@ -83,7 +83,7 @@ def metrics_of(
         },
         "stability": {
             "seeds": spec.quality.stability_seeds,
-            "sample": f"at most {spec.quality.stability_rows:,} rows of each group",
+            "sample": f"at most {STABILITY_ROWS:,} rows of each group",
         },
         "overall": overall(groups, subcategories),
         "agreement": agreement_facts(placed.against),
