@@ -14,7 +14,6 @@ import pytest
 import vidatlas
 from vidatlas.encoders.hashing import HashingSpec
 from vidatlas.pipeline.embed.rows import read_shard
-from vidatlas.pipeline.plan import plan as planning
 from vidatlas.pipeline.plan.shards import load_shards
 from vidatlas.storage.lock import Lock
 from vidatlas.storage.store import Store
@@ -75,7 +74,7 @@ def test_6_allowing_more_rejects_goes_on_without_planning_again(
     def plan_part(*arguments: Any) -> None:
         raise AssertionError("planned again")
 
-    monkeypatch.setattr(planning, "plan_part", plan_part)
+    monkeypatch.setattr("vidatlas.pipeline.plan.inputs.plan_part", plan_part)
     vidatlas.run(world.recipe(), part, atlas, options[1])
     lost = [gzip.decompress(file.read_bytes()).decode() for file in sorted((tmp_path / "atlas/rejects").iterdir())]
     rejects = [json.loads(line) for line in "".join(lost).splitlines()]

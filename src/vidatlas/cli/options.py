@@ -76,7 +76,7 @@ def read_options(chosen: dict[str, Any]) -> Options:
     choices = {"runner": ("ray", "serial"), "backend": BACKENDS}
     for name, allowed in choices.items():
         if chosen.get(name) not in (None, *allowed):
-            raise UsageError(f"--{name} {chosen[name]}: choose one of {', '.join(allowed)}.")
+            raise UsageError(f"--{name} {chosen[name]}: choose {', '.join(allowed[:-1])} or {allowed[-1]}.")
     if "actors" in chosen:
         chosen = {**chosen, "actors": _range(chosen["actors"])}
     return Options(**chosen)

@@ -76,15 +76,15 @@ class LocalFolder:
             return self._plain(name).open("rb")
 
     @contextmanager
-    def _temporaries(self, files: Mapping[str, bytes]) -> Iterator[dict[str, Path]]:
-        """Write files under temporary names, durably; those that are left at the end are removed."""
-        written: dict[str, Path] = {}
+    def _temporaries(self, files: Mapping[str, bytes]) -> Iterator[dict[Path, Path]]:
+        """Write files under temporary names, durably; yield those by target; what is left at the end is removed."""
+        written: dict[Path, Path] = {}
         try:
             for name, data in files.items():
                 target = self._at(name)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                written[name] = target.with_name(f"{TEMPORARY}{os.getpid()}-{uuid.uuid4().hex[:8]}-{target.name}")
-                written[name].write_bytes(data)
+                written[target] = target.with_name(f"{TEMPORARY}{os.getpid()}-{uuid.uuid4().hex[:8]}-{target.name}")
+                written[target].write_bytes(data)
             # All are written before the first is synced: one commit of the file system's journal then serves all.
             for temporary in written.values():
                 _sync(temporary)
@@ -100,20 +100,21 @@ class LocalFolder:
     def put_all(self, files: Mapping[str, bytes]) -> None:
         """Create or replace each of some files atomically; all are durable when this returns."""
         with _storage(self.url, next(iter(files), "")), self._temporaries(files) as written:
-            for name, temporary in written.items():
-                temporary.replace(self._at(name))
-            for folder in {self._at(name).parent for name in files}:
+            for target, temporary in written.items():
+                temporary.replace(target)
+            for folder in {target.parent for target in written}:
                 _sync(folder)
 
     def put_new(self, name: str, data: bytes) -> bool:
         """Create a file in the folder unless it exists; return whether this call created it."""
         with _storage(self.url, name), self._temporaries({name: data}) as written:
+            ((target, temporary),) = written.items()
             try:
                 # A hard link, unlike a rename, never replaces a file: it is POSIX's atomic "create if absent".
-                os.link(written[name], self._at(name))
+                os.link(temporary, target)
             except FileExistsError:
                 return False
-            _sync(self._at(name).parent)
+            _sync(target.parent)
             return True
 
     def size(self, name: str) -> int | None:

@@ -32,7 +32,7 @@ class PlanCounts(TypedDict):
 
 
 class AbsentFiles(TypedDict):
-    """List input files without rows."""
+    """List input files without rows, or without rows of their own."""
 
     count: Count
     of: Count
@@ -55,6 +55,8 @@ class Absent(TypedDict, total=False):
     """List what gave no record (``pipeline/plan/missing.py``)."""
 
     files: AbsentFiles
+    repeated: AbsentFiles
+    """Files with the same content as an earlier one: all their rows are duplicates."""
     groups: AbsentGroups
 
 

@@ -13,7 +13,8 @@ NOUNS = Nouns(record=("hashtag", "hashtags"), group=("user", "users"))
 
 def part(rows: int, *silent: str, heard: tuple[str, ...] = (), count: int | None = None) -> dict[str, Any]:
     """Return what a part's facts say of this."""
-    facts: dict[str, Any] = {"rows": rows, "groups": dict.fromkeys(heard, 1)}
+    content = repr((rows, silent, heard, count))
+    facts: dict[str, Any] = {"rows": rows, "groups": dict.fromkeys(heard, 1), "content_sha256": content}
     said = {"count": len(silent) if count is None else count, "names": list(silent), "complete": True}
     return facts | ({"silent": said} if silent else {})
 
@@ -29,7 +30,7 @@ def test_users_and_files_are_named_over_all_parts() -> None:
     entry = absences(urls, [part(3, "zoe", "ann", heard=("ben",)), part(0), part(2, "ann", "ben")])
     assert absence_words(entry, NOUNS) == (
         "2 users have no hashtags to keep: ann, zoe",
-        "1 of 3 files holds no rows: b.csv",
+        "1 of 3 files holds no rows: s3://x/b.csv",
     )
     assert absence_words(entry, NOUNS, most=1)[0] == "2 users have no hashtags to keep: ann, and 1 more"
 

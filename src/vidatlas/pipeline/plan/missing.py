@@ -1,8 +1,8 @@
-"""What is missing from an atlas: input files without rows, and groups of which no record was kept."""
+"""What is missing from an atlas: input files without rows or with the same rows, and groups without a record."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vidatlas.storage.json_files import PartFacts, SilentFacts
@@ -16,7 +16,9 @@ def absences(urls: Sequence[str], parts: Sequence[PartFacts]) -> Absences:
         urls: where the parts lie, in their order.
         parts: their facts.
     """
-    empty = [url.rsplit("/", 1)[-1] for url, facts in zip(urls, parts, strict=False) if not facts["rows"]]
+    read = list(zip(_short(urls), parts, strict=False))  # a limit may leave inputs unread
+    empty = [url for url, facts in read if not facts["rows"]]
+    same = _repeated((url, facts["content_sha256"]) for url, facts in read if facts["rows"])
     said = [facts["silent"] for facts in parts if "silent" in facts]
     names = {name for facts in said for name in facts["names"]}
     for facts in parts:  # what one part is silent of, another may tell of
@@ -25,6 +27,8 @@ def absences(urls: Sequence[str], parts: Sequence[PartFacts]) -> Absences:
     found: Absent = {}
     if empty:
         found["files"] = {"count": len(empty), "of": len(parts), "names": empty[:MOST_NAMES]}
+    if same:
+        found["repeated"] = {"count": len(same), "of": len(parts), "names": same[:MOST_NAMES]}
     if names or unnamed:
         found["groups"] = {
             "count": len(names) + unnamed,
@@ -32,6 +36,26 @@ def absences(urls: Sequence[str], parts: Sequence[PartFacts]) -> Absences:
             "names": sorted(names)[:MOST_NAMES],
         }
     return {"absent": found} if found else {}
+
+
+def _short(urls: Sequence[str]) -> list[str]:
+    """Return locations without the folders that all have in common."""
+    steps = [url.split("/") for url in urls]
+    common = 0
+    while all(len(path) > common + 1 and path[common] == steps[0][common] for path in steps):
+        common += 1
+    return ["/".join(path[common:]) for path in steps]
+
+
+def _repeated(contents: Iterable[tuple[str, str]]) -> list[str]:
+    """Return the locations of files whose content an earlier one has."""
+    seen: set[str] = set()
+    same = []
+    for url, content in contents:
+        if content in seen:
+            same.append(url)
+        seen.add(content)
+    return same
 
 
 MOST_NAMES = 1_000

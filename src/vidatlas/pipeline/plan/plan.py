@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 
-from vidatlas.errors import ConflictError, InputError, UsageError
+from vidatlas.errors import ConflictError, InputError
 from vidatlas.pipeline.plan.duplicates import Repeats, repeats
+from vidatlas.pipeline.plan.inputs import expand_all, known_inputs, plan_inputs, unchanged
 from vidatlas.pipeline.plan.missing import absences
-from vidatlas.pipeline.plan.part import PartPlan, PlanSpec, plan_part
-from vidatlas.pipeline.plan.shards import known_inputs
 from vidatlas.pipeline.stage import Run, commit, committed
 from vidatlas.recipe import Recipe, differences, recipe_of
 from vidatlas.storage import store as layout
-from vidatlas.storage.folder import expand, input_state
-from vidatlas.storage.json_files import InputFile, Inputs, PartFacts
+from vidatlas.storage.json_files import PartFacts
 from vidatlas.storage.manifest import PlanCounts, PlanEntry, PlanFacts, RecipeEntry
-from vidatlas.storage.store import INPUTS, Files, Store, to_json
-from vidatlas.types import Event, Listener, Reason, Runner
+from vidatlas.storage.store import Files, Store
+from vidatlas.types import Reason
 
 _LOCATION = ("encoder.model:", "encoder.revision:", "encoder.ratings.file:")
 
@@ -66,12 +63,11 @@ def plan(run: Run, inputs: Iterable[str]) -> PlanEntry:
         InputError: an input file is absent or damaged, or too many rows cannot be used.
         ConflictError: the atlas was begun with another recipe or other input, or is locked by another run.
     """
-    store, urls = run.store, _expand_all(inputs)
+    store, urls = run.store, expand_all(inputs)
     refuse_other_recipe(store, run.recipe)
     made_of = {"fingerprint": run.recipe.fingerprint("plan"), "inputs": urls}
     entry, known = committed(run, PlanEntry, made_of), known_inputs(store)
-    same = all(_unchanged(url, known) for url in urls) and [known[url]["part"] for url in urls]
-    if entry and same == entry["parts"]:
+    if entry and all(unchanged(url, known) and known[url]["part"] in entry["parts"] for url in urls):
         _refuse_rejects(entry["counts"], run.options.max_rejects)
         return entry
     _refuse_other_inputs(store, urls)
@@ -92,121 +88,19 @@ def _planned_all(run: Run, urls: list[str]) -> tuple[Files, PlanFacts]:
     """Plan every input file; return the plan's files, and what the manifest says of it."""
     store = run.store
     store.write_manifest({**store.manifest(), "recipe": cast(RecipeEntry, run.recipe.model_dump(mode="json"))})
-    return _finish(run, urls, _plan_parts(store, run.recipe, urls, run.runner, run.listener))
+    parts, files = plan_inputs(run, urls)
+    return _finish(run, urls, parts, files)
 
 
-def _expand_all(inputs: Iterable[str]) -> list[str]:
-    urls = []
-    for pattern in inputs:
-        found = expand(pattern)
-        if not found:
-            raise UsageError(f"no file matches {pattern}. Check the pattern; it is matched against file names.")
-        urls += found
-    repeated = [url for url, count in Counter(urls).items() if count > 1]
-    if not urls or repeated:
-        raise UsageError(
-            f"{repeated[0]} is named twice. Name each part once." if repeated else "no input. Name at least one file."
-        )
-    return urls
-
-
-def _unchanged(url: str, known: Inputs) -> bool:
-    try:
-        return url in known and [known[url]["bytes"], known[url]["modified"]] == list(input_state(url))
-    except FileNotFoundError:
-        return False
-
-
-def _plan_parts(store: Store, recipe: Recipe, urls: list[str], runner: Runner, listener: Listener) -> list[str]:
-    """Plan the parts that are not planned yet; return all part keys in the order of the inputs."""
-    known = known_inputs(store)
-    limit = recipe.source.limit
-    todo = [
-        url
-        for url in urls
-        if limit is not None or not (_unchanged(url, known) and _is_planned(store, known[url], recipe))
-    ]
-    meter = _Meter(listener, sum(_size(url) for url in todo))
-    for url, part in _planned(todo, recipe, runner, meter):
-        facts, shards, ids = layout.plan_files(part.part)
-        # The facts come last: where they are, the tables are too.
-        store.put_table(shards, part.shards)
-        store.put_table(ids, part.ids)
-        store.put(facts, to_json(part.facts))
-        size, modified = input_state(url)
-        known[url] = {"part": part.part, "plan": recipe.fingerprint("plan"), "bytes": size, "modified": modified}
-        store.folder.put(INPUTS, to_json(known))
-        meter.finish(size, part.facts["rows"])
-    chosen = {url: known[url]["part"] for url in urls if url in known}
-    same = [url for url, part in chosen.items() if list(chosen.values()).count(part) > 1]
-    if same:
-        raise UsageError(f"{same[0]} and {same[1]} hold the same rows. Name each part once.")
-    return list(chosen.values())
-
-
-@dataclass(slots=True)
-class _Meter:
-    """Tell a listener how many bytes of all parts have been read."""
-
-    listener: Listener
-    total: int
-    done: int = 0
-    rows: int = 0
-
-    def __call__(self, rows: int, at: int) -> None:
-        self.listener(Event("plan", self.done + at, self.total, {"rows": self.rows + rows}))
-
-    def finish(self, size: int, rows: int) -> None:
-        self.done += size
-        self.rows += rows
-        self(0, 0)
-
-
-def _is_planned(store: Store, known: InputFile, recipe: Recipe) -> bool:
-    there = all(store.folder.size(name) is not None for name in layout.plan_files(known["part"]))
-    return there and bool(known["plan"] == recipe.fingerprint("plan"))
-
-
-def _size(url: str) -> int:
-    try:
-        return input_state(url)[0]
-    except FileNotFoundError as error:
-        raise InputError(f"no such file: {url}. Check the path; quote patterns such as 'data/*.jsonl.gz'.") from error
-
-
-def _planned(
-    urls: list[str], recipe: Recipe, runner: Runner, progress: Callable[[int, int], None]
-) -> Iterable[tuple[str, PartPlan]]:
-    spec = PlanSpec(recipe.record, recipe.source.shard_rows, rows=recipe.source.rows)
-    limit = recipe.source.limit
-    if limit is None and len(urls) > 1:
-        yield from zip(urls, runner.map(partial(_plan_silently, spec=spec), urls), strict=True)
-        return
-    left = limit
-    for url in urls:
-        if left == 0:
-            return
-        part = plan_part(url, replace(spec, limit=left), progress)
-        left = None if left is None else max(0, left - int(part.facts["rows"]))
-        yield url, part
-
-
-def _plan_silently(url: str, spec: PlanSpec) -> PartPlan:
-    return plan_part(url, spec, lambda rows, at: None)
-
-
-def _finish(run: Run, urls: list[str], parts: list[str]) -> tuple[Files, PlanFacts]:
+def _finish(run: Run, urls: list[str], parts: list[str], files: Files) -> tuple[Files, PlanFacts]:
     """Find the duplicates among all parts, add everything up, and refuse input that is mostly unusable."""
     store = run.store
     facts = [store.read_json(layout.plan_files(part)[0], PartFacts) for part in parts]
     repeated = repeats([store.table(layout.plan_files(part)[2]) for part in parts])
     table = _by_part(parts, [found.rows for found in repeated])
-    files = store.put_table(layout.DUPLICATES, table)
+    files = files | store.put_table(layout.DUPLICATES, table)
     if run.recipe.record.count:
         files |= store.put_table(layout.OCCURRENCES, _occurrences(parts, repeated))
-    for part in parts:
-        for name in layout.plan_files(part):
-            files |= store.entry(name)
     rejected: Counter[str] = Counter()
     for fact in facts:
         rejected.update(fact["rejects"])

@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from vidatlas.errors import InputError
 from vidatlas.storage import store as layout
-from vidatlas.storage.json_files import Inputs, PartFacts
-from vidatlas.storage.store import INPUTS, Store
+from vidatlas.storage.json_files import PartFacts
+from vidatlas.storage.store import Store
 from vidatlas.types import SeekPoint, Shard
 
 _NONE = np.empty((0, 2), np.int64)
 
 
-def known_inputs(store: Store) -> Inputs:
-    """Return where each part lay when it was planned, and what it looked like; nothing where that file is damaged."""
-    return store.read_json_if_valid(INPUTS, Inputs) or {}
-
-
 def load_shards(store: Store) -> list[Shard]:
     """Return the descriptors of every shard of a sealed plan, in order."""
     entry = store.stage("plan")
-    where = {facts["part"]: url for url, facts in known_inputs(store).items() if url in entry["inputs"]}
-    duplicates = store.table(layout.DUPLICATES)
-    counted = store.table(layout.OCCURRENCES) if layout.OCCURRENCES in entry["files"] else None
-    shards = []
-    for part in entry["parts"]:
+    duplicates = _of_parts(store.table(layout.DUPLICATES))
+    counted = _of_parts(store.table(layout.OCCURRENCES)) if layout.OCCURRENCES in entry["files"] else None
+    none, shards = duplicates[""], []
+    for part, url in zip(entry["parts"], entry["inputs"], strict=False):  # a limit may leave inputs unread
         facts, table = layout.plan_files(part)[:2]
-        rows = duplicates.filter(pc.equal(duplicates["part"], part))["row"].to_numpy()
-        if part not in where:
-            raise InputError(
-                f"{store.url}/{INPUTS} does not say where {part} lies. Delete it and rerun the same command."
-            )
-        several = counted.filter(pc.equal(counted["part"], part)).select(["row", "count"]) if counted else None
-        shards += descriptors(store.read_json(facts, PartFacts), store.table(table), where[part], rows, several)
+        rows = duplicates.get(part, none)["row"].to_numpy()
+        several = counted.get(part, counted[""]) if counted else None
+        shards += descriptors(store.read_json(facts, PartFacts), store.table(table), url, rows, several)
     return shards
+
+
+def _of_parts(table: pa.Table) -> dict[str, pa.Table]:
+    """Return the rows of each part in a table that has them one after the other; none under ""."""
+    names = table["part"].to_numpy()
+    starts = np.flatnonzero(names[1:] != names[:-1]) + 1
+    bounds = [0, *starts.tolist(), len(names)]
+    found = {str(names[low]): table.slice(low, high - low) for low, high in pairwise(bounds) if high > low}
+    return {"": table.slice(0, 0), **found}
 
 
 def descriptors(

@@ -176,6 +176,12 @@ def absence_words(planned: Absences, nouns: Nouns, most: int = 10) -> tuple[str,
         files = found["files"]
         verb = "holds" if files["count"] == 1 else "hold"
         said.append(f"{files['count']:,} of {files['of']:,} files {verb} no rows: {_first(files, most)}")
+    if "repeated" in found:
+        files = found["repeated"]
+        verb = "holds" if files["count"] == 1 else "hold"
+        said.append(
+            f"{files['count']:,} of {files['of']:,} files {verb} the same rows as an earlier one: {_first(files, most)}"
+        )
     return tuple(said)
 
 

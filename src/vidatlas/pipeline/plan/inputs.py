@@ -1,0 +1,175 @@
+"""Input files of a plan: which there are, whether they changed, and planning those that are not planned yet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from vidatlas.errors import InputError, UsageError
+from vidatlas.pipeline.plan.part import PartPlan, PlanSpec, plan_part
+from vidatlas.pipeline.stage import Run
+from vidatlas.recipe import Recipe
+from vidatlas.storage import store as layout
+from vidatlas.storage.folder import expand, input_state
+from vidatlas.storage.json_files import Inputs
+from vidatlas.storage.parquet import to_parquet
+from vidatlas.storage.store import INPUTS, Files, Store, to_json
+from vidatlas.types import Event, Listener, Runner
+
+WRITE_EVERY = 1.0
+"""Seconds after which the plans of input files are stored: small files wait for each other, and share one sync."""
+
+
+def expand_all(inputs: Iterable[str]) -> list[str]:
+    """Return the locations of all input files, in the order of the patterns; one that is named twice is there twice.
+
+    Raises:
+        UsageError: a pattern matches nothing, or there is no input.
+    """
+    urls = []
+    for pattern in inputs:
+        found = expand(pattern)
+        if not found:
+            raise UsageError(f"no file matches {pattern}. Check the pattern; it is matched against file names.")
+        urls += found
+    if not urls:
+        raise UsageError("no input. Name at least one file.")
+    return urls
+
+
+def known_inputs(store: Store) -> Inputs:
+    """Return where each part lay when it was planned, and what it looked like; nothing where that file is damaged."""
+    return store.read_json_if_valid(INPUTS, Inputs) or {}
+
+
+def unchanged(url: str, known: Inputs) -> bool:
+    """Tell whether an input file is there as it was when it was planned."""
+    try:
+        return url in known and [known[url]["bytes"], known[url]["modified"]] == list(input_state(url))
+    except FileNotFoundError:
+        return False
+
+
+def plan_inputs(run: Run, urls: list[str]) -> tuple[list[str], Files]:
+    """Plan the input files that are not planned yet; return all part keys in the order of the inputs, and their files.
+
+    Raises:
+        InputError: a file is absent or damaged.
+    """
+    store, recipe, known = run.store, run.recipe, known_inputs(run.store)
+    earlier = {} if recipe.source.limit is not None else _planned_earlier(store, recipe, known, set(urls))
+    places: list[tuple[str, str | None]] = [(url, earlier.pop(url, None)) for url in urls]
+    todo = [url for url, part in places if part is None]
+    writer = _Writer(store, known, recipe.fingerprint("plan"), {part for _, part in places if part})
+    meter = _Meter(run.listener, sum(_size(url) for url in todo))
+    made = []
+    for url, plan in _planned(todo, recipe, run.runner, meter):
+        made.append(writer.add(url, plan))
+        meter.finish(known[url]["bytes"], plan.facts["rows"])
+    writer.flush()
+    new = iter(made)
+    parts = [found for _, part in places if (found := part or next(new, None))]
+    files = writer.files
+    for part in parts:
+        for name in layout.plan_files(part):
+            files |= {} if name in files else store.entry(name)
+    return parts, files
+
+
+def _planned_earlier(store: Store, recipe: Recipe, known: Inputs, urls: set[str]) -> dict[str, str]:
+    """Return the part key of each input file that an earlier run planned with the same settings."""
+    fingerprint, there = recipe.fingerprint("plan"), set(store.folder.list("plan"))
+    return {
+        url: facts["part"]
+        for url, facts in known.items()
+        if url in urls
+        and facts["plan"] == fingerprint
+        and there.issuperset(layout.plan_files(facts["part"]))
+        and unchanged(url, known)
+    }
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Store the plans of input files, many small ones at once, and then that they are there."""
+
+    store: Store
+    known: Inputs
+    fingerprint: str
+    taken: set[str]
+    """Part keys in use."""
+    files: Files = field(default_factory=dict)
+    _waiting: dict[str, bytes] = field(default_factory=dict)
+    _written: float = field(default_factory=time.monotonic)
+
+    def add(self, url: str, plan: PartPlan) -> str:
+        """Take the plan of an input file; return its part key: that of its content, numbered where it is in use."""
+        part = first = plan.part
+        number = 1
+        while part in self.taken:
+            number += 1
+            part = f"{first}-{number}"
+        self.taken.add(part)
+        plan.facts["part"] = part
+        facts, shards, ids = layout.plan_files(part)
+        self._waiting |= {shards: to_parquet(plan.shards), ids: to_parquet(plan.ids), facts: to_json(plan.facts)}
+        size, modified = input_state(url)
+        self.known[url] = {"part": part, "plan": self.fingerprint, "bytes": size, "modified": modified}
+        if time.monotonic() - self._written >= WRITE_EVERY:
+            self.flush()
+        return part
+
+    def flush(self) -> None:
+        """Store what was added since the last time; the list of inputs comes last: what it names is there."""
+        if self._waiting:
+            self.files |= self.store.put_all(self._waiting)
+            self.store.folder.put(INPUTS, to_json(self.known))
+        self._waiting, self._written = {}, time.monotonic()
+
+
+@dataclass(slots=True)
+class _Meter:
+    """Tell a listener how many bytes of all parts have been read."""
+
+    listener: Listener
+    total: int
+    done: int = 0
+    rows: int = 0
+
+    def __call__(self, rows: int, at: int) -> None:
+        self.listener(Event("plan", self.done + at, self.total, {"rows": self.rows + rows}))
+
+    def finish(self, size: int, rows: int) -> None:
+        self.done += size
+        self.rows += rows
+        self(0, 0)
+
+
+def _size(url: str) -> int:
+    try:
+        return input_state(url)[0]
+    except FileNotFoundError as error:
+        raise InputError(f"no such file: {url}. Check the path; quote patterns such as 'data/*.jsonl.gz'.") from error
+
+
+def _planned(
+    urls: list[str], recipe: Recipe, runner: Runner, progress: Callable[[int, int], None]
+) -> Iterable[tuple[str, PartPlan]]:
+    spec = PlanSpec(recipe.record, recipe.source.shard_rows, rows=recipe.source.rows)
+    limit = recipe.source.limit
+    if limit is None and len(urls) > 1:
+        yield from zip(urls, runner.map(partial(_plan_silently, spec=spec), urls), strict=True)
+        return
+    left = limit
+    for url in urls:
+        if left == 0:
+            return
+        part = plan_part(url, replace(spec, limit=left), progress)
+        left = None if left is None else max(0, left - int(part.facts["rows"]))
+        yield url, part
+
+
+def _plan_silently(url: str, spec: PlanSpec) -> PartPlan:
+    return plan_part(url, spec, lambda rows, at: None)
