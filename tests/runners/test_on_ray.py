@@ -15,8 +15,8 @@ import ray
 from ray import cloudpickle
 
 from vidatlas.errors import ConflictError, InputError, UnavailableError, VidatlasError
-from vidatlas.pipeline.embed.embed import Totals
 from vidatlas.pipeline.embed.rows import read_shard
+from vidatlas.pipeline.embed.totals import Totals
 from vidatlas.pipeline.embed.worker import MAX_ATTEMPTS, EmbedWorker
 from vidatlas.pipeline.plan.shards import load_shards
 from vidatlas.runners.on_ray import Cluster, RayRunner

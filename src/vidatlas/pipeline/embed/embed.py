@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from vidatlas.errors import ConflictError, InputError, VidatlasError
 from vidatlas.pipeline.embed.encoder import Learning, learn_encoder, refuse_other_source
 from vidatlas.pipeline.embed.rows import read_shard
+from vidatlas.pipeline.embed.totals import Totals, tell_progress
 from vidatlas.pipeline.embed.worker import open_worker
 from vidatlas.pipeline.plan.plan import has_vectors
 from vidatlas.pipeline.plan.shards import load_shards
 from vidatlas.pipeline.stage import Run, commit, committed
 from vidatlas.recipe import Recipe, recipe_of
 from vidatlas.storage import store as layout
-from vidatlas.storage.manifest import EmbedCounts, EmbedEntry, EmbedFacts, EncoderIdentity, PlanCounts, PlanEntry
+from vidatlas.storage.manifest import EmbedEntry, EmbedFacts, EncoderIdentity, PlanCounts, PlanEntry
 from vidatlas.storage.store import Files, Store
-from vidatlas.types import Event, FileFacts, Listener, Receipt, Runner, Shard
+from vidatlas.types import FileFacts, Receipt, Runner, Shard
 
 
 def embed(run: Run) -> EmbedEntry:
@@ -62,7 +61,7 @@ def _committed_shards(store: Store, wanted: set[str]) -> dict[str, Receipt]:
 def _embedded(run: Run, planned: PlanEntry, todo: list[Shard], earlier: Mapping[str, Receipt]) -> dict[str, Receipt]:
     """Stream shards through readers and encoders; return their receipts, each told to the listener as it comes."""
     totals = Totals(earlier.values())
-    tell = partial(_tell, run.listener, planned["shards"], planned["counts"]["read"], totals)
+    tell = partial(tell_progress, run.listener, planned["shards"], planned["counts"]["read"], totals)
     tell(len(earlier))
     read = partial(read_shard, spec=run.recipe.record, source=run.recipe.source.rows)
     opened = partial(open_worker, run.store, run.recipe, run.options.threads)
@@ -83,64 +82,6 @@ def _refuse_other_weights(store: Store, recipe: Recipe, made_with: EncoderIdenti
         raise ConflictError(
             f"{store.url} was made with other weights than those of this model. Choose another output folder."
         )
-
-
-_COUNTS = ("rows", "kept", "texts", "distinct", "tokens", "nodes")
-_TOLD = ("shard", "rows", "kept", "seconds", "host", "attempt")
-"""What a listener is told of a shard as it is committed."""
-_AMOUNTS = ("seconds", "compute_seconds", "idle_seconds", "flops", "possible_flops")
-
-
-class Totals:
-    """Sum the receipts of embedded shards as they arrive, each looked at once."""
-
-    def __init__(self, receipts: Iterable[Receipt] = ()) -> None:
-        self._reasons: Counter[str] = Counter()
-        self._batch_tokens: set[int] = set()
-        self._redone = 0
-        self._sums: dict[str, Any] = dict.fromkeys((*_COUNTS, *_AMOUNTS), 0)
-        for receipt in receipts:
-            self.add(receipt)
-
-    def add(self, receipt: Receipt) -> None:
-        """Add a receipt to the totals."""
-        self._reasons.update(receipt.rejects)
-        self._redone += receipt.attempt > 1
-        if receipt.batch_tokens:
-            self._batch_tokens.add(receipt.batch_tokens)
-        for name in self._sums:
-            self._sums[name] += getattr(receipt, name)
-
-    def facts(self) -> EmbedCounts:
-        """Return counts, rejects by reason, seconds, the devices' idle share, and the share of the possible operations.
-
-        ``redone`` counts shards that were begun more than once, as a worker or its node went in the middle;
-        ``batch_tokens`` lists the batch sizes that occurred: more than one where a device ran out of memory.
-        """
-        sums = self._sums
-        waited = sums["idle_seconds"] + sums["compute_seconds"]
-        return {
-            "rows": sums["rows"],
-            "kept": sums["kept"],
-            "texts": sums["texts"],
-            "distinct": sums["distinct"],
-            "tokens": sums["tokens"],
-            "nodes": sums["nodes"],
-            "rejects": dict(sorted(self._reasons.items())),
-            "redone": self._redone,
-            "worker_seconds": round(sums["seconds"], 1),
-            "compute_seconds": round(sums["compute_seconds"], 1),
-            "idle_share": round(sums["idle_seconds"] / waited, 3) if waited else None,
-            "batch_tokens": sorted(self._batch_tokens, reverse=True),
-            "gemm_share": round(sums["flops"] / sums["possible_flops"], 3) if sums["possible_flops"] else None,
-        }
-
-
-def _tell(
-    listener: Listener, shards: int, rows: int, totals: Totals, done: int, receipt: Receipt | None = None
-) -> None:
-    last = {name: getattr(receipt, name) for name in _TOLD} if receipt else None
-    listener(Event("embed", done, shards, {**totals.facts(), "planned_rows": rows, "last": last}))
 
 
 def _prove(store: Store, earlier: Mapping[str, Receipt], runner: Runner) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from vidatlas.errors import InputError, UsageError
-from vidatlas.pipeline.embed.embed import Totals
+from vidatlas.pipeline.embed.totals import Totals
 from vidatlas.storage import store as layout
 from vidatlas.storage.json_files import Holder, Inputs, ProgressFacts, Timings
 from vidatlas.storage.lock import is_dead
