@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
+from vidatlas.encoders.given import GivenSpec
 from vidatlas.errors import ConflictError, InputError, VidatlasError
 from vidatlas.pipeline.embed.encoder import Learning, learn_encoder, refuse_other_source
 from vidatlas.pipeline.embed.rows import read_shard
+from vidatlas.pipeline.embed.vectors import planned_vectors
 from vidatlas.pipeline.embed.worker import open_worker
 from vidatlas.pipeline.plan.plan import has_vectors, refuse_other_recipe
 from vidatlas.pipeline.plan.shards import load_shards
@@ -63,7 +65,8 @@ def _embedded(run: Run, todo: list[Shard], earlier: Mapping[str, Receipt]) -> di
     planned, totals = run.store.stage("plan"), Totals(earlier.values())
     tell = partial(_tell, run.listener, planned["shards"], planned["counts"]["read"], totals)
     tell(len(earlier))
-    read = partial(read_shard, spec=run.recipe.record, source=run.recipe.source.rows)
+    given = planned_vectors(run.store, run.recipe)
+    read = partial(read_shard, spec=run.recipe.record, source=run.recipe.rows, given=given)
     opened = partial(open_worker, run.store, run.recipe, run.options.threads)
     receipts: dict[str, Receipt] = {}
     for data in run.runner.embed(read, opened, todo) if todo else ():
@@ -76,7 +79,7 @@ def _embedded(run: Run, todo: list[Shard], earlier: Mapping[str, Receipt]) -> di
 def _refuse_other_weights(store: Store, recipe: Recipe, made_with: Json) -> None:
     """Raise ConflictError where a finished atlas is given a model that lies elsewhere and holds other weights."""
     same = store.manifest()["recipe"]["encoder"] == recipe.model_dump(mode="json")["encoder"]
-    if same or isinstance(recipe.encoder, Learning):
+    if same or isinstance(recipe.encoder, Learning | GivenSpec):  # the plan's digest holds the hash of given vectors
         return
     weights = recipe.encoder.inspect().weights_sha256
     if weights != made_with.get("weights_sha256"):

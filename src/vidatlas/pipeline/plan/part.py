@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from vidatlas.encoders.given import GivenVectors
 from vidatlas.errors import InputError, UsageError
 from vidatlas.pipeline.plan.missing import Silent
 from vidatlas.sources.compression import DamagedError
@@ -53,6 +54,7 @@ class PlanSpec:
     shard_rows: int
     limit: int | None = None
     rows: RowSpec = JSON_LINES
+    given: GivenVectors | None = None
 
 
 @dataclass(slots=True)
@@ -114,10 +116,10 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
         InputError: the part is absent or damaged; nothing derived from it may be used.
         UsageError: a column that the recipe names is in none of the first rows.
     """
-    survey, cutter = PartSurvey(spec.record, spec.rows), _Cutter(spec.shard_rows)
+    survey, cutter = PartSurvey(spec.record, spec.rows, spec.given), _Cutter(spec.shard_rows)
     try:
         with closing(open_input(url)) as file:
-            scan = Scan(file)
+            scan = Scan(file, spec.rows.vector)
             here = replace(spec, rows=spec.rows.inside(scan.compression))
             names, complete = _read(scan, survey, cutter, here, progress)
             scan.finish(complete)
@@ -133,6 +135,8 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
     except InputError as error:
         raise InputError(f"{url}: {error}") from error
     survey.require_columns()
+    if spec.given:
+        spec.given.require_rows(url, cutter.row, complete)
     content = cutter.content.hexdigest()
     facts = {
         "part": f"{_stem(url)}-{content[:8]}",
@@ -213,6 +217,8 @@ class PartSurvey:
 
     spec: RecordSpec
     source: RowSpec = JSON_LINES
+    given: GivenVectors | None = None
+    """Where vectors are given; the first usable one sets their dimensions."""
     rejects: Counter[str] = field(default_factory=Counter)
     groups: Counter[str] = field(default_factory=Counter)
     silent: Silent = field(default_factory=Silent)
@@ -232,6 +238,12 @@ class PartSurvey:
         if not isinstance(found, Reason):
             self._see_columns(found)
         record = found if isinstance(found, Reason) else parse_row(found, self.spec)
+        if self.given and isinstance(record, Record) and not isinstance(found, Reason):
+            vector = self.given.of(row, found)
+            if isinstance(vector, Reason):
+                record = vector
+            elif self.given.dim is None:
+                self.given = replace(self.given, dim=len(vector))
         if isinstance(record, Reason):
             self.rejects[record] += 1
             return
@@ -287,6 +299,7 @@ class PartSurvey:
         silent = self.silent.facts(self.groups)
         return {
             **({"silent": silent} if silent["count"] or not silent["complete"] else {}),
+            **({"vectors": self.given.facts()} if self.given else {}),
             "rejects": dict(sorted(self.rejects.items())),
             "columns": list(self.columns),
             "fields": fields,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from vidatlas.encoders.given import GivenSpec, GivenVectors
 from vidatlas.errors import ConflictError, InputError, UsageError
 from vidatlas.pipeline.plan.duplicates import Repeats, repeats
 from vidatlas.pipeline.plan.missing import absences
@@ -24,7 +25,7 @@ from vidatlas.storage.store import INPUTS, Files, Store, to_json
 from vidatlas.storage.tables import to_parquet
 from vidatlas.types import Event, Json, Listener, Reason, Runner
 
-_LOCATION = ("encoder.model:", "encoder.revision:", "encoder.ratings.file:")
+_LOCATION = ("encoder.model:", "encoder.revision:", "encoder.ratings.file:", "encoder.file:")
 
 
 def refuse_other_recipe(store: Store, recipe: Recipe) -> None:
@@ -49,7 +50,7 @@ def refuse_other_recipe(store: Store, recipe: Recipe) -> None:
     ]
     if changes:
         raise ConflictError(
-            f"{store.url} was made by another recipe ({'; '.join(changes[:5])}). "
+            f"{store.url} was made by another recipe ({'; '.join(list(dict.fromkeys(changes))[:5])}). "
             "Choose another output folder, or go back to the old settings."
         )
 
@@ -67,14 +68,25 @@ def plan(run: Run, inputs: Iterable[str]) -> Json:
         ConflictError: the atlas was begun with another recipe or other input, or is locked by another run.
     """
     store, urls = run.store, _expand_all(inputs)
+    beside = _beside(run.recipe)
+    if beside and len(urls) > 1:
+        raise UsageError(
+            f"{beside[0]} holds the vectors of one input file, and there are {len(urls):,}. "
+            "Join them into one, or put the vectors into a column (encoder.column)."
+        )
     refuse_other_recipe(store, run.recipe)
     made_of = {"fingerprint": run.recipe.fingerprint("plan"), "inputs": urls}
     entry, known = committed(run, "plan", made_of), known_inputs(store)
-    if entry and all(_unchanged(url, known) for url in urls):
+    if entry and all(_unchanged(url, known) for url in [*urls, *beside]):
         _refuse_rejects(entry["counts"], run.options.max_rejects)
         return entry
     _refuse_other_inputs(store, urls)
     return commit(run, "plan", made_of, partial(_planned_all, run, urls), replaces=False)
+
+
+def _beside(recipe: Recipe) -> list[str]:
+    """Return the files that are read with the input."""
+    return recipe.encoder.files if isinstance(recipe.encoder, GivenSpec) else []
 
 
 def _refuse_other_inputs(store: Store, urls: list[str]) -> None:
@@ -118,14 +130,11 @@ def _unchanged(url: str, known: Json) -> bool:
 def _plan_parts(store: Store, recipe: Recipe, urls: list[str], runner: Runner, listener: Listener) -> list[str]:
     """Plan the parts that are not planned yet; return all part keys in the order of the inputs."""
     known = known_inputs(store)
-    limit = recipe.source.limit
-    todo = [
-        url
-        for url in urls
-        if limit is not None or not (_unchanged(url, known) and _is_planned(store, known[url], recipe))
-    ]
+    given = recipe.encoder.vectors() if isinstance(recipe.encoder, GivenSpec) else None
+    again = recipe.source.limit is not None or not all(_unchanged(file, known) for file in _beside(recipe))
+    todo = [url for url in urls if again or not (_unchanged(url, known) and _is_planned(store, known[url], recipe))]
     meter = _Meter(listener, sum(_size(url) for url in todo))
-    for url, part in _planned(todo, recipe, runner, meter):
+    for url, part in _planned(todo, recipe, given, (runner, meter)):
         facts, shards, ids = layout.plan_files(part.part)
         # The facts come last: where they are, the tables are too.
         store.put(shards, to_parquet(part.shards))
@@ -133,6 +142,8 @@ def _plan_parts(store: Store, recipe: Recipe, urls: list[str], runner: Runner, l
         store.put(facts, to_json(part.facts))
         size, modified = input_state(url)
         known[url] = {"part": part.part, "plan": recipe.fingerprint("plan"), "bytes": size, "modified": modified}
+        if given and given.file and given.state:
+            known[given.file] = dict(zip(("bytes", "modified"), given.state, strict=True))
         store.folder.put(INPUTS, to_json(known))
         meter.finish(size, part.facts["rows"])
     chosen = {url: known[url]["part"] for url in urls if url in known}
@@ -173,9 +184,10 @@ def _size(url: str) -> int:
 
 
 def _planned(
-    urls: list[str], recipe: Recipe, runner: Runner, progress: Callable[[int, int], None]
+    urls: list[str], recipe: Recipe, given: GivenVectors | None, how: tuple[Runner, Callable[[int, int], None]]
 ) -> Iterable[tuple[str, PartPlan]]:
-    spec = PlanSpec(recipe.record, recipe.source.shard_rows, rows=recipe.source.rows)
+    runner, progress = how
+    spec = PlanSpec(recipe.record, recipe.source.shard_rows, rows=recipe.rows, given=given)
     limit = recipe.source.limit
     if limit is None and len(urls) > 1:
         yield from zip(urls, runner.map(partial(_plan_silently, spec=spec), urls), strict=True)
@@ -223,7 +235,27 @@ def _finish(run: Run, urls: list[str], parts: list[str]) -> tuple[Files, Json]:
         "complete": all(fact["complete"] for fact in facts) and len(parts) == len(urls),
         "counts": counts,
         **absences(urls, facts),
+        **_vectors(urls, facts),
     }
+
+
+def _vectors(urls: list[str], facts: list[Json]) -> Json:
+    """Return what the plan's entry says of given vectors; nothing where none are given.
+
+    Raises:
+        InputError: files differ in the dimensions of their vectors, or no row has a usable one.
+    """
+    found = {fact["vectors"]["dim"]: url for url, fact in zip(urls, facts, strict=False) if "vectors" in fact}
+    widths = {dim: url for dim, url in found.items() if dim is not None}
+    if len(widths) > 1:
+        (one, first), (other, second) = list(widths.items())[:2]
+        raise InputError(
+            f"vectors have {one:,} dimensions in {first} and {other:,} in {second}. "
+            "Make an atlas of each, or set encoder.dim to reject the others."
+        )
+    if found and not widths:
+        raise InputError(f"no row of {next(iter(found.values()))} has a usable vector. Check encoder.column.")
+    return {"vectors": next(fact["vectors"] for fact in facts if fact["vectors"]["dim"])} if found else {}
 
 
 def _by_part(parts: list[str], rows: list[Any]) -> pa.Table:
