@@ -81,7 +81,7 @@ class GivenSpec(BaseModel):
 
     def load_planned(self, planned: Json) -> GivenEncoder:
         """Return the stand-in of an encoder, from what the plan says of the vectors."""
-        return GivenEncoder(self.name, planned["dim"], planned.get("sha256"))
+        return GivenEncoder(self.name, planned["dim"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,14 +194,13 @@ class GivenEncoder:
 
     name: str
     dim: int
-    sha256: str | None = None
     hardware: str = "cpu"
     flops_per_node: float = 0.0
 
     @property
     def identity(self) -> Json:
-        """Return the width of the vectors, and the hash of the file that they are in."""
-        return {"model": self.name, "dim": self.dim, **({"weights_sha256": self.sha256} if self.sha256 else {})}
+        """Return the width of the vectors; which they are is part of the input's identity."""
+        return {"model": self.name, "dim": self.dim}
 
     def limit(self) -> float:
         """Return 0: nothing is multiplied."""

@@ -79,7 +79,7 @@ def _embedded(run: Run, todo: list[Shard], earlier: Mapping[str, Receipt]) -> di
 def _refuse_other_weights(store: Store, recipe: Recipe, made_with: Json) -> None:
     """Raise ConflictError where a finished atlas is given a model that lies elsewhere and holds other weights."""
     same = store.manifest()["recipe"]["encoder"] == recipe.model_dump(mode="json")["encoder"]
-    if same or isinstance(recipe.encoder, Learning | GivenSpec):  # the plan's digest holds the hash of given vectors
+    if same or isinstance(recipe.encoder, Learning | GivenSpec):  # given vectors are planned, as input
         return
     weights = recipe.encoder.inspect().weights_sha256
     if weights != made_with.get("weights_sha256"):

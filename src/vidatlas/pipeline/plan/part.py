@@ -67,7 +67,7 @@ class PartPlan:
 
     @property
     def part(self) -> str:
-        """Return the part's key: its stem and eight digits of its content's hash."""
+        """Return the part's key: its stem and eight digits of its hash."""
         return str(self.facts["part"])
 
 
@@ -137,9 +137,9 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
     survey.require_columns()
     if spec.given:
         spec.given.require_rows(url, cutter.row, complete)
-    content = cutter.content.hexdigest()
+    content, found = cutter.content.hexdigest(), survey.facts()
     facts = {
-        "part": f"{_stem(url)}-{content[:8]}",
+        "part": f"{_stem(url)}-{_identity(content, found)[:8]}",
         "bytes": scan.bytes,
         "sha256": scan.sha256,
         "content_sha256": content,
@@ -150,9 +150,15 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
         "header": list(names),
         "shards": len(cutter.done),
         "seek_points": len(scan.points),
-        **survey.facts(),
+        **found,
     }
     return PartPlan(facts, _shard_table(cutter, scan), survey.ids())
+
+
+def _identity(content: str, facts: Json) -> str:
+    """Return the hash that tells a part from another: of its content, and of the file that its vectors are in."""
+    vectors = facts.get("vectors", {}).get("sha256")
+    return hashlib.sha256(f"{content} {vectors}".encode()).hexdigest() if vectors else content
 
 
 def _read(

@@ -75,12 +75,10 @@ def facts_of(recipe: Recipe, manifest: Json) -> dict[str, str]:
         "Versions": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
     }
     if recipe.encoder.kind == "given":
-        told = facts.pop("Weights (sha256)")
-        for name in ("Precision", "Field weights", "Texts", "Tokens"):
-            del facts[name]
-        return {"Precision": "stored as float16", **facts} | (
-            {"Given file (sha256)": told} if "weights_sha256" in encoder else {}
-        )
+        for name in ("Weights (sha256)", "Field weights", "Texts", "Tokens"):
+            del facts[name]  # nothing was encoded
+        file = manifest["stages"]["plan"]["vectors"].get("sha256")
+        return facts | {"Precision": "stored as float16"} | ({"Given file (sha256)": file} if file else {})
     return facts
 
 
