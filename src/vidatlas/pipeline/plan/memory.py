@@ -102,7 +102,7 @@ def _line(row: Any) -> bytes:
         )
     except TypeError:
         # Lone surrogates and integers of more than 64 bits.
-        return json.dumps(row, default=str).encode() + b"\n"
+        return json.dumps(row, default=str, skipkeys=True).encode() + b"\n"
     return line
 
 

@@ -109,7 +109,7 @@ def are_clusters(recipe: Recipe) -> bool:
 
 def alike_words(recipe: Recipe) -> str:
     """Return what records have in common that lie close together."""
-    others = {"factors": "liked by the same people", "given": "with similar vectors"}
+    others = {"factors": "liked by the same people", "given": "alike by their given vectors"}
     return others.get(recipe.encoder.kind, "described in similar words")
 
 
