@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,8 +22,6 @@ from vidatlas.types import EncodeStats, Floats, Json, Reason
 MOST = float(np.finfo(np.float16).max)
 """Largest magnitude of a number: vectors are stored as float16."""
 _BRACKETS = "[](){}"
-_LIST = re.compile(r"[\[({,\s]")
-"""What a text with a list of numbers contains, and base64 does not."""
 State = tuple[int, str]
 """Size and modification time of a file."""
 
@@ -139,8 +136,9 @@ class GivenVectors:
 def read_vector(cell: Any) -> Floats | None:
     """Return the numbers of a cell as float32: a list, a list as text, or base64 of float32; None for anything else."""
     if isinstance(cell, str):
-        if not _LIST.search(cell.strip()):
-            return _decoded(cell.strip())
+        decoded = _decoded(cell.strip())
+        if decoded is not None:
+            return decoded
         cell = cell.strip().strip(_BRACKETS).replace(",", " ").split()
     if not isinstance(cell, list):
         return None
