@@ -1,11 +1,15 @@
-"""The Python API: what it calls back, and when."""
+"""The Python API: what it calls back, and what ``fit`` makes of texts; the rest is tested as promises."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import vidatlas
+from vidatlas import Options, Recipe
 from vidatlas.errors import UsageError
 from vidatlas.pipeline.plan import plan as planning
 from vidatlas.storage.store import Store
@@ -18,7 +22,7 @@ def part_file(tmp_path: Path, make_lines: Any) -> Path:
     return path
 
 
-SERIAL = vidatlas.Options(runner="serial", max_rejects=1.0)
+SERIAL = Options(runner="serial", max_rejects=1.0)
 
 
 @pytest.mark.parametrize("verb", [vidatlas.plan, vidatlas.embed, vidatlas.run])
@@ -46,3 +50,39 @@ def test_an_error_of_the_caller_ends_the_run_before_anything_is_embedded(
     with pytest.raises(UsageError, match="too dear"):
         vidatlas.run(hashing_recipe, str(part_file), str(tmp_path / "atlas"), SERIAL, planned=planned)
     assert not Store(str(tmp_path / "atlas")).receipts()
+
+
+@pytest.fixture(scope="module")
+def videos(make_lines: Callable[..., bytes]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in make_lines(90).splitlines()]
+
+
+def test_texts_become_an_atlas(videos: list[dict[str, Any]], hashing_recipe: Recipe, tmp_path: Path) -> None:
+    texts, groups = [video["title"] for video in videos], [video["categories"] for video in videos]
+    atlas = vidatlas.fit([*texts, None], [*groups, None], atlas=tmp_path, recipe=hashing_recipe, options=SERIAL)
+    assert atlas.counts == {"read": 91, "kept": 90, "rejected": 1, "duplicates": 0, "rejects": {"no_text": 1}}
+    assert set(atlas.subcategories()["group"]) == set(groups)
+    assert atlas.embeddings()[0] == [str(number) for number in range(90)]
+    assert atlas.search(texts[4], k=1)["title"].tolist() == [texts[4]]
+
+
+def test_given_vectors_take_the_place_of_the_encoder(
+    videos: list[dict[str, Any]], hashing_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    vectors = np.eye(3)[np.arange(90) // 30] + np.random.default_rng(0).normal(size=(90, 3)) / 20
+    ids = [video["display_id"] for video in videos]
+    recipe = vidatlas.load_recipe(hashing_recipe.model_dump(mode="json"), {"reduce.clusters.k": 3})
+    vectors[8, 1] = np.nan
+    atlas = vidatlas.fit([video["title"] for video in videos], None, vectors, ids, recipe=recipe, options=SERIAL)
+    assert atlas.counts["rejects"] == {"invalid_vector": 1}
+    assert Path(atlas.url).parent == tmp_path
+    placed = atlas.assignments().set_index("id")["subcategory"]
+    for first in (0, 30, 60):
+        assert placed.loc[[key for key in ids[first : first + 30] if key != ids[8]]].nunique() == 1
+    assert sorted(atlas.subcategories()["size"]) == [29, 30, 30]
+
+
+def test_a_column_of_another_length_is_refused(hashing_recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there are 2 texts, but 1 of group"):
+        vidatlas.fit(["a", "b"], ["x"], atlas=tmp_path, recipe=hashing_recipe, options=SERIAL)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vidatlas.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from vidatlas.api import embed, plan, publish, reduce, run
+    from vidatlas.api import embed, fit, plan, publish, reduce, run
     from vidatlas.errors import VidatlasError
     from vidatlas.pipeline.explore.assign import assign
     from vidatlas.pipeline.explore.atlas import Atlas, open_atlas
@@ -28,6 +28,7 @@ __all__ = [
     "VidatlasError",
     "assign",
     "embed",
+    "fit",
     "load_recipe",
     "open_atlas",
     "plan",
@@ -44,7 +45,7 @@ _HOMES = {
     "vidatlas.pipeline.explore.atlas": ("Atlas", "open_atlas"),
     "vidatlas.pipeline.explore.status": ("status", "verify"),
     "vidatlas.recipe": ("Recipe", "load_recipe"),
-    "vidatlas.api": ("embed", "plan", "publish", "reduce", "run"),
+    "vidatlas.api": ("embed", "fit", "plan", "publish", "reduce", "run"),
     "vidatlas.sample": ("sample_path",),
     "vidatlas.errors": ("VidatlasError",),
     "vidatlas.types": ("Options",),

@@ -6,14 +6,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from os import PathLike, fspath
+from os import fspath
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 from vidatlas.errors import UsageError
 from vidatlas.pipeline.embed import embed as embedding
 from vidatlas.pipeline.explore.atlas import Atlas
 from vidatlas.pipeline.plan import plan as planning
+from vidatlas.pipeline.plan.memory import Data, as_files, text_table
 from vidatlas.pipeline.publish import publish as publishing
 from vidatlas.pipeline.reduce import probe as probing
 from vidatlas.pipeline.reduce import reduce as reduction
@@ -25,38 +27,37 @@ from vidatlas.storage.folder import expand, is_remote
 from vidatlas.storage.json_files import Timings
 from vidatlas.storage.manifest import EmbedEntry, PlanEntry, PublishEntry, ReduceEntry
 from vidatlas.storage.store import MANIFEST, TIMINGS, Store, to_json
-from vidatlas.types import Event, Listener, Options, Place, Runner, T, ignore
+from vidatlas.types import Event, Json, Listener, Options, Place, Runner, T, ignore
 
 DEFAULTS = Options()
-Inputs = Place | Iterable[Place]
 Planned = Callable[[PlanEntry], object]
 
 
 def plan(
     recipe: Recipe | str,
-    inputs: Inputs,
+    inputs: Data,
     atlas: Place,
     options: Options = DEFAULTS,
     listener: Listener = ignore,
     planned: Planned = ignore,
 ) -> PlanEntry:
     """Read every input file once and write down where each shard starts; return the plan's entry of the manifest."""
-    urls = _list(inputs)
-    with _opened(_recipe(recipe), atlas, options, listener, urls) as run:
+    parsed, urls = as_files(inputs, _recipe(recipe), atlas)
+    with _opened(parsed, atlas, options, listener, urls) as run:
         return _plan(run, urls, planned)
 
 
 def embed(
     recipe: Recipe | str,
-    inputs: Inputs,
+    inputs: Data,
     atlas: Place,
     options: Options = DEFAULTS,
     listener: Listener = ignore,
     planned: Planned = ignore,
 ) -> EmbedEntry:
     """Plan where needed, then embed every shard that is not done; return the stage's entry of the manifest."""
-    urls = _list(inputs)
-    with _opened(_recipe(recipe), atlas, options, listener, urls) as run:
+    parsed, urls = as_files(inputs, _recipe(recipe), atlas)
+    with _opened(parsed, atlas, options, listener, urls) as run:
         _plan(run, urls, planned)
         return _timed(run, "embed", embedding.embed)
 
@@ -86,7 +87,7 @@ def publish(
 
 def run(
     recipe: Recipe | str,
-    inputs: Inputs,
+    inputs: Data,
     atlas: Place,
     options: Options = DEFAULTS,
     listener: Listener = ignore,
@@ -95,14 +96,15 @@ def run(
     """Run plan, embed, reduce and publish through the API; what an earlier run finished is not repeated.
 
     Args:
-        recipe: a recipe, the name of a built-in one, or a YAML file.
-        inputs: local paths, patterns or URLs.
-        atlas: the folder or URL of the atlas.
+        recipe: a recipe, or the name or file of one.
+        inputs: paths or URLs; or rows in memory, which are written into the atlas first: a data frame (pandas, polars),
+            an Arrow table, an iterable of dicts, one split of a Hugging Face dataset.
+        atlas: the folder or URL to make.
         options: how to run.
         listener: told how far it has come.
         planned: called once with the plan's entry of the manifest, before anything is embedded.
     """
-    urls, parsed = _list(inputs), _recipe(recipe)
+    parsed, urls = as_files(inputs, _recipe(recipe), atlas)
     with _opened(parsed, atlas, options, listener, urls) as opened:
         if options.backend:
             reduction.find_backend(opened.runner, options.backend)  # what cannot run should not cost the embedding
@@ -115,6 +117,43 @@ def run(
     return Atlas(atlas)
 
 
+def fit(  # noqa: PLR0913 - four columns, and three that say how
+    texts: Iterable[str | None],
+    groups: Iterable[Any] | None = None,
+    vectors: Any = None,
+    ids: Iterable[Any] | None = None,
+    *,
+    atlas: Place | None = None,
+    recipe: Recipe | str = "topics",
+    options: Options = DEFAULTS,
+) -> Atlas:
+    """Make an atlas of texts; return it.
+
+    Args:
+        texts: one per record, which is also its title.
+        groups: the group of each; None clusters all together.
+        vectors: the vector of each, [n, dim], in place of those that the recipe's encoder would make.
+        ids: the id of each; None numbers them from 0.
+        atlas: the folder or URL to make; None makes a folder in the system's temporary directory (``Atlas.url``).
+        recipe: everything but the section ``record``, and with vectors the section ``encoder``.
+        options: how to run.
+
+    Raises:
+        UsageError: there are more or fewer groups, vectors or ids than texts.
+    """
+    table = text_table(texts, groups, vectors, ids)
+    title = {"column": "title", "weight": 1}
+    group = None if groups is None else "group"
+    changes: Json = {
+        "record": {"id": "id", "group": group, "title": "title", "fields": {"title": title}},
+        "source.explode": None,
+    }
+    if vectors is not None:
+        changes["encoder"] = {"kind": "given", "column": "embedding"}
+    made = load_recipe(_recipe(recipe).model_dump(mode="json"), changes)
+    return run(made, table, mkdtemp(prefix="vidatlas-") if atlas is None else atlas, options)
+
+
 def _plan(run: Run, inputs: list[str], planned: Planned) -> PlanEntry:
     entry = _timed(run, "plan", lambda timed: planning.plan(timed, inputs))
     planned(entry)
@@ -123,10 +162,6 @@ def _plan(run: Run, inputs: list[str], planned: Planned) -> PlanEntry:
 
 def _recipe(recipe: Recipe | str) -> Recipe:
     return recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
-
-
-def _list(inputs: Inputs) -> list[str]:
-    return [fspath(inputs)] if isinstance(inputs, str | PathLike) else [fspath(url) for url in inputs]
 
 
 def _made_with(atlas: Place, settings: Mapping[str, Any] | None, section: str) -> Recipe:

@@ -22,6 +22,7 @@ from vidatlas.decomposition.pca import PcaSpec
 from vidatlas.decomposition.tsne import LayoutSpec
 from vidatlas.encoders.clip import ClipSpec
 from vidatlas.encoders.factors import FactorsSpec
+from vidatlas.encoders.given import GivenSpec
 from vidatlas.encoders.hashing import HashingSpec
 from vidatlas.encoders.images.autoencoder import DenoisingSpec
 from vidatlas.encoders.images.clip import ClipPicturesSpec
@@ -77,11 +78,6 @@ class SourceSpec(_Strict):
     """Format of the rows; a name alone, such as ``csv``, takes the defaults."""
     explode: ExplodeSpec | None = None
     """Make each term of a column a separate record; off by default."""
-
-    @property
-    def rows(self) -> RowSpec:
-        """Return how the recipe reads rows."""
-        return RowSpec(self.format, self.explode)
 
 
 class ReduceSpec(_Strict):
@@ -147,23 +143,51 @@ class Recipe(_Strict):
     source: SourceSpec = SourceSpec()
     record: RecordSpec
     encoder: Annotated[
-        ClipSpec | SentenceSpec | HashingSpec | TfidfSpec | SequencesSpec | FactorsSpec, Field(discriminator="kind")
+        ClipSpec | SentenceSpec | HashingSpec | TfidfSpec | SequencesSpec | FactorsSpec | GivenSpec,
+        Field(discriminator="kind"),
     ]
     mix: MixSpec = MixSpec()
     reduce: ReduceSpec = ReduceSpec()
     publish: PublishSpec = PublishSpec()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _weighs_nothing(cls, data: Any) -> Any:
+        """Set every field's weight to 0 where vectors are given: no field is part of them."""
+        encoder = data.get("encoder") if isinstance(data, dict) else None
+        kind = encoder.get("kind") if isinstance(encoder, dict) else getattr(encoder, "kind", None)
+        record = data.get("record") if kind == "given" else None
+        record = record.model_dump() if isinstance(record, RecordSpec) else record
+        if not isinstance(record, dict) or not isinstance(record.get("fields"), dict):
+            return data
+        fields = {
+            name: {**field, "weight": 0} if isinstance(field, dict) else field
+            for name, field in record["fields"].items()
+        }
+        return {**data, "record": {**record, "fields": fields}}
+
     @model_validator(mode="after")
-    def _probes_labels(self) -> Recipe:
+    def _fits(self) -> Recipe:
         if self.reduce.probe and not self.record.labels:
             raise ValueError("reduce.probe predicts labels from vectors: set record.labels")
+        if self.encoder.kind != "given" and not self.record.embedded():
+            raise ValueError("every field of record.fields has weight 0: there is nothing to embed")
+        if self.encoder.kind == "given" and self.source.explode:
+            raise ValueError("source.explode makes several records of a row, which has one given vector: remove it")
         return self
+
+    @property
+    def rows(self) -> RowSpec:
+        """Return how the recipe reads rows."""
+        column = self.encoder.column if isinstance(self.encoder, GivenSpec) else None
+        return RowSpec(self.source.format, self.source.explode, column)
 
     def settings(self, stage: Stage) -> Json:
         """Return the sections of the recipe that a stage's output depends on, as JSON."""
         whole = self.model_dump(mode="json")
+        # A row whose given vector is unusable is rejected when it is planned.
         keys = {
-            "plan": ("source", "record"),
+            "plan": ("source", "record", "encoder") if self.encoder.kind == "given" else ("source", "record"),
             "embed": ("encoder", "mix"),
             "reduce": ("reduce",),
             "publish": ("publish",),

@@ -42,6 +42,7 @@ class Reason(enum.StrEnum):
     INVALID_FIELD = "invalid_field"
     NO_TEXT = "no_text"
     UNREADABLE_IMAGE = "unreadable_image"
+    INVALID_VECTOR = "invalid_vector"
     EXCLUDED = "excluded"
     MISSING_VALUE = "missing_value"
     NO_TERMS = "no_terms"
@@ -71,6 +72,8 @@ _MEANINGS = {
     Reason.INVALID_FIELD: "a text field holds something other than text (an object, for example)",
     Reason.NO_TEXT: "every text field is absent or empty: there is nothing to embed",
     Reason.UNREADABLE_IMAGE: "the image file is missing, damaged, too large, or not an image",
+    Reason.INVALID_VECTOR: "the given vector is null, not numeric, of another length than the first (or encoder.dim), "
+    "or has a number that is NaN, infinite or beyond 65,504",
     Reason.EXCLUDED: "the recipe excludes it (record.where, or a stop word of source.explode)",
     Reason.MISSING_VALUE: "a column that the recipe requires (record.require) is empty",
     Reason.NO_TERMS: "the column whose terms become records (source.explode) has no terms",

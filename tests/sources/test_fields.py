@@ -83,6 +83,7 @@ def test_every_reason_explains_itself_and_all_others_come_from_a_line_of_json() 
         Reason.LINE_TOO_LONG,
         Reason.DUPLICATE_ID,
         Reason.UNREADABLE_IMAGE,
+        Reason.INVALID_VECTOR,
     } - tables - asked
     assert len({reason.meaning for reason in Reason}) == len(Reason)
 
@@ -287,7 +288,6 @@ def test_a_field_that_weighs_nothing_is_no_text_to_embed() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"fields": {"title": {"column": "t", "weight": 0}}},
         {"fields": {"title": {"column": "t", "weight": 1, "listed": True}}},
         {"fields": {"title": {"column": "t", "weight": 1}, "count": {"column": "t", "weight": 1}}},
         {"shown": ["title"]},

@@ -10,11 +10,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from vidatlas.encoders.given import read_vector
+from vidatlas.errors import InputError
 from vidatlas.sources.compression import DamagedError, decompress, detect
 from vidatlas.sources.jsonl import parse_line
 from vidatlas.sources.parquet import json_lines
@@ -94,6 +97,58 @@ def test_what_no_field_can_hold_is_left_out_and_the_rest_is_json() -> None:
 def test_rows_without_a_readable_column_are_still_rows() -> None:
     assert read(pa.table({"embedding": pa.array([[0.1]] * 3, pa.list_(pa.float32()))})) == [{}] * 3
     assert read(pa.table({"title": pa.array([], pa.string())})) == []
+
+
+def tensors(rows: list[list[float] | None]) -> pa.Array:
+    storage = pa.array(rows, pa.list_(pa.float32(), 2))
+    return pa.ExtensionArray.from_storage(pa.fixed_shape_tensor(pa.float32(), [2]), storage)
+
+
+ROWS = [[1.0, -2.0], None, [0.5, 3.0]]
+VECTORS = {
+    "list": pa.array(ROWS, pa.list_(pa.float64())),
+    "large": pa.array(ROWS, pa.large_list(pa.float32())),
+    "half": pa.array(ROWS, pa.list_(pa.float16())),
+    "fixed": pa.array(ROWS, pa.list_(pa.float32(), 2)),
+    "tensor": tensors(ROWS),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(VECTORS))
+def test_the_column_of_vectors_that_is_named_is_kept_as_float32(kind: str) -> None:
+    table = pa.table({"id": ["a", "b", "c"], "embedding": VECTORS[kind], "other": VECTORS["list"]})
+    lines = b"".join(json_lines(io.BytesIO(parquet(table)), vector="embedding")).splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert [list(row) for row in rows] == [["id", "embedding"]] * 3
+    assert rows[1] == {"id": "b", "embedding": None}
+    for row, numbers in ((rows[0], ROWS[0]), (rows[2], ROWS[2])):
+        found = read_vector(row["embedding"])
+        assert found is not None
+        assert found.tolist() == numbers
+
+
+def test_whole_numbers_are_vectors_too_and_a_null_in_one_is_nan() -> None:
+    table = pa.table({"v": pa.array([[1, -128], [3, None], []], pa.list_(pa.int8()))})
+    lines = b"".join(json_lines(io.BytesIO(parquet(table)), vector="v")).splitlines()
+    found = [np.asarray(read_vector(json.loads(line)["v"])) for line in lines]
+    assert found[0].tolist() == [1, -128]
+    assert np.isnan(found[1]).tolist() == [False, True]
+    assert found[2].tolist() == []
+
+
+@pytest.mark.parametrize("first", [0, 1_999, 2_000, 4_321])
+def test_vectors_are_those_of_their_rows_from_any_row_on(first: int) -> None:
+    data = parquet(pa.table({"v": [[float(row)] for row in range(5_000)]}), row_group_size=3_000)
+    lines = b"".join(json_lines(io.BytesIO(data), first, vector="v")).splitlines()
+    found = [read_vector(json.loads(line)["v"]) for line in lines]
+    assert [row.tolist() for row in found if row is not None] == [[row] for row in range(first, 5_000)]
+
+
+def test_a_column_that_holds_no_vectors_is_named_with_its_type() -> None:
+    table = pa.table({"v": [b"x"], "nested": [[[0.5]]]})
+    for name, kind in (("v", "binary"), ("nested", "list<")):
+        with pytest.raises(InputError, match=f"column '{name}' has type {kind}.* holds no vectors"):
+            list(json_lines(io.BytesIO(parquet(table)), vector=name))
 
 
 def test_a_text_that_is_no_utf8_rejects_its_row_alone() -> None:

@@ -176,7 +176,8 @@ def look(atlas: Atlas) -> None:
     with st.sidebar:
         say(atlas.title, "font-size:1.6rem;font-weight:700")
     st.sidebar.caption(f"{atlas.nouns.records(counts['kept'])} in {len(atlas.subcategories()):,} subcategories")
-    page = st.sidebar.radio("Look", ["Discover", "Search", "Browse", "Map"], key="page")
+    pages = ["Discover", *(["Search"] if atlas.encodes_texts else []), "Browse", "Map"]
+    page = st.sidebar.radio("Look", pages, key="page")
     method = st.sidebar.radio(
         "Suggest from", list(atlas.methods), format_func=lambda name: atlas.methods[name], key="method"
     )

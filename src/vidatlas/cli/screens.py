@@ -112,7 +112,8 @@ def _sample(recipe: Recipe, example: Example) -> Text:
     line.append_text(plain(f"{example['id']}  [{example['group']}]"))
     for name, texts in example["texts"].items():
         more = f"  … {len(texts) - _SHOWN_TAGS} more" if len(texts) > _SHOWN_TAGS else ""
-        line.append(f"\n  {recipe.record.fields[name].weight:g} × {name}: ", style="dim")
+        weight = recipe.record.fields[name].weight
+        line.append(f"\n  {weight:g} × {name}: " if weight else f"\n  {name}: ", style="dim")
         line.append_text(plain(" | ".join(texts[:_SHOWN_TAGS]) + more))
     return line
 

@@ -53,6 +53,7 @@ def decompress(
     compression: str,
     seek: SeekPoint | None = None,
     on_member: Callable[[int, int], None] | None = None,
+    vector: str | None = None,
 ) -> Iterator[bytes]:
     """Yield an input file's uncompressed bytes from a seek point (default: its start) to its end.
 
@@ -62,6 +63,7 @@ def decompress(
         seek: where to start.
         on_member: called with (compressed, uncompressed) offset at the start of every member (gzip), frame (zstd) or
             stream (bzip2) after the first; with (row, uncompressed offset) at every batch of a Parquet file.
+        vector: the column of vectors to keep of a Parquet file.
 
     Raises:
         DamagedError: the data is truncated, or fails its format's own checks.
@@ -73,7 +75,7 @@ def decompress(
         return
     try:
         if compression == "parquet":
-            yield from json_lines(file, start.compressed, on_member)
+            yield from json_lines(file, start.compressed, on_member, vector)
         else:
             yield from _members(file, compression, start, on_member)
     except (zlib.error, pa.ArrowException, OSError, EOFError, *_errors_of(compression)) as error:

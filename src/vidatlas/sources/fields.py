@@ -115,12 +115,10 @@ class RecordSpec(BaseModel):
         taken = reserved & {*self.fields, *self.shown} | (self.fields.keys() & {*self.shown})
         if taken:
             raise ValueError(f"a field cannot be called {', '.join(sorted(taken))}: that is a column of the atlas")
-        if not self.embedded():
-            raise ValueError("every field has weight 0: there is nothing to embed")
         return self
 
     def embedded(self) -> dict[str, TextField]:
-        """Return the fields with a weight in the record's vector."""
+        """Return the fields with a weight in the record's vector; none where vectors are given."""
         return {name: field for name, field in self.fields.items() if field.weight}
 
     def columns(self) -> list[str]:
@@ -155,7 +153,8 @@ def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
     if len(found) < len(texts):
         return Reason.INVALID_FIELD
     by_name = dict(zip(spec.fields, found, strict=True))
-    if not any(by_name[name] for name in spec.embedded()):
+    embedded = spec.embedded()
+    if embedded and not any(by_name[name] for name in embedded):
         return Reason.NO_TEXT
     image = _image(row.get(spec.image.column), spec.image) if spec.image else ""
     if isinstance(image, Reason):

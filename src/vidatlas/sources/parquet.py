@@ -6,45 +6,59 @@ column, and only the rows from the requested one on become text.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
+import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from vidatlas.errors import InputError
 from vidatlas.storage.parquet import open_parquet
 
 _BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
 _TEXTS = (pa.types.is_string, pa.types.is_large_string)
+_LISTS = (
+    pa.types.is_list,
+    pa.types.is_large_list,
+    pa.types.is_fixed_size_list,
+    pa.types.is_list_view,
+    pa.types.is_large_list_view,
+)
 BATCH = 2_000
 """Rows per batch; a reader can start at each batch."""
 
 
-def json_lines(file: IO[bytes], first: int = 0, on_batch: Callable[[int, int], None] | None = None) -> Iterator[bytes]:
+def json_lines(
+    file: IO[bytes],
+    first: int = 0,
+    on_batch: Callable[[int, int], None] | None = None,
+    vector: str | None = None,
+) -> Iterator[bytes]:
     """Yield a Parquet file's rows as JSON lines, a batch of rows at a time.
-
-    Bytes and vectors (lists of floating-point numbers) are skipped: no field can hold them. Dates, times and decimals
-    are written as text. A row with invalid UTF-8 becomes a line with invalid UTF-8, so that it is rejected.
 
     Args:
         file: a seekable file.
         first: the row to start with.
         on_batch: called with (row, bytes before it) ahead of every batch.
+        vector: the column of vectors to keep.
 
     Raises:
-        InputError: a column has an extension type; the caller adds the file.
+        InputError: a column has an extension type, or ``vector`` holds no vectors; the caller adds the file.
         pyarrow.ArrowException, OSError: the file is damaged.
     """
     table = open_parquet(file)
-    names = [column.name for column in table.schema_arrow if _is_readable(column.type)]
+    names = readable_columns(table.schema_arrow, vector)
     groups, row = _groups_from(table, first)
     written = 0
     for batch in table.iter_batches(BATCH, row_groups=groups, columns=names, use_threads=False):
         if row + batch.num_rows > first:
             if on_batch:
                 on_batch(max(row, first), written)
-            lines = _lines(batch.slice(max(0, first - row)))
+            lines = lines_of(batch.slice(max(0, first - row)), vector)
             written += len(lines)
             yield lines
         row += batch.num_rows
@@ -61,6 +75,28 @@ def _groups_from(table: pq.ParquetFile, first: int) -> tuple[list[int], int]:
     return [], row
 
 
+def readable_columns(schema: pa.Schema, vector: str | None = None) -> list[str]:
+    """Return the columns of an Arrow schema that JSON lines hold: without bytes, and of vectors only the one named.
+
+    Raises:
+        InputError: the one named holds neither lists of numbers nor text.
+    """
+    for column in schema:
+        if column.name == vector and not (_is_vector(column.type) or _is_readable(column.type)):
+            raise InputError(
+                f"column {vector!r} has type {column.type}, which holds no vectors. "
+                "Write each vector as a list of numbers."
+            )
+    return [column.name for column in schema if column.name == vector or _is_readable(column.type)]
+
+
+def _is_vector(kind: pa.DataType) -> bool:
+    kind = kind.storage_type if isinstance(kind, pa.FixedShapeTensorType) else kind
+    return any(is_list(kind) for is_list in _LISTS) and (
+        pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)
+    )
+
+
 def _is_readable(kind: pa.DataType) -> bool:
     if any(is_bytes(kind) for is_bytes in _BYTES):
         return False
@@ -73,10 +109,18 @@ def _is_readable(kind: pa.DataType) -> bool:
     return not vector and all(map(_is_readable, children))
 
 
-def _lines(batch: pa.RecordBatch) -> bytes:
+def lines_of(batch: pa.RecordBatch, vector: str | None = None) -> bytes:
+    """Return the rows of a record batch as JSON lines.
+
+    Dates, times and decimals are written as text, vectors as base64 of float32, little-endian. A row with invalid UTF-8
+    becomes a line with invalid UTF-8, so that it is rejected.
+    """
     if not batch.num_columns:
         return b"{}\n" * int(batch.num_rows)
-    columns = [_as_text(column) for column in batch.columns]
+    columns = [
+        _as_base64(column) if name == vector and _is_vector(column.type) else _as_text(column)
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+    ]
     batch = pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
     try:
         rows = batch.to_pylist()
@@ -88,6 +132,17 @@ def _lines(batch: pa.RecordBatch) -> bytes:
 def _as_text(column: pa.Array) -> pa.Array:
     """Return dates, times and decimals as Arrow formats them; with pandas installed, the format would differ."""
     return column.cast(pa.string()) if pa.types.is_temporal(column.type) or pa.types.is_decimal(column.type) else column
+
+
+def _as_base64(column: pa.Array) -> pa.Array:
+    """Return vectors of any numeric type as base64 of float32; a number that is null becomes NaN."""
+    lists = column.storage if isinstance(column, pa.ExtensionArray) else column
+    ends = np.cumsum(pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False))
+    with np.errstate(over="ignore"):
+        numbers = lists.flatten().to_numpy(zero_copy_only=False).astype("<f4")
+    rows = np.split(numbers, ends[:-1])
+    texts = [base64.b64encode(row.tobytes()).decode() for row in rows]
+    return pa.array(texts, pa.string(), mask=lists.is_null().to_numpy(zero_copy_only=False))
 
 
 def _dumped(row: dict[str, Any]) -> bytes:

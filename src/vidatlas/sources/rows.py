@@ -22,6 +22,8 @@ class RowSpec:
 
     format: Format
     explode: ExplodeSpec | None = None
+    vector: str | None = None
+    """The column of given vectors, if any: other columns of vectors are skipped in Parquet."""
 
     def inside(self, container: str) -> RowSpec:
         """Return how rows are read from a container: those of Parquet are JSON lines, whatever the recipe says."""
@@ -41,9 +43,10 @@ class RowSpec:
 
     def required(self, columns: Iterable[str]) -> list[str]:
         """Return the columns that rows must have, out of those that a recipe names."""
+        named = [*columns, self.vector] if self.vector is not None else list(columns)
         if self.explode is None:
-            return list(columns)
-        return [self.explode.column, *(column for column in columns if column != TERM)]
+            return named
+        return [self.explode.column, *(column for column in named if column != TERM)]
 
 
 JSON_LINES = RowSpec(JsonLinesSpec())

@@ -81,8 +81,9 @@ class Scan:
         points: seek points in ascending order (set by ``finish``).
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._raw, self._file = file, _Hashing(file)
+    def __init__(self, file: IO[bytes], vector: str | None = None) -> None:
+        """Scan a file; of a Parquet file, keep the column of vectors named."""
+        self._raw, self._file, self._vector = file, _Hashing(file), vector
         self.compression = detect(file)
         self.bytes = 0
         self.sha256: str | None = None
@@ -102,7 +103,7 @@ class Scan:
             yield from self._gzip()
         elif self.compression == "parquet":
             # Columns are stored apart: hashing while reading would buffer everything read out of order.
-            yield from decompress(self._raw, "parquet", None, self._remember)
+            yield from decompress(self._raw, "parquet", None, self._remember, self._vector)
         else:
             yield from decompress(self._file, self.compression, None, self._remember)  # type: ignore[arg-type]
 

@@ -30,7 +30,7 @@ def shard_rows(shard: Shard, rows: RowSpec) -> Iterator[tuple[int, bytes | None]
 
     try:
         with closing(open_input(shard.url)) as file:
-            chunks = decompress(file, shard.compression, shard.seek)
+            chunks = decompress(file, shard.compression, shard.seek, vector=rows.vector)
             line = next_line
             for raw in rows.format.split(_cut(chunks, shard), observe):
                 yield line, raw

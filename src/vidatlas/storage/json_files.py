@@ -37,9 +37,19 @@ class SilentFacts(TypedDict):
     """False where there were too many to follow."""
 
 
+class PartVectors(TypedDict):
+    """Describe the given vectors of an input file (``encoders/given.py``)."""
+
+    dim: int | None
+    """Numbers per vector; None where no row has a usable one."""
+    sha256: NotRequired[str]
+    """Of the .npy file."""
+
+
 class Silence(TypedDict, total=False):
     """Hold what an input file says of groups without records: nothing where each has some."""
 
+    vectors: PartVectors
     silent: SilentFacts
 
 
@@ -80,6 +90,7 @@ class InputFile(TypedDict):
     """Describe where an input file was when it was planned."""
 
     part: str
+    """Key of its part; empty for a file that is read with the input."""
     plan: str
     """Fingerprint of the plan's settings."""
     bytes: Count

@@ -66,7 +66,22 @@ class Absences(TypedDict, total=False):
     absent: Absent
 
 
-class PlanFacts(Absences):
+class VectorFacts(TypedDict):
+    """Describe given vectors (``encoders/given.py``)."""
+
+    dim: int
+    """Numbers per vector."""
+    sha256: NotRequired[str]
+    """Of the .npy file."""
+
+
+class Given(TypedDict, total=False):
+    """Hold what a plan says of given vectors: nothing where an encoder makes them."""
+
+    vectors: VectorFacts
+
+
+class PlanFacts(Absences, Given):
     """Describe the plan of an atlas (``pipeline/plan/plan.py``)."""
 
     parts: list[str]

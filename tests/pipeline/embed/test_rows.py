@@ -94,7 +94,7 @@ def test_every_reason_of_the_list_comes_from_a_line(tmp_path: Path, spec: Record
     assert [(row["line"], row["reason"]) for row in rejects] == [
         (at, reason) for at, (_, reason) in enumerate(cases, 2)
     ]
-    others = {Reason.INVALID_CSV, Reason.WRONG_WIDTH, Reason.UNREADABLE_IMAGE}
+    others = {Reason.INVALID_CSV, Reason.WRONG_WIDTH, Reason.UNREADABLE_IMAGE, Reason.INVALID_VECTOR}
     assert counts == Counter(reason for reason in Reason if reason not in others and not reason.asked_for)
     assert rejects[1]["raw"] == ""
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
+from vidatlas.encoders.given import GivenSpec
 from vidatlas.errors import ConflictError, InputError, VidatlasError
 from vidatlas.pipeline.embed.encoder import Learning, learn_encoder, refuse_other_source
 from vidatlas.pipeline.embed.rows import read_shard
 from vidatlas.pipeline.embed.totals import Totals, tell_progress
+from vidatlas.pipeline.embed.vectors import planned_vectors
 from vidatlas.pipeline.embed.worker import open_worker
 from vidatlas.pipeline.plan.plan import has_vectors
 from vidatlas.pipeline.plan.shards import load_shards
@@ -63,7 +65,8 @@ def _embedded(run: Run, planned: PlanEntry, todo: list[Shard], earlier: Mapping[
     totals = Totals(earlier.values())
     tell = partial(tell_progress, run.listener, planned["shards"], planned["counts"]["read"], totals)
     tell(len(earlier))
-    read = partial(read_shard, spec=run.recipe.record, source=run.recipe.source.rows)
+    given = planned_vectors(run.store, run.recipe)
+    read = partial(read_shard, spec=run.recipe.record, source=run.recipe.rows, given=given)
     opened = partial(open_worker, run.store, run.recipe, run.options.threads)
     receipts: dict[str, Receipt] = {}
     for data in run.runner.embed(read, opened, todo) if todo else ():
@@ -75,7 +78,8 @@ def _embedded(run: Run, planned: PlanEntry, todo: list[Shard], earlier: Mapping[
 
 def _refuse_other_weights(store: Store, recipe: Recipe, made_with: EncoderIdentity) -> None:
     """Raise ConflictError where a finished atlas is given a model that lies elsewhere and holds other weights."""
-    if recipe_of(store).encoder == recipe.encoder or isinstance(recipe.encoder, Learning):
+    # Given vectors are planned, as input is.
+    if recipe_of(store).encoder == recipe.encoder or isinstance(recipe.encoder, Learning | GivenSpec):
         return
     weights = recipe.encoder.inspect().weights_sha256
     if weights != made_with.get("weights_sha256"):

@@ -9,6 +9,7 @@ import numpy as np
 from safetensors.numpy import save as save_tensors
 
 from vidatlas.encoders.factors import FactorsSpec
+from vidatlas.encoders.given import GivenSpec
 from vidatlas.encoders.learned import Learned, Survey
 from vidatlas.encoders.ratings import hash_ratings
 from vidatlas.encoders.tfidf import TfidfSpec
@@ -33,6 +34,8 @@ def open_encoder(store: Store, recipe: Recipe, threads: int) -> Encoder:
     spec = recipe.encoder
     if isinstance(spec, Learning):
         return spec.load_learned(_load(store), threads)
+    if isinstance(spec, GivenSpec):
+        return spec.load_planned(store.stage("plan")["vectors"]["dim"])
     loaded: Encoder = spec.load(threads)
     return loaded
 
@@ -80,7 +83,7 @@ def _is_learned(store: Store, made_of: Json) -> bool:
 
 def _survey_shard(recipe: Recipe, shard: Shard) -> Survey:
     assert isinstance(recipe.encoder, Learning)
-    records = kept(read_shard(shard, recipe.record, recipe.source.rows))
+    records = kept(read_shard(shard, recipe.record, recipe.rows))
     texts = [text for field in mixed_fields(records, recipe.record) for text in field.texts.flatten().to_pylist()]
     return recipe.encoder.survey(texts)
 

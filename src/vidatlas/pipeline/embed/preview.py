@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -63,6 +63,8 @@ def preview(recipe: Recipe, atlas: str) -> Preview:
     entry = store.stage("plan")
     facts = [store.read_json(layout.plan_files(part)[0], PartFacts) for part in entry["parts"]]
     inspection = recipe.encoder.inspect()
+    if "vectors" in entry:
+        inspection = replace(inspection, dim=entry["vectors"]["dim"])
     done = entry["shards"] if "embed" in store.manifest()["stages"] else len(store.receipts())
     disk, free = _disk(recipe, facts, entry["counts"]["kept"], inspection.dim), store.folder.free_bytes()
     if free is not None and done == 0 and disk > free:
@@ -96,7 +98,7 @@ def _fill(recipe: Recipe, facts: list[PartFacts]) -> dict[str, tuple[float, floa
 def _exact(recipe: Recipe, example: Example) -> Example:
     cut = {
         name: [text[: field.max_chars] for text in example["texts"][name]]
-        for name, field in recipe.record.embedded().items()
+        for name, field in (recipe.record.embedded() or recipe.record.fields).items()
     }
     return {"id": example["id"], "group": example["group"], "texts": cut}
 
@@ -114,7 +116,7 @@ def _compute_seconds(recipe: Recipe, store: Store, inspection: Inspection, left:
     if not left or inspection.flops_per_token is None:
         return None
     shard = load_shards(store)[0]
-    records = kept(read_shard(shard, recipe.record, recipe.source.rows))
+    records = kept(read_shard(shard, recipe.record, recipe.rows))
     texts = distinct_texts(mixed_fields(records, recipe.record))[0]
     sample = texts[:: max(1, len(texts) // _MOST_SAMPLED)]
     tokens = inspection.count_tokens(sample) * len(texts) / max(1, len(sample))

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from vidatlas.encoders.given import GivenVectors
 from vidatlas.sources.fields import RecordSpec, parse_row
 from vidatlas.sources.rows import JSON_LINES, RowSpec
 from vidatlas.sources.shards import shard_rows
@@ -29,23 +30,38 @@ def schema(spec: RecordSpec) -> pa.Schema:
     return pa.schema([("line", pa.int64()), *stored, ("reason", pa.string()), ("raw", pa.string())])
 
 
-def read_shard(shard: Shard, spec: RecordSpec, source: RowSpec = JSON_LINES) -> pa.Table:
-    """Return one row per row of the shard; kept records have no reason.
+def read_shard(
+    shard: Shard, spec: RecordSpec, source: RowSpec = JSON_LINES, given: GivenVectors | None = None
+) -> pa.Table:
+    """Return one row per row of the shard; kept records have no reason, and in ``embedding`` the vector given, if any.
 
     Raises:
-        InputError: the part is gone or changed since it was planned.
+        InputError: the part, or a file of given vectors, is gone or changed since it was planned.
     """
     source = source.inside(shard.compression)
+    vectors = np.zeros((shard.rows, given.dim), np.float32) if given and given.dim else None
+    if given:
+        given.require_unchanged()
     duplicates, occurrences = frozenset(shard.duplicates), dict(shard.occurrences)
     rows: list[dict[str, Any]] = []
     for line, raw in shard_rows(shard, source):
         for row in source.read(raw, shard.columns):
             parsed = row if isinstance(row, Reason) else parse_row(row, spec)
             index = len(rows)
+            if given and vectors is not None and isinstance(parsed, Record) and isinstance(row, dict):
+                found = given.of(shard.first_row + index, row)
+                if isinstance(found, Reason):
+                    parsed = found
+                else:
+                    vectors[index] = found
             if index in duplicates and isinstance(parsed, Record):
                 parsed = Reason.DUPLICATE_ID
             rows.append(_row((line, raw), parsed, spec, occurrences.get(index, 1)))
     table = pa.Table.from_pylist(rows, schema=schema(spec))
+    if vectors is not None:
+        table = table.append_column(
+            "embedding", pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
+        )
     return table.replace_schema_metadata({"shard": shard.name, "rows": str(shard.rows)})
 
 

@@ -11,10 +11,11 @@ import pyarrow as pa
 
 from vidatlas.clustering.kmeans import Assignment
 from vidatlas.clustering.kmeans import assign as nearest
+from vidatlas.encoders.given import GivenVectors
 from vidatlas.errors import UsageError
 from vidatlas.pipeline.embed.encoder import same_encoder
 from vidatlas.pipeline.embed.rows import kept, read_shard, rejected
-from vidatlas.pipeline.embed.vectors import vectors_of
+from vidatlas.pipeline.embed.vectors import planned_vectors, vectors_of
 from vidatlas.pipeline.plan.duplicates import duplicate_rows
 from vidatlas.pipeline.plan.part import PlanSpec, plan_part
 from vidatlas.pipeline.plan.shards import descriptors
@@ -47,15 +48,16 @@ def assign(atlas: Place, new: Place, out: Place, limit: int | None = None) -> Js
     store.stage("reduce")
     recipe = recipe_of(store)
     encoder = same_encoder(store, recipe)
+    given = _given(store, recipe)
     model = _Model(store, recipe)
     found = expand(fspath(new))
     if len(found) != 1:
         raise UsageError(f"{new} matches {len(found)} files. Name one file; assign each on its own.")
     url = found[0]
-    part = plan_part(url, PlanSpec(recipe.record, SHARD_ROWS, limit, recipe.source.rows), lambda rows, at: None)
+    part = plan_part(url, PlanSpec(recipe.record, SHARD_ROWS, limit, recipe.rows, given), lambda rows, at: None)
     tables, lost, reasons = [], [], Counter[str]()
     for shard in descriptors(part.facts, part.shards, url, duplicate_rows([part.ids])[0]):
-        rows = read_shard(shard, recipe.record, recipe.source.rows)
+        rows = read_shard(shard, recipe.record, recipe.rows, given)
         records = kept(rows)
         tables.append(model.place(records, vectors_of(records, recipe, encoder, EncodeStats())))
         data, counts = rejected(rows)
@@ -64,6 +66,21 @@ def assign(atlas: Place, new: Place, out: Place, limit: int | None = None) -> Js
     placed = pa.concat_tables(tables) if tables else model.place(None, np.empty((0, encoder.dim), np.float32))
     _write(fspath(out), placed, b"".join(lost))
     return {"read": part.facts["rows"], "placed": placed.num_rows, "rejects": dict(sorted(reasons.items()))}
+
+
+def _given(store: Store, recipe: Recipe) -> GivenVectors | None:
+    """Return the reader of new rows' vectors where those of the atlas were given.
+
+    Raises:
+        UsageError: they were in a .npy file, which has none of new rows.
+    """
+    found = planned_vectors(store, recipe)
+    if found and found.file:
+        raise UsageError(
+            f"the vectors of {store.url} are those of {found.file}, which has none for new rows. "
+            "Make an atlas whose vectors are in a column (encoder.column) to assign new rows."
+        )
+    return found
 
 
 class _Model:

@@ -183,6 +183,11 @@ class Atlas:
         return recommend(self._store, self._search, image, title, k, method)
 
     @property
+    def encodes_texts(self) -> bool:
+        """Tell whether the atlas can be searched by words: not where its vectors were given."""
+        return self._recipe.encoder.kind != "given"
+
+    @property
     def methods(self) -> dict[Method, str]:
         """Return the methods of ``suggest`` that this atlas has, in words."""
         pictured = layout.PICTURE_INDEX in self._store.stage("publish")["files"]

@@ -52,8 +52,14 @@ class Search:
         """Return the unit vector float32 [1, dim] of a text, as of the title where titles are embedded.
 
         Raises:
-            UsageError: there is none, or the encoder, which knows what it learned, knows nothing in it.
+            UsageError: there is none, vectors were given, or the encoder, which knows what it learned, knows nothing in
+                it.
         """
+        if self.recipe.encoder.kind == "given":
+            raise UsageError(
+                f"the vectors of {self._store.url} were given, so nothing here can encode words. "
+                f"Search by an id: vidatlas similar {self._store.url} ID"
+            )
         if not text.strip():
             raise UsageError("the text to search for is empty. Write what the videos should be about.")
         record, embedded = self.recipe.record, self.recipe.record.embedded()

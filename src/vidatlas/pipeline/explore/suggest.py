@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from vidatlas.errors import UsageError
 from vidatlas.pipeline.explore.search import Search
 from vidatlas.pipeline.publish.images import PictureSearch
+from vidatlas.pipeline.publish.wording import alike_words
 from vidatlas.sources.images import UnreadablePictureError
 from vidatlas.storage.store import Store
 from vidatlas.types import Json
@@ -84,7 +85,7 @@ def varied(search: Search, candidates: Sequence[Candidate], k: int, own: Json | 
         authors[author] += 1
         titles.add(title)
         name = search.name_of(record)
-        reasons = (*known, *(_reasons(own, record, name) if own else ())) or ("described in similar words",)
+        reasons = (*known, *(_reasons(own, record, name) if own else ())) or (alike_words(search.recipe),)
         chosen.append(Suggestion(record["id"], record["title"], record["group"], name, score, reasons))
         if len(chosen) == k:
             break

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from vidatlas.encoders.given import GivenSpec
 from vidatlas.errors import InputError, UsageError
 from vidatlas.pipeline.plan.part import PartPlan, PlanSpec, plan_part
 from vidatlas.pipeline.stage import Run
@@ -52,6 +53,11 @@ def unchanged(url: str, known: Inputs) -> bool:
         return False
 
 
+def files_beside(recipe: Recipe) -> list[str]:
+    """Return the files that are read with the input."""
+    return recipe.encoder.files if isinstance(recipe.encoder, GivenSpec) else []
+
+
 def plan_inputs(run: Run, urls: list[str]) -> tuple[list[str], Files]:
     """Plan the input files that are not planned yet; return all part keys in the order of the inputs, and their files.
 
@@ -59,13 +65,19 @@ def plan_inputs(run: Run, urls: list[str]) -> tuple[list[str], Files]:
         InputError: a file is absent or damaged.
     """
     store, recipe, known = run.store, run.recipe, known_inputs(run.store)
-    earlier = {} if recipe.source.limit is not None else _planned_earlier(store, recipe, known, set(urls))
+    again = recipe.source.limit is not None or not all(unchanged(file, known) for file in files_beside(recipe))
+    earlier = {} if again else _planned_earlier(store, recipe, known, set(urls))
     places: list[tuple[str, str | None]] = [(url, earlier.pop(url, None)) for url in urls]
     todo = [url for url, part in places if part is None]
     writer = _Writer(store, known, recipe.fingerprint("plan"), {part for _, part in places if part})
     meter = _Meter(run.listener, sum(_size(url) for url in todo))
     made = []
-    for url, plan in _planned(todo, recipe, run.runner, meter):
+    given = recipe.encoder.vectors() if isinstance(recipe.encoder, GivenSpec) else None
+    if given and given.file and given.state:
+        size, modified = given.state
+        known[given.file] = {"part": "", "plan": "", "bytes": size, "modified": modified}
+    spec = PlanSpec(recipe.record, recipe.source.shard_rows, recipe.source.limit, recipe.rows, given)
+    for url, plan in _planned(todo, spec, run.runner, meter):
         made.append(writer.add(url, plan))
         meter.finish(known[url]["bytes"], plan.facts["rows"])
     writer.flush()
@@ -155,14 +167,12 @@ def _size(url: str) -> int:
 
 
 def _planned(
-    urls: list[str], recipe: Recipe, runner: Runner, progress: Callable[[int, int], None]
+    urls: list[str], spec: PlanSpec, runner: Runner, progress: Callable[[int, int], None]
 ) -> Iterable[tuple[str, PartPlan]]:
-    spec = PlanSpec(recipe.record, recipe.source.shard_rows, rows=recipe.source.rows)
-    limit = recipe.source.limit
-    if limit is None and len(urls) > 1:
+    left = spec.limit
+    if left is None and len(urls) > 1:
         yield from zip(urls, runner.map(partial(_plan_silently, spec=spec), urls), strict=True)
         return
-    left = limit
     for url in urls:
         if left == 0:
             return

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from vidatlas.encoders.given import GivenVectors
 from vidatlas.errors import InputError, UsageError
 from vidatlas.pipeline.plan.missing import Silent
 from vidatlas.sources.compression import DamagedError
@@ -54,6 +55,7 @@ class PlanSpec:
     shard_rows: int
     limit: int | None = None
     rows: RowSpec = JSON_LINES
+    given: GivenVectors | None = None
 
 
 @dataclass(slots=True)
@@ -66,7 +68,7 @@ class PartPlan:
 
     @property
     def part(self) -> str:
-        """Return the part's key: its stem and eight digits of its content's hash."""
+        """Return the part's key: its stem and eight digits of its hash."""
         return self.facts["part"]
 
 
@@ -115,10 +117,10 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
         InputError: the part is absent or damaged; nothing derived from it may be used.
         UsageError: a column that the recipe names is in none of the first rows.
     """
-    survey, cutter = PartSurvey(spec.record, spec.rows), _Cutter(spec.shard_rows)
+    survey, cutter = PartSurvey(spec.record, spec.rows, spec.given), _Cutter(spec.shard_rows)
     try:
         with closing(open_input(url)) as file:
-            scan = Scan(file)
+            scan = Scan(file, spec.rows.vector)
             here = replace(spec, rows=spec.rows.inside(scan.compression))
             names, complete = _read(scan, survey, cutter, here, progress)
             scan.finish(complete)
@@ -134,9 +136,11 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
     except InputError as error:
         raise InputError(f"{url}: {error}") from error
     survey.require_columns()
-    content = cutter.content.hexdigest()
+    if spec.given:
+        spec.given.require_rows(url, cutter.row, complete)
+    content, found = cutter.content.hexdigest(), survey.facts()
     facts: PartFacts = {
-        "part": f"{_stem(url)}-{content[:8]}",
+        "part": f"{_stem(url)}-{_identity(content, found)[:8]}",
         "bytes": scan.bytes,
         "sha256": scan.sha256,
         "content_sha256": content,
@@ -147,9 +151,15 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
         "header": list(names),
         "shards": len(cutter.done),
         "seek_points": len(scan.points),
-        **survey.facts(),
+        **found,
     }
     return PartPlan(facts, _shard_table(cutter, scan), survey.ids())
+
+
+def _identity(content: str, facts: SurveyFacts) -> str:
+    """Return the hash that tells a part from another: of its content, and of the file that its vectors are in."""
+    vectors = facts["vectors"].get("sha256") if "vectors" in facts else None
+    return hashlib.sha256(f"{content} {vectors}".encode()).hexdigest() if vectors else content
 
 
 def _read(
@@ -214,6 +224,8 @@ class PartSurvey:
 
     spec: RecordSpec
     source: RowSpec = JSON_LINES
+    given: GivenVectors | None = None
+    """Where vectors are given; the first usable one sets their dimensions."""
     rejects: Counter[str] = field(default_factory=Counter)
     groups: Counter[str] = field(default_factory=Counter)
     silent: Silent = field(default_factory=Silent)
@@ -233,6 +245,12 @@ class PartSurvey:
         if not isinstance(found, Reason):
             self._see_columns(found)
         record = found if isinstance(found, Reason) else parse_row(found, self.spec)
+        if self.given and isinstance(record, Record) and not isinstance(found, Reason):
+            vector = self.given.of(row, found)
+            if isinstance(vector, Reason):
+                record = vector
+            elif self.given.dim is None:
+                self.given = replace(self.given, dim=len(vector))
         if isinstance(record, Reason):
             self.rejects[record] += 1
             return
@@ -287,6 +305,8 @@ class PartSurvey:
         }
         silent = self.silent.facts(self.groups)
         found: Silence = {"silent": silent} if silent["count"] or not silent["complete"] else {}
+        if self.given:
+            found["vectors"] = self.given.facts()
         return {
             **found,
             "rejects": dict(sorted(self.rejects.items())),

@@ -10,19 +10,19 @@ from typing import Any, cast
 import numpy as np
 import pyarrow as pa
 
-from vidatlas.errors import ConflictError, InputError
+from vidatlas.errors import ConflictError, InputError, UsageError
 from vidatlas.pipeline.plan.duplicates import Repeats, repeats
-from vidatlas.pipeline.plan.inputs import expand_all, known_inputs, plan_inputs, unchanged
+from vidatlas.pipeline.plan.inputs import expand_all, files_beside, known_inputs, plan_inputs, unchanged
 from vidatlas.pipeline.plan.missing import absences
 from vidatlas.pipeline.stage import Run, commit, committed
 from vidatlas.recipe import Recipe, differences, recipe_of
 from vidatlas.storage import store as layout
 from vidatlas.storage.json_files import PartFacts
-from vidatlas.storage.manifest import PlanCounts, PlanEntry, PlanFacts, RecipeEntry
+from vidatlas.storage.manifest import Given, PlanCounts, PlanEntry, PlanFacts, RecipeEntry
 from vidatlas.storage.store import Files, Store
 from vidatlas.types import Reason
 
-_LOCATION = ("encoder.model:", "encoder.revision:", "encoder.ratings.file:")
+_LOCATION = ("encoder.model:", "encoder.revision:", "encoder.ratings.file:", "encoder.file:")
 
 
 def refuse_other_recipe(store: Store, recipe: Recipe) -> None:
@@ -46,7 +46,7 @@ def refuse_other_recipe(store: Store, recipe: Recipe) -> None:
     ]
     if changes:
         raise ConflictError(
-            f"{store.url} was made by another recipe ({'; '.join(changes[:5])}). "
+            f"{store.url} was made by another recipe ({'; '.join(list(dict.fromkeys(changes))[:5])}). "
             "Choose another output folder, or go back to the old settings."
         )
 
@@ -63,11 +63,17 @@ def plan(run: Run, inputs: Iterable[str]) -> PlanEntry:
         InputError: an input file is absent or damaged, or too many rows cannot be used.
         ConflictError: the atlas was begun with another recipe or other input, or is locked by another run.
     """
-    store, urls = run.store, expand_all(inputs)
+    store, urls, beside = run.store, expand_all(inputs), files_beside(run.recipe)
+    if beside and len(urls) > 1:
+        raise UsageError(
+            f"{beside[0]} holds the vectors of one input file, and there are {len(urls):,}. "
+            "Join them into one, or put the vectors into a column (encoder.column)."
+        )
     refuse_other_recipe(store, run.recipe)
     made_of = {"fingerprint": run.recipe.fingerprint("plan"), "inputs": urls}
     entry, known = committed(run, PlanEntry, made_of), known_inputs(store)
-    if entry and all(unchanged(url, known) and known[url]["part"] in entry["parts"] for url in urls):
+    there = entry and all(unchanged(url, known) and known[url]["part"] in entry["parts"] for url in urls)
+    if entry and there and all(unchanged(file, known) for file in beside):
         _refuse_rejects(entry["counts"], run.options.max_rejects)
         return entry
     _refuse_other_inputs(store, urls)
@@ -119,7 +125,30 @@ def _finish(run: Run, urls: list[str], parts: list[str], files: Files) -> tuple[
         "complete": all(fact["complete"] for fact in facts) and len(parts) == len(urls),
         "counts": counts,
         **absences(urls, facts),
+        **_vectors(urls, facts),
     }
+
+
+def _vectors(urls: list[str], facts: list[PartFacts]) -> Given:
+    """Return what the plan's entry says of given vectors; nothing where none are given.
+
+    Raises:
+        InputError: files differ in the dimensions of their vectors, or no row has a usable one.
+    """
+    found = {fact["vectors"]["dim"]: url for url, fact in zip(urls, facts, strict=False) if "vectors" in fact}
+    widths = {dim: url for dim, url in found.items() if dim is not None}
+    if len(widths) > 1:
+        (one, first), (other, second) = list(widths.items())[:2]
+        raise InputError(
+            f"vectors have {one:,} dimensions in {first} and {other:,} in {second}. "
+            "Make an atlas of each, or set encoder.dim to reject the others."
+        )
+    if found and not widths:
+        raise InputError(f"no row of {next(iter(found.values()))} has a usable vector. Check encoder.column.")
+    for fact in facts:
+        if "vectors" in fact and fact["vectors"]["dim"]:
+            return {"vectors": {**fact["vectors"], "dim": fact["vectors"]["dim"]}}
+    return {}
 
 
 def _by_part(parts: list[str], rows: list[Any]) -> pa.Table:

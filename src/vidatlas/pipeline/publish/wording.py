@@ -45,11 +45,13 @@ def normalisation_words(recipe: Recipe) -> str:
         return f"{fields}every record's vector is scaled to unit length"
     if fields:
         return f"{fields}nothing after the weighted sum"
+    if recipe.encoder.kind == "given":
+        return "none: the vectors are as they were given"
     return "none after the mean (the notebook's rule: the encoder's raw features)"
 
 
 def weights_words(recipe: Recipe) -> str:
-    """Return which fields make a vector, and with what weights."""
+    """Return which fields make a vector, and with what weights; empty where vectors are given."""
     parts = []
     for name, field in recipe.record.embedded().items():
         cut = f", cut at {field.max_chars} characters" if field.max_chars else ""
@@ -73,6 +75,11 @@ def facts_of(recipe: Recipe, manifest: Manifest) -> dict[str, str]:
         **({"Held-out error of ratings": f"RMSE {encoder['rmse']:.3f}"} if "rmse" in encoder else {}),
         "Versions": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
     }
+    if recipe.encoder.kind == "given":
+        for name in ("Weights (sha256)", "Field weights", "Texts", "Tokens"):
+            del facts[name]  # nothing was encoded
+        file = manifest["stages"]["plan"]["vectors"].get("sha256")
+        return facts | {"Precision": "stored as float16"} | ({"Given file (sha256)": file} if file else {})
     return facts
 
 
@@ -103,7 +110,8 @@ def are_clusters(recipe: Recipe) -> bool:
 
 def alike_words(recipe: Recipe) -> str:
     """Return what records have in common that lie close together."""
-    return "liked by the same people" if recipe.encoder.kind == "factors" else "described in similar words"
+    others = {"factors": "liked by the same people", "given": "alike by their given vectors"}
+    return others.get(recipe.encoder.kind, "described in similar words")
 
 
 def making_words(recipe: Recipe, reduced: ReduceEntry) -> str:
@@ -111,6 +119,8 @@ def making_words(recipe: Recipe, reduced: ReduceEntry) -> str:
     one, many = recipe.publish.nouns.record
     if recipe.encoder.kind == "factors":
         first = f"For every {one}, numbers were found that explain how people rated it"
+    elif recipe.encoder.kind == "given":
+        first = f"For every {one}, a list of numbers came with the input"
     else:
         read = _listed([column for field in recipe.record.embedded().values() for column in field.columns])
         first = f"For every {one}, an encoder turned its {read} into a list of numbers"
