@@ -91,6 +91,8 @@ class Record:
     """Its known labels."""
     shown: tuple[str, ...] = ()
     """One text per additional column to show."""
+    columns: tuple[Any, ...] = ()
+    """One cell per typed column, as the input has it."""
 
 
 @dataclass(frozen=True, slots=True)

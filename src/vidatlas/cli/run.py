@@ -67,7 +67,7 @@ def run_job(recipe: Any, inputs: list[str], atlas: str, options: Any, last: str,
     from vidatlas.cli.progress import Reporter
     from vidatlas.cli.screens import show_notes, show_preview, where
     from vidatlas.pipeline.embed.preview import preview
-    from vidatlas.pipeline.publish.wording import absence_words
+    from vidatlas.pipeline.publish.wording import absence_words, value_words
 
     with quiet_libraries(atlas):
         if last != "plan":
@@ -78,7 +78,7 @@ def run_job(recipe: Any, inputs: list[str], atlas: str, options: Any, last: str,
             planned = verbs.plan(recipe, inputs, atlas, options, reporter)
         place = where(options.address, options.actors, options.threads, options.gpus)
         show_preview(console, recipe, preview(recipe, atlas), atlas, place)
-        show_notes(console, absence_words(planned, recipe.publish.nouns))
+        show_notes(console, (*value_words(planned), *absence_words(planned, recipe.publish.nouns)))
         if last == "plan":
             if resolved:
                 console.out(recipe.to_yaml(), highlight=False, end="")

@@ -46,6 +46,8 @@ class Subcategory:
     size: int
     terms: tuple[tuple[str, float], ...]
     exemplars: tuple[str, ...]
+    links: tuple[str, ...] = ()
+    """The address of each exemplar, "" where it has none; empty where the recipe makes no links."""
     silhouette: float | None = None
     mean_distance: float | None = None
 

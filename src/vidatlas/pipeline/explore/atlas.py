@@ -124,7 +124,8 @@ class Atlas:
     def search(
         self, text: str, k: int = 10, group: str | None = None, subcategory: int | str | None = None
     ) -> pd.DataFrame:
-        """Return the k videos nearest to a text, nearest first: id, title, group, subcategory, name, cosine.
+        """Return the k videos nearest to a text, nearest first: id, title, group, subcategory, name, cosine, the
+        recipe's typed columns (``record.columns``), and url where it makes links (``record.url``).
 
         Args:
             text: embedded by the atlas's own encoder, as a title without tags.
@@ -141,11 +142,14 @@ class Atlas:
     def similar(
         self, id: str, k: int = 10, group: str | None = None, subcategory: int | str | None = None
     ) -> pd.DataFrame:
-        """Return the k videos nearest to one of the atlas, itself left out; columns and filters as in ``search``."""
+        """Return the k videos nearest to one of the atlas, itself left out; columns and filters as in ``search``.
+
+        The video is given by its id, or by its address on YouTube.
+        """
         return self._search.by_id(id, k, Filter(group, subcategory))
 
     def videos(self) -> pd.DataFrame:
-        """Return id, group, subcategory and title of every video, in the order of ``assignments``."""
+        """Return id, group, subcategory, title and typed columns of every video, in the order of ``assignments``."""
         frame: pd.DataFrame = self._search.videos.to_pandas()
         return frame
 

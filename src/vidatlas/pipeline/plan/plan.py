@@ -15,7 +15,9 @@ from vidatlas.errors import ConflictError, InputError, UsageError
 from vidatlas.pipeline.plan.duplicates import Repeats, repeats
 from vidatlas.pipeline.plan.missing import absences
 from vidatlas.pipeline.plan.part import PartPlan, PlanSpec, plan_part
+from vidatlas.pipeline.plan.retitled import retitled
 from vidatlas.pipeline.plan.shards import known_inputs
+from vidatlas.pipeline.plan.values import value_facts
 from vidatlas.pipeline.stage import Run, commit, committed
 from vidatlas.recipe import Recipe, differences
 from vidatlas.storage import store as layout
@@ -197,7 +199,8 @@ def _finish(run: Run, urls: list[str], parts: list[str]) -> tuple[Files, Json]:
     """Find the duplicates among all parts, add everything up, and refuse input that is mostly unusable."""
     store = run.store
     facts = [store.read_json(layout.plan_files(part)[0]) for part in parts]
-    repeated = repeats([store.table(layout.plan_files(part)[2]) for part in parts])
+    ids = [store.table(layout.plan_files(part)[2]) for part in parts]
+    repeated = repeats(ids)
     table = _by_part(parts, [found.rows for found in repeated])
     files = store.put(layout.DUPLICATES, to_parquet(table))
     if run.recipe.record.count:
@@ -223,6 +226,8 @@ def _finish(run: Run, urls: list[str], parts: list[str]) -> tuple[Files, Json]:
         "complete": all(fact["complete"] for fact in facts) and len(parts) == len(urls),
         "counts": counts,
         **absences(urls, facts),
+        **value_facts(run.recipe.record, facts),
+        **retitled(run, dict(zip(parts, urls, strict=False)), ids, repeated),
     }
 
 

@@ -15,6 +15,7 @@ from vidatlas.errors import InputError
 from vidatlas.pipeline.embed.rows import titles_of
 from vidatlas.recipe import Recipe
 from vidatlas.search_index import BruteForce, K, SearchIndex, training_rows, unit
+from vidatlas.sources.values.columns import ARROW
 from vidatlas.storage import store as layout
 from vidatlas.storage.index_bytes import BadIndexError
 from vidatlas.storage.store import Files, Store, to_json
@@ -23,6 +24,7 @@ from vidatlas.types import Floats, Json
 from vidatlas.views.nouns import Nouns
 
 SCHEMA = pa.schema([("id", pa.string()), ("group", pa.string()), ("subcategory", pa.int32()), ("title", pa.string())])
+"""Of the table of videos, before the recipe's typed columns."""
 
 
 def make_index(recipe: Recipe, store: Store, shards: list[SealedShard]) -> tuple[Files, Json]:
@@ -86,9 +88,14 @@ def _fill(recipe: Recipe, rows: _Rows, index: SearchIndex, brute: BruteForce) ->
     """Add every vector; return id, group, subcategory and title of each as Parquet, a row group a shard."""
     out, title = io.BytesIO(), recipe.record.title
     sealed = rows.store.stage("reduce")["files"]
-    with pq.ParquetWriter(out, SCHEMA, compression="zstd", write_page_checksum=True) as writer:
+    kinds = rows.store.stage("plan").get("columns", {})
+    more = [pa.field(name, ARROW[kinds.get(name, "text")]) for name in recipe.record.columns]
+    schema = pa.schema([*SCHEMA, *more])
+    with pq.ParquetWriter(out, schema, compression="zstd", write_page_checksum=True) as writer:
         for shard, facts in rows.shards:
-            table = read_embeddings(rows.store, shard, facts, ["id", "group", title, "embedding"])
+            table = read_embeddings(
+                rows.store, shard, facts, ["id", "group", title, *recipe.record.columns, "embedding"]
+            )
             vectors = unit(matrix(table["embedding"]))
             index.add(vectors)
             brute.add(vectors)
@@ -96,7 +103,8 @@ def _fill(recipe: Recipe, rows: _Rows, index: SearchIndex, brute: BruteForce) ->
             placed = rows.store.table(name, sealed[name], ["subcategory"])
             titles = titles_of(table, title, np.arange(len(vectors)))
             columns = [table["id"], table["group"], placed["subcategory"], pa.array(titles, pa.string())]
-            writer.write_table(pa.table(columns, schema=SCHEMA))
+            columns += [table[name] for name in recipe.record.columns]
+            writer.write_table(pa.table(columns, schema=schema))
     return out.getvalue()
 
 
