@@ -51,6 +51,11 @@ class Subcategory:
     silhouette: float | None = None
     mean_distance: float | None = None
 
+    @property
+    def linked(self) -> list[tuple[str, str]]:
+        """Return each exemplar with its address, "" where it has none."""
+        return [*zip(self.exemplars, self.links or [""] * len(self.exemplars), strict=True)]
+
 
 @dataclass(frozen=True)
 class Category:

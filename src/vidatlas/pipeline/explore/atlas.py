@@ -124,8 +124,9 @@ class Atlas:
     def search(
         self, text: str, k: int = 10, group: str | None = None, subcategory: int | str | None = None
     ) -> pd.DataFrame:
-        """Return the k videos nearest to a text, nearest first: id, title, group, subcategory, name, cosine, the
-        recipe's typed columns (``record.columns``), and url where it makes links (``record.url``).
+        """Return the k videos nearest to a text, nearest first: id, title, group, subcategory, name, cosine.
+
+        Then follow the recipe's typed columns (``record.columns``), and url where it makes links (``record.url``).
 
         Args:
             text: embedded by the atlas's own encoder, as a title without tags.

@@ -1,4 +1,4 @@
-"""Links of the report: the address of each exemplar, from its id and, where the recipe wants them, its typed columns."""
+"""Links of the report: the address of each exemplar, made from its id and its typed columns."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 """With its semicolon: "R&B" and "?a=1&copy=2" are text."""
 _BREAKS = ("br", "hr", "p", "div", "li", "ul", "ol", "tr", "td", "th", "table", "h1", "h2", "h3", "h4", "h5", "h6")
-_INLINE = ("strong", "em", "span", "font", "mark", "small", "sub", "sup", "del", "ins", "img", "wbr", "code", "strike")
+_INLINE = ("strong", "em", "span", "font", "mark", "small", "sub", "sup", "del", "ins", "wbr", "code", "strike")
+"""Formatting alone: a title that quotes ``<img onerror=…>`` is about it."""
 _PAIRED = ("a", "b", "i", "u", "s", "q")
 """Letters that also stand in formulas, as in "a<b>c": tags only where the closing tag is there too."""
 _TAG = re.compile(rf"</?({'|'.join((*_BREAKS, *_INLINE, *_PAIRED))})(?:\s[^<>]*)?/?>", re.IGNORECASE)
