@@ -115,8 +115,9 @@ def show_found(found: Any, json: bool) -> None:
     from vidatlas.cli.screens import show_videos
 
     if json:
-        # Escaped: what a title holds cannot steer a terminal.
-        console.out(found.to_json(orient="records", lines=True, force_ascii=True), highlight=False, end="")
+        from vidatlas.cli.screens import json_lines
+
+        console.out(json_lines(found), highlight=False, end="")
     else:
         show_videos(console, found)
 

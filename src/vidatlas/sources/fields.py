@@ -28,10 +28,12 @@ Columns = str | tuple[str, ...]
 
 
 def _as_text(value: Any) -> Any:
-    """Return a boolean or a number of YAML as text, so that ``where: {live: false}`` needs no quotes."""
+    """Return what YAML takes for no text as text, so that ``where: {live: false}`` and ``missing: [null]`` work."""
     if isinstance(value, list | tuple):
         return [_as_text(item) for item in value]
-    return str(value).lower() if isinstance(value, bool) else str(value) if isinstance(value, int | float) else value
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
 
 
 _TRIAL = (8, 8)
@@ -121,7 +123,7 @@ class RecordSpec(BaseModel):
     """Store how many rows have a record's id: its own and its duplicates. With a column name: how many distinct values
     they have in it, so that a row that is in the input twice counts once; the column may be absent or empty."""
     image: ImageField | None = None
-    missing: tuple[str, ...] = MISSING
+    missing: Annotated[tuple[str, ...], BeforeValidator(_as_text)] = MISSING
     """Cells, and items of cells, that stand for nothing. In the columns of the title and of the id only those that are
     no word and no dash: a video may be called NA."""
     map: dict[str, Names] = {}

@@ -40,7 +40,7 @@ def _keys(texts: tuple[str, ...]) -> frozenset[Hashable]:
 
 def _key(value: Any) -> Hashable:
     """Return what equal values have in common, however they are written."""
-    text = str(value).strip()
+    text = "null" if value is None else str(value).strip()
     if text.lower() in ("true", "false"):
         return text.lower() == "true", "boolean"  # a pair: True equals 1
     return Decimal(text).normalize() if _NUMBER.fullmatch(text) else text
