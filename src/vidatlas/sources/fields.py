@@ -17,7 +17,7 @@ from vidatlas.sources.values.category_names import Names
 from vidatlas.sources.values.columns import Column, Kind
 from vidatlas.sources.values.links import check_template
 from vidatlas.sources.values.markup import MAX_TEXT_CHARS, plain_text
-from vidatlas.sources.values.missing import MISSING, Cell, is_missing, unmistakable
+from vidatlas.sources.values.missing import MISSING, Cell, unmistakable
 from vidatlas.sources.values.numbers import matches, whole
 from vidatlas.types import UNGROUPED, Reason, Record
 
@@ -273,6 +273,9 @@ def _cleaned(row: dict[str, Any], spec: RecordSpec) -> dict[str, Any]:
     changed = {}
     for cell in spec.cells:
         value = row.get(cell.column)
+        # Asked of every cell of every row: most are clean at a glance.
+        if value is None or (cell.names is None and type(value) is str and value.strip() not in cell.missing):
+            continue
         clean = cell.clean(value)
         if clean is not value:
             changed[cell.column] = clean
@@ -328,9 +331,11 @@ def _field(row: dict[str, Any], field: TextField, missing: frozenset[str]) -> tu
     found = [_texts(cell, field.separator) for cell in cells]
     if None in found:
         return None
-    texts = [text for several in found for text in several or () if not (field.separator and is_missing(text, missing))]
+    if field.separator:
+        found = [tuple([text for text in several or () if text not in missing]) for several in found]
     if len(found) == 1:
-        return tuple(texts)
+        return found[0]
+    texts = [text for several in found for text in several or ()]
     return tuple(texts) if field.separator else _texts(" ".join(texts), None)
 
 

@@ -18,18 +18,14 @@ _PAIRED = ("a", "b", "i", "u", "s", "q")
 _TAG = re.compile(rf"</?({'|'.join((*_BREAKS, *_INLINE, *_PAIRED))})(?:\s[^<>]*)?/?>", re.IGNORECASE)
 
 
-def without_control(text: str) -> str:
-    """Replace every control character by a space; no reader of the atlas expects one."""
-    return _CONTROL.sub(" ", text) if _CONTROL.search(text) else text
-
-
 def plain_text(text: str) -> str:
     """Return a text without markup: ``<b>Tom</b> &amp; Jerry`` is "Tom & Jerry"; "I <3 U" and "a < b > c" stay."""
     if "<" in text:
         text = _untagged(text)
     if "&" in text:
         text = _ENTITY.sub(lambda found: html.unescape(found[0]), text)
-    return without_control(text)
+    # Control characters become spaces: no reader of the atlas expects one.
+    return text if text.isprintable() else _CONTROL.sub(" ", text)
 
 
 def _untagged(text: str) -> str:

@@ -19,7 +19,7 @@ def whole(value: Any) -> Any:
     """Return a whole number without its fraction, as text: "24" for 24.0 and "24.0"; every other value as it is."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    found = _WHOLE.fullmatch(value.strip()) if isinstance(value, str) else None
+    found = _WHOLE.fullmatch(value.strip()) if isinstance(value, str) and ".0" in value else None
     return found[1] if found else value
 
 
