@@ -46,10 +46,10 @@ class Subcategory:
     size: int
     terms: tuple[tuple[str, float], ...]
     exemplars: tuple[str, ...]
-    links: tuple[str, ...] = ()
-    """The address of each exemplar, "" where it has none; empty where the recipe makes no links."""
     silhouette: float | None = None
     mean_distance: float | None = None
+    links: tuple[str, ...] = ()
+    """The address of each exemplar, "" where it has none; empty where the recipe makes no links."""
 
     @property
     def linked(self) -> list[tuple[str, str]]:
