@@ -18,7 +18,7 @@ from vidatlas.pipeline.publish import publish as publishing
 from vidatlas.pipeline.reduce import probe as probing
 from vidatlas.pipeline.reduce import reduce as reduction
 from vidatlas.pipeline.stage import Run
-from vidatlas.recipe import Recipe, load_recipe
+from vidatlas.recipe import Recipe, load_recipe, recipe_of
 from vidatlas.runners.remote import refuse_relative
 from vidatlas.runners.serial import SerialRunner
 from vidatlas.storage.folder import expand, is_remote
@@ -102,8 +102,8 @@ def _list(inputs: Inputs) -> list[str]:
 
 def _made_with(atlas: Place, settings: Mapping[str, Any] | None, section: str) -> Recipe:
     """Return the recipe of an atlas, with other settings in one section."""
-    made = Store(atlas).manifest().get("recipe")
-    if made is None:
+    store = Store(atlas)
+    if store.manifest().get("recipe") is None:
         raise UsageError(f"{atlas} is not an atlas yet. Start with: vidatlas run RECIPE INPUT… {atlas}")
     # A link is made when it is shown.
     own = {"publish": "record.url"}.get(section)
@@ -112,7 +112,8 @@ def _made_with(atlas: Place, settings: Mapping[str, Any] | None, section: str) -
         raise UsageError(
             f"{foreign[0]} cannot be changed here: only keys below {section} can. Make a new atlas for it."
         )
-    return load_recipe(made, settings)
+    # Checked before any of it is followed: an atlas may be a stranger's, and a recipe can name files.
+    return load_recipe(recipe_of(store).model_dump(mode="json"), settings)
 
 
 @contextmanager

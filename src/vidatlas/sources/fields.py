@@ -249,7 +249,7 @@ def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
         found,
         _label(row.get(spec.author)) if spec.author else "",
         image,
-        _labels(row, spec.labels) if spec.labels else (),
+        _labels(row, spec.labels, spec.missing) if spec.labels else (),
         tuple(_label(row.get(column)) for column in spec.shown),
         tuple(row.get(field.column) for field in spec.columns.values()),
     )
@@ -315,10 +315,10 @@ def _is_empty(row: dict[str, Any], column: str) -> bool:
     return value is None or value == [] or (isinstance(value, str) and not value.strip())
 
 
-def _labels(row: dict[str, Any], spec: LabelField) -> tuple[str, ...]:
-    """Return a record's labels, each once."""
+def _labels(row: dict[str, Any], spec: LabelField, missing: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a record's labels, each once and none of them a placeholder."""
     found = _texts(whole(row.get(spec.column)), spec.separator) or ()
-    return tuple(dict.fromkeys(text.strip() for text in found))
+    return tuple(dict.fromkeys(label for text in found if (label := text.strip()) not in missing))
 
 
 def _field(row: dict[str, Any], field: TextField, missing: frozenset[str]) -> tuple[str, ...] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from html.entities import html5
 
 MAX_TEXT_CHARS = 2_000
 """Longer texts are truncated on reading; no encoder reads further."""
@@ -23,9 +24,15 @@ def plain_text(text: str) -> str:
     if "<" in text:
         text = _untagged(text)
     if "&" in text:
-        text = _ENTITY.sub(lambda found: html.unescape(found[0]), text)
+        text = _ENTITY.sub(_decoded, text)
     # Control characters become spaces: no reader of the atlas expects one.
     return text if text.isprintable() else _CONTROL.sub(" ", text)
+
+
+def _decoded(found: re.Match[str]) -> str:
+    # html.unescape alone takes "&notes;" for "&not" and "es;".
+    entity = found[0]
+    return html.unescape(entity) if entity[1] == "#" or entity[1:] in html5 else entity
 
 
 def _untagged(text: str) -> str:

@@ -25,12 +25,11 @@ def whole(value: Any) -> Any:
 
 def matches(value: Any, wanted: str | tuple[str, ...]) -> bool:
     """Tell whether a cell is one of the wanted values; of a list, also one written as text, whether an item is."""
-    if isinstance(value, str) and value.startswith(("['", '["')):
-        value = [value, *(read_list(value, ",", "name") or ())]
-    if isinstance(value, list):
-        return any(matches(item, wanted) for item in value if not isinstance(item, list))
     texts = (wanted,) if isinstance(wanted, str) else wanted
-    return str(value) in texts or _key(value) in _keys(texts)
+    items = value if isinstance(value, list) else [value]
+    if isinstance(value, str) and value.startswith(("['", '["')):
+        items = [value, *(read_list(value, ",", "name") or ())]
+    return any(str(item) in texts or _key(item) in _keys(texts) for item in items)
 
 
 @lru_cache(maxsize=64)
