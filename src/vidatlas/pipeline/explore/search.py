@@ -16,7 +16,7 @@ from vidatlas.errors import UsageError
 from vidatlas.pipeline.embed.encoder import same_encoder
 from vidatlas.pipeline.embed.rows import schema
 from vidatlas.pipeline.embed.vectors import vectors_of
-from vidatlas.pipeline.publish.index import open_index
+from vidatlas.pipeline.publish.index import SCHEMA, open_index
 from vidatlas.recipe import Recipe, recipe_of
 from vidatlas.search_index import SearchIndex, unit
 from vidatlas.sources.values.links import link_of, youtube_id
@@ -189,7 +189,7 @@ class Search:
         table = self.videos.take(pa.array([row for row, _ in pairs[:k]], pa.int64()))
         rows = [self._shown(row, float(cosine)) for row, (_, cosine) in zip(table.to_pylist(), pairs, strict=False)]
         frame = pd.DataFrame(rows, columns=["id", "title", "group", "subcategory", "name", "cosine"])
-        for name in self.recipe.record.columns:
+        for name in (name for name in table.column_names if name not in SCHEMA.names):
             # Integers that may be empty: plain pandas would make them floats.
             frame[name] = table[name].to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
         if self.recipe.record.url:
