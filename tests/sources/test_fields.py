@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from vidatlas.sources.fields import MAX_ID_CHARS, MAX_TEXT_CHARS, LabelField, RecordSpec, TextField, parse_row
+from vidatlas.sources.fields import LabelField, RecordSpec, TextField, parse_row
 from vidatlas.sources.jsonl import parse_line
+from vidatlas.sources.values.markup import MAX_TEXT_CHARS
+from vidatlas.sources.values.texts import MAX_ID_CHARS
 from vidatlas.types import UNGROUPED, Reason, Record
 
 SPEC = RecordSpec(

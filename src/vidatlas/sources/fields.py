@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any
 
-import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from vidatlas.sources.cells import read_list, unquoted
 from vidatlas.sources.images import UnreadablePictureError, grey_picture, locate
 from vidatlas.sources.values.category_names import Names
 from vidatlas.sources.values.columns import Column, Kind
 from vidatlas.sources.values.links import check_template
-from vidatlas.sources.values.markup import MAX_TEXT_CHARS, plain_text
 from vidatlas.sources.values.missing import MISSING, Cell, unmistakable
 from vidatlas.sources.values.numbers import matches, whole
+from vidatlas.sources.values.texts import identifier, label, list_or_text, row_hash, texts_in
 from vidatlas.types import UNGROUPED, Reason, Record
-
-MAX_ID_CHARS = 512
 
 Columns = str | tuple[str, ...]
 """One name, or several."""
@@ -38,7 +32,6 @@ def _as_text(value: Any) -> Any:
 
 _TRIAL = (8, 8)
 """The size at which an image is decoded to check that it is readable."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class TextField(BaseModel):
@@ -228,7 +221,7 @@ def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
     filled = {name: text for name, text in spec.fill.items() if _is_empty(row, name)}
     raw, row = ({**raw, **filled}, {**row, **filled}) if filled else (raw, row)
     # An id is what the row says, to the letter.
-    key = _identifier([raw.get(column) for column in _tuple(spec.id)]) if spec.id else _hash(raw)
+    key = identifier([raw.get(column) for column in _tuple(spec.id)]) if spec.id else row_hash(raw)
     if isinstance(key, Reason):
         return key
     texts = [_field(row, field, spec.marks[name]) for name, field in spec.fields.items()]
@@ -247,10 +240,10 @@ def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
         group or UNGROUPED,
         (by_name[spec.title] or ("",))[0],
         found,
-        _label(row.get(spec.author)) if spec.author else "",
+        label(row.get(spec.author)) if spec.author else "",
         image,
         _labels(row, spec.labels, spec.missing) if spec.labels else (),
-        tuple(_label(row.get(column)) for column in spec.shown),
+        tuple(label(row.get(column)) for column in spec.shown),
         tuple(row.get(field.column) for field in spec.columns.values()),
     )
 
@@ -265,7 +258,7 @@ def _group(row: dict[str, Any], spec: RecordSpec) -> str | None:
     value = row.get(spec.group) if spec.group else None
     value = next(iter(value), None) if isinstance(value, list) else value
     value = value.get("name") or value if isinstance(value, dict) else value
-    return None if isinstance(value, dict) else _label(whole(value))
+    return None if isinstance(value, dict) else label(whole(value))
 
 
 def _cleaned(row: dict[str, Any], spec: RecordSpec) -> dict[str, Any]:
@@ -317,8 +310,8 @@ def _is_empty(row: dict[str, Any], column: str) -> bool:
 
 def _labels(row: dict[str, Any], spec: LabelField, missing: tuple[str, ...]) -> tuple[str, ...]:
     """Return a record's labels, each once and none of them a placeholder."""
-    found = _texts(whole(row.get(spec.column)), spec.separator) or ()
-    return tuple(dict.fromkeys(label for text in found if (label := text.strip()) not in missing))
+    found = texts_in(whole(row.get(spec.column)), spec.separator) or ()
+    return tuple(dict.fromkeys(name for text in found if (name := text.strip()) not in missing))
 
 
 def _field(row: dict[str, Any], field: TextField, missing: frozenset[str]) -> tuple[str, ...] | None:
@@ -327,8 +320,8 @@ def _field(row: dict[str, Any], field: TextField, missing: frozenset[str]) -> tu
         return tuple(column for column in field.columns if str(row.get(column)) == "1")
     cells = [row.get(column) for column in field.columns]
     if field.listed:
-        cells = [_list_or_text(cell, field.separator or ",") for cell in cells]
-    found = [_texts(cell, field.separator) for cell in cells]
+        cells = [list_or_text(cell, field.separator or ",") for cell in cells]
+    found = [texts_in(cell, field.separator) for cell in cells]
     if None in found:
         return None
     if field.separator:
@@ -336,58 +329,4 @@ def _field(row: dict[str, Any], field: TextField, missing: frozenset[str]) -> tu
     if len(found) == 1:
         return found[0]
     texts = [text for several in found for text in several or ()]
-    return tuple(texts) if field.separator else _texts(" ".join(texts), None)
-
-
-def _list_or_text(cell: Any, separator: str) -> Any:
-    """Return the texts of a list written as text; {} if it cannot be parsed, which is not text either."""
-    if not (isinstance(cell, str) and cell.lstrip().startswith("[")):
-        return cell
-    found = read_list(cell, separator, "name")
-    return {} if found is None else list(found)
-
-
-def _hash(row: dict[str, Any]) -> str:
-    """Return a hash of a row, 32 hexadecimal digits, whatever the order of its keys."""
-    return hashlib.blake2b(orjson.dumps(row, default=str, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
-
-
-def _identifier(values: list[Any]) -> str | Reason:
-    """Return the id made from one or more columns, or why there is none."""
-    if len(values) > 1:
-        parts = [_identifier([value]) for value in values]
-        reasons = [part for part in parts if isinstance(part, Reason)]
-        return reasons[0] if reasons else _identifier(["/".join(map(str, parts))])
-    (value,) = values
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if value is None or value == "":
-        return Reason.MISSING_ID
-    if not isinstance(value, str) or len(value) > MAX_ID_CHARS or _CONTROL.search(value):
-        return Reason.INVALID_ID
-    return value
-
-
-def _label(value: Any) -> str:
-    """Return a group's or an author's name; empty if there is none."""
-    if isinstance(value, list):
-        value = value[0] if value else None
-    return "" if value is None else plain_text(str(value)).strip()[:MAX_ID_CHARS]
-
-
-def _texts(value: Any, separator: str | None) -> tuple[str, ...] | None:
-    """Return the non-empty texts of a cell, or None if it holds something other than text."""
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        value = plain_text(value)
-        if separator is None:
-            return (value[:MAX_TEXT_CHARS],) if value.strip() else ()
-        parts = [text for part in value.split(separator) if (text := part.strip())]
-        return tuple(text[:MAX_TEXT_CHARS] for text in unquoted(value, separator, parts))
-    if isinstance(value, list) and separator is not None:
-        texts = [_texts(item.get("name", item) if isinstance(item, dict) else item, None) for item in value]
-        return None if None in texts else tuple(text.strip() for found in texts if found for text in found)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return (str(value),)
-    return None
+    return tuple(texts) if field.separator else texts_in(" ".join(texts), None)
