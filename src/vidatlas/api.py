@@ -169,11 +169,14 @@ def _made_with(atlas: Place, settings: Mapping[str, Any] | None, section: str) -
     store = Store(atlas)
     if "recipe" not in store.manifest():
         raise UsageError(f"{atlas} is not an atlas yet. Start with: vidatlas run RECIPE INPUT… {atlas}")
-    foreign = [key for key in settings or {} if key.split(".")[0] != section]
+    # A link is made when it is shown.
+    own = {"publish": "record.url"}.get(section)
+    foreign = [key for key in settings or {} if key.split(".")[0] != section and key != own]
     if foreign:
         raise UsageError(
             f"{foreign[0]} cannot be changed here: only keys below {section} can. Make a new atlas for it."
         )
+    # Checked before any of it is followed: an atlas may be a stranger's, and a recipe can name files.
     return load_recipe(recipe_of(store).model_dump(mode="json"), settings)
 
 

@@ -38,6 +38,7 @@ from vidatlas.sources.csv import CsvSpec
 from vidatlas.sources.fields import RecordSpec
 from vidatlas.sources.jsonl import JsonLinesSpec
 from vidatlas.sources.rows import ExplodeSpec, RowSpec
+from vidatlas.sources.values.category_names import read_names
 from vidatlas.storage.manifest import Stage
 from vidatlas.storage.store import MANIFEST, Store
 from vidatlas.types import Json
@@ -185,12 +186,14 @@ class Recipe(_Strict):
     def settings(self, stage: Stage) -> Json:
         """Return the sections of the recipe that a stage's output depends on, as JSON."""
         whole = self.model_dump(mode="json")
+        # A link is made when it is shown: another one needs no other vectors.
+        whole["url"] = whole["record"].pop("url")
         # A row whose given vector is unusable is rejected when it is planned.
         keys = {
             "plan": ("source", "record", "encoder") if self.encoder.kind == "given" else ("source", "record"),
             "embed": ("encoder", "mix"),
             "reduce": ("reduce",),
-            "publish": ("publish",),
+            "publish": ("publish", "url"),
         }
         return {key: whole[key] for key in keys[stage]}
 
@@ -245,6 +248,7 @@ def load_recipe(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
     _switch(data.get("publish"), changes.get("publish.pictures.kind"), "pictures")
     for key, value in changes.items():
         _override(data, key, value)
+    _read_names(data)
     try:
         return Recipe.model_validate(data)
     except ValidationError as error:
@@ -253,6 +257,20 @@ def load_recipe(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
         raise UsageError(
             f"recipe {label}: {where}: {first['msg']}. See the keys with: vidatlas recipes {_shown(data, label)}"
         ) from error
+
+
+def _read_names(data: Json) -> None:
+    """Put the names of categories that a recipe points to into the recipe itself: no other machine needs the file."""
+    record = data.get("record")
+    columns = record.get("map") if isinstance(record, dict) else None
+    if not isinstance(columns, dict):
+        return
+    for column, names in columns.items():
+        if isinstance(names, str):
+            try:
+                columns[column] = read_names(names)
+            except UsageError as error:
+                raise UsageError(f"record.map.{column}: {error}") from error
 
 
 def _switch(holder: Any, kind: Any, section: str) -> None:

@@ -103,6 +103,8 @@ class Record:
     """Its known labels."""
     shown: tuple[str, ...] = ()
     """One text per additional column to show."""
+    columns: tuple[Any, ...] = ()
+    """One cell per typed column, as the input has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +290,8 @@ class Event:
 
 
 Listener = Callable[[Event], None]
+Kind = Literal["integer", "number", "boolean", "date", "time", "duration", "text"]
+"""The type of a kept column."""
 Backend = Literal["sklearn", "torch", "cuml"]
 """What k-means runs on."""
 

@@ -287,3 +287,29 @@ def test_export_writes_what_embedding_atlas_reads(small_atlas: Any, tmp_path: Pa
     labels = pq.read_table(folder / "labels.parquet").to_pylist()
     assert {label["level"] for label in labels} == {0, 1}
     assert {"Music", "Gaming", "Education"} <= {label["text"] for label in labels}
+
+
+@pytest.mark.parametrize("id", ["-o9JdoMLPfB", "--9JdoMLPfB", "-k9JdoMLPfB", "-", "-x y"])
+@pytest.mark.parametrize("before", [[], ["-k", "2", "--json"], ["--group", "-k"]])
+def test_an_id_may_start_with_a_dash(id: str, before: list[str], capfd: Capture, tmp_path: Path) -> None:
+    for words in ([*before, str(tmp_path), id], [str(tmp_path), id, *before], [str(tmp_path), *before, "--", id]):
+        assert main(["similar", *words]) == 2
+        assert f"{tmp_path} is not an atlas" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "why"), [(["--jsno", "a"], "No such option"), (["-k", "-5", "a"], "greater than or equal to 1")]
+)
+def test_an_option_is_no_id(words: list[str], why: str, capfd: Capture, tmp_path: Path) -> None:
+    assert main(["similar", str(tmp_path), *words]) == 2
+    assert why in capfd.readouterr().err
+
+
+def test_a_video_is_found_by_its_address_on_youtube(made: Path, capfd: Capture) -> None:
+    assert main(["similar", str(made), "v3", "-k", "2", "--json"]) == 0
+    by_id = capfd.readouterr().out
+    for address in ("https://www.youtube.com/watch?v=v3&t=4s", "youtu.be/v3", "https://www.youtube.com/shorts/v3"):
+        assert main(["similar", str(made), address, "-k", "2", "--json"]) == 0
+        assert capfd.readouterr().out == by_id
+    assert main(["similar", str(made), "https://youtu.be/nope"]) == 2
+    assert "no video 'https://youtu.be/nope' in" in capfd.readouterr().err

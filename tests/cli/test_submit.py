@@ -64,6 +64,20 @@ def test_the_job_s_command_line_says_what_was_said_here(name: str) -> None:
     assert parsed(name, said[1:]).params == {**here.params, "address": None}
 
 
+def test_names_of_categories_go_with_the_recipe(submitted: list[Any], tmp_path: Path) -> None:
+    names = tmp_path / "names.json"
+    names.write_text('{"10": "Music"}')
+    assert (
+        main(["embed", *COMMANDS["embed"], *DASHBOARD, "--limit", "7", "--set", f"record.map.categories={names}"]) == 3
+    )
+    ((_, said, files, _),) = submitted
+    ((there, local),) = files.items()
+    assert said[said.index("--") + 1 :] == [there, *COMMANDS["embed"][1:]]
+    assert str(names) not in " ".join(said)
+    shipped = load_recipe(local)
+    assert (shipped.record.map, shipped.source.limit) == ({"categories": {"10": "Music"}}, 7)
+
+
 def test_a_dashboard_s_address_submits_and_returns_the_job_s_code(submitted: list[Any]) -> None:
     assert main(["embed", *COMMANDS["embed"], *DASHBOARD, "--limit", "7"]) == 3
     ((address, said, files, _),) = submitted

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from vidatlas.sources.fields import MAX_ID_CHARS, MAX_TEXT_CHARS, LabelField, RecordSpec, TextField, parse_row
+from vidatlas.sources.fields import LabelField, RecordSpec, TextField, parse_row
 from vidatlas.sources.jsonl import parse_line
+from vidatlas.sources.values.markup import MAX_TEXT_CHARS
+from vidatlas.sources.values.texts import MAX_ID_CHARS
 from vidatlas.types import UNGROUPED, Reason, Record
 
 SPEC = RecordSpec(
@@ -204,7 +206,7 @@ def test_a_specification_that_contradicts_itself_is_refused() -> None:
 
 def test_the_author_may_be_absent_from_the_input_and_is_stored_where_it_is_named() -> None:
     named = SPEC.model_copy(update={"author": "channel"})
-    assert named.columns() == SPEC.columns()
+    assert named.input_columns() == SPEC.input_columns()
     assert named.stored() == ["id", "group", "author", "title", "tags"]
     assert SPEC.stored() == ["id", "group", "title", "tags"]
     with pytest.raises(ValidationError, match="cannot be called author"):
@@ -212,8 +214,8 @@ def test_the_author_may_be_absent_from_the_input_and_is_stored_where_it_is_named
 
 
 def test_columns_are_named_once() -> None:
-    assert SPEC.columns() == ["id", "category", "title", "tags"]
-    assert RecordSpec(id="id", title="t", fields={"t": TextField(column="id", weight=1)}).columns() == ["id"]
+    assert SPEC.input_columns() == ["id", "category", "title", "tags"]
+    assert RecordSpec(id="id", title="t", fields={"t": TextField(column="id", weight=1)}).input_columns() == ["id"]
 
 
 FILMS = RecordSpec(

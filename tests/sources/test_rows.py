@@ -25,6 +25,8 @@ def test_terms_are_stripped_lowered_and_kept_in_order() -> None:
     ("cell", "reason"),
     [
         ("[]", Reason.NO_TERMS),
+        ("[none]", Reason.NO_TERMS),
+        ("\\N", Reason.NO_TERMS),
         ("", Reason.NO_TERMS),
         (None, Reason.NO_TERMS),
         ("[x", None),

@@ -104,6 +104,20 @@ def test_the_page_loads_nothing_and_links_only_inside_itself() -> None:
     assert not re.search(r"url\(|@import|https?:", render(make_report()))
 
 
+def test_a_title_links_to_its_video_and_says_nothing_of_where_it_came_from() -> None:
+    report, link = make_report(), "https://example.org/watch?v=%22%3E"
+    (category,) = report.categories
+    first = category.subcategories[0]
+    linked = replace(first, links=(link, "", "", "", link + "2"))
+    bare, page = (
+        render(replace(report, categories=(replace(category, subcategories=(sub,)),))) for sub in (first, linked)
+    )
+    found = Page(page)
+    assert [value for name, value in found.attributes if value.startswith("https")] == [link, link + "2"]
+    assert page.count('target="_blank" rel="noopener noreferrer nofollow">Gaming</a></li>') == 2
+    assert page.count("<li>Gaming</li>") == bare.count("<li>Gaming</li>") - 2
+
+
 def test_every_inner_link_has_its_target() -> None:
     page = Page(render(make_report()))
     ids = [value for name, value in page.attributes if name == "id"]

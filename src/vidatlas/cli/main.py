@@ -226,7 +226,8 @@ def assign(
 
 
 for explore in (exploring.search, exploring.similar, exploring.serve, exploring.export):
-    app.command(rich_help_panel="Explore")(explore)
+    takes_id = exploring.WithIds if explore is exploring.similar else None
+    app.command(cls=takes_id, rich_help_panel="Explore")(explore)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -59,10 +59,10 @@ def run_job(recipe: Recipe, inputs: list[str], atlas: str, options: Options, las
 def _show_plan(recipe: Recipe, atlas: str, options: Options, entry: PlanEntry) -> None:
     from vidatlas.cli.screens import device_of, show_notes, show_preview
     from vidatlas.pipeline.embed.preview import preview
-    from vidatlas.pipeline.publish.wording import absence_words
+    from vidatlas.pipeline.publish.wording import absence_words, value_words
 
     show_preview(console, recipe, preview(recipe, atlas), atlas, device_of(options))
-    show_notes(console, absence_words(entry, recipe.publish.nouns))
+    show_notes(console, (*value_words(entry), *absence_words(entry, recipe.publish.nouns)))
 
 
 def show_result(atlas: str) -> None:
@@ -88,8 +88,9 @@ def show_found(found: Any, json: bool) -> None:
     from vidatlas.cli.screens import show_videos
 
     if json:
-        # Escaped: what a title holds cannot steer a terminal.
-        console.out(found.to_json(orient="records", lines=True, force_ascii=True), highlight=False, end="")
+        from vidatlas.cli.screens import json_lines
+
+        console.out(json_lines(found), highlight=False, end="")
     else:
         show_videos(console, found)
 

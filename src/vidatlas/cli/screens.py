@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -252,6 +253,17 @@ def show_notes(console: Console, notes: Sequence[str], most: int = 3) -> None:
         console.print(plain(f"note    {note}"), soft_wrap=True)
     if len(notes) > most:
         console.print(f"        and {len(notes) - most:,} more: in report.html, under Known limits", highlight=False)
+
+
+def json_lines(found: Any) -> str:
+    """Return videos that were found as JSON lines: dates and times as ISO 8601 has them."""
+    days = {name: [str(day) if isinstance(day, date) else day for day in found[name]]
+            for name in found.columns if any(type(day) is date for day in found[name])}  # fmt: skip
+    # Escaped: what a title holds cannot steer a terminal.
+    lines = found.assign(**days).to_json(
+        orient="records", lines=True, force_ascii=True, date_format="iso", date_unit="s"
+    )
+    return str(lines).replace("\\/", "/")
 
 
 def show_videos(console: Console, found: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,16 @@ def for_the_cluster(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, P
             )
     there, files = {**values, "address": None}, {}
     if "recipe" in values:
-        read_recipe(values["recipe"], values["set_"], values["limit"])
+        recipe = read_recipe(values["recipe"], values["set_"], values["limit"])
         from vidatlas.recipe import builtin_recipes
 
-        if values["recipe"] not in builtin_recipes():
+        if recipe.record.map:
+            # With the names that were read here: their file may be on this machine alone.
+            local = Path(tempfile.mkdtemp(prefix="vidatlas-")) / "recipe.yaml"
+            local.write_text(recipe.to_yaml(), encoding="utf-8")
+            there |= {"recipe": f"recipe/{local.name}", "set_": None, "limit": None}
+            files[there["recipe"]] = local
+        elif values["recipe"] not in builtin_recipes():
             local = Path(values["recipe"])
             there["recipe"] = f"recipe/{local.name}"
             files[there["recipe"]] = local

@@ -44,6 +44,13 @@ def read_list(cell: Any, separator: str, key: str) -> tuple[str, ...] | None:
     return tuple(text for item in items if (text := str(item).strip()))
 
 
+def unquoted(cell: str, separator: str, texts: list[str]) -> list[str]:
+    """Return the texts of a cell without quotes of their own, as in ``a|"b"|"c"``: all but the first have some."""
+    if f'{separator}"' not in cell:
+        return texts
+    return [text[1:-1].strip() or text if len(text) > 1 and text[0] == text[-1] == '"' else text for text in texts]
+
+
 def _literal(text: str) -> Any:
     """Return the value of JSON or a Python literal; None if it is neither, too long or nested too deeply."""
     if len(text) > MAX_LIST_CHARS or _depth(text) > MAX_NESTING:

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any
 
-import orjson
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from vidatlas.sources.cells import read_list
 from vidatlas.sources.images import UnreadablePictureError, grey_picture, locate
-from vidatlas.types import UNGROUPED, Reason, Record
-
-MAX_ID_CHARS = 512
-MAX_TEXT_CHARS = 2_000
-"""Longer texts are truncated on reading; no encoder reads further."""
+from vidatlas.sources.values.category_names import Names
+from vidatlas.sources.values.columns import Column
+from vidatlas.sources.values.links import check_template
+from vidatlas.sources.values.missing import MISSING, Cell, unmistakable
+from vidatlas.sources.values.numbers import matches, whole
+from vidatlas.sources.values.texts import identifier, label, list_or_text, row_hash, texts_in
+from vidatlas.types import UNGROUPED, Kind, Reason, Record
 
 Columns = str | tuple[str, ...]
 """One name, or several."""
 
+
+def _as_text(value: Any) -> Any:
+    """Return what YAML takes for no text as text, so that ``where: {live: false}`` and ``missing: [null]`` work."""
+    if isinstance(value, list | tuple):
+        return [_as_text(item) for item in value]
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
 _TRIAL = (8, 8)
 """The size at which an image is decoded to check that it is readable."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class TextField(BaseModel):
@@ -92,8 +101,9 @@ class RecordSpec(BaseModel):
     title: str
     """The field (not the column) whose text is shown wherever the record is listed."""
     fields: Annotated[dict[str, TextField], Field(min_length=1)]
-    where: dict[str, Columns] = {}
-    """Keep only rows whose column holds one of these values."""
+    where: dict[str, Annotated[Columns, BeforeValidator(_as_text)]] = {}
+    """Keep only rows whose column holds one of these values, as it is written or as ``map`` names it. Numbers and
+    booleans are compared by value; of a list, one item must be among them."""
     fill: dict[str, str] = {}
     """The value that replaces an empty cell of a column."""
     require: tuple[str, ...] = ()
@@ -106,6 +116,16 @@ class RecordSpec(BaseModel):
     """Store how many rows have a record's id: its own and its duplicates. With a column name: how many distinct values
     they have in it, so that a row that is in the input twice counts once; the column may be absent or empty."""
     image: ImageField | None = None
+    missing: Annotated[tuple[str, ...], BeforeValidator(_as_text)] = MISSING
+    """Cells, and items of cells, that stand for nothing. In the columns of the title and of the id only those that are
+    no word and no dash: a video may be called NA."""
+    map: dict[str, Names] = {}
+    """Names for the values of a column, such as category ids: ``youtube``, a JSON file, or the names themselves.
+    A value without a name stays as it is."""
+    columns: dict[str, Column] = {}
+    """Columns to keep with their type: name in the atlas -> input column, or column and type."""
+    url: str | None = None
+    """The address of a record, such as https://www.youtube.com/watch?v={id}; may hold the names of ``columns`` too."""
 
     @model_validator(mode="after")
     def _names_fit(self) -> RecordSpec:
@@ -113,26 +133,77 @@ class RecordSpec(BaseModel):
             raise ValueError(f"title names the field {self.title!r}, but the fields are {', '.join(self.fields)}")
         reserved = {"id", "group", "author", "image", "embedding", "labels", "count", "line", "reason", "raw"}
         taken = reserved & {*self.fields, *self.shown} | (self.fields.keys() & {*self.shown})
+        taken |= self.columns.keys() & {*reserved, *_WRITTEN, *self.fields, *self.shown}
         if taken:
             raise ValueError(f"a field cannot be called {', '.join(sorted(taken))}: that is a column of the atlas")
+        wrong = [name for name in self.columns if not name.isidentifier()]
+        if wrong:
+            raise ValueError(f"columns: {wrong[0]!r} must be letters, digits and underscores")
+        if self.url is not None:
+            check_template(self.url, {"id", *self.columns})
         return self
+
+    def typed(self, kinds: Mapping[str, Kind]) -> RecordSpec:
+        """Return the same with the types of the columns as they were inferred."""
+        known = {
+            name: column if column.type else column.model_copy(update={"type": kinds.get(name, "text")})
+            for name, column in self.columns.items()
+        }
+        return self.model_copy(update={"columns": known})
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> RecordSpec:
+        """Return a copy, which works out anew what depends on its settings."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in ("cells", "marks"):
+            copied.__dict__.pop(name, None)
+        return copied
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """Return what may stand in place of a value in each column of the recipe, but for the flags."""
+        lists = {column: field.separator for field in self.fields.values() for column in field.columns}
+        if self.labels:
+            lists.setdefault(self.labels.column, self.labels.separator)
+        flags = {column for field in self.fields.values() if field.flags for column in field.columns}
+        image = [self.image.column] if self.image else []
+        own = {*_tuple(self.id or ()), *self.fields[self.title].columns}
+        everywhere, careful = frozenset(self.missing), unmistakable(self.missing)
+        return tuple(
+            Cell(column, careful if column in own else everywhere, self.map.get(column), lists.get(column))
+            for column in dict.fromkeys(
+                [*self.input_columns(), *([self.author] if self.author else []), *image, *self.map]
+            )
+            if column not in flags
+        )
+
+    @cached_property
+    def marks(self) -> dict[str, frozenset[str]]:
+        """Return the placeholders that an item of each field may be."""
+        everywhere, careful = frozenset(self.missing), unmistakable(self.missing)
+        return {name: careful if name == self.title else everywhere for name in self.fields}
 
     def embedded(self) -> dict[str, TextField]:
         """Return the fields with a weight in the record's vector; none where vectors are given."""
         return {name: field for name, field in self.fields.items() if field.weight}
 
-    def columns(self) -> list[str]:
+    def input_columns(self) -> list[str]:
         """Return the input columns that the fields require; the author's and the counted one may be absent."""
         group = [self.group] if self.group else []
         labels = [self.labels.column] if self.labels else []
         texts = [column for field in self.fields.values() for column in field.columns]
         named = [*_tuple(self.id or ()), *group, *texts, *self.where, *self.fill, *self.require, *labels, *self.shown]
+        named += [*self.map, *(field.column for field in self.columns.values())]
         return list(dict.fromkeys(named))
 
     def stored(self) -> list[str]:
         """Return the columns of the atlas that hold a record's fields."""
         optional = {"author": self.author, "image": self.image, "labels": self.labels, "count": self.count}
-        return ["id", "group", *(name for name, wanted in optional.items() if wanted), *self.shown, *self.fields]
+        kept = [name for name, wanted in optional.items() if wanted]
+        return ["id", "group", *kept, *self.shown, *self.columns, *self.fields]
+
+
+_WRITTEN = {"subcategory", "name", "title", "cosine", "url", "category", "x", "y"}
+"""Columns of the index, of search results and of exports."""
 
 
 def _tuple(names: Columns) -> tuple[str, ...]:
@@ -141,16 +212,20 @@ def _tuple(names: Columns) -> tuple[str, ...]:
 
 def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
     """Turn the fields of a row into a record; return the reason if the row is rejected."""
-    lacking = _lacks(row, spec)
+    raw, row = row, _cleaned(row, spec)
+    lacking = _lacks(raw, row, spec)
     if lacking:
         return lacking
-    row = row if not spec.fill else {**row, **{name: text for name, text in spec.fill.items() if _is_empty(row, name)}}
-    key = _identifier([row.get(column) for column in _tuple(spec.id)]) if spec.id else _hash(row)
+    filled = {name: text for name, text in spec.fill.items() if _is_empty(row, name)}
+    raw, row = ({**raw, **filled}, {**row, **filled}) if filled else (raw, row)
+    # An id is what the row says, to the letter.
+    key = identifier([raw.get(column) for column in _tuple(spec.id)]) if spec.id else row_hash(raw)
     if isinstance(key, Reason):
         return key
-    texts = [_field(row, field) for field in spec.fields.values()]
+    texts = [_field(row, field, spec.marks[name]) for name, field in spec.fields.items()]
+    group = _group(row, spec)
     found = tuple(text for text in texts if text is not None)
-    if len(found) < len(texts):
+    if len(found) < len(texts) or group is None:
         return Reason.INVALID_FIELD
     by_name = dict(zip(spec.fields, found, strict=True))
     embedded = spec.embedded()
@@ -161,19 +236,48 @@ def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
         return image
     return Record(
         key,
-        group_of(row, spec) or UNGROUPED,
+        group or UNGROUPED,
         (by_name[spec.title] or ("",))[0],
         found,
-        _label(row.get(spec.author)) if spec.author else "",
+        label(row.get(spec.author)) if spec.author else "",
         image,
-        _labels(row, spec.labels) if spec.labels else (),
-        tuple(_label(row.get(column)) for column in spec.shown),
+        _labels(row, spec.labels, spec.missing) if spec.labels else (),
+        tuple(label(row.get(column)) for column in spec.shown),
+        tuple(row.get(field.column) for field in spec.columns.values()),
     )
 
 
 def group_of(row: dict[str, Any], spec: RecordSpec) -> str:
     """Return the group field of a row, "" if it has none."""
-    return _label(row.get(spec.group)) if spec.group else ""
+    return _group(_cleaned(row, spec), spec) or ""
+
+
+def _group(row: dict[str, Any], spec: RecordSpec) -> str | None:
+    """Return the group of a cleaned row, "" if it has none; None if it is an object without a name."""
+    value = row.get(spec.group) if spec.group else None
+    value = next(iter(value), None) if isinstance(value, list) else value
+    value = value.get("name") or value if isinstance(value, dict) else value
+    return None if isinstance(value, dict) else label(whole(value))
+
+
+def _cleaned(row: dict[str, Any], spec: RecordSpec) -> dict[str, Any]:
+    """Return a row without placeholders, its values named; the same object where nothing changes."""
+    changed = {}
+    for cell in spec.cells:
+        value = row.get(cell.column)
+        # Asked of every cell of every row: most are clean at a glance.
+        if value is None or (cell.names is None and type(value) is str and value.strip() not in cell.missing):
+            continue
+        clean = cell.clean(value)
+        if clean is not value:
+            changed[cell.column] = clean
+    return {**row, **changed} if changed else row
+
+
+def unnamed(row: dict[str, Any], spec: RecordSpec) -> list[tuple[str, str]]:
+    """Return column and value of what ``record.map`` should name and does not."""
+    found = [(cell, row.get(cell.column)) for cell in spec.cells if cell.names]
+    return [(cell.column, text) for cell, value in found for text in cell.unnamed(value)]
 
 
 def _image(value: Any, spec: ImageField) -> str | Reason:
@@ -188,10 +292,11 @@ def _image(value: Any, spec: ImageField) -> str | Reason:
     return name
 
 
-def _lacks(row: dict[str, Any], spec: RecordSpec) -> Reason | None:
-    """Return why the recipe excludes a row, if it does."""
-    if any(str(row.get(column)) not in _tuple(values) for column, values in spec.where.items()):
-        return Reason.EXCLUDED
+def _lacks(raw: dict[str, Any], row: dict[str, Any], spec: RecordSpec) -> Reason | None:
+    """Return why the recipe excludes a row, if it does; ``row`` is the cleaned one."""
+    for column, values in spec.where.items():
+        if not (matches(raw.get(column), values) or matches(row.get(column), values)):
+            return Reason.EXCLUDED
     if any(_is_empty(row, column) for column in spec.require if column not in spec.fill):
         return Reason.MISSING_VALUE
     return None
@@ -202,79 +307,25 @@ def _is_empty(row: dict[str, Any], column: str) -> bool:
     return value is None or value == [] or (isinstance(value, str) and not value.strip())
 
 
-def _labels(row: dict[str, Any], spec: LabelField) -> tuple[str, ...]:
-    """Return a record's labels, each once."""
-    found = _texts(row.get(spec.column), spec.separator) or ()
-    return tuple(dict.fromkeys(text.strip() for text in found))
+def _labels(row: dict[str, Any], spec: LabelField, missing: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a record's labels, each once and none of them a placeholder."""
+    found = texts_in(whole(row.get(spec.column)), spec.separator) or ()
+    return tuple(dict.fromkeys(name for text in found if (name := text.strip()) not in missing))
 
 
-def _field(row: dict[str, Any], field: TextField) -> tuple[str, ...] | None:
-    """Return the texts of a field, or None if a cell holds something other than text."""
+def _field(row: dict[str, Any], field: TextField, missing: frozenset[str]) -> tuple[str, ...] | None:
+    """Return the texts of a field, none of them a placeholder, or None if a cell holds something other than text."""
     if field.flags:
         return tuple(column for column in field.columns if str(row.get(column)) == "1")
     cells = [row.get(column) for column in field.columns]
     if field.listed:
-        cells = [_list_or_text(cell, field.separator or ",") for cell in cells]
-    found = [_texts(cell, field.separator) for cell in cells]
-    if len(found) == 1 or None in found:
-        return None if None in found else found[0]
+        cells = [list_or_text(cell, field.separator or ",") for cell in cells]
+    found = [texts_in(cell, field.separator) for cell in cells]
+    if None in found:
+        return None
+    if field.separator:
+        found = [tuple([text for text in several or () if text not in missing]) for several in found]
+    if len(found) == 1:
+        return found[0]
     texts = [text for several in found for text in several or ()]
-    return tuple(texts) if field.separator else _texts(" ".join(texts), None)
-
-
-def _list_or_text(cell: Any, separator: str) -> Any:
-    """Return the texts of a list written as text; {} if it cannot be parsed, which is not text either."""
-    if not (isinstance(cell, str) and cell.lstrip().startswith("[")):
-        return cell
-    found = read_list(cell, separator, "name")
-    return {} if found is None else list(found)
-
-
-def _hash(row: dict[str, Any]) -> str:
-    """Return a hash of a row, 32 hexadecimal digits, whatever the order of its keys."""
-    return hashlib.blake2b(orjson.dumps(row, default=str, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
-
-
-def _identifier(values: list[Any]) -> str | Reason:
-    """Return the id made from one or more columns, or why there is none."""
-    if len(values) > 1:
-        parts = [_identifier([value]) for value in values]
-        reasons = [part for part in parts if isinstance(part, Reason)]
-        return reasons[0] if reasons else _identifier(["/".join(map(str, parts))])
-    (value,) = values
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if value is None or value == "":
-        return Reason.MISSING_ID
-    if not isinstance(value, str) or len(value) > MAX_ID_CHARS or _CONTROL.search(value):
-        return Reason.INVALID_ID
-    return value
-
-
-def _label(value: Any) -> str:
-    """Return a group's or an author's name; empty if there is none."""
-    if isinstance(value, list):
-        value = value[0] if value else None
-    return "" if value is None else _clean(str(value)).strip()[:MAX_ID_CHARS]
-
-
-def _clean(text: str) -> str:
-    """Replace every control character by a space; no reader of the atlas expects one."""
-    return _CONTROL.sub(" ", text) if _CONTROL.search(text) else text
-
-
-def _texts(value: Any, separator: str | None) -> tuple[str, ...] | None:
-    """Return the non-empty texts of a cell, or None if it holds something other than text."""
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        value = _clean(value)
-        if separator is None:
-            return (value[:MAX_TEXT_CHARS],) if value.strip() else ()
-        return tuple(text[:MAX_TEXT_CHARS] for part in value.split(separator) if (text := part.strip()))
-    if isinstance(value, list) and separator is not None:
-        texts = [_texts(item, None) for item in value]
-        return None if None in texts else tuple(text.strip() for found in texts if found for text in found)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return (str(value),)
-    return None
+    return tuple(texts) if field.separator else texts_in(" ".join(texts), None)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from vidatlas.sources.cells import read_list
 from vidatlas.sources.csv import CsvSpec
 from vidatlas.sources.jsonl import JsonLinesSpec
+from vidatlas.sources.values.missing import MISSING, is_missing
 from vidatlas.types import Reason
 
 Format = JsonLinesSpec | CsvSpec
@@ -53,6 +54,7 @@ JSON_LINES = RowSpec(JsonLinesSpec())
 
 TERM = "term"
 """The column that ``explode`` adds."""
+_MISSING = frozenset(MISSING)
 
 
 class ExplodeSpec(BaseModel):
@@ -74,7 +76,8 @@ class ExplodeSpec(BaseModel):
 
     def rows(self, row: dict[str, Any]) -> list[dict[str, Any] | Reason]:
         """Return one row per term, in the column ``term``: stripped, without #, in lower case."""
-        texts = read_list(row.get(self.column), self.separator, self.key)
+        cell = row.get(self.column)
+        texts = () if is_missing(cell, _MISSING) else read_list(cell, self.separator, self.key)
         if texts is None:
             return [Reason.INVALID_FIELD]
         terms = [term for text in texts if (term := text.lstrip("#").strip().lower())]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from vidatlas.storage.manifest import IndexFacts
+from vidatlas.storage.manifest import IndexFacts, OddValues
 from vidatlas.types import Count, FileFacts, Rejects
 
 
@@ -46,9 +46,19 @@ class PartVectors(TypedDict):
     """Of the .npy file."""
 
 
-class Silence(TypedDict, total=False):
-    """Hold what an input file says of groups without records: nothing where each has some."""
+class PartValues(TypedDict, total=False):
+    """Describe the values of typed and mapped columns in an input file (``pipeline/plan/values.py``)."""
 
+    kinds: dict[str, dict[str, Count]]
+    """Values by kind, per column."""
+    misfits: dict[str, OddValues]
+    unnamed: dict[str, OddValues]
+
+
+class Silence(TypedDict, total=False):
+    """Hold what only some input files have: groups without records, odd values, given vectors."""
+
+    values: PartValues
     vectors: PartVectors
     silent: SilentFacts
 

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field
 # Below Python 3.12, pydantic cannot check those of ``typing``.
 from typing_extensions import TypedDict
 
-from vidatlas.types import Count, FileFacts, Rejects
+from vidatlas.types import Count, FileFacts, Kind, Rejects
 
 Stage = Literal["plan", "embed", "reduce", "publish"]
 STAGES: tuple[Stage, ...] = ("plan", "embed", "reduce", "publish")
@@ -81,7 +81,41 @@ class Given(TypedDict, total=False):
     vectors: VectorFacts
 
 
-class PlanFacts(Absences, Given):
+class OddValues(TypedDict):
+    """Count values of a column that do not fit."""
+
+    count: Count
+    examples: list[str]
+
+
+class Odd(TypedDict, total=False):
+    """List, per column, values that do not fit its type, and values without a name in ``record.map``."""
+
+    misfits: dict[str, OddValues]
+    unnamed: dict[str, OddValues]
+
+
+class Retitled(TypedDict):
+    """Describe duplicates with another title than the row that is kept (``pipeline/plan/retitled.py``)."""
+
+    rows: Count
+    checked: Count
+    of: Count
+    ids: list[str]
+    rounded: str
+    """What may have rounded the ids; empty where they look whole."""
+
+
+class Values(TypedDict, total=False):
+    """Hold what a plan says of values: nothing where there is nothing to say (``pipeline/plan/values.py``)."""
+
+    columns: dict[str, Kind]
+    """Type of each typed column."""
+    values: Odd
+    retitled: Retitled
+
+
+class PlanFacts(Absences, Given, Values):
     """Describe the plan of an atlas (``pipeline/plan/plan.py``)."""
 
     parts: list[str]

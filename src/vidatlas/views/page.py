@@ -48,6 +48,13 @@ class Subcategory:
     exemplars: tuple[str, ...]
     silhouette: float | None = None
     mean_distance: float | None = None
+    links: tuple[str, ...] = ()
+    """The address of each exemplar, "" where it has none; empty where the recipe makes no links."""
+
+    @property
+    def linked(self) -> list[tuple[str, str]]:
+        """Return each exemplar with its address, "" where it has none."""
+        return [*zip(self.exemplars, self.links or [""] * len(self.exemplars), strict=True)]
 
 
 @dataclass(frozen=True)

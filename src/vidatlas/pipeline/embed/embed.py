@@ -65,8 +65,9 @@ def _embedded(run: Run, planned: PlanEntry, todo: list[Shard], earlier: Mapping[
     totals = Totals(earlier.values())
     tell = partial(tell_progress, run.listener, planned["shards"], planned["counts"]["read"], totals)
     tell(len(earlier))
+    record = run.recipe.record.typed(planned.get("columns", {}))
     given = planned_vectors(run.store, run.recipe)
-    read = partial(read_shard, spec=run.recipe.record, source=run.recipe.rows, given=given)
+    read = partial(read_shard, spec=record, source=run.recipe.rows, given=given)
     opened = partial(open_worker, run.store, run.recipe, run.options.threads)
     receipts: dict[str, Receipt] = {}
     for data in run.runner.embed(read, opened, todo) if todo else ():

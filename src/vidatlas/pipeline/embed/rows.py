@@ -17,6 +17,7 @@ from vidatlas.encoders.given import GivenVectors
 from vidatlas.sources.fields import RecordSpec, parse_row
 from vidatlas.sources.rows import JSON_LINES, RowSpec
 from vidatlas.sources.shards import shard_rows
+from vidatlas.sources.values.columns import ARROW, typed
 from vidatlas.types import Reason, Record, Shard
 
 RAW_CHARS = 200
@@ -26,6 +27,7 @@ RAW_CHARS = 200
 def schema(spec: RecordSpec) -> pa.Schema:
     """Return the schema of rows: line number, what is stored of a record, a reject's reason and line."""
     kinds = {"count": pa.int64(), "labels": pa.list_(pa.string()), **dict.fromkeys(spec.fields, pa.list_(pa.string()))}
+    kinds |= {name: ARROW[column.type or "text"] for name, column in spec.columns.items()}
     stored = [(name, kinds.get(name, pa.string())) for name in spec.stored()]
     return pa.schema([("line", pa.int64()), *stored, ("reason", pa.string()), ("raw", pa.string())])
 
@@ -77,7 +79,9 @@ def _stored(record: Record, spec: RecordSpec, count: int) -> dict[str, Any]:
     """Return the columns of a record that the atlas holds."""
     author = {"author": record.author or None} if spec.author else {}
     image = {"image": record.image or None} if spec.image else {}
-    extra = dict(zip(spec.shown, (text or None for text in record.shown), strict=True))
+    extra: dict[str, Any] = dict(zip(spec.shown, (text or None for text in record.shown), strict=True))
+    for (name, column), cell in zip(spec.columns.items(), record.columns, strict=True):
+        extra[name] = typed(cell, column.type or "text")
     labels: dict[str, Any] = {"labels": list(record.labels)} if spec.labels else {}
     counts: dict[str, Any] = {"count": count} if spec.count else {}
     texts = dict(zip(spec.fields, record.texts, strict=True))

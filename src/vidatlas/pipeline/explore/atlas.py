@@ -129,6 +129,8 @@ class Atlas:
     ) -> pd.DataFrame:
         """Return the k videos nearest to a text, nearest first: id, title, group, subcategory, name, cosine.
 
+        Then follow the recipe's typed columns (``record.columns``), and url where it makes links (``record.url``).
+
         Args:
             text: embedded by the atlas's own encoder, as a title without tags.
             k: how many; fewer come where there are fewer.
@@ -144,11 +146,14 @@ class Atlas:
     def similar(
         self, id: str, k: int = 10, group: str | None = None, subcategory: int | str | None = None
     ) -> pd.DataFrame:
-        """Return the k videos nearest to one of the atlas, itself left out; columns and filters as in ``search``."""
+        """Return the k videos nearest to one of the atlas, itself left out; columns and filters as in ``search``.
+
+        The video is given by its id, or by its address on YouTube.
+        """
         return self._search.by_id(id, k, Filter(group, subcategory))
 
     def videos(self) -> pd.DataFrame:
-        """Return id, group, in_group, subcategory and title of every video, in the order of ``assignments``."""
+        """Return id, groups, subcategory, title, typed columns of every video, in the order of ``assignments``."""
         frame: pd.DataFrame = self._search.videos.to_pandas()
         return frame
 

@@ -16,9 +16,10 @@ from vidatlas.errors import UsageError
 from vidatlas.pipeline.embed.encoder import same_encoder
 from vidatlas.pipeline.embed.rows import schema
 from vidatlas.pipeline.embed.vectors import vectors_of
-from vidatlas.pipeline.publish.index import open_index
+from vidatlas.pipeline.publish.index import SCHEMA, open_index
 from vidatlas.recipe import Recipe, recipe_of
 from vidatlas.search_index import SearchIndex, unit
+from vidatlas.sources.values.links import link_of, youtube_id
 from vidatlas.storage import store as layout
 from vidatlas.storage.manifest import IndexFacts
 from vidatlas.storage.store import Store
@@ -79,15 +80,16 @@ class Search:
         return self._nearest(self.vector(at), k, only, at)
 
     def position(self, video: str) -> int:
-        """Return where a video stands in the index.
+        """Return where a video stands in the index, given its id or its address on YouTube.
 
         Raises:
             UsageError: the atlas has no such video.
         """
-        at = int(pc.index(self.videos["id"], video).as_py())
-        if at < 0:
-            raise UsageError(f"no video {video!r} in {self._store.url}. Ids are in embeddings/*.parquet.")
-        return at
+        for key in (video, youtube_id(video)):
+            at = -1 if key is None else int(pc.index(self.videos["id"], key).as_py())
+            if at >= 0:
+                return at
+        raise UsageError(f"no video {video!r} in {self._store.url!r}. Ids are in embeddings/*.parquet.")
 
     def near(self, at: int, k: int, among: NDArray[np.bool_] | None) -> list[tuple[int, float]]:
         """Return position and cosine of the k videos nearest to the one at a position, itself left out."""
@@ -150,7 +152,7 @@ class Search:
 
     @cached_property
     def videos(self) -> pa.Table:
-        """Return id, group, in_group, subcategory and title of every video, in the order of the index."""
+        """Return id, groups, subcategory, title and typed columns of every video, in the order of the index."""
         return self._store.table(self._published(layout.INDEX_VIDEOS)).combine_chunks()
 
     @cached_property
@@ -191,16 +193,21 @@ class Search:
 
         if k < 1:
             raise UsageError(f"k is {k}; ask for at least one video.")
-        rows, cosines = self._index.search(query, k + 1, self.among(only))
-        pairs = [(row, cosine) for row, cosine in zip(rows[0], cosines[0], strict=True) if row >= 0 and row != own]
-        found = self.videos.take(pa.array([row for row, _ in pairs[:k]], pa.int64())).to_pylist()
-        return pd.DataFrame(
-            [self._shown(row, float(cosine)) for row, (_, cosine) in zip(found, pairs, strict=False)],
-            columns=["id", "title", "group", "subcategory", "name", "cosine"],
-        )
+        near, cosines = self._index.search(query, k + 1, self.among(only))
+        pairs = [(row, cosine) for row, cosine in zip(near[0], cosines[0], strict=True) if row >= 0 and row != own]
+        table = self.videos.take(pa.array([row for row, _ in pairs[:k]], pa.int64()))
+        rows = [self._shown(row, float(cosine)) for row, (_, cosine) in zip(table.to_pylist(), pairs, strict=False)]
+        frame = pd.DataFrame(rows, columns=["id", "title", "group", "subcategory", "name", "cosine"])
+        for name in (name for name in table.column_names if name not in SCHEMA.names):
+            # Integers that may be empty: plain pandas would make them floats.
+            frame[name] = table[name].to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+        if self.recipe.record.url:
+            frame["url"] = [row["url"] for row in rows]
+        return frame
 
     def _shown(self, row: Json, cosine: float) -> Json:
-        return {**row, "name": self.name_of(row), "cosine": min(max(cosine, -1.0), 1.0)}
+        shown = {"name": self.name_of(row), "cosine": min(max(cosine, -1.0), 1.0)}
+        return {**row, **shown, "url": link_of(self.recipe.record.url, row) or None}
 
     def among(self, only: Filter) -> NDArray[np.bool_] | None:
         """Return which videos a filter lets through, or None for all of them.

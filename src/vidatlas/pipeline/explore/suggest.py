@@ -17,6 +17,7 @@ from vidatlas.pipeline.explore.search import Search
 from vidatlas.pipeline.publish.images import PictureSearch
 from vidatlas.pipeline.publish.wording import alike_words
 from vidatlas.sources.images import UnreadablePictureError
+from vidatlas.sources.values.links import link_of
 from vidatlas.storage.store import Store
 from vidatlas.types import Json
 
@@ -45,6 +46,8 @@ class Suggestion:
     score: float
     """The cosine; with fused ranks their score."""
     reasons: tuple[str, ...]
+    url: str = ""
+    """Its address, where the recipe makes one."""
 
 
 def suggest(search: Search, video: str, k: int, method: Method = "nearest") -> list[Suggestion]:
@@ -86,7 +89,8 @@ def varied(search: Search, candidates: Sequence[Candidate], k: int, own: Json | 
         titles.add(title)
         name = search.name_of(record)
         reasons = (*known, *(_reasons(own, record, name) if own else ())) or (alike_words(search.recipe),)
-        chosen.append(Suggestion(record["id"], record["title"], record["group"], name, score, reasons))
+        url = link_of(search.recipe.record.url, record)
+        chosen.append(Suggestion(record["id"], record["title"], record["group"], name, score, reasons, url))
         if len(chosen) == k:
             break
     return chosen
@@ -170,7 +174,7 @@ def alike(store: Store, search: Search, video: str, k: int, both: bool) -> list[
     own = search.records([at])[0]
     spec = search.recipe.record.image
     if spec is None or not own["image"]:
-        raise UsageError(f"{video} has no image. Suggest from what its title and tags say.")
+        raise UsageError(f"{video!r} has no image. Suggest from what its title and tags say.")
     lists: dict[str, Ranked] = {}
     if both:
         lists["similar title"] = dict(search.near(at, _IN_EACH_LIST, None))

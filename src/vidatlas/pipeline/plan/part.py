@@ -20,10 +20,12 @@ import pyarrow as pa
 from vidatlas.encoders.given import GivenVectors
 from vidatlas.errors import InputError, UsageError
 from vidatlas.pipeline.plan.missing import Silent
+from vidatlas.pipeline.plan.values import ValueSurvey
 from vidatlas.sources.compression import DamagedError
 from vidatlas.sources.fields import RecordSpec, group_of, parse_row
 from vidatlas.sources.rows import JSON_LINES, RowSpec
 from vidatlas.sources.scan import Scan
+from vidatlas.sources.values.missing import is_missing
 from vidatlas.storage.folder import open_input
 from vidatlas.storage.json_files import Example, FieldFacts, PartFacts, Silence, SurveyFacts
 from vidatlas.types import Reason, Record
@@ -239,6 +241,7 @@ class PartSurvey:
     digests: bytearray = field(default_factory=bytearray)
     uses: bytearray = field(default_factory=bytearray)
     """With ``record.count`` of a column: 64 bits for each record's value in it, 0 where it has none."""
+    values: ValueSurvey = field(default_factory=ValueSurvey)
 
     def take(self, row: int, found: dict[str, Any] | Reason) -> None:
         """Take what was read of the row with a number: a row, or why there is none."""
@@ -258,8 +261,11 @@ class PartSurvey:
         self.digests += hashlib.blake2b(record.id.encode(), digest_size=16).digest()
         if isinstance(self.spec.count, str) and not isinstance(found, Reason):
             value = found.get(self.spec.count)
-            self.uses += hashlib.blake2b(str(value).encode(), digest_size=8).digest() if value else bytes(8)
+            known = value and not is_missing(value, frozenset(self.spec.missing))
+            self.uses += hashlib.blake2b(str(value).encode(), digest_size=8).digest() if known else bytes(8)
         self._count(record)
+        if not isinstance(found, Reason):
+            self.values.see(found, record, self.spec)
 
     def end_row(self, row: dict[str, Any] | Reason) -> None:
         """Take a row of the input, behind all that it stands for."""
@@ -276,7 +282,7 @@ class PartSurvey:
 
     def require_columns(self) -> None:
         """Raise UsageError where the recipe names a column that no row has."""
-        wanted = self.source.required(self.spec.columns())
+        wanted = self.source.required(self.spec.input_columns())
         missing = [column for column in wanted if column not in self.columns]
         if missing and self.columns and (self.objects or self.rejects):
             where = f"The first {self.objects:,} rows have" if self.objects else "The header names"
@@ -305,6 +311,8 @@ class PartSurvey:
         }
         silent = self.silent.facts(self.groups)
         found: Silence = {"silent": silent} if silent["count"] or not silent["complete"] else {}
+        if values := self.values.facts():
+            found["values"] = values
         if self.given:
             found["vectors"] = self.given.facts()
         return {

@@ -14,6 +14,8 @@ from vidatlas.errors import ConflictError, InputError, UsageError
 from vidatlas.pipeline.plan.duplicates import Repeats, repeats
 from vidatlas.pipeline.plan.inputs import expand_all, files_beside, known_inputs, plan_inputs, unchanged
 from vidatlas.pipeline.plan.missing import absences
+from vidatlas.pipeline.plan.retitled import retitled
+from vidatlas.pipeline.plan.values import value_facts
 from vidatlas.pipeline.stage import Run, commit, committed
 from vidatlas.recipe import Recipe, differences, recipe_of
 from vidatlas.storage import store as layout
@@ -102,7 +104,8 @@ def _finish(run: Run, urls: list[str], parts: list[str], files: Files) -> tuple[
     """Find the duplicates among all parts, add everything up, and refuse input that is mostly unusable."""
     store = run.store
     facts = [store.read_json(layout.plan_files(part)[0], PartFacts) for part in parts]
-    repeated = repeats([store.table(layout.plan_files(part)[2]) for part in parts])
+    ids = [store.table(layout.plan_files(part)[2]) for part in parts]
+    repeated = repeats(ids)
     table = _by_part(parts, [found.rows for found in repeated])
     files = files | store.put_table(layout.DUPLICATES, table)
     if run.recipe.record.count:
@@ -126,6 +129,8 @@ def _finish(run: Run, urls: list[str], parts: list[str], files: Files) -> tuple[
         "counts": counts,
         **absences(urls, facts),
         **_vectors(urls, facts),
+        **value_facts(run.recipe.record, facts),
+        **retitled(run, dict(zip(parts, urls, strict=False)), ids, repeated),
     }
 
 

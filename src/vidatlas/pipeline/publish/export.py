@@ -10,7 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vidatlas.errors import UsageError
+from vidatlas.pipeline.publish.index import SCHEMA
 from vidatlas.pipeline.publish.map import read_positions, subcategory_rows
+from vidatlas.recipe import recipe_of
+from vidatlas.sources.fields import RecordSpec
+from vidatlas.sources.values.links import link_of
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import Store
 from vidatlas.storage.tables import sealed_shards
@@ -22,7 +26,8 @@ VIDEOS, LABELS = "videos.parquet", "labels.parquet"
 def export_embedding_atlas(atlas: Place, folder: Place) -> str:
     """Write the videos and labels that Embedding Atlas (Ren et al., 2025) reads; return the command that opens them.
 
-    ``videos.parquet``: id, title, category, subcategory (its name), x, y. ``labels.parquet``: x, y, text, level,
+    ``videos.parquet``: id, title, category, subcategory (its name), x, y, the recipe's typed
+    columns, and url where it makes links. ``labels.parquet``: x, y, text, level,
     priority.
 
     Raises:
@@ -35,12 +40,14 @@ def export_embedding_atlas(atlas: Place, folder: Place) -> str:
             f"{store.url} has no {layout.INDEX_VIDEOS}. Make one with: "
             f"vidatlas publish {store.url} --set publish.index.kind=auto"
         )
+    record = recipe_of(store).record
     names = {(row["group"], row["subcategory"]): row["name"] for row in subcategory_rows(store)}
     out, writer = io.BytesIO(), None
     with store.parquet(layout.INDEX_VIDEOS) as videos:
         # A row group of this table is a shard.
         for number, places in enumerate(read_positions(store, list(sealed_shards(store.stage("embed"))))):
             table = _joined(videos.read_row_group(number), places, names)
+            table = _described(table, record)
             writer = writer or pq.ParquetWriter(out, table.schema, compression="zstd")
             writer.write_table(table)
     if writer:
@@ -62,8 +69,17 @@ def _joined(videos: pa.Table, places: pa.Table, names: dict[tuple[str, int], str
             "subcategory": pa.array(named, pa.string()),
             "x": places["x"],
             "y": places["y"],
+            **{name: videos[name] for name in videos.column_names if name not in SCHEMA.names},
         }
     )
+
+
+def _described(table: pa.Table, record: RecordSpec) -> pa.Table:
+    """Return exported videos with their links, where the recipe makes any."""
+    if not record.url:
+        return table
+    known = table.select(["id", *record.columns]).to_pylist()
+    return table.append_column("url", pa.array([link_of(record.url, row) or None for row in known], pa.string()))
 
 
 def _labels(store: Store) -> pa.Table:

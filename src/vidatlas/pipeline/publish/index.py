@@ -16,6 +16,7 @@ from vidatlas.pipeline.embed.rows import titles_of
 from vidatlas.pipeline.reduce import assignments
 from vidatlas.recipe import Recipe
 from vidatlas.search_index import QUERIES, BruteForce, K, SearchIndex, training_rows, unit
+from vidatlas.sources.values.columns import ARROW
 from vidatlas.storage import store as layout
 from vidatlas.storage.index_bytes import BadIndexError
 from vidatlas.storage.manifest import IndexFacts, PictureFacts
@@ -26,6 +27,7 @@ from vidatlas.views.nouns import Nouns
 
 _PLACED = ["group", "in_group", "subcategory"]
 SCHEMA = pa.schema([("id", pa.string()), *(assignments.SCHEMA.field(name) for name in _PLACED), ("title", pa.string())])
+"""Of the table of videos, before the recipe's typed columns."""
 
 
 def make_index(recipe: Recipe, store: Store, shards: list[SealedShard]) -> tuple[Files, IndexFacts]:
@@ -88,17 +90,19 @@ def index_fact(facts: IndexFacts, nouns: Nouns) -> str:
 def _fill(recipe: Recipe, rows: _Rows, index: SearchIndex, brute: BruteForce) -> bytes:
     """Add every vector; return id, group, subcategory and title of each as Parquet, a row group a shard."""
     out, title = io.BytesIO(), recipe.record.title
-    reduced = rows.store.stage("reduce")
-    with pq.ParquetWriter(out, SCHEMA, compression="zstd", write_page_checksum=True) as writer:
+    reduced, more = rows.store.stage("reduce"), list(recipe.record.columns)
+    kinds = rows.store.stage("plan").get("columns", {})
+    schema = pa.schema([*SCHEMA, *(pa.field(name, ARROW[kinds.get(name, "text")]) for name in more)])
+    with pq.ParquetWriter(out, schema, compression="zstd", write_page_checksum=True) as writer:
         for shard, facts in rows.shards:
-            table = read_embeddings(rows.store, shard, facts, ["id", title, "embedding"])
+            table = read_embeddings(rows.store, shard, facts, ["id", title, *more, "embedding"])
             vectors = unit(matrix(table["embedding"]))
             index.add(vectors)
             brute.add(vectors)
             placed = assignments.read_assignments(rows.store, shard, reduced, _PLACED)
             titles = titles_of(table, title, np.arange(len(vectors)))
-            columns = [table["id"], *placed.columns, pa.array(titles, pa.string())]
-            writer.write_table(pa.table(columns, schema=SCHEMA))
+            columns = [table["id"], *placed.columns, pa.array(titles, pa.string()), *(table[name] for name in more)]
+            writer.write_table(pa.table(columns, schema=schema))
     return out.getvalue()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+from vidatlas.pipeline.publish.linked import exemplar_links
 from vidatlas.pipeline.publish.wording import (
     absence_words,
     alike_words,
@@ -32,7 +33,8 @@ NAMED = 50
 """Names of groups or files without records that the report lists."""
 
 
-def _categories(recipe: Recipe, table: list[Json], metrics: Metrics) -> tuple[Category, ...]:
+def _categories(recipe: Recipe, store: Store, table: list[Json], metrics: Metrics) -> tuple[Category, ...]:
+    links = exemplar_links(recipe, store, table)
     groups: dict[str, list[Subcategory]] = defaultdict(list)
     clustered = are_clusters(recipe)
     for row in table:
@@ -43,6 +45,7 @@ def _categories(recipe: Recipe, table: list[Json], metrics: Metrics) -> tuple[Ca
                 size=row["size"],
                 terms=tuple(zip(row["terms"], row["scores"], strict=True)),
                 exemplars=tuple(row["exemplar_titles"]),
+                links=tuple(links.get(key, "") for key in row["exemplars"]) if links else (),
                 silhouette=row["silhouette"] if clustered else None,
                 mean_distance=row["mean_distance"] if clustered else None,
             )
@@ -79,7 +82,7 @@ def report_of(
         alike=alike_words(recipe),
         inputs=tuple(url.rsplit("/", 1)[-1] for url in planned["inputs"]),
         counts=Counts(counts["read"], counts["kept"], counts["rejected"], counts["duplicates"]),
-        categories=_categories(recipe, table, metrics),
+        categories=_categories(recipe, store, table, metrics),
         rejects=tuple(Reject(reason, count, Reason(reason).meaning) for reason, count in reasons.items()),
         explained_variance=tuple(metrics["explained_variance"]["ratio"]),
         figures=quality_figures(metrics, recipe.publish.nouns),

@@ -8,7 +8,17 @@ from vidatlas.clustering.dec import DecSpec
 from vidatlas.pipeline.reduce.network import updates_of
 from vidatlas.recipe import Recipe
 from vidatlas.storage.json_files import Metrics
-from vidatlas.storage.manifest import Absences, Absent, AbsentFiles, AbsentGroups, Manifest, ReduceEntry
+from vidatlas.storage.manifest import (
+    Absences,
+    Absent,
+    AbsentFiles,
+    AbsentGroups,
+    Manifest,
+    OddValues,
+    ReduceEntry,
+    Retitled,
+    Values,
+)
 from vidatlas.version import __version__
 from vidatlas.views.nouns import Nouns
 
@@ -156,7 +166,7 @@ def limits_of(recipe: Recipe, manifest: Manifest) -> tuple[str, ...]:
         limits.append(f"Distances mean little from one {group} to another: each was clustered on its own.")
     if not manifest["stages"]["plan"]["complete"]:
         limits.append("Only the first rows of the input were read (source.limit); the rest was not checked for damage.")
-    return tuple(limits)
+    return (*limits, *value_words(manifest["stages"]["plan"]))
 
 
 def tuning_fact(recipe: Recipe, metrics: Metrics) -> dict[str, str]:
@@ -193,6 +203,40 @@ def absence_words(planned: Absences, nouns: Nouns, most: int = 10) -> tuple[str,
             f"{files['count']:,} of {files['of']:,} files {verb} the same rows as an earlier one: {_first(files, most)}"
         )
     return tuple(said)
+
+
+def value_words(planned: Values) -> tuple[str, ...]:
+    """Return a sentence each on ids that rows of different titles share, and on values that did not fit."""
+    said, odd = [], planned.get("values", {})
+    if "retitled" in planned:
+        said.append(_retitled(planned["retitled"]))
+    for column, found in odd.get("unnamed", {}).items():
+        verb = "has" if found["count"] == 1 else "have"
+        said.append(f"column {column!r}: {_values(found)} {verb} no name in record.map.{column}")
+    for name, found in odd.get("misfits", {}).items():
+        kind = planned["columns"][name]
+        verb = "does" if found["count"] == 1 else "do"
+        said.append(f"column {name!r}: {_values(found)} {verb} not fit its type, {kind}, and became empty")
+    return tuple(said)
+
+
+def _retitled(found: Retitled) -> str:
+    rows = f"{found['rows']:,} row{'s' if found['rows'] > 1 else ''}"
+    least = "at least " if found["checked"] < found["of"] else ""
+    why = (
+        f"the ids may have been rounded by {found['rounded']}"
+        if found["rounded"]
+        else "these may be different videos, or one whose title changed"
+    )
+    ids = ", ".join(map(repr, found["ids"]))
+    return f"{least}{rows} shared an id with an earlier row of another title, and were left out, e.g. {ids}: {why}"
+
+
+def _values(found: OddValues) -> str:
+    many = f"{found['count']:,} value{'s' if found['count'] > 1 else ''}"
+    return (
+        f"{many} ({', '.join(map(repr, found['examples']))}{', …' if found['count'] > len(found['examples']) else ''})"
+    )
 
 
 def _first(found: AbsentFiles | AbsentGroups, most: int) -> str:

@@ -62,7 +62,7 @@ def tally(table: pa.Table, assigned: pa.Table, record: RecordSpec, spec: NamingS
         record: which fields hold running text and which hold lists of tags.
         spec: how many rows are kept for names and as exemplars.
     """
-    columns = {name: table[name].to_pylist() for name in record.stored()}
+    columns = {name: table[name].to_pylist() for name in record.stored() if name not in record.columns}
     ids, titles = columns["id"], columns[record.title]
     authors = _authors(ids, columns.get("author"))
     labels, distances = assigned["subcategory"].to_pylist(), assigned["distance"].to_pylist()

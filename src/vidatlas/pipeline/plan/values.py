@@ -1,0 +1,101 @@
+"""Values of the columns that a recipe keeps or names: their kinds, and what does not fit, counted while planning."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from vidatlas.sources.fields import RecordSpec, unnamed
+from vidatlas.sources.values.columns import kind_from, kind_of, typed
+from vidatlas.storage.json_files import PartFacts, PartValues
+from vidatlas.storage.manifest import Odd, OddValues, Values
+from vidatlas.types import Kind, Record
+
+NAMED = 3
+"""Values that a note names."""
+_EXAMPLE_CHARS = 80
+
+
+@dataclass(slots=True)
+class _Odd:
+    """Count values that do not fit, and keep the first few different ones."""
+
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, text: str) -> None:
+        """Count a value."""
+        self.count += 1
+        if len(self.examples) < NAMED and text[:_EXAMPLE_CHARS] not in self.examples:
+            self.examples.append(text[:_EXAMPLE_CHARS])
+
+    def facts(self) -> OddValues:
+        """Return how many there are, and the first few."""
+        return {"count": self.count, "examples": self.examples}
+
+
+@dataclass(slots=True)
+class ValueSurvey:
+    """Count, in one input file, the kinds of values of each typed column, misfits, and values without a name."""
+
+    kinds: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    misfits: dict[str, _Odd] = field(default_factory=lambda: defaultdict(_Odd))
+    unnamed: dict[str, _Odd] = field(default_factory=lambda: defaultdict(_Odd))
+
+    def see(self, row: dict[str, Any], record: Record, spec: RecordSpec) -> None:
+        """Take a row that was read, and its record."""
+        for where, text in unnamed(row, spec) if spec.map else ():
+            self.unnamed[where].add(text)
+        for (name, column), cell in zip(spec.columns.items(), record.columns, strict=True):
+            kind = kind_of(cell)
+            self.kinds[name][kind] += 1
+            if kind and typed(cell, column.type or "text") is None:
+                self.misfits[name].add(str(cell))
+
+    def facts(self) -> PartValues:
+        """Return what was counted; nothing where the recipe asks for nothing."""
+        found: PartValues = {}
+        if self.kinds:
+            found["kinds"] = {name: dict(sorted(counts.items())) for name, counts in self.kinds.items()}
+        if self.misfits:
+            found["misfits"] = {name: odd.facts() for name, odd in self.misfits.items()}
+        if self.unnamed:
+            found["unnamed"] = {name: odd.facts() for name, odd in self.unnamed.items()}
+        return found
+
+
+def value_facts(spec: RecordSpec, parts: Sequence[PartFacts]) -> Values:
+    """Return what the plan's entry says of values: types of typed columns, misfits, and values without a name."""
+    said = [facts["values"] for facts in parts if "values" in facts]
+    entry: Values = {"columns": _types(spec, said)} if spec.columns else {}
+    odd: Odd = {}
+    if misfits := _merged(facts.get("misfits", {}) for facts in said):
+        odd["misfits"] = misfits
+    if nameless := _merged(facts.get("unnamed", {}) for facts in said):
+        odd["unnamed"] = nameless
+    if odd:
+        entry["values"] = odd
+    return entry
+
+
+def _types(spec: RecordSpec, said: Sequence[PartValues]) -> dict[str, Kind]:
+    types: dict[str, Kind] = {}
+    for name, column in spec.columns.items():
+        seen: Counter[str] = Counter()
+        for facts in said:
+            seen.update(facts.get("kinds", {}).get(name, {}))
+        types[name] = column.type or kind_from(seen, (name, column.column))
+    return types
+
+
+def _merged(parts: Iterable[Mapping[str, OddValues]]) -> dict[str, OddValues]:
+    """Return what several input files say of each column as one."""
+    total: dict[str, OddValues] = {}
+    for part in parts:
+        for name, odd in part.items():
+            known = total.setdefault(name, {"count": 0, "examples": []})
+            known["count"] += odd["count"]
+            known["examples"] = list(dict.fromkeys([*known["examples"], *odd["examples"]]))[:NAMED]
+    return total

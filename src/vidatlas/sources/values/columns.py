@@ -1,0 +1,238 @@
+"""Typed columns: what kinds of values a column holds, and each value as its column's type.
+
+The type of a column is decided once for the whole atlas, from what the plan saw in all its rows: shards agree.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
+
+import pyarrow as pa
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from vidatlas.sources.values.markup import MAX_TEXT_CHARS, plain_text
+from vidatlas.types import Kind
+
+ARROW: dict[Kind, pa.DataType] = {
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "boolean": pa.bool_(),
+    "date": pa.date32(),
+    # Parquet has no seconds.
+    "time": pa.timestamp("ms", tz="UTC"),
+    "duration": pa.float64(),
+    "text": pa.string(),
+}
+"""The Arrow type of each kind; a duration is a number of seconds, times are in UTC."""
+
+_INTEGER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,18})")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DAY = re.compile(r"(?:19|20)[0-9]{6}")
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
+    r"(?: ?(?:Z|UTC|[+-][0-9]{2}:?[0-9]{2}))?"
+)
+_DURATION = re.compile(
+    r"P(?=.)(?:([0-9]+)W)?(?:([0-9]+)D)?(?:T(?=.)(?:([0-9]+)H)?(?:([0-9]+)M)?(?:([0-9]+(?:\.[0-9]+)?)S)?)?"
+)
+_CLOCK = re.compile(r"(?:([0-9]+):)?([0-9]{1,2}):([0-9]{2}(?:\.[0-9]+)?)")
+_DATED = re.compile(r"date|publish|upload|creat|time(?:stamp)?$|_at$|[a-z]At$", re.IGNORECASE)
+"""Names of columns in which 20230114 is a date, and 1673654400 a time."""
+_EPOCH = (946_684_800, 4_102_444_800)
+"""Seconds since 1970 of the years 2000 to 2100."""
+_INT64 = 1 << 63
+
+
+class ColumnSpec(BaseModel):
+    """Describe a typed column: its input column, and its type where it is not to be inferred."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    column: Annotated[str, Field(min_length=1)]
+    type: Kind | None = None
+    """integer, number, boolean, date, time, duration (in seconds) or text; None: inferred while planning."""
+
+
+def _by_column(value: Any) -> Any:
+    return {"column": value} if isinstance(value, str) else value
+
+
+Column = Annotated[ColumnSpec, BeforeValidator(_by_column)]
+"""A typed column; a name alone is its input column."""
+
+
+def kind_of(value: Any) -> str:
+    """Return what kind of value a cell holds; "" where it is empty.
+
+    Besides the types: ``day``, an integer such as 20230114, and ``epoch``, one that may be a time since 1970.
+    """
+    if value is None or value == [] or (isinstance(value, str) and not value.strip()):
+        return ""
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, float):
+        return "number" if math.isfinite(value) else "text"
+    if isinstance(value, int):
+        return _kind_of_integer(value)
+    return _kind_of_text(value.strip()) if isinstance(value, str) else "text"
+
+
+def _kind_of_integer(value: int) -> str:
+    if not -_INT64 <= value < _INT64:
+        return "text"
+    if _DAY.fullmatch(str(value)) and _date(str(value)):
+        return "day"
+    return "epoch" if _epoch(value) else "integer"
+
+
+def _kind_of_text(text: str) -> str:
+    if _INTEGER.fullmatch(text):
+        return _kind_of_integer(int(text))
+    if text.lower() in ("true", "false"):
+        return "boolean"
+    if _NUMBER.fullmatch(text):
+        # Leading zeros and more digits than an integer holds: a code, which a number would spoil.
+        return "number" if _number(text) is not None and not re.match(r"[+-]?0[0-9]|[0-9]{19}", text) else "text"
+    if _DATE.fullmatch(text) and _date(text):
+        return "date"
+    if _TIME.fullmatch(text) and _time(text):
+        return "time"
+    return "duration" if _DURATION.fullmatch(text) else "text"
+
+
+def kind_from(seen: Mapping[str, int], names: tuple[str, ...]) -> Kind:
+    """Return the type of a column from how often it holds which kinds of values.
+
+    Args:
+        seen: number of values by ``kind_of``.
+        names: of the column, in atlas and input: only where one is that of a date do integers become dates or times.
+    """
+    kinds = {kind for kind, count in seen.items() if count and kind}
+    dated = {"date", "day"} if any(_DATED.search(name) for name in names) else {"date"}
+    if kinds and kinds <= dated:
+        return "date"
+    if kinds and kinds <= (dated | {"time", "epoch"} if "day" in dated else {"date", "time"}):
+        return "time"
+    for kind, alike in _ALIKE.items():
+        if kinds and kinds <= alike:
+            return kind
+    return "text"
+
+
+_ALIKE: dict[Kind, set[str]] = {
+    "integer": {"integer", "day", "epoch"},
+    "number": {"integer", "day", "epoch", "number"},
+    "boolean": {"boolean"},
+    "duration": {"duration"},
+}
+
+
+def typed(value: Any, kind: Kind) -> Any:
+    """Return a cell as a value of a type; None where it is empty or does not fit."""
+    value = value.strip() if isinstance(value, str) else value
+    return None if value is None or value in ("", []) else _READERS[kind](value)
+
+
+def _integer(value: Any) -> int | None:
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
+        value = int(value)
+    if isinstance(value, str | float):
+        number = _number(value)
+        value = int(number) if number is not None and number.is_integer() and abs(number) < 1 << 53 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and -_INT64 <= value < _INT64 else None
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _boolean(value: Any) -> bool | None:
+    return {"true": True, "false": False, "1": True, "0": False}.get(str(value).lower())
+
+
+def _date(value: Any) -> date | None:
+    text = str(value)
+    if _DATE.fullmatch(text) or _DAY.fullmatch(text):
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            return None
+    found = _time(value)
+    return found.date() if found else None
+
+
+def _time(value: Any) -> datetime | None:
+    text = str(value)
+    if _DATE.fullmatch(text) or _DAY.fullmatch(text):
+        day = _date(text)
+        return datetime(day.year, day.month, day.day, tzinfo=UTC) if day else None
+    if _INTEGER.fullmatch(text):
+        return _epoch(int(text))
+    if not _TIME.fullmatch(text):
+        return None
+    try:
+        found = datetime.fromisoformat(
+            text.replace("UTC", "Z").replace(" Z", "Z").replace(" +", "+").replace(" -", "-")
+        )
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _epoch(value: int) -> datetime | None:
+    """Return a time given as seconds or milliseconds since 1970, in the years 2000 to 2100."""
+    for unit in (1, 1_000):
+        if _EPOCH[0] <= value // unit < _EPOCH[1]:
+            return datetime.fromtimestamp(value / unit, UTC)
+    return None
+
+
+def _duration(value: Any) -> float | None:
+    if not isinstance(value, str):
+        number = _number(value)
+        return number if number is not None and number >= 0 else None
+    found = _DURATION.fullmatch(value)
+    if found:
+        return _seconds(found.groups(), (604_800, 86_400, 3_600, 60, 1))
+    clock = _CLOCK.fullmatch(value)
+    if clock:
+        return _seconds(clock.groups(), (3_600, 60, 1))
+    number = _number(value)
+    return number if number is not None and number >= 0 else None
+
+
+def _seconds(parts: tuple[str | None, ...], units: tuple[int, ...]) -> float:
+    return sum(float(part) * unit for part, unit in zip(parts, units, strict=True) if part)
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, list):
+        texts = [_text(item) for item in value if item is not None]
+        return None if None in texts else ", ".join(filter(None, texts))[:MAX_TEXT_CHARS]
+    if isinstance(value, bool):
+        return str(value).lower()
+    return plain_text(str(value)).strip()[:MAX_TEXT_CHARS] if isinstance(value, str | int | float) else None
+
+
+_READERS: dict[Kind, Callable[[Any], Any]] = {
+    "integer": _integer,
+    "number": _number,
+    "boolean": _boolean,
+    "date": _date,
+    "time": _time,
+    "duration": _duration,
+    "text": _text,
+}

@@ -1,0 +1,78 @@
+"""Placeholders: what stands for nothing in a cell, and the names of a column's values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vidatlas.sources.values.numbers import whole
+
+MISSING = (
+    "[none]",
+    "\\N",
+    "NA",
+    "N/A",
+    "n/a",
+    "#N/A",
+    "<NA>",
+    "NULL",
+    "null",
+    "None",
+    "NaN",
+    "nan",
+    "-",
+    "(no genres listed)",
+)
+"""What exports of databases, spreadsheets, pandas, R, JavaScript and MovieLens write for nothing."""
+
+
+def unmistakable(missing: tuple[str, ...]) -> frozenset[str]:
+    """Return the placeholders that nobody would call a video: those that are neither a word nor a dash."""
+    return frozenset(text for text in missing if not text.isalnum() and text.strip("-"))
+
+
+def is_missing(value: Any, missing: frozenset[str]) -> bool:
+    """Tell whether a cell is a placeholder."""
+    return isinstance(value, str) and value.strip() in missing
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Say what a column's cells may hold in place of a value."""
+
+    column: str
+    missing: frozenset[str]
+    names: Mapping[str, str] | None = None
+    """The names of its values, by value."""
+    separator: str | None = None
+    """What splits a cell with several values."""
+
+    def clean(self, value: Any) -> Any:
+        """Return a cell without placeholders, its values named; the same object where nothing changes."""
+        if isinstance(value, str) and value.strip() in self.missing:
+            return None
+        if isinstance(value, list) and any(is_missing(item, self.missing) for item in value):
+            value = [item for item in value if not is_missing(item, self.missing)]
+        if self.names is None:
+            return value
+        found = [self.names.get(_key(item), item) for item in self._items(value)]
+        return found if isinstance(value, list) or len(found) > 1 else found[0] if found else value
+
+    def unnamed(self, value: Any) -> Iterator[str]:
+        """Yield the values of a cell that have no name and are none."""
+        names = self.names or {}
+        for item in self._items(value):
+            if item is not None and item != "" and _key(item) not in names and item not in names.values():
+                yield str(item)
+
+    def _items(self, value: Any) -> list[Any]:
+        if isinstance(value, list):
+            return [item for item in value if isinstance(item, str | int | float)]
+        if isinstance(value, str) and self.separator:
+            return [text for part in value.split(self.separator) if (text := part.strip()) not in self.missing]
+        return [value] if isinstance(value, str | int | float) else []
+
+
+def _key(value: Any) -> str:
+    return str(whole(value)).strip()

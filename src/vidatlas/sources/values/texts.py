@@ -1,0 +1,70 @@
+"""Texts of a cell: of a field, a label, an id."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+import orjson
+
+from vidatlas.sources.cells import read_list, unquoted
+from vidatlas.sources.values.markup import MAX_TEXT_CHARS, plain_text
+from vidatlas.types import Reason
+
+MAX_ID_CHARS = 512
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def list_or_text(cell: Any, separator: str) -> Any:
+    """Return the texts of a list written as text; {} if it cannot be parsed, which is not text either."""
+    if not (isinstance(cell, str) and cell.lstrip().startswith("[")):
+        return cell
+    found = read_list(cell, separator, "name")
+    return {} if found is None else list(found)
+
+
+def row_hash(row: dict[str, Any]) -> str:
+    """Return a hash of a row, 32 hexadecimal digits, whatever the order of its keys."""
+    return hashlib.blake2b(orjson.dumps(row, default=str, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
+
+
+def identifier(values: list[Any]) -> str | Reason:
+    """Return the id made from one or more columns, or why there is none."""
+    if len(values) > 1:
+        parts = [identifier([value]) for value in values]
+        reasons = [part for part in parts if isinstance(part, Reason)]
+        return reasons[0] if reasons else identifier(["/".join(map(str, parts))])
+    (value,) = values
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if value is None or value == "":
+        return Reason.MISSING_ID
+    if not isinstance(value, str) or len(value) > MAX_ID_CHARS or _CONTROL.search(value):
+        return Reason.INVALID_ID
+    return value
+
+
+def label(value: Any) -> str:
+    """Return a group's or an author's name; empty if there is none."""
+    if isinstance(value, list):
+        value = value[0] if value else None
+    return "" if value is None else plain_text(str(value)).strip()[:MAX_ID_CHARS]
+
+
+def texts_in(value: Any, separator: str | None) -> tuple[str, ...] | None:
+    """Return the non-empty texts of a cell, or None if it holds something other than text."""
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        value = plain_text(value)
+        if separator is None:
+            return (value[:MAX_TEXT_CHARS],) if value.strip() else ()
+        parts = [text for part in value.split(separator) if (text := part.strip())]
+        return tuple(text[:MAX_TEXT_CHARS] for text in unquoted(value, separator, parts))
+    if isinstance(value, list) and separator is not None:
+        texts = [texts_in(item.get("name", item) if isinstance(item, dict) else item, None) for item in value]
+        return None if None in texts else tuple(text.strip() for found in texts if found for text in found)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return (str(value),)
+    return None
