@@ -64,11 +64,9 @@ class Forgetful:
 
 def films(recipe: Recipe, url: str) -> pa.Table:
     """Return the records of the file that the recipe keeps."""
-    part = plan_part(
-        url, PlanSpec(recipe.record, recipe.source.shard_rows, rows=recipe.source.rows), lambda rows, at: None
-    )
+    part = plan_part(url, PlanSpec(recipe.record, recipe.source.shard_rows, rows=recipe.rows), lambda rows, at: None)
     shards = descriptors(part.facts, part.shards, url, duplicate_rows([part.ids])[0])
-    return pa.concat_tables([kept(read_shard(shard, recipe.record, recipe.source.rows)) for shard in shards])
+    return pa.concat_tables([kept(read_shard(shard, recipe.record, recipe.rows)) for shard in shards])
 
 
 def features(records: pa.Table, kind: str, folder: Path) -> Floats:

@@ -130,11 +130,11 @@ def test_parquet_is_read_on_s3_and_not_called_damaged_where_it_cannot_be(
     folder.put("videos.parquet", out.getvalue())
     recipe, url = remote_world.recipe(), f"{folder.url}/videos.parquet"
     vidatlas.plan(recipe, url, s3, vidatlas.Options(runner="serial"))
-    read = [read_shard(shard, recipe.record, recipe.source.rows) for shard in load_shards(Store(s3))]
+    read = [read_shard(shard, recipe.record, recipe.rows) for shard in load_shards(Store(s3))]
     assert pa.concat_tables(read)["id"].to_pylist() == [row["display_id"] for row in rows]
     proxy.faults.append(fault("500", "GET", "videos.parquet", times=None))
     with pytest.raises(UnavailableError, match=url):
-        read_shard(load_shards(Store(s3))[-1], recipe.record, recipe.source.rows)
+        read_shard(load_shards(Store(s3))[-1], recipe.record, recipe.rows)
 
 
 def test_a_listing_that_fails_is_not_an_empty_one(

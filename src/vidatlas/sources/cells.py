@@ -31,7 +31,7 @@ def read_list(cell: Any, separator: str, key: str) -> tuple[str, ...] | None:
         bare = cell.strip()
         if not (bare.startswith("[") and bare.endswith("]")) and not bare.startswith(_QUOTED):
             return tuple(text for part in bare.split(separator) if (text := part.strip()))
-        cell = _literal(bare)
+        cell = read_literal(bare)
     if not isinstance(cell, list):
         return None
     objects = [item for item in cell if isinstance(item, dict)]
@@ -44,7 +44,14 @@ def read_list(cell: Any, separator: str, key: str) -> tuple[str, ...] | None:
     return tuple(text for item in items if (text := str(item).strip()))
 
 
-def _literal(text: str) -> Any:
+def holds_objects(cell: Any) -> bool:
+    """Tell whether a cell holds an object, a list of objects or of lists, or one of them written as text."""
+    if isinstance(cell, str) and cell.lstrip().startswith(("{", "[{")):
+        cell = read_literal(cell.strip())
+    return isinstance(cell, dict) or (isinstance(cell, list) and any(isinstance(item, dict | list) for item in cell))
+
+
+def read_literal(text: str) -> Any:
     """Return the value of JSON or a Python literal; None if it is neither, too long or nested too deeply."""
     if len(text) > MAX_LIST_CHARS or _depth(text) > MAX_NESTING:
         return None

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from vidatlas.sources.cells import read_list
+from vidatlas.sources.cells import holds_objects, read_list
 from vidatlas.sources.images import UnreadablePictureError, grey_picture, locate
 from vidatlas.types import UNGROUPED, Reason, Record
 
@@ -131,6 +131,12 @@ class RecordSpec(BaseModel):
         named = [*_tuple(self.id or ()), *group, *texts, *self.where, *self.fill, *self.require, *labels, *self.shown]
         return list(dict.fromkeys(named))
 
+    def named(self) -> list[str]:
+        """Return every input column that a key names, those that may be absent too; each may be a path."""
+        image = [self.image.column] if self.image else []
+        counted = [self.count] if isinstance(self.count, str) else []
+        return list(dict.fromkeys([*self.columns(), *([self.author] if self.author else []), *image, *counted]))
+
     def stored(self) -> list[str]:
         """Return the columns of the atlas that hold a record's fields."""
         optional = {"author": self.author, "image": self.image, "labels": self.labels, "count": self.count}
@@ -152,7 +158,8 @@ def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
         return key
     texts = [_field(row, field) for field in spec.fields.values()]
     found = tuple(text for text in texts if text is not None)
-    if len(found) < len(texts):
+    labels = _labels(row, spec.labels) if spec.labels else ()
+    if len(found) < len(texts) or labels is None or _names_objects(row, spec):
         return Reason.INVALID_FIELD
     by_name = dict(zip(spec.fields, found, strict=True))
     if not any(by_name[name] for name in spec.embedded()):
@@ -167,9 +174,14 @@ def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
         found,
         _label(row.get(spec.author)) if spec.author else "",
         image,
-        _labels(row, spec.labels) if spec.labels else (),
+        labels,
         tuple(_label(row.get(column)) for column in spec.shown),
     )
+
+
+def _names_objects(row: dict[str, Any], spec: RecordSpec) -> bool:
+    """Tell whether the group, the author or a shown column holds objects, which no name stands for."""
+    return any(holds_objects(row.get(column)) for column in (spec.group, spec.author, *spec.shown) if column)
 
 
 def group_of(row: dict[str, Any], spec: RecordSpec) -> str:
@@ -203,10 +215,11 @@ def _is_empty(row: dict[str, Any], column: str) -> bool:
     return value is None or value == [] or (isinstance(value, str) and not value.strip())
 
 
-def _labels(row: dict[str, Any], spec: LabelField) -> tuple[str, ...]:
-    """Return a record's labels, each once."""
-    found = _texts(row.get(spec.column), spec.separator) or ()
-    return tuple(dict.fromkeys(text.strip() for text in found))
+def _labels(row: dict[str, Any], spec: LabelField) -> tuple[str, ...] | None:
+    """Return a record's labels, each once; None if the cell holds objects."""
+    value = row.get(spec.column)
+    found = _texts(value, spec.separator) or ()
+    return None if not found and holds_objects(value) else tuple(dict.fromkeys(text.strip() for text in found))
 
 
 def _field(row: dict[str, Any], field: TextField) -> tuple[str, ...] | None:
@@ -229,6 +242,14 @@ def _list_or_text(cell: Any, separator: str) -> Any:
         return cell
     found = read_list(cell, separator, "name")
     return {} if found is None else list(found)
+
+
+def _by_key(items: list[Any]) -> list[Any]:
+    """Return the items of a list; of objects their name, where any has one."""
+    objects = [item for item in items if isinstance(item, dict)]
+    if not any("name" in item for item in objects):
+        return items
+    return [item.get("name") if isinstance(item, dict) else item for item in items]
 
 
 def _hash(row: dict[str, Any]) -> str:
@@ -256,7 +277,7 @@ def _label(value: Any) -> str:
     """Return a group's or an author's name; empty if there is none."""
     if isinstance(value, list):
         value = value[0] if value else None
-    return "" if value is None else _clean(str(value)).strip()[:MAX_ID_CHARS]
+    return "" if value is None or isinstance(value, dict) else _clean(str(value)).strip()[:MAX_ID_CHARS]
 
 
 def _clean(text: str) -> str:
@@ -274,7 +295,7 @@ def _texts(value: Any, separator: str | None) -> tuple[str, ...] | None:
             return (value[:MAX_TEXT_CHARS],) if value.strip() else ()
         return tuple(text[:MAX_TEXT_CHARS] for part in value.split(separator) if (text := part.strip()))
     if isinstance(value, list) and separator is not None:
-        texts = [_texts(item, None) for item in value]
+        texts = [_texts(item, None) for item in _by_key(value)]
         return None if None in texts else tuple(text.strip() for found in texts if found for text in found)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return (str(value),)

@@ -60,9 +60,9 @@ def test_a_file_that_changed_since_it_was_planned_is_refused(
     at = table.column_names.index("title")
     pq.write_table(table.set_column(at, "title", pa.array([*titles[:-1], "another"])), part, row_group_size=70)
     first, *_, last = load_shards(Store(tmp_path / "atlas"))
-    read_shard(first, hashing_recipe.record, hashing_recipe.source.rows)
+    read_shard(first, hashing_recipe.record, hashing_recipe.rows)
     with pytest.raises(InputError, match=r"videos\.parquet changed since it was planned \(rows 181 to 200 differ\)"):
-        read_shard(last, hashing_recipe.record, hashing_recipe.source.rows)
+        read_shard(last, hashing_recipe.record, hashing_recipe.rows)
 
 
 def test_a_recipe_for_csv_reads_parquet_too(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def _embedded(run: Run, todo: list[Shard], earlier: Mapping[str, Receipt]) -> di
     planned, totals = run.store.stage("plan"), Totals(earlier.values())
     tell = partial(_tell, run.listener, planned["shards"], planned["counts"]["read"], totals)
     tell(len(earlier))
-    read = partial(read_shard, spec=run.recipe.record, source=run.recipe.source.rows)
+    read = partial(read_shard, spec=run.recipe.record, source=run.recipe.rows)
     opened = partial(open_worker, run.store, run.recipe, run.options.threads)
     receipts: dict[str, Receipt] = {}
     for data in run.runner.embed(read, opened, todo) if todo else ():

@@ -76,7 +76,7 @@ def _is_learned(store: Store, made_of: Json) -> bool:
 
 def _survey_shard(recipe: Recipe, shard: Shard) -> Survey:
     assert isinstance(recipe.encoder, Learning)
-    records = kept(read_shard(shard, recipe.record, recipe.source.rows))
+    records = kept(read_shard(shard, recipe.record, recipe.rows))
     texts = [text for field in mixed_fields(records, recipe.record) for text in field.texts.flatten().to_pylist()]
     return recipe.encoder.survey(texts)
 

@@ -113,7 +113,7 @@ def _compute_seconds(recipe: Recipe, store: Store, inspection: Inspection, left:
     if not left or inspection.flops_per_token is None:
         return None
     shard = load_shards(store)[0]
-    records = kept(read_shard(shard, recipe.record, recipe.source.rows))
+    records = kept(read_shard(shard, recipe.record, recipe.rows))
     texts = distinct_texts(mixed_fields(records, recipe.record))[0]
     sample = texts[:: max(1, len(texts) // _MOST_SAMPLED)]
     tokens = inspection.count_tokens(sample) * len(texts) / max(1, len(sample))

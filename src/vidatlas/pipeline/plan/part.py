@@ -18,10 +18,13 @@ import numpy as np
 import pyarrow as pa
 
 from vidatlas.errors import InputError, UsageError
+from vidatlas.pipeline.plan.hints import Hints
 from vidatlas.pipeline.plan.missing import Silent
 from vidatlas.sources.compression import DamagedError
+from vidatlas.sources.csv import CsvSpec
 from vidatlas.sources.fields import RecordSpec, group_of, parse_row
-from vidatlas.sources.rows import JSON_LINES, RowSpec
+from vidatlas.sources.lines import count_lines
+from vidatlas.sources.rows import JSON_LINES, Format, RowSpec
 from vidatlas.sources.scan import Scan
 from vidatlas.storage.folder import open_input
 from vidatlas.types import Json, Reason, Record
@@ -88,7 +91,7 @@ class _Cutter:
         self.content.update(piece)
         self.checksum = zlib.crc32(piece, self.checksum)
         self.offset += len(piece)
-        self.line += piece.count(b"\n")
+        self.line += count_lines(piece)
 
     def end_row(self, rows: int) -> None:
         self.row += rows
@@ -112,15 +115,16 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
 
     Raises:
         InputError: the part is absent or damaged; nothing derived from it may be used.
-        UsageError: a column that the recipe names is in none of the first rows.
+        UsageError: a column that the recipe names is in none of the first rows, or the file has another format.
     """
     survey, cutter = PartSurvey(spec.record, spec.rows), _Cutter(spec.shard_rows)
     try:
         with closing(open_input(url)) as file:
             scan = Scan(file)
-            here = replace(spec, rows=spec.rows.inside(scan.compression))
-            names, complete = _read(scan, survey, cutter, here, progress)
+            here = replace(spec, rows=spec.rows.inside(scan.compression).at(url))
+            source, names, complete = _read(scan, survey, cutter, here, progress)
             scan.finish(complete)
+        survey.finish(source.format)
     except FileNotFoundError as error:
         raise InputError(f"no such file: {url}. Check the path; quote patterns such as 'data/*.jsonl.gz'.") from error
     except IsADirectoryError as error:
@@ -130,12 +134,11 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
             f"{url} is damaged after line {cutter.row:,} ({error}). "
             "Nothing was kept of it; download or copy the file again."
         ) from error
-    except InputError as error:
-        raise InputError(f"{url}: {error}") from error
-    survey.require_columns()
+    except (InputError, UsageError) as error:
+        raise type(error)(f"{url}: {error}") from error
     content = cutter.content.hexdigest()
     facts = {
-        "part": f"{_stem(url)}-{content[:8]}",
+        "part": f"{_stem(url)}-{_key(content, source)}",
         "bytes": scan.bytes,
         "sha256": scan.sha256,
         "content_sha256": content,
@@ -144,6 +147,7 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
         "complete": complete,
         "rows": cutter.row,
         "header": list(names),
+        **_own_delimiter(source, spec.rows),
         "shards": len(cutter.done),
         "seek_points": len(scan.points),
         **survey.facts(),
@@ -153,20 +157,19 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
 
 def _read(
     scan: Scan, survey: PartSurvey, cutter: _Cutter, spec: PlanSpec, progress: Callable[[int, int], None]
-) -> tuple[tuple[str, ...], bool]:
-    """Feed the rows of a part to survey and cutter; return the columns' names and whether its end was reached."""
-    complete, reported, form = True, 0, spec.rows.format
+) -> tuple[RowSpec, tuple[str, ...], bool]:
+    """Feed the rows of a part to survey and cutter; return how, the columns, and whether its end was reached."""
+    complete, reported = True, 0
     with closing(scan.chunks()) as chunks:
-        rows = form.split(chunks, cutter.observe)
-        names = form.names(next(rows, None) if form.has_header else None)
-        survey.columns.update(dict.fromkeys(names))
+        source, names, rows = spec.rows.start(chunks, cutter.observe)
+        survey.columns.update(dict.fromkeys([*names, *source.given]))
         cutter.cut()
         for raw in rows:
-            whole = spec.rows.decode(raw, names)
-            found = spec.rows.spread(whole)
+            whole = source.decode(raw, names)
+            found = source.spread(whole)
             for number, row in enumerate(found, cutter.row):
                 survey.take(number, row)
-            survey.end_row(whole)
+            survey.end_row(whole, raw, cutter.line)
             cutter.end_row(len(found))
             if cutter.row - reported >= REPORT_EVERY:
                 reported = cutter.row
@@ -175,7 +178,18 @@ def _read(
                 complete = False
                 break
     cutter.cut()
-    return names, complete
+    return source, names, complete
+
+
+def _key(content: str, source: RowSpec) -> str:
+    """Return eight digits of the hash of a part: of its content and of the columns that its path gives."""
+    given = repr(sorted(source.given.items())).encode()
+    return hashlib.sha256(content.encode() + given).hexdigest()[:8] if source.given else content[:8]
+
+
+def _own_delimiter(source: RowSpec, before: RowSpec) -> Json:
+    own = source.format.delimiter if isinstance(source.format, CsvSpec) else ""
+    return {"delimiter": own} if isinstance(before.format, CsvSpec) and own not in ("", before.format.delimiter) else {}
 
 
 def _stem(url: str) -> str:
@@ -217,6 +231,9 @@ class PartSurvey:
     groups: Counter[str] = field(default_factory=Counter)
     silent: Silent = field(default_factory=Silent)
     columns: dict[str, None] = field(default_factory=dict)
+    hints: Hints = field(default_factory=Hints)
+    line: int = 1
+    """Where the row that is read begins."""
     objects: int = 0
     present: Counter[str] = field(default_factory=Counter)
     texts: Counter[str] = field(default_factory=Counter)
@@ -229,11 +246,10 @@ class PartSurvey:
 
     def take(self, row: int, found: dict[str, Any] | Reason) -> None:
         """Take what was read of the row with a number: a row, or why there is none."""
-        if not isinstance(found, Reason):
-            self._see_columns(found)
         record = found if isinstance(found, Reason) else parse_row(found, self.spec)
         if isinstance(record, Reason):
             self.rejects[record] += 1
+            self.hints.see_rejected(found, self.line, record, self.spec)
             return
         self.rows.append(row)
         self.digests += hashlib.blake2b(record.id.encode(), digest_size=16).digest()
@@ -242,29 +258,36 @@ class PartSurvey:
             self.uses += hashlib.blake2b(str(value).encode(), digest_size=8).digest() if value else bytes(8)
         self._count(record)
 
-    def end_row(self, row: dict[str, Any] | Reason) -> None:
-        """Take a row of the input, behind all that it stands for."""
-        if self.source.explode and not isinstance(row, Reason):
-            self.silent.see(group_of(row, self.spec), self.groups)
+    def end_row(self, row: dict[str, Any] | Reason, raw: bytes | None, line: int) -> None:
+        """Take a row of the input, behind all that it stands for; the next one begins in a line."""
+        if isinstance(row, Reason):
+            self.hints.see_unreadable(raw, self.line, self.source.format)
+        else:
+            self._see_columns(row)
+            if self.source.explode:
+                self.silent.see(group_of(row, self.spec), self.groups)
+        self.line = line
 
     def _see_columns(self, row: dict[str, Any]) -> None:
         if self.objects >= COLUMNS_AFTER:
             return
         self.objects += 1
+        self.hints.see(row)
         self.columns.update(dict.fromkeys(row))
         if self.objects == COLUMNS_AFTER:
-            self.require_columns()
+            self._require_columns()
 
-    def require_columns(self) -> None:
-        """Raise UsageError where the recipe names a column that no row has."""
+    def finish(self, form: Format) -> None:
+        """Raise UsageError where the recipe names a column that no row has, or the file has another format."""
+        self.hints.refuse_format(form)
+        self._require_columns()
+
+    def _require_columns(self) -> None:
         wanted = self.source.required(self.spec.columns())
         missing = [column for column in wanted if column not in self.columns]
         if missing and self.columns and (self.objects or self.rejects):
             where = f"The first {self.objects:,} rows have" if self.objects else "The header names"
-            raise UsageError(
-                f"no such column: {', '.join(missing)}. {where}: {', '.join(self.columns)}. "
-                "Choose another recipe, or name the columns with --set (for example --set record.id=video_id)."
-            )
+            self.hints.refuse_columns(missing, self.columns, where)
 
     def _count(self, record: Record) -> None:
         self.groups[record.group] += 1
@@ -285,7 +308,9 @@ class PartSurvey:
             for name in self.spec.fields
         }
         silent = self.silent.facts(self.groups)
+        unusable = sum(count for reason, count in self.rejects.items() if not Reason(reason).asked_for)
         return {
+            **self.hints.facts(len(self.rows) + self.rejects.total(), unusable),
             **({"silent": silent} if silent["count"] or not silent["complete"] else {}),
             "rejects": dict(sorted(self.rejects.items())),
             "columns": list(self.columns),

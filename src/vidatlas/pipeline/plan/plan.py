@@ -175,7 +175,7 @@ def _size(url: str) -> int:
 def _planned(
     urls: list[str], recipe: Recipe, runner: Runner, progress: Callable[[int, int], None]
 ) -> Iterable[tuple[str, PartPlan]]:
-    spec = PlanSpec(recipe.record, recipe.source.shard_rows, rows=recipe.source.rows)
+    spec = PlanSpec(recipe.record, recipe.source.shard_rows, rows=recipe.rows)
     limit = recipe.source.limit
     if limit is None and len(urls) > 1:
         yield from zip(urls, runner.map(partial(_plan_silently, spec=spec), urls), strict=True)
@@ -216,7 +216,7 @@ def _finish(run: Run, urls: list[str], parts: list[str]) -> tuple[Files, Json]:
         "duplicates": duplicates,
         "rejects": dict(sorted(rejected.items())),
     }
-    _refuse_rejects(counts, run.options.max_rejects)
+    _refuse_rejects(counts, run.options.max_rejects, _first_reject(urls, facts))
     return files, {
         "parts": parts,
         "shards": sum(fact["shards"] for fact in facts),
@@ -241,7 +241,16 @@ def _joined(pieces: list[Any]) -> Any:
     return np.concatenate(pieces) if pieces else []
 
 
-def _refuse_rejects(counts: Json, most: float) -> None:
+def _first_reject(urls: list[str], facts: list[Json]) -> str:
+    """Return where the first of many rejects stands, and what to set if its column holds objects."""
+    for url, fact in zip(urls, facts, strict=False):
+        if first := fact.get("first_reject"):
+            hint = f"{first['hint']}. " if first["hint"] else ""
+            return f"The first: {url}, line {first['line']:,} ({first['reason']}). {hint}"
+    return ""
+
+
+def _refuse_rejects(counts: Json, most: float, first: str = "") -> None:
     """Raise InputError where too many rows cannot be used; those that the recipe leaves out do not count."""
     unusable = {reason: count for reason, count in counts["rejects"].items() if not Reason(reason).asked_for}
     rejected, read = sum(unusable.values()), counts["read"]
@@ -250,6 +259,6 @@ def _refuse_rejects(counts: Json, most: float) -> None:
     by_count = sorted(unusable.items(), key=lambda item: -item[1])
     reasons = "; ".join(f"{count:,} {reason} ({Reason(reason).meaning})" for reason, count in by_count)
     raise InputError(
-        f"{rejected:,} of {read:,} rows cannot be used ({rejected / read:.1%}, allowed {most:.1%}): {reasons}. "
+        f"{rejected:,} of {read:,} rows cannot be used ({rejected / read:.1%}, allowed {most:.1%}): {reasons}. {first}"
         "Check the recipe's columns, or allow more with --max-rejects."
     )
