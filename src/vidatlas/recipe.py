@@ -47,8 +47,11 @@ from vidatlas.views.nouns import Nouns
 Stage = Literal["plan", "embed", "reduce", "publish"]
 _PICTURES = "autoencoder"
 """The default kind of ``publish.pictures``."""
-_SIGNS = re.compile(r"""(?!(["']).*\1$)[^\w\n~\[\]{}]+|[@`%*|>#][^\n]*""")
-"""Text that YAML would read as syntax: signs alone, but for quoted ones, null and brackets, or behind an indicator."""
+_SIGNS = re.compile(r"""(?!(["']).*\1$)[^\w\n~\[\]{}]+|[@`%*|>#][^\n]*|\{\w+\}[^\n]+""")
+"""Text that YAML would read as syntax: signs alone, but for quoted ones, null and brackets; or behind an indicator, or
+behind a ``{name}``."""
+_BY_NAME = ("format", "reducer", "clusterer", "pictures")
+"""Sections that the name of a kind alone can stand for."""
 _MOST_CHARS = 1_000_000
 """Most characters of a recipe."""
 STAGES: tuple[Stage, ...] = ("plan", "embed", "reduce", "publish")
@@ -343,7 +346,7 @@ def parse_set(text: str) -> tuple[str, Any]:
         UsageError: it has no "=", or the value is not valid YAML.
 
     A value that is only signs, such as ``|``, ``#`` or ``::``, and one that begins with a sign of YAML's own, such as
-    ``@name``, is that text.
+    ``@name`` or ``{country}videos.csv``, is that text.
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
@@ -358,6 +361,8 @@ def _override(data: Json, key: str, value: Any) -> None:
     *path, last = key.split(".")
     at = data
     for step in path:
+        if step in _BY_NAME and isinstance(at.get(step), str):
+            at[step] = _by_name(at[step])
         at = at.setdefault(step, {})
         if not isinstance(at, dict):
             raise UsageError(f"--set {key}: {step} is a value, not a section.")

@@ -30,7 +30,7 @@ def read_list(cell: Any, separator: str, key: str) -> tuple[str, ...] | None:
     if isinstance(cell, str):
         bare = cell.strip()
         if not (bare.startswith("[") and bare.endswith("]")) and not bare.startswith(_QUOTED):
-            return tuple(text for part in bare.split(separator) if (text := part.strip()))
+            return tuple(split_texts(bare, separator))
         cell = read_literal(bare)
     if not isinstance(cell, list):
         return None
@@ -42,6 +42,18 @@ def read_list(cell: Any, separator: str, key: str) -> tuple[str, ...] | None:
     if not all(isinstance(item, str | int | float) and not isinstance(item, bool) for item in items):
         return None
     return tuple(text for item in items if (text := str(item).strip()))
+
+
+def split_texts(cell: str, separator: str) -> list[str]:
+    """Return the stripped, non-empty texts of a cell; quotes around all but perhaps the first, as ``"a"|"b"``, go."""
+    texts = [text for part in cell.split(separator) if (text := part.strip())]
+    if '"' in cell and all(_is_quoted(text) for text in texts[1:] or texts):
+        texts = [text[1:-1].strip() if _is_quoted(text) else text for text in texts]
+    return list(filter(None, texts))
+
+
+def _is_quoted(text: str) -> bool:
+    return len(text) > 1 and text[0] == text[-1] == '"'
 
 
 def holds_objects(cell: Any) -> bool:

@@ -69,7 +69,8 @@ class CsvSpec(BaseModel):
     skip: Annotated[int, Field(ge=0)] = 0
     """Lines to skip at the top of each file."""
     strict: bool = False
-    """Reject rows with text behind a closing quote, and rows of another width even if the cells in excess are empty."""
+    """Reject rows with text behind a closing quote, rows of delimiters alone, and rows of another width even if the
+    cells in excess are empty."""
     encoding: Literal["utf-8", "latin-1", "cp1252"] = "utf-8"
     header: bool = True
     """Whether the first row names the columns."""
@@ -128,7 +129,7 @@ class CsvSpec(BaseModel):
         if self.columns:
             return self.columns
         if header and isinstance(parse_line(header), dict):
-            raise UsageError("line 1 looks like JSON lines, not like CSV: add --set source.format=jsonlines")
+            raise UsageError("the header cannot be read: this looks like JSON lines: add --set source.format=jsonlines")
         found = self._cells(header) if header else ()
         remedy = "Fix the file, or give the column names with --set source.format.columns=[…]"
         if isinstance(found, Reason):
@@ -142,7 +143,8 @@ class CsvSpec(BaseModel):
     def split(self, chunks: Iterable[bytes], observe: Callable[[bytes], object]) -> Iterator[bytes | None]:
         """Yield each CSV row without its line end; None for one longer than 16 MiB, after which a new row starts.
 
-        Blank lines are no rows: they are observed with the row before them. A quote that no later line closes is part
+        Blank lines, and unless ``strict`` lines of delimiters alone, are no rows: they are observed with the row before
+        them. A quote that no later line closes is part
         of a row that ends with its line.
 
         Args:
@@ -153,10 +155,10 @@ class CsvSpec(BaseModel):
 
     def _rows(self, lines: Iterable[tuple[bytes, bool]], observe: Callable[[bytes], object]) -> Iterator[bytes | None]:
         held: list[bytes] = []  # a row, and the blank lines behind it
-        data, long = b"", False
+        data, long, blanks = b"", False, self._blanks()
         for data, long in _Joined(self, lines):
-            if held and (long or not self._is_blank(data)):
-                yield from self._end(held, observe)
+            if held and (long or data.lstrip(blanks)):
+                yield from _end(held, blanks, observe)
                 held = []
             if not long:
                 held.append(data)
@@ -164,18 +166,16 @@ class CsvSpec(BaseModel):
             observe(data)
             if data.endswith((b"\n", b"\r")):
                 yield None
-        yield from self._end(held, observe)
+        yield from _end(held, blanks, observe)
         if long and not data.endswith((b"\n", b"\r")):
             yield None
 
-    def _end(self, held: list[bytes], observe: Callable[[bytes], object]) -> Iterator[bytes]:
-        if held:
-            observe(b"".join(held))
-            if not self._is_blank(held[0]):
-                yield held[0].rstrip(b"\r\n")
-
-    def _is_blank(self, line: bytes) -> bool:
-        return line.isspace() and self.delimiter.encode() not in line
+    def _blanks(self) -> bytes:
+        """Return the characters of blank lines; spreadsheets leave rows of delimiters alone."""
+        delimiter, blanks = self.delimiter.encode(), b" \t\r\n\f\v"
+        if len(delimiter) > 1:
+            return blanks
+        return blanks.translate(None, delimiter) if self.strict else blanks + delimiter
 
     def is_open(self, line: bytes, opened: bool) -> bool:
         """Tell whether a quoted cell is open behind a line, given whether one was open before it.
@@ -226,6 +226,14 @@ class CsvSpec(BaseModel):
         if len(self.delimiter) > 1:
             cells = [cell.replace(_STAND_IN, self.delimiter) for cell in cells]
         return [cell.strip() for cell in cells] if self.trim else cells
+
+
+def _end(held: list[bytes], blanks: bytes, observe: Callable[[bytes], object]) -> Iterator[bytes]:
+    """Observe a row and the blank lines behind it, then yield the row; the first line is blank at the top of a file."""
+    if held:
+        observe(b"".join(held))
+        if held[0].lstrip(blanks):
+            yield held[0].rstrip(b"\r\n")
 
 
 class _Joined:

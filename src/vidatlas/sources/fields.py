@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from vidatlas.sources.cells import holds_objects, read_list
+from vidatlas.sources.cells import holds_objects, read_list, split_texts
 from vidatlas.sources.images import UnreadablePictureError, grey_picture, locate
 from vidatlas.types import UNGROUPED, Reason, Record
 
@@ -293,7 +293,7 @@ def _texts(value: Any, separator: str | None) -> tuple[str, ...] | None:
         value = _clean(value)
         if separator is None:
             return (value[:MAX_TEXT_CHARS],) if value.strip() else ()
-        return tuple(text[:MAX_TEXT_CHARS] for part in value.split(separator) if (text := part.strip()))
+        return tuple(text[:MAX_TEXT_CHARS] for text in split_texts(value, separator))
     if isinstance(value, list) and separator is not None:
         texts = [_texts(item, None) for item in _by_key(value)]
         return None if None in texts else tuple(text.strip() for found in texts if found for text in found)

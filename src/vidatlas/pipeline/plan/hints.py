@@ -28,6 +28,7 @@ _NAMES = ("name", "label", "title", "text")
 class Hints:
     """Collect what a message needs to say which file, line and column a recipe cannot read."""
 
+    url: str
     lines: list[bytes] = field(default_factory=list)
     line: int = 0
     """Where the first of those lines stands."""
@@ -68,20 +69,23 @@ class Hints:
         if setting:
             raise UsageError(f"line {self.line:,} cannot be read: this looks like {kind}: add {setting}")
 
-    def refuse_columns(self, missing: Iterable[str], columns: Iterable[str], where: str) -> None:
+    def refuse_columns(self, missing: list[str], columns: Iterable[str], where: str) -> None:
         """Raise UsageError that names columns that are missing, the nearest ones, and those that are there."""
-        inside = {name for name in self.names}
-        roots = {name for name in columns if name not in inside and any(_is_in(other, name) for other in inside)}
-        there = [name for name in dict.fromkeys([*self.names, *columns]) if name not in roots]
-        there = [name for name in there if not NAMELESS.fullmatch(name)]
-        wanted, names = say_missing(missing, there)
+        names = dict.fromkeys([*self.names, *columns])
+        there = [name for name in names if not NAMELESS.fullmatch(name) and not self._is_nested(name)]
+        wanted, listed = say_missing(missing, there)
         other = other_delimiter(there[0]) if len(there) == 1 else None
         remedy = "Choose another recipe, or name the columns with --set (for example --set record.id=video_id)."
-        if other:
+        if any(f"/{name}=" in self.url for name in missing):
+            remedy = "A folder of its path is named so: add --set source.path=hive"
+        elif other:
             remedy = f"The header is one cell: add {other}"
         elif any(name != name.strip() and name.strip() in missing for name in there):
             remedy = "There are blanks around the names: add --set source.format.trim=true"
-        raise UsageError(f"no such column: {wanted}. {where}: {names}. {remedy}")
+        raise UsageError(f"no such column: {wanted}. {where}: {listed}. {remedy}")
+
+    def _is_nested(self, column: str) -> bool:
+        return column not in self.names and any(name.startswith((f"{column}.", f"{column}[]")) for name in self.names)
 
     def see_rejected(self, row: dict[str, Any] | Reason, line: int, reason: Reason, spec: RecordSpec) -> None:
         """Take a row that gives no record."""
@@ -94,10 +98,6 @@ class Hints:
     def facts(self, rows: int, rejects: int) -> Json:
         """Return what the plan keeps for the message of a run that stops: nothing if most rows can be used."""
         return {"first_reject": {**self.first, "hint": self.objects}} if rejects > rows // 100 and self.first else {}
-
-
-def _is_in(name: str, column: str) -> bool:
-    return name.startswith((f"{column}.", f"{column}[]"))
 
 
 def _objects(row: dict[str, Any], spec: RecordSpec) -> Iterator[str]:

@@ -117,7 +117,7 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
         InputError: the part is absent or damaged; nothing derived from it may be used.
         UsageError: a column that the recipe names is in none of the first rows, or the file has another format.
     """
-    survey, cutter = PartSurvey(spec.record, spec.rows), _Cutter(spec.shard_rows)
+    survey, cutter = PartSurvey(spec.record, spec.rows, hints=Hints(url)), _Cutter(spec.shard_rows)
     try:
         with closing(open_input(url)) as file:
             scan = Scan(file)
@@ -221,6 +221,10 @@ COLUMNS_AFTER = 1_000
 IDS = pa.schema([("row", pa.int64()), ("high", pa.uint64()), ("low", pa.uint64())])
 
 
+def _rows_have(count: int) -> str:
+    return f"The first {count:,} rows have" if count > 1 else "The first row has"
+
+
 @dataclass(slots=True)
 class PartSurvey:
     """Count what the rows of a part hold."""
@@ -231,7 +235,7 @@ class PartSurvey:
     groups: Counter[str] = field(default_factory=Counter)
     silent: Silent = field(default_factory=Silent)
     columns: dict[str, None] = field(default_factory=dict)
-    hints: Hints = field(default_factory=Hints)
+    hints: Hints = field(default_factory=lambda: Hints(""))
     line: int = 1
     """Where the row that is read begins."""
     objects: int = 0
@@ -286,7 +290,7 @@ class PartSurvey:
         wanted = self.source.required(self.spec.columns())
         missing = [column for column in wanted if column not in self.columns]
         if missing and self.columns and (self.objects or self.rejects):
-            where = f"The first {self.objects:,} rows have" if self.objects else "The header names"
+            where = "The header names" if not self.objects else _rows_have(self.objects)
             self.hints.refuse_columns(missing, self.columns, where)
 
     def _count(self, record: Record) -> None:
