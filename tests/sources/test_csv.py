@@ -18,12 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from vidatlas.errors import InputError
+from vidatlas.errors import InputError, UsageError
 from vidatlas.pipeline.embed.rows import read_shard
 from vidatlas.pipeline.plan.part import PartPlan, PlanSpec, plan_part
 from vidatlas.pipeline.plan.shards import descriptors
 from vidatlas.sources import csv as tables
-from vidatlas.sources.csv import CsvSpec
+from vidatlas.sources.csv import CsvSpec, looks_like
 from vidatlas.sources.fields import RecordSpec, TextField
 from vidatlas.sources.lines import universal_lines
 from vidatlas.sources.rows import RowSpec
@@ -328,3 +328,106 @@ def test_a_header_that_names_nothing_is_refused_in_one_line(tmp_path: Path, head
 def test_a_table_that_cannot_be_cut_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         CsvSpec.model_validate(wrong)
+
+
+def table(text: str, form: CsvSpec | None = None) -> tuple[tuple[str, ...], list[Any]]:
+    """Return the names and rows of a CSV file."""
+    own, names, rows = (form or CsvSpec()).start([text.encode()], len)
+    return names, [own.decode(row or b"", names) for row in rows]
+
+
+AB = [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("a,b\n1,2\n3,4", {}),
+        ("a,b\r1,2\r3,4\r", {}),
+        ("a,b\r\r\n1,2\r\r\n3,4\r\r\n", {}),
+        ("\n\na,b\n\n1,2\n \n3,4\n\n,,\n", {}),
+        ("sep=;\r\na;b\r\n1;2\r\n3;4\r\n", {}),
+        ('"sep=\t"\na\tb\n1\t2\n3\t4\n', {"delimiter": ";"}),
+        ("sep=::\na::b\n1::2\n3::4\n", {}),
+        ("# it's \"exported\n\na,b\n1,2\n3,4\n", {"skip": 2}),
+        ("note\nsep=;\na;b\n1;2\n3;4\n", {"skip": 1}),
+        ("\ufeffa,b\n1,2\n3,4\n", {}),
+        ('\ufeff"a",b\n1,2\n3,4\n', {}),
+        ("\ufeff1,2\n3,4\n", {"header": False, "columns": ["a", "b"]}),
+        ('a, b \n1, 2\n3 , "4" \n', {"trim": True}),
+        ("a\tb\n1\t2\n3\t4\n", {"delimiter": "\\t"}),
+        ("1::2\n3::4\n", {"delimiter": "::", "header": False, "columns": ["a", "b"]}),
+        ('a,b\n"1",2\n3,4\n', {"strict": True}),
+        ("a b\n1 2\n3 4\n", {"delimiter": " "}),
+    ],
+)
+def test_a_table_as_people_have_it_is_read(text: str, form: dict[str, Any]) -> None:
+    assert table(text, CsvSpec(**form)) == (("a", "b"), AB)
+
+
+@pytest.mark.parametrize(
+    ("row", "form", "cells"),
+    [
+        ('minecraft "x",y', {}, ['minecraft "x"', "y"]),
+        ('"a"|"b",y', {}, ['a|"b"', "y"]),
+        (r'"say \"hi\", you",y', {"escape": "\\"}, ['say "hi", you', "y"]),
+        (r"a\,b,y", {"escape": "\\"}, ["a,b", "y"]),
+        ("a\\\nb,y", {"escape": "\\"}, ["a\nb", "y"]),
+        ('"a::b"::c:d', {"delimiter": "::"}, ["a::b", "c:d"]),
+        ('a,"b" c', {"strict": True}, Reason.INVALID_CSV),
+        ("a,b,", {"strict": True}, Reason.WRONG_WIDTH),
+        (",", {"strict": True}, ["", ""]),
+        ("a,\U000f0000", {"delimiter": "::"}, Reason.INVALID_CSV),
+    ],
+)
+def test_a_row_as_people_have_it_is_read(row: str, form: dict[str, Any], cells: Any) -> None:
+    spec = CsvSpec(header=False, columns=("0", "1"), **form)
+    expected = dict(zip(("0", "1"), cells, strict=True)) if isinstance(cells, list) else cells
+    assert table(f"{row}\n", spec)[1] == [expected]
+
+
+def test_nameless_columns_are_called_as_pandas_does_and_may_be_missing() -> None:
+    names, rows = table(",a,b,,\n0,1,2,,\n0,1,2\n0,1,2,x,\n0,1\n")
+    assert names == ("Unnamed: 0", "a", "b", "Unnamed: 3", "Unnamed: 4")
+    assert [row if isinstance(row, Reason) else (row["b"], row.get("Unnamed: 3")) for row in rows] == [
+        ("2", ""),
+        ("2", None),
+        ("2", "x"),
+        Reason.WRONG_WIDTH,
+    ]
+
+
+def test_the_top_of_a_file_and_its_own_delimiter_reach_every_shard(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("note\nsep=;\nid;text\n\na;one\n\n\nb;two\nc;three\n", encoding="utf-8")
+    rows = RowSpec(CsvSpec(skip=1))
+    plan = plan_part(str(path), PlanSpec(RECORD, 1, rows=rows), lambda done, at: None)
+    found = [
+        (row["line"], row["text"])
+        for shard in reversed(descriptors(plan.facts, plan.shards, str(path), np.empty(0, np.int64)))
+        for row in read_shard(shard, RECORD, rows).to_pylist()
+    ]
+    assert found == [(9, ["three"]), (8, ["two"]), (5, ["one"])]
+
+
+def test_json_lines_are_told_from_a_header() -> None:
+    with pytest.raises(UsageError, match=r"looks like JSON lines: add --set source\.format=jsonlines"):
+        table('{"a": 1, "b": 2}\n')
+
+
+@pytest.mark.parametrize(
+    ("lines", "setting"),
+    [
+        (["a,b", '1,"x,y"', "2,z"], "--set source.format=csv"),
+        (["a\tb", "1\tx, y"], "--set 'source.format={kind: csv, delimiter: \"\\t\"}'"),
+        (["a::b::c", "1::x::y"], "--set 'source.format={kind: csv, delimiter: \"::\"}'"),
+        (["a,b", '1,"x', 'y"', '2,"open'], "--set source.format=csv"),
+        (['{"a": 1, "b": 2', '{"a": 1, "b": 3'], None),
+        (["<html>,", "<body>,"], None),
+        (["a,b", "1"], None),
+        (["a,b"], None),
+        (["text", "more"], None),
+    ],
+)
+def test_csv_is_told_from_other_text(lines: list[str], setting: str | None) -> None:
+    assert looks_like([line.encode() for line in lines]) == setting

@@ -24,8 +24,8 @@ BATCH = 2_000
 def json_lines(file: IO[bytes], first: int = 0, on_batch: Callable[[int, int], None] | None = None) -> Iterator[bytes]:
     """Yield a Parquet file's rows as JSON lines, a batch of rows at a time.
 
-    Bytes and vectors (lists of floating-point numbers) are skipped: no field can hold them. Dates, times and decimals
-    are written as text. A row with invalid UTF-8 becomes a line with invalid UTF-8, so that it is rejected.
+    Bytes and vectors (lists of floating-point numbers) are skipped, in structs too: no field can hold them. Dates,
+    times and decimals are written as text. A row with invalid UTF-8 becomes a line with invalid UTF-8, so that it is rejected.
 
     Args:
         file: a seekable file.
@@ -37,7 +37,7 @@ def json_lines(file: IO[bytes], first: int = 0, on_batch: Callable[[int, int], N
         pyarrow.ArrowException, OSError: the file is damaged.
     """
     table = open_parquet(file)
-    names = [column.name for column in table.schema_arrow if _is_readable(column.type)]
+    names = [name for column in table.schema_arrow for name in _readable(column.name, column.type)]
     groups, row = _groups_from(table, first)
     written = 0
     for batch in table.iter_batches(BATCH, row_groups=groups, columns=names, use_threads=False):
@@ -59,6 +59,14 @@ def _groups_from(table: pq.ParquetFile, first: int) -> tuple[list[int], int]:
             return list(range(number, table.num_row_groups)), row
         row += rows
     return [], row
+
+
+def _readable(name: str, kind: pa.DataType) -> list[str]:
+    """Return the name of a column that can be read; of a struct with bytes or vectors, the names of its other values."""
+    if _is_readable(kind):
+        return [name]
+    inside = [kind.field(at) for at in range(kind.num_fields)] if pa.types.is_struct(kind) else []
+    return [found for child in inside for found in _readable(f"{name}.{child.name}", child.type)]
 
 
 def _is_readable(kind: pa.DataType) -> bool:
