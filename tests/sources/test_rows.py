@@ -85,13 +85,13 @@ def test_a_path_that_does_not_fit_is_named(url: str, pattern: str) -> None:
 
 @pytest.mark.parametrize("pattern", ["videos.csv", "", "{}videos.csv", "{a}{a}.csv"])
 def test_a_pattern_names_columns_once(pattern: str) -> None:
-    with pytest.raises(ValueError, match="names a column"):
+    with pytest.raises(ValueError, match="column"):
         check_path(pattern)
 
 
 def test_a_column_of_the_path_that_is_in_the_file_too_is_refused() -> None:
     spec = RowSpec(JsonLinesSpec(), path=HIVE).at("in/lang=en/part.jsonl")
-    with pytest.raises(UsageError, match="the column 'lang' is in the file and in source.path"):
+    with pytest.raises(UsageError, match=r"the column 'lang' is in the file and in source\.path"):
         spec.decode(b'{"lang": "de"}', ())
 
 

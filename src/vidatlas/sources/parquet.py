@@ -25,7 +25,7 @@ def json_lines(file: IO[bytes], first: int = 0, on_batch: Callable[[int, int], N
     """Yield a Parquet file's rows as JSON lines, a batch of rows at a time.
 
     Bytes and vectors (lists of floating-point numbers) are skipped, in structs too: no field can hold them. Dates,
-    times and decimals are written as text. A row with invalid UTF-8 becomes a line with invalid UTF-8, so that it is rejected.
+    times and decimals are written as text. A row with invalid UTF-8 becomes such a line, so that it is rejected.
 
     Args:
         file: a seekable file.
@@ -62,7 +62,7 @@ def _groups_from(table: pq.ParquetFile, first: int) -> tuple[list[int], int]:
 
 
 def _readable(name: str, kind: pa.DataType) -> list[str]:
-    """Return the name of a column that can be read; of a struct with bytes or vectors, the names of its other values."""
+    """Return the name of a column that can be read; of a struct with bytes or vectors, those of its other values."""
     if _is_readable(kind):
         return [name]
     inside = [kind.field(at) for at in range(kind.num_fields)] if pa.types.is_struct(kind) else []

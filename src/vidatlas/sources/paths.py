@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -65,13 +66,19 @@ def _find(value: Any, steps: tuple[str, ...]) -> Any:
 
 def _in_object(value: dict[str, Any], steps: tuple[str, ...]) -> Any:
     """Return what lies at the end of steps in an object; of two keys, the longer one with dots in it wins."""
-    for end in range(steps.index(EACH) if EACH in steps else len(steps), 0, -1):
-        key = ".".join(steps[:end])
+    for key, rest in _keys(steps):
         if key in value:
-            found = _find(value[key], steps[end:])
+            found = _find(value[key], rest)
             if found is not _ABSENT:
                 return found
     return _ABSENT
+
+
+@lru_cache(maxsize=1024)
+def _keys(steps: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the keys with which steps may begin, the longest first, each with the steps behind it."""
+    most = steps.index(EACH) if EACH in steps else len(steps)
+    return tuple((".".join(steps[:end]), steps[end:]) for end in range(most, 0, -1))
 
 
 def _each(value: Any, steps: tuple[str, ...]) -> Any:
