@@ -12,6 +12,7 @@ from vidatlas.encoders.images.autoencoder import DenoisingSpec
 from vidatlas.encoders.images.clip import ClipPicturesSpec
 from vidatlas.errors import UsageError
 from vidatlas.recipe import Recipe, builtin_recipes, canonical, differences, load_recipe, parse_set
+from vidatlas.sources.csv import CsvSpec
 from vidatlas.storage.manifest import STAGES, Stage
 
 
@@ -59,6 +60,41 @@ def test_a_wrong_key_is_named_in_one_line(changes: dict[str, Any], named: str) -
     with pytest.raises(UsageError, match=rf"^recipe demo: {named}: [^\n]+$") as caught:
         load_recipe("demo", changes)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("recrod", "record"),
+        ("source.fromat", "format"),
+        ("source.format.delimeter", "delimiter"),
+        ("record.feilds.tags.separator", "fields"),
+        ("record.fields.title.wieght", "weight"),
+        ("reduce.clusters.max_K", "max_k"),
+        ("reduce.pca.component", "components"),
+        ("nope", None),
+    ],
+)
+def test_a_key_with_a_typo_gets_the_nearest(key: str, meant: str | None) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_recipe("demo", {"source.format": "csv", key: 1})
+    assert (f"Did you mean {meant!r}?" in str(caught.value)) == bool(meant)
+    assert ("Did you mean" in str(caught.value)) == bool(meant)
+
+
+def test_settings_of_a_kind_that_is_given_by_name_can_be_set() -> None:
+    form = load_recipe("demo", {"source.format": "csv", "source.format.trim": True}).source.format
+    assert isinstance(form, CsvSpec)
+    assert form.trim
+
+
+def test_rows_are_read_with_all_that_the_recipe_says_of_them() -> None:
+    changes = {"record.group": "snippet.categoryId", "source.explode.column": "tags[].name", "source.path": "{day}.csv"}
+    rows = load_recipe("demo", changes).rows
+    assert ([path.name for path in rows.nested], rows.path) == (["snippet.categoryId", "tags[].name"], "{day}.csv")
+    assert load_recipe("demo").rows.nested == ()
+    with pytest.raises(UsageError, match=r"source\.path: [^\n]*'hive'"):
+        load_recipe("demo", {"source.path": "videos.csv"})
 
 
 def test_pictures_are_of_a_kind_and_another_kind_shares_no_setting() -> None:
@@ -111,6 +147,19 @@ def test_an_unknown_recipe_lists_those_there_are() -> None:
         ("a=x=y", ("a", "x=y")),
         (" a =[1, 2]", ("a", [1, 2])),
         ("a=yes", ("a", True)),
+        ("a=~", ("a", None)),
+        *(
+            (f"a={sign}", ("a", sign))
+            for sign in ["|", "#", ",", ";", ":", "::", "||", "-", "*", "&", "!", "@", "`", ">", "=", "\t"]
+        ),
+        *(
+            (f"a={sign}", ("a", sign))
+            for sign in [" ", '"', "'", "@name", "# b", "%Y", "*.x", "{country}videos.csv", "{a}/{b}"]
+        ),
+        ("a='|'", ("a", "|")),
+        ('a="#"', ("a", "#")),
+        ("a={}", ("a", {})),
+        ("a={b: c}", ("a", {"b": "c"})),
     ],
 )
 def test_a_setting_is_key_and_yaml_value(text: str, parsed: tuple[str, Any]) -> None:

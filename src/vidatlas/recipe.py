@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from vidatlas.clustering.dec import DecSpec
 from vidatlas.clustering.kinds import AxesClusterer, KMeansClusterer, NoReducer, PcaReducer
@@ -37,7 +39,8 @@ from vidatlas.search_index import IndexSpec
 from vidatlas.sources.csv import CsvSpec
 from vidatlas.sources.fields import RecordSpec
 from vidatlas.sources.jsonl import JsonLinesSpec
-from vidatlas.sources.rows import ExplodeSpec, RowSpec
+from vidatlas.sources.paths import compile_paths
+from vidatlas.sources.rows import ExplodeSpec, RowSpec, check_path
 from vidatlas.sources.values.category_names import read_names
 from vidatlas.storage.manifest import Stage
 from vidatlas.storage.store import MANIFEST, Store
@@ -46,6 +49,11 @@ from vidatlas.views.nouns import Nouns
 
 _PICTURES = "autoencoder"
 """The default kind of ``publish.pictures``."""
+_SIGNS = re.compile(r"""(?!(["']).*\1$)[^\w\n~\[\]{}]+|[@`%*|>#][^\n]*|\{\w+\}[^\n]+""")
+"""Text that YAML would read as syntax: signs alone, but for quoted ones, null and brackets; or behind an indicator, or
+behind a ``{name}``."""
+_BY_NAME = ("format", "reducer", "clusterer", "pictures")
+"""Sections that the name of a kind alone can stand for."""
 _MOST_CHARS = 1_000_000
 """Most characters of a recipe."""
 
@@ -79,6 +87,9 @@ class SourceSpec(_Strict):
     """Format of the rows; a name alone, such as ``csv``, takes the defaults."""
     explode: ExplodeSpec | None = None
     """Make each term of a column a separate record; off by default."""
+    path: Annotated[str | None, AfterValidator(check_path)] = None
+    """Take columns from the path of each file: ``hive`` for folders named column=value, or a pattern of the file's name
+    such as ``"{country}videos.csv"``, with folders in front if the columns are theirs."""
 
 
 class ReduceSpec(_Strict):
@@ -180,8 +191,10 @@ class Recipe(_Strict):
     @property
     def rows(self) -> RowSpec:
         """Return how the recipe reads rows."""
-        column = self.encoder.column if isinstance(self.encoder, GivenSpec) else None
-        return RowSpec(self.source.format, self.source.explode, column)
+        source, exploded = self.source, [self.source.explode.column] if self.source.explode else []
+        vector = self.encoder.column if isinstance(self.encoder, GivenSpec) else None
+        nested = compile_paths([*self.record.named(), *exploded])
+        return RowSpec(source.format, source.explode, source.path, nested, vector=vector)
 
     def settings(self, stage: Stage) -> Json:
         """Return the sections of the recipe that a stage's output depends on, as JSON."""
@@ -254,8 +267,9 @@ def load_recipe(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
     except ValidationError as error:
         first = error.errors()[0]
         where = _dotted(first["loc"], data)
+        meant = _meant(first["loc"]) if first["type"] == "extra_forbidden" else ""
         raise UsageError(
-            f"recipe {label}: {where}: {first['msg']}. See the keys with: vidatlas recipes {_shown(data, label)}"
+            f"recipe {label}: {where}: {first['msg']}. {meant}See the keys with: vidatlas recipes {_shown(data, label)}"
         ) from error
 
 
@@ -271,6 +285,29 @@ def _read_names(data: Json) -> None:
                 columns[column] = read_names(names)
             except UsageError as error:
                 raise UsageError(f"record.map.{column}: {error}") from error
+
+
+def _meant(location: tuple[int | str, ...]) -> str:
+    """Return a question with the valid key nearest to an invalid one; empty if none is near."""
+    *sections, wrong = map(str, location)
+    models: list[type[BaseModel]] = [Recipe]
+    for step in sections:
+        # Other steps are a kind of a union, which narrows it, or a key or number that the user chose.
+        inside = [model.model_fields[step].annotation for model in models if step in model.model_fields]
+        kinds = [
+            model for model in models if "kind" in model.model_fields and model.model_fields["kind"].default == step
+        ]
+        models = list(_models_in(inside)) if inside else kinds or models
+    found = get_close_matches(wrong, {key for model in models for key in model.model_fields}, 1)
+    return f"Did you mean {found[0]!r}? " if found else ""
+
+
+def _models_in(annotations: Iterable[Any]) -> Iterator[type[BaseModel]]:
+    for annotation in annotations:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield annotation
+        else:
+            yield from _models_in(get_args(annotation))
 
 
 def _switch(holder: Any, kind: Any, section: str) -> None:
@@ -349,12 +386,15 @@ def parse_set(text: str) -> tuple[str, Any]:
 
     Raises:
         UsageError: it has no "=", or the value is not valid YAML.
+
+    A value that is only signs, such as ``|``, ``#`` or ``::``, and one that begins with a sign of YAML's own, such as
+    ``@name`` or ``{country}videos.csv``, is that text.
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise UsageError(f"--set {text}: write it as key=value, for example --set encoder.model=/path/to/model")
     try:
-        return key.strip(), _from_yaml(value)
+        return key.strip(), value if _SIGNS.fullmatch(value) else _from_yaml(value)
     except yaml.YAMLError as error:
         raise UsageError(f"--set {text}: the value is not valid YAML ({' '.join(str(error).split())}).") from error
 
@@ -363,6 +403,8 @@ def _override(data: Json, key: str, value: Any) -> None:
     *path, last = key.split(".")
     at = data
     for step in path:
+        if step in _BY_NAME and isinstance(at.get(step), str):
+            at[step] = _by_name(at[step])
         at = at.setdefault(step, {})
         if not isinstance(at, dict):
             raise UsageError(f"--set {key}: {step} is a value, not a section.")

@@ -65,11 +65,11 @@ _MEANINGS = {
     Reason.INVALID_UTF8: "the line is not valid UTF-8, or not in the encoding set in the recipe",
     Reason.INVALID_JSON: "the line is not valid JSON (cut off, NaN, a lone surrogate, nested too deeply)",
     Reason.NOT_AN_OBJECT: "the line is JSON but not an object",
-    Reason.INVALID_CSV: "the row is not valid CSV (an open quote, text after a quote, a cell over 131,072 characters)",
+    Reason.INVALID_CSV: "the row is not valid CSV (an open quote; with strict, text after a quote too)",
     Reason.WRONG_WIDTH: "the row has more or fewer cells than columns",
     Reason.MISSING_ID: "the id is absent, null or empty",
     Reason.INVALID_ID: "the id is neither text nor an integer, is over 512 characters, or has control characters",
-    Reason.INVALID_FIELD: "a text field holds something other than text (an object, for example)",
+    Reason.INVALID_FIELD: "a text field, group, author or label holds something other than text (an object, say)",
     Reason.NO_TEXT: "every text field is absent or empty: there is nothing to embed",
     Reason.UNREADABLE_IMAGE: "the image file is missing, damaged, too large, or not an image",
     Reason.INVALID_VECTOR: "the given vector is null, not numeric, of another length than the first (or encoder.dim), "
@@ -145,6 +145,8 @@ class Shard:
     """Line of the input file at which the first row starts."""
     columns: tuple[str, ...] = ()
     """The column names, if the rows do not contain them."""
+    delimiter: str = ""
+    """The delimiter of a CSV file that names its own."""
     occurrences: tuple[tuple[int, int], ...] = ()
     """Positions within the shard whose id occurs again in later rows, with its number of occurrences."""
 

@@ -212,7 +212,7 @@ CASES = {
     "folder as input": (3, ["is a folder"]),
     "truncated gzip": (3, ["part.jsonl.gz", "damaged", "copy the file again"]),
     "not gzip inside": (3, ["part.jsonl.gz", "damaged"]),
-    "no such column": (2, ["video_id", "display_id, categories, title, tags"]),
+    "no such column": (2, ["video_id", "'display_id', 'categories', 'title', 'tags'"]),
     "model absent": (2, ["model folder", "does not exist"]),
     "model pickled": (2, ["pytorch_model.bin", "safetensors"]),
     "model code": (2, ["auto_map"]),

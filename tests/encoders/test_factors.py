@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from vidatlas.encoders.factors import FactorsSpec
@@ -90,3 +92,19 @@ def test_ratings_that_cannot_be_read_are_one_line(tmp_path: Path, data: str | No
         path.write_text(data, encoding="utf-8")
     with pytest.raises(InputError, match=rf"^[^\n]*{match}[^\n]*$"):
         read_ratings(RatingsSpec(file=str(path)))
+
+
+def test_ratings_are_read_as_people_have_them(tmp_path: Path) -> None:
+    """MovieLens 1M separates by two colons; later ones come as Parquet, with numbers as ids."""
+    dat, table, nested = tmp_path / "ratings.dat", tmp_path / "ratings.parquet", tmp_path / "nested.parquet"
+    dat.write_text("1::10::5::978300760\n2::10::3::978302109\n", encoding="latin-1")
+    form = CsvSpec(delimiter="::", header=False, columns=("user", "item", "rating", "time"))
+    pq.write_table(pa.table({"user": [1, 2], "item": [10, 10], "rating": [5.0, 3.0]}), table)
+    pq.write_table(pa.table({"user": [{"id": 1}, {"id": 2}], "item": [10, 10], "rating": [5.0, 3.0]}), nested)
+    specs = [
+        RatingsSpec(file=str(dat), format=form),
+        RatingsSpec(file=str(table)),
+        RatingsSpec(file=str(nested), user="user.id"),
+    ]
+    for found in map(read_ratings, specs):
+        assert (found.things, found.users, found.values.tolist()) == (("10",), 2, [5.0, 3.0])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidatlas.sources.cells import MAX_LIST_CHARS, read_list
+from vidatlas.sources.cells import MAX_LIST_CHARS, holds_objects, read_list, split_texts
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,42 @@ def test_what_python_writes_is_read_back(texts: list[str]) -> None:
 def test_any_text_is_read_or_refused(text: str) -> None:
     found = read_list(f"[{text}]", ",", "word")
     assert found is None or all(isinstance(item, str) for item in found)
+
+
+@pytest.mark.parametrize(
+    ("cell", "texts"),
+    [
+        ('a|"b c"|"d"', ["a", "b c", "d"]),
+        ('"a" | "b"', ["a", "b"]),
+        ('"a"', ["a"]),
+        ('"a|b', ['"a', "b"]),
+        ('a|"b"|c', ["a", '"b"', "c"]),
+        ('5"|a', ['5"', "a"]),
+        ('""|""', []),
+        ("a||b ", ["a", "b"]),
+        ("", []),
+    ],
+)
+def test_quotes_around_separated_texts_go(cell: str, texts: list[str]) -> None:
+    assert split_texts(cell, "|") == texts
+
+
+@pytest.mark.parametrize(
+    ("cell", "objects"),
+    [
+        ({"id": 1}, True),
+        ([{"id": 1}], True),
+        (["a", {"id": 1}], True),
+        ([["a"]], True),
+        ("{'id': 20, 'label': 'Gaming'}", True),
+        (' [{"id": 1}]', True),
+        ("{Live} at home", False),
+        ("[{draft", False),
+        (["a", None, 1], False),
+        ([], False),
+        (None, False),
+        (3, False),
+    ],
+)
+def test_objects_are_told_from_texts(cell: Any, objects: bool) -> None:
+    assert holds_objects(cell) == objects

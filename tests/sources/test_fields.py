@@ -300,3 +300,37 @@ def test_a_record_that_cannot_be_is_refused(changes: dict[str, Any]) -> None:
         RecordSpec.model_validate(
             {"id": "i", "title": "title", "fields": {"title": {"column": "t", "weight": 1}}} | changes
         )
+
+
+NAMED = RecordSpec(
+    id="id",
+    group="category",
+    author="channel",
+    title="title",
+    fields={"title": TextField(column="title", weight=1), "tags": TextField(column="tags", weight=0, separator=",")},
+    labels=LabelField(column="labels", separator=","),
+    shown=("kind",),
+    count="user.id",
+)
+OBJECT = {"id": 20, "label": "Gaming"}
+
+
+@pytest.mark.parametrize("column", ["category", "channel", "kind", "labels", "tags", "title"])
+@pytest.mark.parametrize("value", [OBJECT, [OBJECT], [["a"]], "{'id': 20, 'label': 'Gaming'}"], ids=str)
+def test_an_object_never_becomes_a_name(column: str, value: Any) -> None:
+    found = parse_row({"id": "a", "title": "t", column: value}, NAMED)
+    if isinstance(value, str) and column in ("title", "tags", "labels"):
+        assert isinstance(found, Record)
+    else:
+        assert found == Reason.INVALID_FIELD
+
+
+def test_a_list_of_objects_gives_their_names() -> None:
+    tags = [{"name": "x", "id": 1}, {"name": "y"}, {"id": 3}, "z"]
+    found = parse_row({"id": "a", "title": "t", "tags": tags, "labels": tags, "category": ["g", "h"]}, NAMED)
+    assert isinstance(found, Record)
+    assert (found.texts[1], found.labels, found.group) == (("x", "y", "z"), ("x", "y", "z"), "g")
+
+
+def test_every_column_that_a_key_names_is_known() -> None:
+    assert NAMED.named() == ["id", "category", "title", "tags", "labels", "kind", "channel", "user.id"]

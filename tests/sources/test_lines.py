@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidatlas.sources.lines import split_lines
+from vidatlas.sources.lines import count_lines, split_lines, universal_lines
 
 LIMIT = 4
 
@@ -77,3 +77,25 @@ def test_the_memory_of_a_line_that_is_too_long_is_not_held() -> None:
 
     assert list(split_lines((b"x" * 1_000 for _ in range(1_000)), observe, 5_000)) == [None]
     assert longest <= 6_000
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text("ab\n\r", max_size=40).map(str.encode), st.lists(st.integers(0, 40)))
+def test_any_cut_gives_the_lines_of_every_line_end(data: bytes, places: list[int]) -> None:
+    found = list(universal_lines(cut(data, places), LIMIT))
+    assert b"".join(piece for piece, _ in found) == data
+    joined: list[tuple[bytes, bool]] = []
+    for piece, long in found:
+        inside = joined and joined[-1][1] and not joined[-1][0].endswith((b"\n", b"\r"))
+        joined[-1:] = [(joined[-1][0] + piece, long)] if inside else [*joined[-1:], (piece, long)]
+    kept = [piece for piece, long in joined if not long]
+    assert kept == [line for line in data.splitlines(keepends=True) if line in kept]
+    assert all(len(piece) <= LIMIT for piece in kept)
+    assert all(len(piece.rstrip(b"\r\n")) >= LIMIT - 1 for piece, long in joined if long)
+
+
+@pytest.mark.parametrize(
+    ("piece", "count"), [(b"a\n", 1), (b"a\r\n", 1), (b"a\r\r\n", 1), (b"a\r", 1), (b"a", 0), (b"a\nb\n", 2)]
+)
+def test_lines_are_counted_whatever_ends_them(piece: bytes, count: int) -> None:
+    assert count_lines(piece) == count

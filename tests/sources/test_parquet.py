@@ -88,7 +88,7 @@ def test_what_no_field_can_hold_is_left_out_and_the_rest_is_json() -> None:
     first, second = read(table)
     assert first == {
         "text": "a", "kind": "x", "tags": ["p", "q"], "count": 3, "share": 0.5, "day": "2020-01-02 03:04:05.000000000",
-        "price": "1.50", "took": first["took"], "who": {"name": "n"},
+        "price": "1.50", "took": first["took"], "who": {"name": "n"}, "picture": {"path": "p"},
     }  # fmt: skip
     assert isinstance(first["took"], str | int)
     assert second == dict.fromkeys(first) | {"kind": "y", "tags": []}

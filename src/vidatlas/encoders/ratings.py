@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from pydantic import BaseModel, ConfigDict
 from vidatlas.errors import InputError
 from vidatlas.sources.compression import DamagedError
 from vidatlas.sources.csv import CsvSpec
+from vidatlas.sources.paths import compile_paths
+from vidatlas.sources.rows import RowSpec
 from vidatlas.sources.scan import Scan
 from vidatlas.storage.folder import input_state, open_input
 from vidatlas.types import Floats, Reason
@@ -59,8 +62,8 @@ def read_ratings(spec: RatingsSpec) -> Ratings:
     values: list[float] = []
     for number, row in enumerate(_rows(spec), 1):
         try:
-            user, thing, value = row[spec.user], row[spec.thing], float(row[spec.value])
-        except (KeyError, ValueError) as error:
+            user, thing, value = str(row[spec.user]), str(row[spec.thing]), float(row[spec.value])
+        except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"{spec.file}: rating {number:,} cannot be read ({error}). Name its columns with "
                 "--set encoder.ratings.user=…, thing=…, value=…, or fix the row."
@@ -97,12 +100,12 @@ def _absent(spec: RatingsSpec) -> InputError:
     return InputError(f"no such file: {spec.file}. Say where the ratings are: --set encoder.ratings.file=…")
 
 
-def _rows(spec: RatingsSpec) -> list[dict[str, str]]:
+def _rows(spec: RatingsSpec) -> list[dict[str, Any]]:
     try:
-        with closing(open_input(spec.file)) as file, closing(Scan(file).chunks()) as chunks:
-            raw = spec.format.split(chunks, len)
-            names = spec.format.names(next(raw, None) if spec.format.has_header else None)
-            rows = [Reason.LINE_TOO_LONG if row is None else spec.format.decode(row, names) for row in raw]
+        with closing(open_input(spec.file)) as file, closing((scan := Scan(file)).chunks()) as chunks:
+            source = RowSpec(spec.format, nested=compile_paths((spec.user, spec.thing, spec.value)))
+            source, names, raw = source.inside(scan.compression).start(chunks, len)
+            rows = [source.decode(row, names) for row in raw]
     except FileNotFoundError as error:
         raise _absent(spec) from error
     except DamagedError as error:

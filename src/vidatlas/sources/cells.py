@@ -30,8 +30,8 @@ def read_list(cell: Any, separator: str, key: str) -> tuple[str, ...] | None:
     if isinstance(cell, str):
         bare = cell.strip()
         if not (bare.startswith("[") and bare.endswith("]")) and not bare.startswith(_QUOTED):
-            return tuple(text for part in bare.split(separator) if (text := part.strip()))
-        cell = _literal(bare)
+            return tuple(split_texts(bare, separator))
+        cell = read_literal(bare)
     if not isinstance(cell, list):
         return None
     objects = [item for item in cell if isinstance(item, dict)]
@@ -44,14 +44,26 @@ def read_list(cell: Any, separator: str, key: str) -> tuple[str, ...] | None:
     return tuple(text for item in items if (text := str(item).strip()))
 
 
-def unquoted(cell: str, separator: str, texts: list[str]) -> list[str]:
-    """Return the texts of a cell without quotes of their own, as in ``a|"b"|"c"``: all but the first have some."""
-    if f'{separator}"' not in cell:
-        return texts
-    return [text[1:-1].strip() or text if len(text) > 1 and text[0] == text[-1] == '"' else text for text in texts]
+def split_texts(cell: str, separator: str) -> list[str]:
+    """Return the stripped, non-empty texts of a cell; quotes around texts, as in ``a|"b"|"c"``, go."""
+    texts = [text for part in cell.split(separator) if (text := part.strip())]
+    if '"' in cell and any(_is_quoted(text) for text in texts[1:] or texts):
+        texts = [text[1:-1].strip() if _is_quoted(text) else text for text in texts]
+    return list(filter(None, texts))
 
 
-def _literal(text: str) -> Any:
+def _is_quoted(text: str) -> bool:
+    return len(text) > 1 and text[0] == text[-1] == '"'
+
+
+def holds_objects(cell: Any) -> bool:
+    """Tell whether a cell holds an object, a list of objects or of lists, or one of them written as text."""
+    if isinstance(cell, str) and cell.lstrip().startswith(("{", "[{")):
+        cell = read_literal(cell.strip())
+    return isinstance(cell, dict) or (isinstance(cell, list) and any(isinstance(item, dict | list) for item in cell))
+
+
+def read_literal(text: str) -> Any:
     """Return the value of JSON or a Python literal; None if it is neither, too long or nested too deeply."""
     if len(text) > MAX_LIST_CHARS or _depth(text) > MAX_NESTING:
         return None

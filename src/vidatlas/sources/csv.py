@@ -1,27 +1,52 @@
-"""CSV and similar formats (RFC 4180): rows that may span lines, cells by column name.
+"""CSV and similar formats: rows that may span lines, cells by column name, read as leniently as Python's csv does.
 
-This module finds where each row ends, so that shards can be byte ranges; Python's csv parses the cells.
+This module finds where each row ends, so that shards can be byte ranges; Python's csv parses the cells, and decides
+whether a quoted cell is open at the end of a line.
 """
 
 from __future__ import annotations
 
 import csv
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from vidatlas.errors import InputError
-from vidatlas.sources.lines import MAX_LINE, split_lines
+from vidatlas.errors import InputError, UsageError
+from vidatlas.sources.jsonl import parse_line
+from vidatlas.sources.lines import MAX_LINE, universal_lines
 from vidatlas.types import Reason
+
+NAMELESS = re.compile(r"Unnamed: \d+")
+"""What a column without a name is called, as pandas does: by its position, from 0."""
+_BOM = b"\xef\xbb\xbf"
+_SEP = re.compile(rb'"?sep=([!-~\t ]{1,8}?)"?[\r\n]*')
+"""The line with which Excel names the delimiter of a file."""
+_STAND_IN = "\U000f0000"
+"""Stands for a delimiter of several characters, which Python's csv does not know."""
+# The limit of 131,072 characters would reject a transcript in a cell; rows are limited to 16 MiB here.
+csv.field_size_limit(max(csv.field_size_limit(), 2 * MAX_LINE))
+
+
+def _signs(value: str) -> str:
+    if not value or not value.isascii() or "\r" in value or "\n" in value:
+        raise ValueError("must be ASCII characters, and no line break")
+    return value
 
 
 def _one_sign(value: str) -> str:
-    if len(value) != 1 or not value.isascii() or value in "\r\n":
+    if len(value) != 1:
         raise ValueError("must be one ASCII character, and no line break")
-    return value
+    return _signs(value)
+
+
+def _tab(value: Any) -> Any:
+    r"""Read ``\t``, as a shell passes it, as a tab."""
+    return "\t" if value == "\\t" else value
 
 
 Sign = Annotated[str, AfterValidator(_one_sign)]
@@ -33,9 +58,19 @@ class CsvSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["csv"] = "csv"
-    delimiter: Sign = ","
+    delimiter: Annotated[str, BeforeValidator(_tab), AfterValidator(_signs)] = ","
+    """One or more characters, such as ``::``; a first line ``sep=;`` of a file names its own."""
     quote: Sign | None = '"'
     """Quoted cells may hold delimiters and line breaks, and the quote itself when doubled; null: no quoting."""
+    escape: Sign | None = None
+    """The character, mostly a backslash, behind which a quote, a delimiter or a line break is literal."""
+    trim: bool = False
+    """Remove blanks around cells and column names."""
+    skip: Annotated[int, Field(ge=0)] = 0
+    """Lines to skip at the top of each file."""
+    strict: bool = False
+    """Reject rows with text behind a closing quote, rows of delimiters alone, and rows of another width even if the
+    cells in excess are empty."""
     encoding: Literal["utf-8", "latin-1", "cp1252"] = "utf-8"
     header: bool = True
     """Whether the first row names the columns."""
@@ -48,101 +83,267 @@ class CsvSpec(BaseModel):
             raise ValueError("a table without a header needs columns: the column names in order")
         if len(set(self.columns)) < len(self.columns):
             raise ValueError("columns lists a column twice")
-        if self.delimiter == self.quote:
-            raise ValueError("delimiter and quote are the same character")
+        if (self.quote and self.quote in self.delimiter) or (self.escape and self.escape in self.delimiter):
+            raise ValueError("the delimiter contains the quote or the escape character")
+        if self.escape and self.escape == self.quote:
+            raise ValueError("escape and quote are the same character; a doubled quote needs no escape")
+        if self.trim and self.delimiter.isspace() and self.delimiter != "\t":
+            raise ValueError("trim would remove a delimiter that is a blank")
         return self
 
-    @property
-    def has_header(self) -> bool:
-        """Tell whether the first row of the CSV is a header."""
-        return self.header
-
-    def names(self, header: bytes | None) -> tuple[str, ...]:
-        """Return the CSV's column names, in order.
+    def start(
+        self, chunks: Iterable[bytes], observe: Callable[[bytes], object]
+    ) -> tuple[CsvSpec, tuple[str, ...], Iterator[bytes | None]]:
+        """Read the top of a CSV file; return its own dialect, its column names, and its rows as ``split`` yields them.
 
         Raises:
             InputError: the header cannot be read, or lists a column twice.
+            UsageError: the file holds JSON lines.
         """
+        lines = universal_lines(chunks)
+        first, long = next(lines, (b"", False))
+        if first.startswith(_BOM) and not long:
+            observe(_BOM)
+            first = first.removeprefix(_BOM)
+        lines = chain([(first, long)] if first else [], lines)
+        for _ in range(self.skip):
+            observe(next(lines, (b"", False))[0])
+        first, long = next(lines, (b"", False))
+        form = self._of_file(first)
+        if form is self:
+            lines = chain([(first, long)] if first else [], lines)
+        else:
+            observe(first)
+        rows = form._rows(lines, observe)
+        names = form._names(next(rows, None) if self.header else None)
+        return form, names, rows
+
+    def _of_file(self, line: bytes) -> CsvSpec:
+        """Return the dialect that a line ``sep=…`` names; this one if it is none."""
+        found = _SEP.fullmatch(line)
+        if not found or found[1].decode() in (self.quote, self.escape):
+            return self
+        return self.model_copy(update={"delimiter": found[1].decode()})
+
+    def _names(self, header: bytes | None) -> tuple[str, ...]:
         if self.columns:
             return self.columns
-        found = self._cells(header.removeprefix(b"\xef\xbb\xbf")) if header else ()
+        if header and isinstance(parse_line(header), dict):
+            raise UsageError("the header cannot be read: this looks like JSON lines: add --set source.format=jsonlines")
+        found = self._cells(header) if header else ()
         remedy = "Fix the file, or give the column names with --set source.format.columns=[…]"
         if isinstance(found, Reason):
             raise InputError(f"the header cannot be read: {found.meaning}. {remedy}.")
-        repeated = [name for name in found if found.count(name) > 1]
+        names = tuple(name if name.strip() else f"Unnamed: {at}" for at, name in enumerate(found))
+        repeated = [name for name in names if names.count(name) > 1]
         if repeated:
             raise InputError(f"the header lists the column {repeated[0]!r} twice. {remedy}.")
-        return tuple(found)
+        return names
 
     def split(self, chunks: Iterable[bytes], observe: Callable[[bytes], object]) -> Iterator[bytes | None]:
         """Yield each CSV row without its line end; None for one longer than 16 MiB, after which a new row starts.
 
+        Blank lines, and unless ``strict`` lines of delimiters alone, are no rows: they are observed with the row before
+        them. A quote that no later line closes is part
+        of a row that ends with its line.
+
         Args:
             chunks: the bytes, split anywhere, starting at the start of a row.
-            observe: called with every byte of a row just before it is yielded, or line by line as it is read.
+            observe: called with every byte of a row, line ends included, just before it is yielded.
         """
-        held: list[bytes] = []
-        size, opened = 0, False
-        for line in split_lines(chunks, observe):
-            size += 0 if line is None else len(line)
-            usable = line is not None and size <= MAX_LINE
-            opened = usable and self._is_open(line or b"", opened)
-            held.append(line or b"")
-            if not opened:
-                yield b"\n".join(held).removesuffix(b"\r") if usable else None
-                held, size = [], 0
-        if held:
-            yield b"\n".join(held)
+        return self._rows(universal_lines(chunks), observe)
 
-    def _is_open(self, line: bytes, opened: bool) -> bool:
-        """Tell whether a quoted cell continues after a line; as in Python's csv, a quote inside a cell is literal."""
-        if self.quote is None:
+    def _rows(self, lines: Iterable[tuple[bytes, bool]], observe: Callable[[bytes], object]) -> Iterator[bytes | None]:
+        held: list[bytes] = []  # a row, and the blank lines behind it
+        data, long, blanks = b"", False, self._blanks()
+        for data, long in _Joined(self, lines):
+            if held and (long or data.lstrip(blanks)):
+                yield from _end(held, blanks, observe)
+                held = []
+            if not long:
+                held.append(data)
+                continue
+            observe(data)
+            if data.endswith((b"\n", b"\r")):
+                yield None
+        yield from _end(held, blanks, observe)
+        if long and not data.endswith((b"\n", b"\r")):
+            yield None
+
+    def _blanks(self) -> bytes:
+        """Return the characters of blank lines; spreadsheets leave rows of delimiters alone."""
+        delimiter, blanks = self.delimiter.encode(), b" \t\r\n\f\v"
+        if len(delimiter) > 1:
+            return blanks
+        return blanks.translate(None, delimiter) if self.strict else blanks + delimiter
+
+    def is_open(self, line: bytes, opened: bool) -> bool:
+        """Tell whether a quoted cell is open behind a line, given whether one was open before it.
+
+        Python's csv decides. It gets the bytes as Latin-1: of a character outside ASCII, no byte is a sign.
+        """
+        text = f"{self.quote if opened else ''}{line.decode('latin-1')}"
+        reader = csv.reader((self._single(text), ""), self._dialect(strict=False))
+        try:
+            next(reader)
+        except csv.Error:
             return False
-        sign = self.quote.encode()
-        if sign not in line:
-            return opened
-        at, quoted = 0, opened
-        while True:
-            quoted = quoted or line.startswith(sign, at)
-            cell = _patterns(self.delimiter, self.quote)[quoted].match(line, at + (quoted and not opened))
-            assert cell
-            if quoted and cell["closed"] is None:
-                return True
-            if not cell["more"]:
-                return False
-            at, quoted, opened = cell.end(), False, False
+        return reader.line_num > 1
+
+    def _single(self, text: str) -> str:
+        return text if len(self.delimiter) == 1 else text.replace(self.delimiter, _STAND_IN)
+
+    def _dialect(self, strict: bool) -> Any:
+        return _dialect(self.delimiter, self.quote, self.escape, self.trim, strict)
 
     def decode(self, row: bytes, names: tuple[str, ...]) -> dict[str, Any] | Reason:
         """Return the cells of a CSV row by column name, or why it is invalid."""
         cells = self._cells(row)
         if isinstance(cells, Reason):
             return cells
-        return dict(zip(names, cells, strict=True)) if len(cells) == len(names) else Reason.WRONG_WIDTH
+        if len(cells) != len(names) and not self._fits(cells, names):
+            return Reason.WRONG_WIDTH
+        return dict(zip(names, cells, strict=False))
+
+    def _fits(self, cells: list[str], names: tuple[str, ...]) -> bool:
+        """Tell whether a row lacks only nameless columns, and has only empty cells in excess."""
+        lacking, excess = names[len(cells) :], cells[len(names) :]
+        return not self.strict and all(map(NAMELESS.fullmatch, lacking)) and not any(map(str.strip, excess))
 
     def _cells(self, row: bytes) -> list[str] | Reason:
-        if not row:
-            return Reason.BLANK_LINE
         try:
             text = row.decode(self.encoding)
         except UnicodeDecodeError:
             return Reason.INVALID_UTF8
-        quoting: Any = csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE
-        style: dict[str, Any] = {"delimiter": self.delimiter, "quotechar": self.quote, "quoting": quoting}
+        reader = csv.reader((self._single(text), ""), self._dialect(self.strict))
         try:
-            return next(csv.reader([text], strict=True, **style))
-        except (csv.Error, StopIteration):
+            cells = next(reader)
+        except csv.Error:
             return Reason.INVALID_CSV
+        # The second, empty line was asked for only if a quote is open.
+        if reader.line_num > 1 or (len(self.delimiter) > 1 and _STAND_IN in text):
+            return Reason.INVALID_CSV
+        if len(self.delimiter) > 1:
+            cells = [cell.replace(_STAND_IN, self.delimiter) for cell in cells]
+        return [cell.strip() for cell in cells] if self.trim else cells
 
 
-@lru_cache(maxsize=8)
-def _patterns(delimiter: str, quote: str) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
-    """Return patterns for a plain cell, and for the inside of a quoted one, up to the delimiter or the end of the line.
+def _end(held: list[bytes], blanks: bytes, observe: Callable[[bytes], object]) -> Iterator[bytes]:
+    """Observe a row and the blank lines behind it, then yield the row; the first line is blank at the top of a file."""
+    if held:
+        observe(b"".join(held))
+        if held[0].lstrip(blanks):
+            yield held[0].rstrip(b"\r\n")
 
-    The group "closed" is absent if a quoted cell does not end in the line. The patterns never backtrack: time is linear
-    in the length of the line.
+
+class _Joined:
+    """Join the lines of CSV rows: yield the bytes of each row, and whether they are a piece of a line too long.
+
+    Where a quote stays open to the end, or for more than 16 MiB, its line alone is a row, and the lines behind it are
+    read again: those that are known to leave a quote open. Each line is thus parsed at most twice.
     """
-    comma, sign = re.escape(delimiter), re.escape(quote)
-    until = f"(?P<more>{comma}|\\Z)"
-    plain = f"[^{comma}]*+{until}"
-    quoted = f"(?:[^{sign}]|{sign}{sign})*+(?:(?P<closed>{sign})[^{comma}]*+)?+{until}"
-    return re.compile(plain.encode(), re.DOTALL), re.compile(quoted.encode(), re.DOTALL)
+
+    def __init__(self, form: CsvSpec, lines: Iterable[tuple[bytes, bool]]) -> None:
+        self._form = form
+        self._lines = iter(_unescaped(lines, form.escape.encode()) if form.escape else lines)
+        self._open: deque[bytes] = deque()
+        self._size = 0
+
+    def __iter__(self) -> Iterator[tuple[bytes, bool]]:
+        sign = self._form.quote.encode() if self._form.quote else None
+        while True:
+            if self._open:
+                data, long = self._open.popleft(), False
+                self._size -= len(data)
+            else:
+                data, long = next(self._lines, (b"", False))
+                if not data:
+                    return
+            if not long and sign and sign in data and self._form.is_open(data, False):
+                data = self._whole(data, sign)
+            yield data, long
+
+    def _whole(self, first: bytes, sign: bytes) -> bytes:
+        """Return all lines of a row whose first line leaves a quote open; the first alone if no line closes it."""
+        while len(first) + self._size <= MAX_LINE:
+            data, long = next(self._lines, (b"", False))
+            if long:
+                self._lines = chain([(data, long)], self._lines)
+            if long or not data:
+                return first
+            if sign in data and not self._form.is_open(data, True):
+                row = b"".join([first, *self._open, data])
+                self._open.clear()
+                self._size = 0
+                return row
+            self._open.append(data)
+            self._size += len(data)
+        return first
+
+
+def _unescaped(lines: Iterable[tuple[bytes, bool]], escape: bytes) -> Iterator[tuple[bytes, bool]]:
+    """Join lines whose line end is escaped with the next one."""
+    held: list[bytes] = []
+    size = 0
+    for data, long in lines:
+        body = data[:-1] if data.endswith((b"\n", b"\r")) else data
+        escapes = 0 if long else len(body) - len(body.rstrip(escape))
+        size += len(data)
+        if long and held:
+            yield b"".join(held), False
+        if long:
+            yield data, True
+        elif escapes % 2 and size <= MAX_LINE:
+            held.append(data)
+            continue
+        else:
+            yield b"".join([*held, data]), False
+        held, size = [], 0
+    if held:
+        yield b"".join(held), False
+
+
+@lru_cache(maxsize=32)
+def _dialect(delimiter: str, quote: str | None, escape: str | None, trim: bool, strict: bool) -> Any:
+    return csv.reader(
+        (),
+        delimiter=delimiter if len(delimiter) == 1 else _STAND_IN,
+        quotechar=quote,
+        escapechar=escape,
+        skipinitialspace=trim,
+        quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
+        strict=strict,
+    ).dialect
+
+
+SNIFFED = (",", "\t", ";", "|", "::")
+
+
+def looks_like(lines: list[bytes]) -> str | None:
+    """Return the ``--set`` that reads lines as CSV, if all rows have the same number of cells, at least two."""
+    if len(lines) < 2 or lines[0].lstrip().startswith((b"{", b"[", b"<")):
+        return None
+    widths = {delimiter: _width(CsvSpec(delimiter=delimiter), lines) for delimiter in SNIFFED}
+    best = max(SNIFFED, key=lambda delimiter: widths[delimiter])
+    if widths[best] < 2:
+        return None
+    return (
+        "--set source.format=csv" if best == "," else f"--set 'source.format={{kind: csv, delimiter: {_shown(best)}}}'"
+    )
+
+
+def other_delimiter(name: str) -> str | None:
+    """Return the ``--set`` of the delimiter that probably stands in the name of a table's only column."""
+    best = max(SNIFFED, key=name.count)
+    return f"--set 'source.format.delimiter={_shown(best)}'" if best in name else None
+
+
+def _shown(delimiter: str) -> str:
+    return '"{}"'.format(delimiter.replace("\t", "\\t"))
+
+
+def _width(form: CsvSpec, lines: list[bytes]) -> int:
+    """Return how many cells every row has in a dialect, 0 if they differ; the last row may be incomplete."""
+    rows = [form._cells(row or b"") for row in form.split([b"\n".join(lines)], len)]
+    found = {len(cells) if isinstance(cells, list) else 0 for cells in rows[: max(2, len(rows) - 1)]}
+    return found.pop() if len(found) == 1 else 0

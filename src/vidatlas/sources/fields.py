@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from vidatlas.sources.cells import holds_objects, read_literal
 from vidatlas.sources.images import UnreadablePictureError, grey_picture, locate
 from vidatlas.sources.values.category_names import Names
 from vidatlas.sources.values.columns import Column
@@ -195,6 +196,12 @@ class RecordSpec(BaseModel):
         named += [*self.map, *(field.column for field in self.columns.values())]
         return list(dict.fromkeys(named))
 
+    def named(self) -> list[str]:
+        """Return every input column that a key names, those that may be absent too; each may be a path."""
+        image = [self.image.column] if self.image else []
+        counted = [self.count] if isinstance(self.count, str) else []
+        return list(dict.fromkeys([*self.input_columns(), *([self.author] if self.author else []), *image, *counted]))
+
     def stored(self) -> list[str]:
         """Return the columns of the atlas that hold a record's fields."""
         optional = {"author": self.author, "image": self.image, "labels": self.labels, "count": self.count}
@@ -225,7 +232,8 @@ def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
     texts = [_field(row, field, spec.marks[name]) for name, field in spec.fields.items()]
     group = _group(row, spec)
     found = tuple(text for text in texts if text is not None)
-    if len(found) < len(texts) or group is None:
+    labels = _labels(row, spec.labels, spec.missing) if spec.labels else ()
+    if len(found) < len(texts) or group is None or labels is None or _names_objects(row, spec):
         return Reason.INVALID_FIELD
     by_name = dict(zip(spec.fields, found, strict=True))
     embedded = spec.embedded()
@@ -241,10 +249,15 @@ def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
         found,
         label(row.get(spec.author)) if spec.author else "",
         image,
-        _labels(row, spec.labels, spec.missing) if spec.labels else (),
+        labels,
         tuple(label(row.get(column)) for column in spec.shown),
         tuple(row.get(field.column) for field in spec.columns.values()),
     )
+
+
+def _names_objects(row: dict[str, Any], spec: RecordSpec) -> bool:
+    """Tell whether the author or a shown column holds objects, which no name stands for."""
+    return any(holds_objects(row.get(column)) for column in (spec.author, *spec.shown) if column)
 
 
 def group_of(row: dict[str, Any], spec: RecordSpec) -> str:
@@ -255,9 +268,10 @@ def group_of(row: dict[str, Any], spec: RecordSpec) -> str:
 def _group(row: dict[str, Any], spec: RecordSpec) -> str | None:
     """Return the group of a cleaned row, "" if it has none; None if it is an object without a name."""
     value = row.get(spec.group) if spec.group else None
+    value = read_literal(value.strip()) if isinstance(value, str) and holds_objects(value) else value
     value = next(iter(value), None) if isinstance(value, list) else value
     value = value.get("name") or value if isinstance(value, dict) else value
-    return None if isinstance(value, dict) else label(whole(value))
+    return None if isinstance(value, dict | list) else label(whole(value))
 
 
 def _cleaned(row: dict[str, Any], spec: RecordSpec) -> dict[str, Any]:
@@ -307,9 +321,12 @@ def _is_empty(row: dict[str, Any], column: str) -> bool:
     return value is None or value == [] or (isinstance(value, str) and not value.strip())
 
 
-def _labels(row: dict[str, Any], spec: LabelField, missing: tuple[str, ...]) -> tuple[str, ...]:
-    """Return a record's labels, each once and none of them a placeholder."""
-    found = texts_in(whole(row.get(spec.column)), spec.separator) or ()
+def _labels(row: dict[str, Any], spec: LabelField, missing: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return a record's labels, each once and none of them a placeholder; None if the cell holds objects."""
+    value = row.get(spec.column)
+    found = texts_in(whole(value), spec.separator) or ()
+    if not found and holds_objects(value):
+        return None
     return tuple(dict.fromkeys(name for text in found if (name := text.strip()) not in missing))
 
 

@@ -19,15 +19,6 @@ class JsonLinesSpec(BaseModel):
 
     kind: Literal["jsonlines"] = "jsonlines"
 
-    @property
-    def has_header(self) -> bool:
-        """Return False: JSON lines have no header."""
-        return False
-
-    def names(self, header: bytes | None) -> tuple[str, ...]:
-        """Return no column names: each JSON object has its own keys."""
-        return ()
-
     def split(self, chunks: Iterable[bytes], observe: Callable[[bytes], object]) -> Iterator[bytes | None]:
         """Yield each line of JSON, as ``split_lines`` does."""
         return split_lines(chunks, observe)

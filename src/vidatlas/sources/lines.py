@@ -32,3 +32,28 @@ def split_lines(
     if rest or overlong:
         observe(rest)
         yield None if overlong else rest
+
+
+def universal_lines(chunks: Iterable[bytes], limit: int = MAX_LINE) -> Iterator[tuple[bytes, bool]]:
+    r"""Yield each line with its end (``\n``, ``\r\n`` or ``\r``), and whether it is longer than ``limit`` bytes.
+
+    A line that is too long comes in pieces, which are never kept in memory; the last one ends in a line end.
+    """
+    rest, overlong = b"", False
+    for chunk in chunks:
+        lines = (rest + chunk).splitlines(keepends=True)
+        # A carriage return at the end may be half of a line end.
+        rest = b"" if not lines or lines[-1].endswith(b"\n") else lines.pop()
+        for line in lines:
+            yield line, overlong or len(line) > limit
+            overlong = False
+        if len(rest) > limit:
+            yield rest, True
+            rest, overlong = b"", not rest.endswith(b"\r")
+    if rest:
+        yield rest, overlong
+
+
+def count_lines(piece: bytes) -> int:
+    r"""Return how many lines end in the bytes of a row; a lone ``\r`` ends one only where there is no ``\n``."""
+    return piece.count(b"\n") or piece.count(b"\r")

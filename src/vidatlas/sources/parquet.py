@@ -40,6 +40,9 @@ def json_lines(
 ) -> Iterator[bytes]:
     """Yield a Parquet file's rows as JSON lines, a batch of rows at a time.
 
+    Bytes and vectors (lists of floating-point numbers) are skipped, in structs too: no field can hold them. Dates,
+    times and decimals are written as text. A row with invalid UTF-8 becomes such a line, so that it is rejected.
+
     Args:
         file: a seekable file.
         first: the row to start with.
@@ -51,7 +54,7 @@ def json_lines(
         pyarrow.ArrowException, OSError: the file is damaged.
     """
     table = open_parquet(file)
-    names = readable_columns(table.schema_arrow, vector)
+    names = readable_columns(table.schema_arrow, vector, nested=True)
     groups, row = _groups_from(table, first)
     written = 0
     for batch in table.iter_batches(BATCH, row_groups=groups, columns=names, use_threads=False):
@@ -75,8 +78,10 @@ def _groups_from(table: pq.ParquetFile, first: int) -> tuple[list[int], int]:
     return [], row
 
 
-def readable_columns(schema: pa.Schema, vector: str | None = None) -> list[str]:
+def readable_columns(schema: pa.Schema, vector: str | None = None, nested: bool = False) -> list[str]:
     """Return the columns of an Arrow schema that JSON lines hold: without bytes, and of vectors only the one named.
+
+    With ``nested``, what can be read of a struct that holds bytes or vectors is there as paths.
 
     Raises:
         InputError: the one named holds neither lists of numbers nor text.
@@ -87,7 +92,12 @@ def readable_columns(schema: pa.Schema, vector: str | None = None) -> list[str]:
                 f"column {vector!r} has type {column.type}, which holds no vectors. "
                 "Write each vector as a list of numbers."
             )
-    return [column.name for column in schema if column.name == vector or _is_readable(column.type)]
+    return [
+        name
+        for column in schema
+        for name in ([column.name] if column.name == vector else _readable(column.name, column.type))
+        if nested or "." not in name or name == column.name
+    ]
 
 
 def _is_vector(kind: pa.DataType) -> bool:
@@ -95,6 +105,14 @@ def _is_vector(kind: pa.DataType) -> bool:
     return any(is_list(kind) for is_list in _LISTS) and (
         pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)
     )
+
+
+def _readable(name: str, kind: pa.DataType) -> list[str]:
+    """Return the name of a column that can be read; of a struct with bytes or vectors, those of its other values."""
+    if _is_readable(kind):
+        return [name]
+    inside = [kind.field(at) for at in range(kind.num_fields)] if pa.types.is_struct(kind) else []
+    return [found for child in inside for found in _readable(f"{name}.{child.name}", child.type)]
 
 
 def _is_readable(kind: pa.DataType) -> bool:

@@ -1,20 +1,29 @@
-"""Rows of an input file: their format, and whether each row is one record or one record per term."""
+"""Rows of an input file: their format, columns out of nested values and of the file's own path, one record per term."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from vidatlas.errors import UsageError
 from vidatlas.sources.cells import read_list
 from vidatlas.sources.csv import CsvSpec
 from vidatlas.sources.jsonl import JsonLinesSpec
+from vidatlas.sources.paths import Path, with_nested
 from vidatlas.sources.values.missing import MISSING, is_missing
 from vidatlas.types import Reason
 
 Format = JsonLinesSpec | CsvSpec
+Row = dict[str, Any]
+HIVE = "hive"
+"""The ``source.path`` that takes the columns from folders named ``column=value``."""
+_NULL = "__HIVE_DEFAULT_PARTITION__"
+_PLACE = re.compile(r"\{([^{}/]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +32,12 @@ class RowSpec:
 
     format: Format
     explode: ExplodeSpec | None = None
+    path: str | None = None
+    """The pattern of ``source.path``."""
+    nested: tuple[Path, ...] = ()
+    """Nested values that become columns."""
+    given: dict[str, str | None] = field(default_factory=dict)
+    """Columns out of the path of a file."""
     vector: str | None = None
     """The column of given vectors, if any: other columns of vectors are skipped in Parquet."""
 
@@ -30,15 +45,49 @@ class RowSpec:
         """Return how rows are read from a container: those of Parquet are JSON lines, whatever the recipe says."""
         return replace(self, format=JsonLinesSpec()) if container == "parquet" else self
 
-    def read(self, raw: bytes | None, names: tuple[str, ...]) -> list[dict[str, Any] | Reason]:
+    def at(self, url: str, delimiter: str = "") -> RowSpec:
+        """Return how the rows of a file are read: with the columns of its path, and its own delimiter if it names one.
+
+        Raises:
+            UsageError: the path does not fit the pattern of ``source.path``.
+        """
+        form = self.format
+        if delimiter and isinstance(form, CsvSpec):
+            form = form.model_copy(update={"delimiter": delimiter})
+        return replace(self, format=form, given=path_columns(url, self.path) if self.path else {})
+
+    def start(
+        self, chunks: Iterable[bytes], observe: Callable[[bytes], object]
+    ) -> tuple[RowSpec, tuple[str, ...], Iterator[bytes | None]]:
+        """Read the top of a file; return how its rows are read, the names of its columns, and its raw rows."""
+        if not isinstance(self.format, CsvSpec):
+            return self, (), self.format.split(chunks, observe)
+        form, names, rows = self.format.start(chunks, observe)
+        return replace(self, format=form), names, rows
+
+    def read(self, raw: bytes | None, names: tuple[str, ...]) -> list[Row | Reason]:
         """Return the rows read from one raw row, or why it is invalid: one row, or with ``explode`` one or more."""
         return self.spread(self.decode(raw, names))
 
-    def decode(self, raw: bytes | None, names: tuple[str, ...]) -> dict[str, Any] | Reason:
-        """Return one raw row by column name, or why it is invalid."""
-        return Reason.LINE_TOO_LONG if raw is None else self.format.decode(raw, names)
+    def decode(self, raw: bytes | None, names: tuple[str, ...]) -> Row | Reason:
+        """Return one raw row by column name, with the columns of its nested values and of its file's path.
 
-    def spread(self, row: dict[str, Any] | Reason) -> list[dict[str, Any] | Reason]:
+        Raises:
+            UsageError: a column of the path is in the file too.
+        """
+        row = Reason.LINE_TOO_LONG if raw is None else self.format.decode(raw, names)
+        if isinstance(row, Reason):
+            return row
+        if self.given:
+            both = self.given.keys() & row.keys()
+            if both:
+                raise UsageError(
+                    f"the column {min(both)!r} is in the file and in source.path: call it otherwise there."
+                )
+            row = {**row, **self.given}
+        return with_nested(row, self.nested) if self.nested else row
+
+    def spread(self, row: Row | Reason) -> list[Row | Reason]:
         """Return the rows that one row expands to."""
         return [row] if isinstance(row, Reason) or self.explode is None else self.explode.rows(row)
 
@@ -55,6 +104,43 @@ JSON_LINES = RowSpec(JsonLinesSpec())
 TERM = "term"
 """The column that ``explode`` adds."""
 _MISSING = frozenset(MISSING)
+
+
+def check_path(pattern: str | None) -> str | None:
+    """Return a pattern of ``source.path``.
+
+    Raises:
+        ValueError: it names no column, or one twice.
+    """
+    names = _PLACE.findall(pattern or "")
+    if pattern not in (None, HIVE) and not names:
+        raise ValueError("must be 'hive', or a pattern that names columns in braces, such as '{country}videos.csv'")
+    if len(set(names)) < len(names):
+        raise ValueError("names a column twice")
+    return pattern
+
+
+def path_columns(url: str, pattern: str) -> dict[str, str | None]:
+    """Return the columns that a pattern finds in the path of a file; None stands for Hive's null.
+
+    A pattern is compared with as many of the path's last steps as it has.
+
+    Raises:
+        UsageError: the path does not fit.
+    """
+    steps = url.rstrip("/").split("/")
+    if pattern == HIVE:
+        pairs = [step.partition("=") for step in steps[:-1] if not step.startswith("=") and "=" in step]
+        if not pairs:
+            raise UsageError(f"{url}: no folder is named column=value, as source.path=hive says.")
+        return {unquote(key): None if value == _NULL else unquote(value) for key, _, value in pairs}
+    texts = _PLACE.split(pattern)
+    parts = ["([^/]+?)" if at % 2 else re.escape(text) for at, text in enumerate(texts)]
+    wanted = "/".join(steps[-(pattern.count("/") + 1) :])
+    found = re.fullmatch("".join(parts), wanted)
+    if not found:
+        raise UsageError(f"{url} does not fit source.path: {pattern!r}. Write the pattern as the files are called.")
+    return dict(zip(texts[1::2], found.groups(), strict=True))
 
 
 class ExplodeSpec(BaseModel):
@@ -74,7 +160,7 @@ class ExplodeSpec(BaseModel):
     stop: tuple[str, ...] = ()
     """Terms to exclude, in lower case."""
 
-    def rows(self, row: dict[str, Any]) -> list[dict[str, Any] | Reason]:
+    def rows(self, row: Row) -> list[Row | Reason]:
         """Return one row per term, in the column ``term``: stripped, without #, in lower case."""
         cell = row.get(self.column)
         texts = () if is_missing(cell, _MISSING) else read_list(cell, self.separator, self.key)

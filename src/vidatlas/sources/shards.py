@@ -8,6 +8,7 @@ from contextlib import closing
 
 from vidatlas.errors import InputError
 from vidatlas.sources.compression import DamagedError, decompress
+from vidatlas.sources.lines import count_lines
 from vidatlas.sources.rows import RowSpec
 from vidatlas.storage.folder import open_input
 from vidatlas.types import Shard
@@ -26,7 +27,7 @@ def shard_rows(shard: Shard, rows: RowSpec) -> Iterator[tuple[int, bytes | None]
         nonlocal checksum, size, next_line
         checksum = zlib.crc32(piece, checksum)
         size += len(piece)
-        next_line += piece.count(b"\n")
+        next_line += count_lines(piece)
 
     try:
         with closing(open_input(shard.url)) as file:

@@ -55,9 +55,28 @@ class PartValues(TypedDict, total=False):
     unnamed: dict[str, OddValues]
 
 
+class FirstReject(TypedDict):
+    """Describe the first row that cannot be used, where there are many (``pipeline/plan/hints.py``)."""
+
+    line: Annotated[int, Field(ge=1)]
+    reason: str
+    hint: str
+    """What to set; empty where that is not known."""
+
+
+class Lacking(TypedDict):
+    """Describe the columns that a recipe names and a file lacks: another file of the input may have them."""
+
+    columns: list[str]
+    names: list[str]
+    """Names of values that are there, those of nested ones as paths."""
+
+
 class Silence(TypedDict, total=False):
     """Hold what only some input files have: groups without records, odd values, given vectors."""
 
+    first_reject: FirstReject
+    lacking: Lacking
     values: PartValues
     vectors: PartVectors
     silent: SilentFacts
@@ -74,7 +93,13 @@ class SurveyFacts(Silence):
     examples: list[Example]
 
 
-class PartFacts(SurveyFacts):
+class OwnDelimiter(TypedDict, total=False):
+    """Hold the delimiter that a CSV file names itself; nothing where it is the recipe's."""
+
+    delimiter: str
+
+
+class PartFacts(SurveyFacts, OwnDelimiter):
     """Describe an input file (``plan/<part>.json``, ``pipeline/plan/part.py``)."""
 
     part: str

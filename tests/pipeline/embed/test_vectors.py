@@ -198,7 +198,7 @@ def test_a_column_that_is_not_there_is_named(
     tmp_path: Path, make_lines: Callable[..., bytes], given: Callable[..., Recipe]
 ) -> None:
     part = write_lines(tmp_path / "v.jsonl", rows(make_lines))
-    with pytest.raises(UsageError, match=r"no such column: emb\..*embedding"):
+    with pytest.raises(UsageError, match=r"no such column: 'emb'.*embedding"):
         vidatlas.plan(given(column="emb"), part, tmp_path / "atlas", SERIAL)
 
 

@@ -203,7 +203,9 @@ def test_a_missing_column_stops_with_those_that_are_there(tmp_path: Path, spec: 
     line = b'{"video_id": "a", "title": "t", "categories": "c", "tags": null}\n'
     for rows in (1, 5_000):
         path.write_bytes(line * rows)
-        with pytest.raises(UsageError, match=r"no such column: display_id\. .* video_id, title, categories, tags\."):
+        with pytest.raises(
+            UsageError, match=r"no such column: 'display_id'\. .* 'video_id', 'title', 'categories', 'tags'\."
+        ):
             plan(path, spec)
 
 

@@ -76,7 +76,7 @@ def plan_inputs(run: Run, urls: list[str]) -> tuple[list[str], Files]:
     if given and given.file and given.state:
         size, modified = given.state
         known[given.file] = {"part": "", "plan": "", "bytes": size, "modified": modified}
-    spec = PlanSpec(recipe.record, recipe.source.shard_rows, recipe.source.limit, recipe.rows, given)
+    spec = PlanSpec(recipe.record, recipe.source.shard_rows, recipe.source.limit, recipe.rows, given, len(urls) == 1)
     for url, plan in _planned(todo, spec, run.runner, meter):
         made.append(writer.add(url, plan))
         meter.finish(known[url]["bytes"], plan.facts["rows"])

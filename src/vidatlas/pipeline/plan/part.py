@@ -19,15 +19,18 @@ import pyarrow as pa
 
 from vidatlas.encoders.given import GivenVectors
 from vidatlas.errors import InputError, UsageError
+from vidatlas.pipeline.plan.hints import Hints
 from vidatlas.pipeline.plan.missing import Silent
 from vidatlas.pipeline.plan.values import ValueSurvey
 from vidatlas.sources.compression import DamagedError
+from vidatlas.sources.csv import CsvSpec
 from vidatlas.sources.fields import RecordSpec, group_of, parse_row
-from vidatlas.sources.rows import JSON_LINES, RowSpec
+from vidatlas.sources.lines import count_lines
+from vidatlas.sources.rows import JSON_LINES, Format, RowSpec
 from vidatlas.sources.scan import Scan
 from vidatlas.sources.values.missing import is_missing
 from vidatlas.storage.folder import open_input
-from vidatlas.storage.json_files import Example, FieldFacts, PartFacts, Silence, SurveyFacts
+from vidatlas.storage.json_files import Example, FieldFacts, OwnDelimiter, PartFacts, Silence, SurveyFacts
 from vidatlas.types import Reason, Record
 
 REPORT_EVERY = 5_000
@@ -58,6 +61,8 @@ class PlanSpec:
     limit: int | None = None
     rows: RowSpec = JSON_LINES
     given: GivenVectors | None = None
+    alone: bool = True
+    """Whether this part is the whole input: then each column that the recipe names must be in it."""
 
 
 @dataclass(slots=True)
@@ -93,7 +98,7 @@ class _Cutter:
         self.content.update(piece)
         self.checksum = zlib.crc32(piece, self.checksum)
         self.offset += len(piece)
-        self.line += piece.count(b"\n")
+        self.line += count_lines(piece)
 
     def end_row(self, rows: int) -> None:
         self.row += rows
@@ -117,15 +122,19 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
 
     Raises:
         InputError: the part is absent or damaged; nothing derived from it may be used.
-        UsageError: a column that the recipe names is in none of the first rows.
+        UsageError: a column that the recipe names is in none of the first rows, or the file has another format.
     """
-    survey, cutter = PartSurvey(spec.record, spec.rows, spec.given), _Cutter(spec.shard_rows)
+    survey, cutter = (
+        PartSurvey(spec.record, spec.rows, spec.given, hints=Hints(url), alone=spec.alone),
+        _Cutter(spec.shard_rows),
+    )
     try:
         with closing(open_input(url)) as file:
             scan = Scan(file, spec.rows.vector)
-            here = replace(spec, rows=spec.rows.inside(scan.compression))
-            names, complete = _read(scan, survey, cutter, here, progress)
+            here = replace(spec, rows=spec.rows.inside(scan.compression).at(url))
+            source, names, complete = _read(scan, survey, cutter, here, progress)
             scan.finish(complete)
+        survey.finish(source.format)
     except FileNotFoundError as error:
         raise InputError(f"no such file: {url}. Check the path; quote patterns such as 'data/*.jsonl.gz'.") from error
     except IsADirectoryError as error:
@@ -135,14 +144,13 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
             f"{url} is damaged after line {cutter.row:,} ({error}). "
             "Nothing was kept of it; download or copy the file again."
         ) from error
-    except InputError as error:
-        raise InputError(f"{url}: {error}") from error
-    survey.require_columns()
+    except (InputError, UsageError) as error:
+        raise type(error)(f"{url}: {error}") from error
     if spec.given:
         spec.given.require_rows(url, cutter.row, complete)
     content, found = cutter.content.hexdigest(), survey.facts()
     facts: PartFacts = {
-        "part": f"{_stem(url)}-{_identity(content, found)[:8]}",
+        "part": f"{_stem(url)}-{_key(_identity(content, found), source)}",
         "bytes": scan.bytes,
         "sha256": scan.sha256,
         "content_sha256": content,
@@ -151,6 +159,7 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
         "complete": complete,
         "rows": cutter.row,
         "header": list(names),
+        **_own_delimiter(source, spec.rows),
         "shards": len(cutter.done),
         "seek_points": len(scan.points),
         **found,
@@ -166,20 +175,20 @@ def _identity(content: str, facts: SurveyFacts) -> str:
 
 def _read(
     scan: Scan, survey: PartSurvey, cutter: _Cutter, spec: PlanSpec, progress: Callable[[int, int], None]
-) -> tuple[tuple[str, ...], bool]:
-    """Feed the rows of a part to survey and cutter; return the columns' names and whether its end was reached."""
-    complete, reported, form = True, 0, spec.rows.format
+) -> tuple[RowSpec, tuple[str, ...], bool]:
+    """Feed the rows of a part to survey and cutter; return how, the columns, and whether its end was reached."""
+    complete, reported = True, 0
     with closing(scan.chunks()) as chunks:
-        rows = form.split(chunks, cutter.observe)
-        names = form.names(next(rows, None) if form.has_header else None)
-        survey.columns.update(dict.fromkeys(names))
+        source, names, rows = spec.rows.start(chunks, cutter.observe)
+        survey.columns.update(dict.fromkeys([*names, *source.given]))
+        survey.header = bool(names)
         cutter.cut()
         for raw in rows:
-            whole = spec.rows.decode(raw, names)
-            found = spec.rows.spread(whole)
+            whole = source.decode(raw, names)
+            found = source.spread(whole)
             for number, row in enumerate(found, cutter.row):
                 survey.take(number, row)
-            survey.end_row(whole)
+            survey.end_row(whole, raw, cutter.line)
             cutter.end_row(len(found))
             if cutter.row - reported >= REPORT_EVERY:
                 reported = cutter.row
@@ -188,7 +197,20 @@ def _read(
                 complete = False
                 break
     cutter.cut()
-    return names, complete
+    return source, names, complete
+
+
+def _key(content: str, source: RowSpec) -> str:
+    """Return eight digits of the hash of a part: of its content and of the columns that its path gives."""
+    given = repr(sorted(source.given.items())).encode()
+    return hashlib.sha256(content.encode() + given).hexdigest()[:8] if source.given else content[:8]
+
+
+def _own_delimiter(source: RowSpec, before: RowSpec) -> OwnDelimiter:
+    own = source.format.delimiter if isinstance(source.format, CsvSpec) else ""
+    if not isinstance(before.format, CsvSpec) or own in ("", before.format.delimiter):
+        return {}
+    return {"delimiter": own}
 
 
 def _stem(url: str) -> str:
@@ -220,6 +242,10 @@ COLUMNS_AFTER = 1_000
 IDS = pa.schema([("row", pa.int64()), ("high", pa.uint64()), ("low", pa.uint64())])
 
 
+def _rows_have(count: int) -> str:
+    return f"The first {count:,} rows have" if count > 1 else "The first row has"
+
+
 @dataclass(slots=True)
 class PartSurvey:
     """Count what the rows of a part hold."""
@@ -232,6 +258,15 @@ class PartSurvey:
     groups: Counter[str] = field(default_factory=Counter)
     silent: Silent = field(default_factory=Silent)
     columns: dict[str, None] = field(default_factory=dict)
+    hints: Hints = field(default_factory=lambda: Hints(""))
+    line: int = 1
+    """Where the row that is read begins."""
+    alone: bool = True
+    """Whether this file is the whole input."""
+    header: bool = False
+    """Whether the file itself names its columns, so that no later row can add one."""
+    late: set[str] = field(default_factory=set)
+    """Columns that none of the first rows had."""
     objects: int = 0
     present: Counter[str] = field(default_factory=Counter)
     texts: Counter[str] = field(default_factory=Counter)
@@ -245,8 +280,6 @@ class PartSurvey:
 
     def take(self, row: int, found: dict[str, Any] | Reason) -> None:
         """Take what was read of the row with a number: a row, or why there is none."""
-        if not isinstance(found, Reason):
-            self._see_columns(found)
         record = found if isinstance(found, Reason) else parse_row(found, self.spec)
         if self.given and isinstance(record, Record) and not isinstance(found, Reason):
             vector = self.given.of(row, found)
@@ -256,6 +289,7 @@ class PartSurvey:
                 self.given = replace(self.given, dim=len(vector))
         if isinstance(record, Reason):
             self.rejects[record] += 1
+            self.hints.see_rejected(found, self.line, record, self.spec)
             return
         self.rows.append(row)
         self.digests += hashlib.blake2b(record.id.encode(), digest_size=16).digest()
@@ -267,29 +301,49 @@ class PartSurvey:
         if not isinstance(found, Reason):
             self.values.see(found, record, self.spec)
 
-    def end_row(self, row: dict[str, Any] | Reason) -> None:
-        """Take a row of the input, behind all that it stands for."""
-        if self.source.explode and not isinstance(row, Reason):
-            self.silent.see(group_of(row, self.spec), self.groups)
+    def end_row(self, row: dict[str, Any] | Reason, raw: bytes | None, line: int) -> None:
+        """Take a row of the input, behind all that it stands for; the next one begins in a line."""
+        if isinstance(row, Reason):
+            self.hints.see_unreadable(raw, self.line, self.source.format)
+        else:
+            self._see_columns(row)
+            if self.source.explode:
+                self.silent.see(group_of(row, self.spec), self.groups)
+        self.line = line
 
     def _see_columns(self, row: dict[str, Any]) -> None:
         if self.objects >= COLUMNS_AFTER:
+            if self.late:
+                self.columns.update(dict.fromkeys(self.late & row.keys()))
+                self.late -= row.keys()
             return
         self.objects += 1
+        self.hints.see(row)
         self.columns.update(dict.fromkeys(row))
+        if self.objects == COLUMNS_AFTER and (self.header or not self.rows):
+            self._require_columns()
         if self.objects == COLUMNS_AFTER:
-            self.require_columns()
+            self.late = set(self.missing())
 
-    def require_columns(self) -> None:
-        """Raise UsageError where the recipe names a column that no row has."""
+    def finish(self, form: Format) -> None:
+        """Raise UsageError where the recipe names a column that no row has, or the file has another format.
+
+        Where other files belong to the input too, and this one has usable rows, it is theirs to have the column.
+        """
+        self.hints.refuse_format(form)
+        if self.alone or not self.rows:
+            self._require_columns()
+
+    def missing(self) -> list[str]:
+        """Return the columns that the recipe names and no row has."""
         wanted = self.source.required(self.spec.input_columns())
-        missing = [column for column in wanted if column not in self.columns]
+        return [column for column in wanted if column not in self.columns]
+
+    def _require_columns(self) -> None:
+        missing = self.missing()
         if missing and self.columns and (self.objects or self.rejects):
-            where = f"The first {self.objects:,} rows have" if self.objects else "The header names"
-            raise UsageError(
-                f"no such column: {', '.join(missing)}. {where}: {', '.join(self.columns)}. "
-                "Choose another recipe, or name the columns with --set (for example --set record.id=video_id)."
-            )
+            where = "The header names" if not self.objects else _rows_have(self.objects)
+            self.hints.refuse_columns(missing, self.columns, where)
 
     def _count(self, record: Record) -> None:
         self.groups[record.group] += 1
@@ -315,6 +369,11 @@ class PartSurvey:
             found["values"] = values
         if self.given:
             found["vectors"] = self.given.facts()
+        if (missing := self.missing()) and self.columns:
+            found["lacking"] = {"columns": missing, "names": list(self.hints.names)}
+        unusable = sum(count for reason, count in self.rejects.items() if not Reason(reason).asked_for)
+        if first := self.hints.first_reject(len(self.rows) + self.rejects.total(), unusable):
+            found["first_reject"] = first
         return {
             **found,
             "rejects": dict(sorted(self.rejects.items())),

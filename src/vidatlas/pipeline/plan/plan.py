@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from vidatlas.errors import ConflictError, InputError, UsageError
 from vidatlas.pipeline.plan.duplicates import Repeats, repeats
+from vidatlas.pipeline.plan.hints import Hints
 from vidatlas.pipeline.plan.inputs import expand_all, files_beside, known_inputs, plan_inputs, unchanged
 from vidatlas.pipeline.plan.missing import absences
 from vidatlas.pipeline.plan.retitled import retitled
@@ -105,6 +106,7 @@ def _finish(run: Run, urls: list[str], parts: list[str], files: Files) -> tuple[
     store = run.store
     facts = [store.read_json(layout.plan_files(part)[0], PartFacts) for part in parts]
     ids = [store.table(layout.plan_files(part)[2]) for part in parts]
+    _refuse_missing_columns(urls, facts)
     repeated = repeats(ids)
     table = _by_part(parts, [found.rows for found in repeated])
     files = files | store.put_table(layout.DUPLICATES, table)
@@ -121,7 +123,7 @@ def _finish(run: Run, urls: list[str], parts: list[str], files: Files) -> tuple[
         "duplicates": duplicates,
         "rejects": dict(sorted(rejected.items())),
     }
-    _refuse_rejects(counts, run.options.max_rejects)
+    _refuse_rejects(counts, run.options.max_rejects, _first_reject(urls, facts))
     return files, {
         "parts": parts,
         "shards": sum(fact["shards"] for fact in facts),
@@ -171,7 +173,28 @@ def _joined(pieces: list[Any]) -> Any:
     return np.concatenate(pieces) if pieces else []
 
 
-def _refuse_rejects(counts: PlanCounts, most: float) -> None:
+def _refuse_missing_columns(urls: list[str], facts: list[PartFacts]) -> None:
+    """Raise UsageError where the recipe names a column that no file of the input has."""
+    lacking = [fact["lacking"] for fact in facts if "lacking" in fact]
+    if not lacking or len(lacking) < sum(bool(fact["columns"]) for fact in facts):
+        return
+    missing = [name for name in lacking[0]["columns"] if all(name in found["columns"] for found in lacking)]
+    if missing:
+        there = dict.fromkeys(name for fact in facts for name in fact["columns"])
+        names = dict.fromkeys(name for found in lacking for name in found["names"])
+        Hints(urls[0], names=names).refuse_columns(missing, there, f"The {len(urls):,} files have")
+
+
+def _first_reject(urls: list[str], facts: list[PartFacts]) -> str:
+    """Return where the first of many rejects stands, and what to set if its column holds objects."""
+    for url, fact in zip(urls, facts, strict=False):
+        if first := fact.get("first_reject"):
+            hint = f"{first['hint']}. " if first["hint"] else ""
+            return f"The first: {url}, line {first['line']:,} ({first['reason']}). {hint}"
+    return ""
+
+
+def _refuse_rejects(counts: PlanCounts, most: float, first: str = "") -> None:
     """Raise InputError where too many rows cannot be used; those that the recipe leaves out do not count."""
     unusable = {reason: count for reason, count in counts["rejects"].items() if not Reason(reason).asked_for}
     rejected, read = sum(unusable.values()), counts["read"]
@@ -180,6 +203,6 @@ def _refuse_rejects(counts: PlanCounts, most: float) -> None:
     by_count = sorted(unusable.items(), key=lambda item: -item[1])
     reasons = "; ".join(f"{count:,} {reason} ({Reason(reason).meaning})" for reason, count in by_count)
     raise InputError(
-        f"{rejected:,} of {read:,} rows cannot be used ({rejected / read:.1%}, allowed {most:.1%}): {reasons}. "
+        f"{rejected:,} of {read:,} rows cannot be used ({rejected / read:.1%}, allowed {most:.1%}): {reasons}. {first}"
         "Check the recipe's columns, or allow more with --max-rejects."
     )

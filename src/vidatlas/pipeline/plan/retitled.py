@@ -129,7 +129,8 @@ class _Homes:
 def _titles(recipe: Recipe, wanted: tuple[Shard, list[int]]) -> dict[Row, tuple[str, str]]:
     """Return id and title of some rows of a shard."""
     shard, rows = wanted
-    source, chosen, found = recipe.rows.inside(shard.compression), set(rows), {}
+    source = recipe.rows.inside(shard.compression).at(shard.url, shard.delimiter)
+    chosen, found = set(rows), {}
     at = shard.first_row
     for _, raw in shard_rows(shard, source):
         for row in source.read(raw, shard.columns):

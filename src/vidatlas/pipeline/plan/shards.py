@@ -76,6 +76,7 @@ def descriptors(
                 duplicates=tuple(int(index) for index in duplicates[low:high] - first),
                 first_line=row["first_line"],
                 columns=tuple(facts["header"]),
+                delimiter=facts.get("delimiter", ""),
                 occurrences=tuple((int(at) - first, int(count)) for at, count in counted[begin:end]),
             )
         )

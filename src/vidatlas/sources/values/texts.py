@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from vidatlas.sources.cells import read_list, unquoted
+from vidatlas.sources.cells import read_list, split_texts
 from vidatlas.sources.values.markup import MAX_TEXT_CHARS, plain_text
 from vidatlas.types import Reason
 
@@ -60,11 +60,18 @@ def texts_in(value: Any, separator: str | None) -> tuple[str, ...] | None:
         value = plain_text(value)
         if separator is None:
             return (value[:MAX_TEXT_CHARS],) if value.strip() else ()
-        parts = [text for part in value.split(separator) if (text := part.strip())]
-        return tuple(text[:MAX_TEXT_CHARS] for text in unquoted(value, separator, parts))
+        return tuple(text[:MAX_TEXT_CHARS] for text in split_texts(value, separator))
     if isinstance(value, list) and separator is not None:
-        texts = [texts_in(item.get("name", item) if isinstance(item, dict) else item, None) for item in value]
+        texts = [texts_in(item, None) for item in _by_key(value)]
         return None if None in texts else tuple(text.strip() for found in texts if found for text in found)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return (str(value),)
     return None
+
+
+def _by_key(items: list[Any]) -> list[Any]:
+    """Return the items of a list; of objects their name, where any has one."""
+    objects = [item for item in items if isinstance(item, dict)]
+    if not any("name" in item for item in objects):
+        return items
+    return [item.get("name") if isinstance(item, dict) else item for item in items]
