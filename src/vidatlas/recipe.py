@@ -33,6 +33,7 @@ from vidatlas.errors import InputError, UsageError
 from vidatlas.naming import NamingSpec
 from vidatlas.probe import ProbeSpec
 from vidatlas.search_index import IndexSpec
+from vidatlas.sources.content.json_document import JsonSpec
 from vidatlas.sources.csv import CsvSpec
 from vidatlas.sources.fields import RecordSpec
 from vidatlas.sources.jsonl import JsonLinesSpec
@@ -74,7 +75,9 @@ class SourceSpec(_Strict):
     """Rows per shard: the unit of work, of commit and of resume."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Read only this many rows from the start (over all input files)."""
-    format: Annotated[JsonLinesSpec | CsvSpec, Field(discriminator="kind"), BeforeValidator(_by_name)] = JsonLinesSpec()
+    format: Annotated[JsonLinesSpec | JsonSpec | CsvSpec, Field(discriminator="kind"), BeforeValidator(_by_name)] = (
+        JsonLinesSpec()
+    )
     """Format of the rows; a name alone, such as ``csv``, takes the defaults."""
     explode: ExplodeSpec | None = None
     """Make each term of a column a separate record; off by default."""
@@ -219,6 +222,7 @@ def load_recipe(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
     label, data = _read(source)
     changes = dict(overrides or {})
     _switch(data, changes.get("encoder.kind"), "encoder")
+    _switch(data.get("source"), changes.get("source.format.kind"), "format")
     _switch(data.get("publish"), changes.get("publish.pictures.kind"), "pictures")
     for key, value in changes.items():
         _override(data, key, value)
@@ -235,7 +239,9 @@ def load_recipe(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
 def _switch(holder: Any, kind: Any, section: str) -> None:
     """Reset a section whose kind changes: kinds do not share settings."""
     there = holder.get(section) if isinstance(holder, dict) else None
-    if kind is not None and isinstance(there, dict) and kind != there.get("kind", _PICTURES):
+    if kind is not None and (
+        isinstance(there, str) or (isinstance(there, dict) and kind != there.get("kind", _PICTURES))
+    ):
         holder[section] = {"kind": kind}
 
 

@@ -109,6 +109,18 @@ class SeekPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Give a place at which the conversion of a text (its encoding, a JSON document) can start."""
+
+    at: int
+    """Byte offset in what is converted."""
+    to: int
+    """Byte offset in the result."""
+    state: str
+    """What the conversion must know of the text before; its own notation."""
+
+
+@dataclass(frozen=True, slots=True)
 class Shard:
     """Describe consecutive rows of one input file: the unit of work, of commit and of resume."""
 
@@ -133,6 +145,10 @@ class Shard:
     """The column names, if the rows do not contain them."""
     occurrences: tuple[tuple[int, int], ...] = ()
     """Positions within the shard whose id occurs again in later rows, with its number of occurrences."""
+    encoding: str = ""
+    """What the text is converted to UTF-8 from; "" if it is split into rows as it is."""
+    marks: tuple[Mark, ...] = ()
+    """Where each conversion of the text starts, in their order."""
 
     @property
     def name(self) -> str:

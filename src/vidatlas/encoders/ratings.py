@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 from vidatlas.errors import InputError
 from vidatlas.sources.compression import DamagedError
+from vidatlas.sources.content.text import Text
 from vidatlas.sources.csv import CsvSpec
+from vidatlas.sources.rows import RowSpec
 from vidatlas.sources.scan import Scan
 from vidatlas.storage.folder import input_state, open_input
 from vidatlas.types import Floats, Reason
@@ -99,14 +101,18 @@ def _absent(spec: RatingsSpec) -> InputError:
 
 def _rows(spec: RatingsSpec) -> list[dict[str, str]]:
     try:
-        with closing(open_input(spec.file)) as file, closing(Scan(file).chunks()) as chunks:
-            raw = spec.format.split(chunks, len)
-            names = spec.format.names(next(raw, None) if spec.format.has_header else None)
-            rows = [Reason.LINE_TOO_LONG if row is None else spec.format.decode(row, names) for row in raw]
+        with closing(open_input(spec.file)) as file, closing((scan := Scan(file)).chunks()) as content:
+            text = Text(content, scan.compression, spec.format)
+            here = RowSpec(spec.format).inside(scan.compression, text.encoding)
+            raw = here.format.split(text.chunks(), len)
+            names = here.format.names(next(raw, None) if here.format.has_header else None)
+            rows = [here.decode(row, names) for row in raw]
     except FileNotFoundError as error:
         raise _absent(spec) from error
     except DamagedError as error:
         raise InputError(f"{spec.file} is damaged ({error}). Download or copy it again.") from error
+    except InputError as error:
+        raise InputError(f"{spec.file}: {error}") from error
     bad = [(number, row) for number, row in enumerate(rows, 1) if isinstance(row, Reason)]
     if bad:
         raise InputError(

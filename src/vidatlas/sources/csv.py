@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
 from vidatlas.errors import InputError
+from vidatlas.sources.content.encoding import check_encoding
 from vidatlas.sources.lines import MAX_LINE, split_lines
 from vidatlas.types import Reason
 
@@ -36,7 +37,8 @@ class CsvSpec(BaseModel):
     delimiter: Sign = ","
     quote: Sign | None = '"'
     """Quoted cells may hold delimiters and line breaks, and the quote itself when doubled; null: no quoting."""
-    encoding: Literal["utf-8", "latin-1", "cp1252"] = "utf-8"
+    encoding: Annotated[str, AfterValidator(check_encoding)] = "utf-8"
+    """Any text encoding of Python; a byte-order mark in the file outweighs it."""
     header: bool = True
     """Whether the first row names the columns."""
     columns: tuple[str, ...] = ()

@@ -37,14 +37,14 @@ def json_lines(file: IO[bytes], first: int = 0, on_batch: Callable[[int, int], N
         pyarrow.ArrowException, OSError: the file is damaged.
     """
     table = open_parquet(file)
-    names = [column.name for column in table.schema_arrow if _is_readable(column.type)]
+    names = [column.name for column in table.schema_arrow if is_readable(column.type)]
     groups, row = _groups_from(table, first)
     written = 0
     for batch in table.iter_batches(BATCH, row_groups=groups, columns=names, use_threads=False):
         if row + batch.num_rows > first:
             if on_batch:
                 on_batch(max(row, first), written)
-            lines = _lines(batch.slice(max(0, first - row)))
+            lines = batch_lines(batch.slice(max(0, first - row)))
             written += len(lines)
             yield lines
         row += batch.num_rows
@@ -61,19 +61,21 @@ def _groups_from(table: pq.ParquetFile, first: int) -> tuple[list[int], int]:
     return [], row
 
 
-def _is_readable(kind: pa.DataType) -> bool:
+def is_readable(kind: pa.DataType) -> bool:
+    """Tell whether a field can hold what a column of Parquet or Arrow holds: anything but bytes and vectors."""
     if any(is_bytes(kind) for is_bytes in _BYTES):
         return False
     if pa.types.is_dictionary(kind):
-        return _is_readable(kind.value_type)
+        return is_readable(kind.value_type)
     if isinstance(kind, pa.FixedShapeTensorType):
-        return _is_readable(kind.storage_type)
+        return is_readable(kind.storage_type)
     children = [kind.field(at).type for at in range(kind.num_fields)]
     vector = not pa.types.is_struct(kind) and any(pa.types.is_floating(child) for child in children)
-    return not vector and all(map(_is_readable, children))
+    return not vector and all(map(is_readable, children))
 
 
-def _lines(batch: pa.RecordBatch) -> bytes:
+def batch_lines(batch: pa.RecordBatch) -> bytes:
+    """Return the rows of a batch as JSON lines."""
     if not batch.num_columns:
         return b"{}\n" * int(batch.num_rows)
     columns = [_as_text(column) for column in batch.columns]

@@ -9,11 +9,12 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from vidatlas.sources.cells import read_list
+from vidatlas.sources.content.json_document import JsonSpec
 from vidatlas.sources.csv import CsvSpec
 from vidatlas.sources.jsonl import JsonLinesSpec
 from vidatlas.types import Reason
 
-Format = JsonLinesSpec | CsvSpec
+Format = JsonLinesSpec | JsonSpec | CsvSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +24,18 @@ class RowSpec:
     format: Format
     explode: ExplodeSpec | None = None
 
-    def inside(self, container: str) -> RowSpec:
-        """Return how rows are read from a container: those of Parquet are JSON lines, whatever the recipe says."""
-        return replace(self, format=JsonLinesSpec()) if container == "parquet" else self
+    def inside(self, container: str, encoding: str = "") -> RowSpec:
+        """Return how rows are read from a container: those of Parquet and Arrow are JSON lines, always.
+
+        Args:
+            container: what ``detect`` returned.
+            encoding: what the text is converted to UTF-8 from; "" if it is not.
+        """
+        if container in ("parquet", "arrow"):
+            return replace(self, format=JsonLinesSpec())
+        if encoding and isinstance(self.format, CsvSpec):
+            return replace(self, format=self.format.model_copy(update={"encoding": "utf-8"}))
+        return self
 
     def read(self, raw: bytes | None, names: tuple[str, ...]) -> list[dict[str, Any] | Reason]:
         """Return the rows read from one raw row, or why it is invalid: one row, or with ``explode`` one or more."""

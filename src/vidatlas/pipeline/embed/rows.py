@@ -35,7 +35,7 @@ def read_shard(shard: Shard, spec: RecordSpec, source: RowSpec = JSON_LINES) -> 
     Raises:
         InputError: the part is gone or changed since it was planned.
     """
-    source = source.inside(shard.compression)
+    source = source.inside(shard.compression, shard.encoding)
     duplicates, occurrences = frozenset(shard.duplicates), dict(shard.occurrences)
     rows: list[dict[str, Any]] = []
     for line, raw in shard_rows(shard, source):

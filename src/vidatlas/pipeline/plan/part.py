@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -20,6 +20,8 @@ import pyarrow as pa
 from vidatlas.errors import InputError, UsageError
 from vidatlas.pipeline.plan.missing import Silent
 from vidatlas.sources.compression import DamagedError
+from vidatlas.sources.content.file_type import json_setting, records_setting, records_under
+from vidatlas.sources.content.text import Text
 from vidatlas.sources.fields import RecordSpec, group_of, parse_row
 from vidatlas.sources.rows import JSON_LINES, RowSpec
 from vidatlas.sources.scan import Scan
@@ -43,6 +45,8 @@ SHARDS = pa.schema(
         ("first_line", pa.int64()),
     ]
 )
+MARKS = pa.field("marks", pa.list_(pa.struct([("at", pa.int64()), ("to", pa.int64()), ("state", pa.string())])))
+"""Where the conversions of a text start for each shard; only parts whose text is converted have this column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,21 +110,18 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
     """Read a part once, to its end or to ``spec.limit`` rows.
 
     Args:
-        url: local path or fsspec URL of a file of rows: plain, gzip, zstd, bzip2 or Parquet.
+        url: local path or fsspec URL of a file of rows: plain, gzip, zstd, bzip2, xz, Parquet or Arrow.
         spec: how to read and cut it.
         progress: called now and then with (rows so far, compressed bytes so far).
 
     Raises:
         InputError: the part is absent or damaged; nothing derived from it may be used.
-        UsageError: a column that the recipe names is in none of the first rows.
+        UsageError: a column that the recipe names is in none of the first rows, or the recipe reads JSON lines and
+            it is another JSON document.
     """
     survey, cutter = PartSurvey(spec.record, spec.rows), _Cutter(spec.shard_rows)
     try:
-        with closing(open_input(url)) as file:
-            scan = Scan(file)
-            here = replace(spec, rows=spec.rows.inside(scan.compression))
-            names, complete = _read(scan, survey, cutter, here, progress)
-            scan.finish(complete)
+        scan, text, names, complete = _scanned(url, spec, survey, cutter, progress)
     except FileNotFoundError as error:
         raise InputError(f"no such file: {url}. Check the path; quote patterns such as 'data/*.jsonl.gz'.") from error
     except IsADirectoryError as error:
@@ -132,7 +133,6 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
         ) from error
     except InputError as error:
         raise InputError(f"{url}: {error}") from error
-    survey.require_columns()
     content = cutter.content.hexdigest()
     facts = {
         "part": f"{_stem(url)}-{content[:8]}",
@@ -141,6 +141,7 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
         "content_sha256": content,
         "content_bytes": cutter.offset,
         "compression": scan.compression,
+        **({"encoding": text.encoding} if text.encoding else {}),
         "complete": complete,
         "rows": cutter.row,
         "header": list(names),
@@ -148,32 +149,57 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
         "seek_points": len(scan.points),
         **survey.facts(),
     }
-    return PartPlan(facts, _shard_table(cutter, scan), survey.ids())
+    return PartPlan(facts, _shard_table(cutter, scan, text), survey.ids())
+
+
+def _scanned(
+    url: str, spec: PlanSpec, survey: PartSurvey, cutter: _Cutter, progress: Callable[[int, int], None]
+) -> tuple[Scan, Text, tuple[str, ...], bool]:
+    """Scan a part; return it, its text, the columns' names, and whether its end was reached."""
+    with closing(open_input(url)) as file:
+        scan = Scan(file)
+        form = spec.rows.inside(scan.compression).format
+        with closing(scan.chunks()) as content:
+            text = Text(content, scan.compression, form)
+            said = json_setting(text.head) if form.kind == "jsonlines" else None
+            if said:
+                raise UsageError(f"{url}: {said}.")
+            here = replace(spec, rows=spec.rows.inside(scan.compression, text.encoding))
+            try:
+                names, complete = _read(text, survey, cutter, here, lambda rows: progress(rows, scan.tell()))
+                survey.require_columns()
+            except UsageError as error:
+                under = records_under(text.head) if form.kind != "csv" else None
+                if not under:
+                    raise
+                more = f"If the records are those under {under}, add {records_setting(under)}."
+                raise UsageError(f"{error} {more}") from error
+        scan.finish(complete)
+    return scan, text, names, complete
 
 
 def _read(
-    scan: Scan, survey: PartSurvey, cutter: _Cutter, spec: PlanSpec, progress: Callable[[int, int], None]
+    text: Text, survey: PartSurvey, cutter: _Cutter, spec: PlanSpec, progress: Callable[[int], None]
 ) -> tuple[tuple[str, ...], bool]:
     """Feed the rows of a part to survey and cutter; return the columns' names and whether its end was reached."""
     complete, reported, form = True, 0, spec.rows.format
-    with closing(scan.chunks()) as chunks:
-        rows = form.split(chunks, cutter.observe)
-        names = form.names(next(rows, None) if form.has_header else None)
-        survey.columns.update(dict.fromkeys(names))
-        cutter.cut()
-        for raw in rows:
-            whole = spec.rows.decode(raw, names)
-            found = spec.rows.spread(whole)
-            for number, row in enumerate(found, cutter.row):
-                survey.take(number, row)
-            survey.end_row(whole)
-            cutter.end_row(len(found))
-            if cutter.row - reported >= REPORT_EVERY:
-                reported = cutter.row
-                progress(cutter.row, scan.tell())
-            if spec.limit is not None and cutter.row >= spec.limit:
-                complete = False
-                break
+    rows = form.split(text.chunks(), cutter.observe)
+    names = form.names(next(rows, None) if form.has_header else None)
+    survey.columns.update(dict.fromkeys(names))
+    cutter.cut()
+    for raw in rows:
+        whole = spec.rows.decode(raw, names)
+        found = spec.rows.spread(whole)
+        for number, row in enumerate(found, cutter.row):
+            survey.take(number, row)
+        survey.end_row(whole)
+        cutter.end_row(len(found))
+        if cutter.row - reported >= REPORT_EVERY:
+            reported = cutter.row
+            progress(cutter.row)
+        if spec.limit is not None and cutter.row >= spec.limit:
+            complete = False
+            break
     cutter.cut()
     return names, complete
 
@@ -184,21 +210,25 @@ def _stem(url: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]+", "_", name)[:60].strip("_") or "part"
 
 
-def _shard_table(cutter: _Cutter, scan: Scan) -> pa.Table:
+def _shard_table(cutter: _Cutter, scan: Scan, text: Text) -> pa.Table:
     starts = [point.uncompressed for point in scan.points]
     columns: list[list[Any]] = [[] for _ in SHARDS]
+    places: list[list[Json]] = []
     for number, (first, rows, offset, length, checksum, line) in enumerate(cutter.done):
-        at = bisect_right(starts, offset) - 1
+        start, marks = text.start_of(offset)
+        places.append([asdict(mark) for mark in marks])
+        at = bisect_right(starts, start) - 1
         point = scan.points[at] if at >= 0 else None
         if scan.compression == "plain":
-            seek: tuple[Any, ...] = (offset, offset, 0, None)
+            seek: tuple[Any, ...] = (start, start, 0, None)
         elif point is None:
             seek = (0, 0, 0, None)
         else:
             seek = (point.compressed, point.uncompressed, point.bits, point.window)
         for column, value in zip(columns, (number, first, rows, offset, length, checksum, *seek, line), strict=True):
             column.append(value)
-    return pa.table([pa.array(values, kind.type) for values, kind in zip(columns, SHARDS, strict=True)], schema=SHARDS)
+    table = pa.table([pa.array(values, kind.type) for values, kind in zip(columns, SHARDS, strict=True)], schema=SHARDS)
+    return table.append_column(MARKS, pa.array(places, MARKS.type)) if any(places) else table
 
 
 EXAMPLES = 3

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import INPUTS, Store
-from vidatlas.types import Json, SeekPoint, Shard
+from vidatlas.types import Json, Mark, SeekPoint, Shard
 
 _NONE = np.empty((0, 2), np.int64)
 
@@ -72,6 +72,8 @@ def descriptors(
                 duplicates=tuple(int(index) for index in duplicates[low:high] - first),
                 first_line=row["first_line"],
                 columns=tuple(facts["header"]),
+                encoding=facts.get("encoding", ""),
+                marks=tuple(Mark(**mark) for mark in row.get("marks", ())),
                 occurrences=tuple((int(at) - first, int(count)) for at, count in counted[begin:end]),
             )
         )
