@@ -57,7 +57,7 @@ class Reason(enum.StrEnum):
 _MEANINGS = {
     Reason.BLANK_LINE: "the line is empty or only white space",
     Reason.LINE_TOO_LONG: "the line is longer than 16 MiB",
-    Reason.INVALID_UTF8: "the line is not valid UTF-8, or not in the encoding set in the recipe",
+    Reason.INVALID_UTF8: "the line is not valid UTF-8, or (CSV) not in the encoding of source.format.encoding",
     Reason.INVALID_JSON: "the line is not valid JSON (cut off, NaN, a lone surrogate, nested too deeply)",
     Reason.NOT_AN_OBJECT: "the line is JSON but not an object",
     Reason.INVALID_CSV: "the row is not valid CSV (an open quote, text after a quote, a cell over 131,072 characters)",

@@ -45,7 +45,7 @@ def parse_line(line: bytes) -> dict[str, Any] | Reason:
     except orjson.JSONDecodeError:
         # What tools leave between files that they join: zeros of a filled block, a byte-order mark.
         bare = line.strip(b"\0").removeprefix(BOM_UTF8)
-        return _why_undecodable(line) if bare == line else parse_line(bare)
+        return parse_line(bare) if bare and bare != line else _why_undecodable(line)
     return row if isinstance(row, dict) else Reason.NOT_AN_OBJECT
 
 

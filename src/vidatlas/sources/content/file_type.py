@@ -119,10 +119,10 @@ def json_setting(head: bytes) -> str | None:
     if not whole:
         return None
     if text[0] == "[":
-        return "this is one JSON array, not one object per line: add --set source.format.kind=json"
+        return "this is one JSON array, not one object per line: add --set source.format=json"
     under = records_under(head)
-    more = f", and --set source.format.records={under} if its records are those under {under}" if under else ""
-    return f"this is one JSON object over several lines, not one per line: add --set source.format.kind=json{more}"
+    more = f", or, if its records are those under {under}, {records_setting(under)}" if under else ""
+    return f"this is one JSON object over several lines, not one per line: add --set source.format=json{more}"
 
 
 def records_under(head: bytes) -> str | None:

@@ -167,8 +167,6 @@ class _Document:
             self._open.append(("{", False))
             if self._peek() != "}":
                 yield from self._member()
-        elif sign and sign in ",]}:":
-            raise self._broken(f"a value expected, {sign!r} found", 0)
         else:
             at, raw = self._raw, self._whole()
             if not (after_key and raw == b"null"):  # some writers' empty list
@@ -192,7 +190,6 @@ class _Document:
             self._keys = None if self._depth() == len(self._path) else self._keys
             yield from self._value(after_key=True)
         else:
-            self._peek()
             self._whole()
 
     def _peek(self) -> str:
@@ -215,6 +212,9 @@ class _Document:
 
     def _whole(self) -> bytes:
         """Return the bytes of the value that starts here, and step behind it."""
+        sign = self._peek()
+        if sign and sign in ",]}:":
+            raise self._broken(f"a value expected, {sign!r} found", 0)
         while True:
             try:
                 _, end = _DECODER.raw_decode(self._text, self._at)
