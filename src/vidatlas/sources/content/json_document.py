@@ -31,6 +31,7 @@ _SPACE = re.compile("[ \t\r\n\ufeff\0]*")
 """White space, and what tools add in front of a document or behind it."""
 _NEAR_END = 16
 """Characters before the end of what has been read in which an error means that more must be read: a cut literal."""
+_EXPONENT = len("e-5")
 _MOST_KEYS = 20
 # Control characters in texts and any number are accepted here: orjson decides about them, row by row.
 _DECODER = json.JSONDecoder(strict=False, parse_int=float)
@@ -224,8 +225,8 @@ class _Document:
             except RecursionError as error:
                 raise self._broken("nested too deeply", 0) from error
             else:
-                # A number may go on; everything else has an end of its own.
-                if end < len(self._text) or self._ended or self._text[end - 1] in '"}]':
+                # A number may go on (1 of 1.5, of 1e-5); everything else has an end of its own.
+                if len(self._text) - end >= _EXPONENT or self._ended or self._text[end - 1] in '"}]':
                     break
             self._fill(max(1, len(self._text) - self._at))
         raw = self._text[self._at : end].encode("utf-8", "surrogateescape")
