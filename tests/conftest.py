@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import logging
+import lzma
 import os
 import threading
 import uuid
@@ -34,6 +35,7 @@ COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": lambda data: gzip.compress(data, 6, mtime=0),
     "zstd": zstandard.ZstdCompressor().compress,
     "bzip2": bz2.compress,
+    "xz": lzma.compress,
 }
 
 

@@ -64,10 +64,10 @@ def open_arrow(file: IO[bytes]) -> pa.RecordBatchStreamReader:
         InputError: as ``open_parquet``.
         pyarrow.ArrowException, OSError: it is not an Arrow IPC stream.
     """
-    start = file.tell()
-    _refuse(_bare_schema(pa.ipc.read_message(file).serialize().to_pybytes()))
+    start, source = file.tell(), pa.PythonFile(file, mode="r")
+    _refuse(_bare_schema(pa.ipc.read_message(source).serialize().to_pybytes()))
     file.seek(start)
-    stream = pa.ipc.open_stream(file)
+    stream = pa.ipc.open_stream(source)
     _refuse(stream.schema)
     return stream
 
