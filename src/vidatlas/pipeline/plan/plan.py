@@ -242,8 +242,9 @@ def _joined(pieces: list[Any]) -> Any:
 
 
 def _refuse_rejects(counts: Json, most: float) -> None:
-    """Raise InputError where too many rows cannot be used; those that the recipe leaves out do not count."""
+    """Raise InputError where too many rows cannot be used; blank ones and those the recipe leaves out do not count."""
     unusable = {reason: count for reason, count in counts["rejects"].items() if not Reason(reason).asked_for}
+    unusable.pop(Reason.BLANK_LINE, None)
     rejected, read = sum(unusable.values()), counts["read"]
     if rejected <= most * read:
         return
