@@ -255,6 +255,8 @@ def test_what_can_be_read_only_once_is_refused(tmp_path: Path) -> None:
     for name in ("-", "/dev/stdin", "/dev/fd/0", "/dev/null", "/proc/self/fd/0", str(tmp_path / "pipe")):
         with pytest.raises(UsageError, match=rf"^cannot read {name}: it is [^\n]*read twice"):
             expand(name)
+    if Path("/dev/shm").is_dir():
+        assert expand("/dev/shm/videos.jsonl") == ["/dev/shm/videos.jsonl"]
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "socket"))
         with pytest.raises(UsageError, match="a socket"):

@@ -274,14 +274,15 @@ def expand(pattern: str) -> list[str]:
     if is_remote(pattern):
         return _expand_remote(pattern)
     path = local_path(pattern)
-    _refuse_streams(pattern, path)
-    if not glob.has_magic(str(path)) or path.exists():
-        return [str(path)]
-    there = next(parent for parent in path.parents if parent.exists())
-    rest = path.relative_to(there)
-    # Unlike pathlib, glob leaves out hidden files, as a shell does.
-    found = glob.glob(f"{glob.escape(str(there))}/{rest}", recursive=True)  # noqa: PTH207
-    return sorted(match for match in found if Path(match).is_file())
+    with plain_errors(pattern):
+        _refuse_streams(pattern, path)
+        if not glob.has_magic(str(path)) or path.exists():
+            return [str(path)]
+        there = next(parent for parent in path.parents if parent.exists())
+        rest = path.relative_to(there)
+        # Unlike pathlib, glob leaves out hidden files, as a shell does.
+        found = glob.glob(f"{glob.escape(str(there))}/{rest}", recursive=True)  # noqa: PTH207
+        return sorted(match for match in found if Path(match).is_file())
 
 
 def _expand_remote(pattern: str) -> list[str]:
@@ -302,8 +303,8 @@ def _expand_remote(pattern: str) -> list[str]:
 def _refuse_streams(pattern: str, path: Path) -> None:
     """Raise UsageError for what can be read only once."""
     kind = stat.S_IFMT(path.stat().st_mode) if path.exists() else 0
-    if pattern == "-" or path.is_relative_to("/dev") or path.is_relative_to("/proc"):
-        what = "standard input, a device or a pipe"
+    if pattern == "-" or str(path).startswith(("/dev/stdin", "/dev/fd/", "/proc/")):
+        what = "standard input or a pipe"
     elif kind in (0, stat.S_IFREG, stat.S_IFDIR):
         return
     else:

@@ -120,6 +120,8 @@ DOCUMENTS = {
     ),
     "a nested page": (json.dumps({"data": {"videos": ITEMS}}, indent=1), "source.format.records=data.videos"),
     "one record": (json.dumps(ITEMS[0], indent=2), "one JSON object over several lines.*source.format=json."),
+    "objects without line breaks": ("".join(map(json.dumps, ITEMS)), "objects without line breaks.*source.format=json"),
+    "line ends of old Macs": ("\r".join(map(json.dumps, ITEMS)), "objects without line breaks.*source.format=json"),
     "a page on one line": (json.dumps({"items": ITEMS}), "no such column: id.*source.format.records=items"),
     "pages": (2 * (json.dumps({"items": ITEMS}) + "\n"), "no such column: id.*source.format.records=items"),
 }
@@ -145,7 +147,8 @@ def test_a_document_read_as_lines_is_named_with_settings_that_read_it(kind: str,
 @pytest.mark.parametrize(
     "text",
     [
-        LINES.decode(), "[1]\n" + LINES.decode(), '{"id": "a",\n' + LINES.decode(), '{"id": "a\n' + LINES.decode(),
+        LINES.decode(), LINES.decode().replace("\n", "", 1),
+        "[1]\n" + LINES.decode(), '{"id": "a",\n' + LINES.decode(), '{"id": "a\n' + LINES.decode(),
         "[{\n" + LINES.decode(), "\n\n" + LINES.decode(), '[{"id": "a"}]\n' + LINES.decode(), "", "[", "id,title\n",
     ],
 )  # fmt: skip

@@ -111,6 +111,8 @@ def json_setting(head: bytes) -> str | None:
     row = _parsed(first)
     if isinstance(row, dict) or text[:1] not in ("[", "{"):
         return None
+    if _joined(first) and not isinstance(_parsed(following), dict):
+        return "these are JSON objects without line breaks between them: add --set source.format=json"
     if isinstance(row, list):
         # One line among others may be an array by mistake; then the others are objects.
         whole = bool(row) and isinstance(row[0], dict) and not isinstance(_parsed(following), dict)
@@ -156,6 +158,15 @@ def _parsed(line: str) -> Any:
         return orjson.loads(line)
     except orjson.JSONDecodeError:
         return None
+
+
+def _joined(line: str) -> bool:
+    """Tell whether a line holds a whole object and the start of another."""
+    try:
+        _, end = json.JSONDecoder().raw_decode(line)
+    except (json.JSONDecodeError, RecursionError):
+        return False
+    return line[0] == "{" and line[end:].lstrip().startswith("{")
 
 
 def _goes_on(text: str, least: int) -> bool:
