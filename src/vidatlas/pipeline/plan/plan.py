@@ -98,7 +98,7 @@ def _expand_all(inputs: Iterable[str]) -> list[str]:
     for pattern in inputs:
         found = expand(pattern)
         if not found:
-            raise UsageError(f"no file matches {pattern}. Check the pattern; ** stands for any folders, and hidden files need their dot.")
+            raise UsageError(f"no file matches {pattern}. Check it; ** stands for any folders.")
         urls += found
     repeated = [url for url, count in Counter(urls).items() if count > 1]
     if not urls or repeated:
