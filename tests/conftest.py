@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import logging
+import lzma
 import os
 import threading
 import uuid
@@ -36,6 +37,7 @@ COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": lambda data: gzip.compress(data, 6, mtime=0),
     "zstd": zstandard.ZstdCompressor().compress,
     "bzip2": bz2.compress,
+    "xz": lzma.compress,
 }
 
 

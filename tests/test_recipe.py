@@ -11,7 +11,8 @@ import pytest
 from vidatlas.encoders.images.autoencoder import DenoisingSpec
 from vidatlas.encoders.images.clip import ClipPicturesSpec
 from vidatlas.errors import UsageError
-from vidatlas.recipe import Recipe, builtin_recipes, canonical, differences, load_recipe, parse_set
+from vidatlas.recipe import Recipe, builtin_recipes, canonical, differences, load_recipe
+from vidatlas.recipes.yaml_text import parse_set
 from vidatlas.sources.csv import CsvSpec
 from vidatlas.storage.manifest import STAGES, Stage
 

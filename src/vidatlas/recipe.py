@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from importlib.resources import files
@@ -35,7 +34,9 @@ from vidatlas.encoders.word_ranks import SequencesSpec
 from vidatlas.errors import InputError, UsageError
 from vidatlas.naming import NamingSpec
 from vidatlas.probe import ProbeSpec
+from vidatlas.recipes.yaml_text import from_yaml
 from vidatlas.search_index import IndexSpec
+from vidatlas.sources.content.json_document import JsonSpec
 from vidatlas.sources.csv import CsvSpec
 from vidatlas.sources.fields import RecordSpec
 from vidatlas.sources.jsonl import JsonLinesSpec
@@ -49,13 +50,8 @@ from vidatlas.views.nouns import Nouns
 
 _PICTURES = "autoencoder"
 """The default kind of ``publish.pictures``."""
-_SIGNS = re.compile(r"""(?!(["']).*\1$)[^\w\n~\[\]{}]+|[@`%*|>#][^\n]*|\{\w+\}[^\n]+""")
-"""Text that YAML would read as syntax: signs alone, but for quoted ones, null and brackets; or behind an indicator, or
-behind a ``{name}``."""
 _BY_NAME = ("format", "reducer", "clusterer", "pictures")
 """Sections that the name of a kind alone can stand for."""
-_MOST_CHARS = 1_000_000
-"""Most characters of a recipe."""
 
 
 Clusterer = KMeansClusterer | DecSpec | AxesClusterer
@@ -83,7 +79,9 @@ class SourceSpec(_Strict):
     """Rows per shard: the unit of work, of commit and of resume."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Read only this many rows from the start (over all input files)."""
-    format: Annotated[JsonLinesSpec | CsvSpec, Field(discriminator="kind"), BeforeValidator(_by_name)] = JsonLinesSpec()
+    format: Annotated[JsonLinesSpec | JsonSpec | CsvSpec, Field(discriminator="kind"), BeforeValidator(_by_name)] = (
+        JsonLinesSpec()
+    )
     """Format of the rows; a name alone, such as ``csv``, takes the defaults."""
     explode: ExplodeSpec | None = None
     """Make each term of a column a separate record; off by default."""
@@ -258,6 +256,7 @@ def load_recipe(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
     label, data = _read(source)
     changes = dict(overrides or {})
     _switch(data, changes.get("encoder.kind"), "encoder")
+    _switch(data.get("source"), changes.get("source.format.kind"), "format")
     _switch(data.get("publish"), changes.get("publish.pictures.kind"), "pictures")
     for key, value in changes.items():
         _override(data, key, value)
@@ -313,7 +312,9 @@ def _models_in(annotations: Iterable[Any]) -> Iterator[type[BaseModel]]:
 def _switch(holder: Any, kind: Any, section: str) -> None:
     """Reset a section whose kind changes: kinds do not share settings."""
     there = holder.get(section) if isinstance(holder, dict) else None
-    if kind is not None and isinstance(there, dict) and kind != there.get("kind", _PICTURES):
+    if kind is not None and (
+        isinstance(there, str) or (isinstance(there, dict) and kind != there.get("kind", _PICTURES))
+    ):
         holder[section] = {"kind": kind}
 
 
@@ -343,60 +344,12 @@ def _read(source: str | Path | Mapping[str, Any]) -> tuple[str, Json]:
     else:
         raise UsageError(f"no recipe {name!r}: neither built in ({', '.join(builtin_recipes())}) nor a YAML file.")
     try:
-        data = _from_yaml(text)
+        data = from_yaml(text)
     except yaml.YAMLError as error:
         raise UsageError(f"recipe {name} is not valid YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(data, dict):
         raise UsageError(f"recipe {name} has no keys. Start from: vidatlas recipes demo")
     return name, data
-
-
-class _Loader(yaml.SafeLoader):
-    """Read YAML without aliases: a kilobyte of them can expand to gigabytes."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
-            raise yaml.YAMLError(f"line {line} has an alias (*); write the value itself")
-        return super().compose_node(parent, index)
-
-
-def _from_yaml(text: str) -> Any:
-    """Return the content of YAML as plain data.
-
-    Raises:
-        yaml.YAMLError: it is not valid, too large, nested too deeply, or has aliases.
-    """
-    if len(text) > _MOST_CHARS:
-        raise yaml.YAMLError(f"it is longer than {_MOST_CHARS:,} characters")
-    loader = _Loader(text)
-    try:
-        return loader.get_single_data()
-    except RecursionError as error:
-        raise yaml.YAMLError("it is nested too deeply") from error
-    except ValueError as error:
-        # From PyYAML's constructors of dates and numbers.
-        raise yaml.YAMLError(str(error)) from error
-    finally:
-        loader.dispose()
-
-
-def parse_set(text: str) -> tuple[str, Any]:
-    """Return the recipe key and value of one ``--set key=value``; the value is parsed as YAML.
-
-    Raises:
-        UsageError: it has no "=", or the value is not valid YAML.
-
-    A value that is only signs, such as ``|``, ``#`` or ``::``, and one that begins with a sign of YAML's own, such as
-    ``@name`` or ``{country}videos.csv``, is that text.
-    """
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise UsageError(f"--set {text}: write it as key=value, for example --set encoder.model=/path/to/model")
-    try:
-        return key.strip(), value if _SIGNS.fullmatch(value) else _from_yaml(value)
-    except yaml.YAMLError as error:
-        raise UsageError(f"--set {text}: the value is not valid YAML ({' '.join(str(error).split())}).") from error
 
 
 def _override(data: Json, key: str, value: Any) -> None:

@@ -62,7 +62,7 @@ class Reason(enum.StrEnum):
 _MEANINGS = {
     Reason.BLANK_LINE: "the line is empty or only white space",
     Reason.LINE_TOO_LONG: "the line is longer than 16 MiB",
-    Reason.INVALID_UTF8: "the line is not valid UTF-8, or not in the encoding set in the recipe",
+    Reason.INVALID_UTF8: "the line is not valid UTF-8, or (CSV) not in the encoding of source.format.encoding",
     Reason.INVALID_JSON: "the line is not valid JSON (cut off, NaN, a lone surrogate, nested too deeply)",
     Reason.NOT_AN_OBJECT: "the line is JSON but not an object",
     Reason.INVALID_CSV: "the row is not valid CSV (an open quote; with strict, text after a quote too)",
@@ -123,6 +123,18 @@ class SeekPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Give a place at which the conversion of a text (its encoding, a JSON document) can start."""
+
+    at: int
+    """Byte offset in what is converted."""
+    to: int
+    """Byte offset in the result."""
+    state: str
+    """What the conversion must know of the text before; its own notation."""
+
+
+@dataclass(frozen=True, slots=True)
 class Shard:
     """Describe consecutive rows of one input file: the unit of work, of commit and of resume."""
 
@@ -149,6 +161,10 @@ class Shard:
     """The delimiter of a CSV file that names its own."""
     occurrences: tuple[tuple[int, int], ...] = ()
     """Positions within the shard whose id occurs again in later rows, with its number of occurrences."""
+    encoding: str = ""
+    """What the text is converted to UTF-8 from; "" if it is split into rows as it is."""
+    marks: tuple[Mark, ...] = ()
+    """Where each conversion of the text starts, in their order."""
 
     @property
     def name(self) -> str:

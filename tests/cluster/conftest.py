@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import vidatlas
-from vidatlas.recipe import parse_set
+from vidatlas.recipes.yaml_text import parse_set
 from vidatlas.storage.remote import open_filesystem
 
 HERE = Path(__file__).parent

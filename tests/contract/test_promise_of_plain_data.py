@@ -221,6 +221,24 @@ def test_9_input_of_a_stranger_runs_no_code(
     assert not canary.exists()
 
 
+@pytest.mark.parametrize("new", [pa.ipc.new_file, pa.ipc.new_stream], ids=["file", "stream"])
+def test_9_arrow_of_a_stranger_runs_no_code(
+    new: Any, part: Path, canary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, file = pq.read_table(part), tmp_path / "videos.feather"
+    canary.unlink(missing_ok=True)
+    with new(str(file), table.schema) as writer:
+        writer.write_table(table)
+    options = vidatlas.Options(runner="serial")
+    with pytest.raises(InputError, match=rf"^{file}: column '\w+' has the extension type ray\.data"):
+        vidatlas.plan("demo", str(file), str(tmp_path / "new"), options)
+    assert not canary.exists()
+    monkeypatch.setattr("vidatlas.storage.parquet._refuse", lambda schema: None)
+    with suppress(Exception):
+        vidatlas.plan("demo", str(file), str(tmp_path / "unchecked"), options)
+    assert canary.exists(), "without the check the code runs: this test can fail"
+
+
 def test_9_new_videos_of_a_stranger_run_no_code(part: Path, atlas: Path, canary: Path) -> None:
     with pytest.raises(InputError, match="column 'title' has the extension type"):
         vidatlas.assign(str(atlas), str(part), str(atlas / "out.parquet"))

@@ -127,6 +127,7 @@ ACCEPTED = {
     "two members": (WHOLE + gzip.compress(b"", mtime=0) + WHOLE, 6000),
     "an empty member": (gzip.compress(b"", mtime=0), 0),
     "an empty file": (b"", 0),
+    "zeros behind gzip": (gzip.compress(lines(20), mtime=0) + bytes(10_000), 20),
     "gz that is plain text": (lines(20), 20),
     "no newline at the end": (gzip.compress(lines(20)[:-1], mtime=0), 20),
 }
@@ -139,6 +140,13 @@ def test_7_what_is_not_damaged_is_read_whole(case: str, world: Any, tmp_path: Pa
     options = vidatlas.Options(runner="serial", max_rejects=1.0)
     entry = vidatlas.plan(world.recipe(), str(tmp_path / "part.jsonl.gz"), str(tmp_path / "atlas"), options)
     assert entry["counts"]["read"] == rows
+
+
+def test_6_blank_lines_between_rows_do_not_stop_a_run(world: Any, tmp_path: Path) -> None:
+    (tmp_path / "part.jsonl").write_bytes(lines(20).replace(b"\n", b"\r\r\n\n"))
+    options = vidatlas.Options(runner="serial")
+    entry = vidatlas.plan(world.recipe(), str(tmp_path / "part.jsonl"), str(tmp_path / "atlas"), options)
+    assert (entry["counts"]["kept"], entry["counts"]["rejects"]) == (20, {"blank_line": 20})
 
 
 def test_7_content_that_its_checksum_proves_is_taken_whatever_the_length_beside_it_says(

@@ -9,7 +9,7 @@ from typing import Any
 
 import vidatlas
 from vidatlas import Atlas, Options, Recipe
-from vidatlas.recipe import parse_set
+from vidatlas.recipes.yaml_text import parse_set
 
 UNPROMISED = {"atlas.json", "inputs.json", "timings.json", "progress.json", "report.html", "README.md", "lock"}
 """Files that hold the inputs' paths or how long it took; folders below hold seconds and marks of work in progress."""

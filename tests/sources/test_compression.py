@@ -33,7 +33,7 @@ def test_what_was_compressed_comes_back(compress: Compress, compression: str, ma
         assert read(compression, compress(compression, data)) == data
 
 
-@pytest.mark.parametrize("kind", ["gzip", "zstd", "bzip2"])
+@pytest.mark.parametrize("kind", ["gzip", "zstd", "bzip2", "xz"])
 def test_members_follow_one_another_and_each_start_is_told(compress: Compress, kind: str) -> None:
     pieces = [b"first\n" * 1_000, b"", b"second\n" * 1_000, b"third\n"]
     packed = [compress(kind, piece) for piece in pieces]
@@ -50,7 +50,7 @@ def test_plain_bytes_start_anywhere() -> None:
     assert read("plain", b"0123456789", SeekPoint(4, 4)) == b"456789"
 
 
-@pytest.mark.parametrize("kind", ["gzip", "zstd", "bzip2"])
+@pytest.mark.parametrize("kind", ["gzip", "zstd", "bzip2", "xz"])
 @pytest.mark.parametrize("share", [0.3, 0.9, 0.999])
 def test_a_cut_file_is_damaged(compress: Compress, kind: str, share: float, make_lines: Callable[..., bytes]) -> None:
     packed = compress(kind, make_lines(5_000))
@@ -58,7 +58,7 @@ def test_a_cut_file_is_damaged(compress: Compress, kind: str, share: float, make
         read(kind, packed[: int(len(packed) * share)])
 
 
-@pytest.mark.parametrize("kind", ["gzip", "bzip2"])
+@pytest.mark.parametrize("kind", ["gzip", "bzip2", "xz"])
 def test_a_flipped_bit_is_damage(compress: Compress, kind: str, make_lines: Callable[..., bytes]) -> None:
     packed = bytearray(compress(kind, make_lines(5_000)))
     packed[len(packed) // 2] ^= 1
@@ -71,6 +71,12 @@ def test_a_flipped_bit_is_damage_to_zstd_with_a_checksum(make_lines: Callable[..
     packed[len(packed) // 2] ^= 1
     with pytest.raises(DamagedError, match="invalid zstd data"):
         read("zstd", bytes(packed))
+
+
+@pytest.mark.parametrize("kind", ["gzip", "zstd", "bzip2", "xz"])
+def test_zeros_between_and_behind_members_are_padding(compress: Compress, kind: str) -> None:
+    packed = compress(kind, b"first\n") + bytes(12) + compress(kind, b"second\n") + bytes(1 << 21)
+    assert read(kind, packed) == b"first\nsecond\n"
 
 
 @pytest.mark.parametrize("packed", [gzip.compress(b"a" * 99, mtime=0), bz2.compress(b"a" * 99)])

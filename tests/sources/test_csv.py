@@ -322,7 +322,8 @@ def test_a_header_that_names_nothing_is_refused_in_one_line(tmp_path: Path, head
         {"quote": ","},
         {"header": False},
         {"columns": ["a", "a"]},
-        {"encoding": "utf-16"},
+        {"encoding": "hex"},
+        {"encoding": "klingon"},
     ],
 )
 def test_a_table_that_cannot_be_cut_is_refused(wrong: dict[str, Any]) -> None:

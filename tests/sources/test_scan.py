@@ -78,7 +78,27 @@ def test_a_scan_that_stops_early_knows_seek_points_but_no_hash(tmp_path: Path, b
             assert b"".join(decompress(file, "gzip", point)) == big_lines[point.uncompressed :]
 
 
-@pytest.mark.parametrize("kind", ["gzip", "zstd", "bzip2"])
+@pytest.mark.parametrize("zeros", [1, 4, 5, 8, 40, 3 << 20])
+def test_zeros_behind_gzip_members_are_padding(tmp_path: Path, big_lines: bytes, zeros: int) -> None:
+    part, lines = tmp_path / "part", big_lines[: 1 << 20]
+    part.write_bytes(gzip.compress(lines, 1, mtime=0) + gzip.compress(b"", mtime=0) + bytes(zeros))
+    scan, data = scan_of(part)
+    assert data == lines
+    assert (scan.bytes, scan.sha256) == (part.stat().st_size, hashlib.sha256(part.read_bytes()).hexdigest())
+    with part.open("rb") as file:
+        for point in scan.points:
+            assert b"".join(decompress(file, "gzip", point)) == data[point.uncompressed :]
+
+
+def test_damage_before_padding_is_damage(tmp_path: Path, big_lines: bytes) -> None:
+    packed = gzip.compress(big_lines[: 1 << 20], 1, mtime=0)
+    for damaged in (packed[:-6], packed[:-8] + bytes([packed[-8] ^ 1]) + packed[-7:]):
+        (tmp_path / "part").write_bytes(damaged + bytes(100))
+        with pytest.raises(DamagedError):
+            scan_of(tmp_path / "part")
+
+
+@pytest.mark.parametrize("kind", ["gzip", "zstd", "bzip2", "xz"])
 def test_a_cut_file_is_damaged(tmp_path: Path, compress: Compress, kind: str, make_lines: Callable[..., bytes]) -> None:
     part = tmp_path / "part"
     packed = compress(kind, make_lines(3_000))

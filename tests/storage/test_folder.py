@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -192,7 +194,7 @@ def test_nothing_is_created_until_the_first_put(tmp_path: Path) -> None:
 
 def test_an_unknown_protocol_says_what_to_install() -> None:
     for opener in (open_folder, open_input):
-        with pytest.raises(UsageError, match=r"cannot open gs://x: .*gcsfs"):
+        with pytest.raises(UnavailableError, match=r"cannot open gs://x: .*gcsfs"):
             opener("gs://x")
 
 
@@ -242,6 +244,100 @@ def test_a_pattern_finds_files_sorted_and_absolute(tmp_path: Path, monkeypatch: 
     assert expand("c.txt") == [str(tmp_path / "c.txt")]
     assert expand("not there.txt") == [str(tmp_path / "not there.txt")]
     assert expand("none*.gz") == expand(f"{tmp_path}/no-folder/*.gz") == []
+
+
+TREE = ("d1/a.gz", "d2/b.gz", "d2/e/c.gz", "x[1].gz", "x1.gz", ".hidden.gz")
+PATTERNS = {
+    "d*/*.gz": ["d1/a.gz", "d2/b.gz"],
+    "**/*.gz": ["d1/a.gz", "d2/b.gz", "d2/e/c.gz", "x1.gz", "x[1].gz"],
+    "d[12]/?.gz": ["d1/a.gz", "d2/b.gz"],
+    "d2/*": ["d2/b.gz"],
+    "x[1].gz": ["x[1].gz"],
+    "none/*/a.gz": [],
+}
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("odd", ["", "[2020] "])
+def test_any_part_of_a_path_may_be_a_pattern(tmp_path: Path, pattern: str, odd: str) -> None:
+    root = tmp_path / f"{odd}crawl"
+    for name in TREE:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"")
+    assert expand(f"{root}/{pattern}") == [str(root / name) for name in PATTERNS[pattern]]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_patterns_mean_the_same_on_remote_storage(memory: str, pattern: str) -> None:
+    for name in TREE[:5]:
+        open_folder(memory).put(name, b"12")
+    assert [url.rpartition("atlas/")[2] for url in expand(f"{memory}/{pattern}")] == PATTERNS[pattern]
+
+
+def test_the_query_of_a_web_address_is_no_pattern() -> None:
+    url = "https://host.invalid/videos.jsonl.gz?download=1"
+    assert expand(url) == [url]
+
+
+def test_what_can_be_read_only_once_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("-", "/dev/stdin", "/dev/fd/0", "/dev/null", "/proc/self/fd/0", str(tmp_path / "pipe")):
+        with pytest.raises(UsageError, match=rf"^cannot read {name}: it is [^\n]*read twice"):
+            expand(name)
+    if Path("/dev/shm").is_dir():
+        assert expand("/dev/shm/videos.jsonl") == ["/dev/shm/videos.jsonl"]
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket"))
+        with pytest.raises(UsageError, match="a socket"):
+            expand(str(tmp_path / "socket"))
+
+
+class _Web(BaseHTTPRequestHandler):
+    """Serve one file as a whole, and errors by number."""
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        status = int(self.path.strip("/")) if self.path.strip("/").isdigit() else 200
+        self.send_response(status)
+        self.send_header("Content-Length", "5000000")
+        self.end_headers()
+        if self.command == "GET" and status == 200:
+            self.wfile.write(bytes(5_000_000))
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def web() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Web)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_what_a_web_server_refuses_is_one_line(web: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        input_state(f"{web}/404")
+    for status in ("403", "500"):
+        with pytest.raises(UnavailableError, match=f"^cannot use {web}/{status}: {status}[^\n]*Check the address"):
+            input_state(f"{web}/{status}")
+
+
+def test_a_server_that_sends_whole_files_only_is_named(web: str) -> None:
+    with pytest.raises(UnavailableError, match="sends no parts of a file"), open_input(f"{web}/big") as file:
+        file.seek(4_999_000)
+        file.read(10)
+
+
+def test_a_server_that_is_not_there_is_not_a_missing_file() -> None:
+    with pytest.raises(UnavailableError, match=r"cannot use http://127\.0\.0\.1:1/x"):
+        input_state("http://127.0.0.1:1/x")
 
 
 @pytest.mark.parametrize("kind", ["memory", "s3"])

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from vidatlas.errors import InputError
-from vidatlas.storage.parquet import open_parquet, read_stream
+from vidatlas.storage.parquet import open_arrow, open_parquet, read_stream
 
 BUILT: list[str] = []
 
@@ -81,6 +81,7 @@ def table_of(field: pa.Field, value: Any) -> pa.Table:
 READERS: dict[str, Callable[[pa.Table], Any]] = {
     "parquet": lambda table: open_parquet(io.BytesIO(parquet(table))),
     "stream": lambda table: read_stream(stream(table)),
+    "file of a stream": lambda table: open_arrow(io.BytesIO(stream(table).to_pybytes())),
 }
 
 

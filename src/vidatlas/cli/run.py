@@ -26,7 +26,7 @@ def read_recipe(name: str, changes: list[str] | None, limit: int | None) -> Reci
 
 def read_settings(changes: list[str] | None) -> dict[str, Any]:
     """Return the changes of ``--set``."""
-    from vidatlas.recipe import parse_set
+    from vidatlas.recipes.yaml_text import parse_set
 
     return dict(parse_set(change) for change in changes or [])
 

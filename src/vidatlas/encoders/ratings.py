@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from vidatlas.errors import InputError
 from vidatlas.sources.compression import DamagedError
+from vidatlas.sources.content.text import Text
 from vidatlas.sources.csv import CsvSpec
 from vidatlas.sources.paths import compile_paths
 from vidatlas.sources.rows import RowSpec
@@ -102,14 +103,17 @@ def _absent(spec: RatingsSpec) -> InputError:
 
 def _rows(spec: RatingsSpec) -> list[dict[str, Any]]:
     try:
-        with closing(open_input(spec.file)) as file, closing((scan := Scan(file)).chunks()) as chunks:
+        with closing(open_input(spec.file)) as file, closing((scan := Scan(file)).chunks()) as content:
+            text = Text(content, scan.compression, spec.format)
             source = RowSpec(spec.format, nested=compile_paths((spec.user, spec.thing, spec.value)))
-            source, names, raw = source.inside(scan.compression).start(chunks, len)
+            source, names, raw = source.inside(scan.compression, text.encoding).start(text.chunks(), len)
             rows = [source.decode(row, names) for row in raw]
     except FileNotFoundError as error:
         raise _absent(spec) from error
     except DamagedError as error:
         raise InputError(f"{spec.file} is damaged ({error}). Download or copy it again.") from error
+    except InputError as error:
+        raise InputError(f"{spec.file}: {error}") from error
     bad = [(number, row) for number, row in enumerate(rows, 1) if isinstance(row, Reason)]
     if bad:
         raise InputError(

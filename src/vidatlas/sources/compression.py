@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import bz2
+import lzma
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import IO, Any
 
 import pyarrow as pa
 
+from vidatlas.sources.content.arrow import MAGIC, STREAM, arrow_lines
 from vidatlas.sources.gzip import inflater
 from vidatlas.sources.parquet import json_lines
 from vidatlas.types import SeekPoint
 
 CHUNK = 1 << 20
-_MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "bzip2": b"BZh", "parquet": b"PAR1"}
+_MAGIC = {
+    "gzip": b"\x1f\x8b",
+    "zstd": b"\x28\xb5\x2f\xfd",
+    "bzip2": b"BZh",
+    "xz": b"\xfd7zXZ\x00",
+    "parquet": b"PAR1",
+    "arrow": MAGIC,
+}
+_ROWS: dict[str, Callable[..., Iterator[bytes]]] = {"parquet": json_lines, "arrow": arrow_lines}
+_LONGEST = 16
+_MOST_MEMORY = 1 << 30
+"""Most bytes of memory that an xz decoder may take: its strongest preset needs 65 MiB, a file may ask for 4 GiB."""
 _GZIP_TRAILER = 8
 
 
@@ -23,9 +36,11 @@ class DamagedError(Exception):
 
 
 def detect(file: IO[bytes]) -> str:
-    """Return a file's compression ("gzip", "zstd", "bzip2", "parquet" or "plain"), and rewind it."""
-    head = file.read(4)
+    """Return a file's container ("gzip", "zstd", "bzip2", "xz", "parquet", "arrow" or "plain"), and rewind it."""
+    head = file.read(_LONGEST)
     file.seek(0)
+    if STREAM.match(head):
+        return "arrow"
     return next((name for name, magic in _MAGIC.items() if head.startswith(magic)), "plain")
 
 
@@ -36,6 +51,8 @@ def _new_member(compression: str) -> Any:
         import zstandard
 
         return zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
+    if compression == "xz":
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, _MOST_MEMORY)
     return bz2.BZ2Decompressor()
 
 
@@ -54,7 +71,7 @@ def decompress(
     seek: SeekPoint | None = None,
     on_member: Callable[[int, int], None] | None = None,
     vector: str | None = None,
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, int]:
     """Yield an input file's uncompressed bytes from a seek point (default: its start) to its end.
 
     Args:
@@ -62,8 +79,12 @@ def decompress(
         compression: the format that ``detect`` returned.
         seek: where to start.
         on_member: called with (compressed, uncompressed) offset at the start of every member (gzip), frame (zstd) or
-            stream (bzip2) after the first; with (row, uncompressed offset) at every batch of a Parquet file.
-        vector: the column of vectors to keep of a Parquet file.
+            stream (bzip2, xz) after the first; with (place, uncompressed offset) at every batch of rows of a Parquet or
+            Arrow file.
+        vector: the column of vectors to keep of such a file.
+
+    Returns:
+        Where the compressed data ends; zeros may follow, with which some tools fill up a block.
 
     Raises:
         DamagedError: the data is truncated, or fails its format's own checks.
@@ -72,13 +93,13 @@ def decompress(
     if compression == "plain":
         file.seek(start.compressed)
         yield from iter(lambda: file.read(CHUNK), b"")
-        return
+        return file.tell()
     try:
-        if compression == "parquet":
-            yield from json_lines(file, start.compressed, on_member, vector)
-        else:
-            yield from _members(file, compression, start, on_member)
-    except (zlib.error, pa.ArrowException, OSError, EOFError, *_errors_of(compression)) as error:
+        if compression in _ROWS:
+            yield from _ROWS[compression](file, start.compressed, on_member, vector)
+            return file.tell()
+        return (yield from _members(file, compression, start, on_member))
+    except (zlib.error, lzma.LZMAError, pa.ArrowException, OSError, EOFError, *_errors_of(compression)) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise DamagedError(f"invalid {compression} data: {error}") from error
@@ -86,7 +107,7 @@ def decompress(
 
 def _members(
     file: IO[bytes], compression: str, start: SeekPoint, on_member: Callable[[int, int], None] | None
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, int]:
     raw = compression == "gzip" and start.window is not None
     if compression == "gzip":
         member, data = inflater(start, file)
@@ -106,11 +127,20 @@ def _members(
         if not member.eof:
             continue
         data = _after_trailer(member.unused_data, file) if raw else member.unused_data or file.read(CHUNK)
+        end = file.tell() - len(data)
+        data = _after_zeros(data, file)
         if not data:
-            return
+            return end
         if on_member:
             on_member(file.tell() - len(data), total)
         member, raw = _new_member(compression), False
+
+
+def _after_zeros(data: bytes, file: IO[bytes]) -> bytes:
+    """Skip zeros between members; return what follows, empty at the end of the file."""
+    while data and not (data := data.lstrip(b"\0")):
+        data = file.read(CHUNK)
+    return data
 
 
 def _after_trailer(data: bytes, file: IO[bytes]) -> bytes:

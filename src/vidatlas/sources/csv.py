@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from vidatlas.errors import InputError, UsageError
+from vidatlas.sources.content.encoding import check_encoding
 from vidatlas.sources.jsonl import parse_line
 from vidatlas.sources.lines import MAX_LINE, universal_lines
 from vidatlas.types import Reason
@@ -71,7 +72,8 @@ class CsvSpec(BaseModel):
     strict: bool = False
     """Reject rows with text behind a closing quote, rows of delimiters alone, and rows of another width even if the
     cells in excess are empty."""
-    encoding: Literal["utf-8", "latin-1", "cp1252"] = "utf-8"
+    encoding: Annotated[str, AfterValidator(check_encoding)] = "utf-8"
+    """Any text encoding of Python; a byte-order mark in the file outweighs it."""
     header: bool = True
     """Whether the first row names the columns."""
     columns: tuple[str, ...] = ()

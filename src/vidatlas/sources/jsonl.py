@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
@@ -33,7 +34,9 @@ def parse_line(line: bytes) -> dict[str, Any] | Reason:
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError:
-        return _why_undecodable(line)
+        # What tools leave between files that they join: zeros of a filled block, a byte-order mark.
+        bare = line.strip(b"\0").removeprefix(BOM_UTF8)
+        return parse_line(bare) if bare and bare != line else _why_undecodable(line)
     return row if isinstance(row, dict) else Reason.NOT_AN_OBJECT
 
 

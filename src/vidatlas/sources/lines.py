@@ -12,6 +12,8 @@ def split_lines(
 ) -> Iterator[bytes | None]:
     r"""Yield each line without its ``\n``; None for a line longer than ``limit`` bytes, which is never kept in memory.
 
+    Zeros behind the last line are no line: some tools and file systems fill up a block with them.
+
     Args:
         chunks: the bytes, split anywhere.
         observe: called with every byte of a line (newline included) just before that line is yielded or, if the line
@@ -28,9 +30,10 @@ def split_lines(
             overlong = False
         if len(rest) > limit:
             observe(rest)
-            rest, overlong = b"", True
-    if rest or overlong:
+            rest, overlong = b"", overlong or bool(rest.strip(b"\0"))
+    if rest:
         observe(rest)
+    if overlong or rest.strip(b"\0"):
         yield None if overlong else rest
 
 

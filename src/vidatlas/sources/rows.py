@@ -12,13 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from vidatlas.errors import UsageError
 from vidatlas.sources.cells import read_list
+from vidatlas.sources.content.json_document import JsonSpec
 from vidatlas.sources.csv import CsvSpec
 from vidatlas.sources.jsonl import JsonLinesSpec
 from vidatlas.sources.paths import Path, with_nested
 from vidatlas.sources.values.missing import MISSING, is_missing
 from vidatlas.types import Reason
 
-Format = JsonLinesSpec | CsvSpec
+Format = JsonLinesSpec | JsonSpec | CsvSpec
 Row = dict[str, Any]
 HIVE = "hive"
 """The ``source.path`` that takes the columns from folders named ``column=value``."""
@@ -41,9 +42,18 @@ class RowSpec:
     vector: str | None = None
     """The column of given vectors, if any: other columns of vectors are skipped in Parquet."""
 
-    def inside(self, container: str) -> RowSpec:
-        """Return how rows are read from a container: those of Parquet are JSON lines, whatever the recipe says."""
-        return replace(self, format=JsonLinesSpec()) if container == "parquet" else self
+    def inside(self, container: str, encoding: str = "") -> RowSpec:
+        """Return how rows are read from a container: those of Parquet and Arrow are JSON lines, always.
+
+        Args:
+            container: what ``detect`` returned.
+            encoding: what the text is converted to UTF-8 from; "" if it is not.
+        """
+        if container in ("parquet", "arrow"):
+            return replace(self, format=JsonLinesSpec())
+        if encoding and isinstance(self.format, CsvSpec):
+            return replace(self, format=self.format.model_copy(update={"encoding": "utf-8"}))
+        return self
 
     def at(self, url: str, delimiter: str = "") -> RowSpec:
         """Return how the rows of a file are read: with the columns of its path, and its own delimiter if it names one.

@@ -20,10 +20,16 @@ _THREADS = 2
 """Decompression threads of a scan: parsing is the bottleneck, so more would only wait."""
 
 
+_ZEROS = 5
+"""Zeros at the end of a gzip file that may be padding: rapidgzip refuses more than four behind the last member."""
+
+
 class _Hashing(io.RawIOBase):
     """Pass reads through to a file and hash every byte once, in order, although readers jump ahead and back."""
 
     def __init__(self, file: IO[bytes]) -> None:
+        self.end: int | None = None
+        """Where the file seems to end, for readers that refuse the zeros behind."""
         self._file = file
         self._sha256 = hashlib.sha256()
         self._hashed = 0
@@ -36,6 +42,8 @@ class _Hashing(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_END and self.end is not None:
+            return self._file.seek(self.end + offset)
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
@@ -43,6 +51,9 @@ class _Hashing(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         at = self._file.tell()
+        if self.end is not None:
+            left = max(0, self.end - at)
+            size = left if size < 0 else min(size, left)
         data = self._file.read(size)
         self._take(at, data)
         return data
@@ -62,6 +73,14 @@ class _Hashing(io.RawIOBase):
         self._sha256.update(new)
         self._hashed += len(new)
 
+    def find_end(self) -> None:
+        """Hide the zeros behind the last gzip member, with which some tools fill up a block."""
+        size = self._file.seek(0, io.SEEK_END)
+        self._file.seek(max(0, size - _ZEROS))
+        if self._file.read() == bytes(_ZEROS):
+            self.end = _end_of(decompress(self._file, "gzip"))
+        self._file.seek(0)
+
     def finish(self) -> tuple[int, str]:
         """Hash the bytes not read yet; return the file's size and SHA-256."""
         self._ahead.clear()
@@ -71,11 +90,20 @@ class _Hashing(io.RawIOBase):
         return self._hashed, self._sha256.hexdigest()
 
 
+def _end_of(members: Generator[bytes, None, int]) -> int:
+    """Return where compressed data ends, having read it all."""
+    while True:
+        try:
+            next(members)
+        except StopIteration as stop:
+            return int(stop.value)
+
+
 class Scan:
     """Scan an input file: stream its uncompressed bytes, then provide its size, hash and seek points.
 
     Attributes:
-        compression: "plain", "gzip", "zstd", "bzip2" or "parquet", by magic bytes.
+        compression: what ``detect`` returned.
         bytes: size of the file (set by ``finish``).
         sha256: hash of the file (set by ``finish`` unless the scan stopped early).
         points: seek points in ascending order (set by ``finish``).
@@ -101,9 +129,9 @@ class Scan:
         """
         if self.compression == "gzip":
             yield from self._gzip()
-        elif self.compression == "parquet":
-            # Columns are stored apart: hashing while reading would buffer everything read out of order.
-            yield from decompress(self._raw, "parquet", None, self._remember, self._vector)
+        elif self.compression in ("parquet", "arrow"):
+            # Read out of order, and in parts again: hashing while reading would buffer it.
+            yield from decompress(self._raw, self.compression, None, self._remember, self._vector)
         else:
             yield from decompress(self._file, self.compression, None, self._remember)  # type: ignore[arg-type]
 
@@ -113,6 +141,7 @@ class Scan:
     def _gzip(self) -> Generator[bytes]:
         import rapidgzip
 
+        self._file.find_end()
         try:
             with rapidgzip.open(self._file, parallelization=_THREADS) as reader:
                 try:
@@ -133,7 +162,7 @@ class Scan:
         if whole:
             self.bytes, self.sha256 = self._file.finish()
         else:
-            self.bytes = self._file.seek(0, io.SEEK_END)
+            self.bytes = self._raw.seek(0, io.SEEK_END)
 
 
 def _wording(error: Exception) -> str:

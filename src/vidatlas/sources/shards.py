@@ -8,6 +8,7 @@ from contextlib import closing
 
 from vidatlas.errors import InputError
 from vidatlas.sources.compression import DamagedError, decompress
+from vidatlas.sources.content.text import convert_from
 from vidatlas.sources.lines import count_lines
 from vidatlas.sources.rows import RowSpec
 from vidatlas.storage.folder import open_input
@@ -31,9 +32,11 @@ def shard_rows(shard: Shard, rows: RowSpec) -> Iterator[tuple[int, bytes | None]
 
     try:
         with closing(open_input(shard.url)) as file:
-            chunks = decompress(file, shard.compression, shard.seek, vector=rows.vector)
+            start = shard.seek.uncompressed if shard.seek else 0
+            content = decompress(file, shard.compression, shard.seek, vector=rows.vector)
+            chunks, start = convert_from(content, start, shard.marks, rows.format, shard.encoding)
             line = next_line
-            for raw in rows.format.split(_cut(chunks, shard), observe):
+            for raw in rows.format.split(_cut(chunks, shard.offset - start, shard.length), observe):
                 yield line, raw
                 line = next_line
     except FileNotFoundError as error:
@@ -56,10 +59,8 @@ def _changed(shard: Shard) -> InputError:
     )
 
 
-def _cut(chunks: Iterator[bytes], shard: Shard) -> Iterator[bytes]:
-    """Yield exactly the shard's bytes out of a stream that starts at its seek point."""
-    skip = shard.offset - (shard.seek.uncompressed if shard.seek else 0)
-    left = shard.length
+def _cut(chunks: Iterator[bytes], skip: int, left: int) -> Iterator[bytes]:
+    """Yield exactly so many bytes out of a stream, behind those to skip."""
     for chunk in chunks:
         if skip >= len(chunk):
             skip -= len(chunk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import stat
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
-from vidatlas.errors import InputError
+from vidatlas.errors import InputError, UsageError
 from vidatlas.storage.remote import MOST_SECONDS, open_filesystem, open_remote, plain_errors
 
 TEMPORARY = ".tmp-"
@@ -270,15 +271,54 @@ def input_state(url: str) -> tuple[int, str]:
 
 
 def expand(pattern: str) -> list[str]:
-    """Return the sorted, absolute locations that match a pattern (``*``, ``?``, ``[…]``), or the single location."""
-    if not any(sign in pattern for sign in "*?[") or (not is_remote(pattern) and local_path(pattern).exists()):
-        return [pattern if is_remote(pattern) else str(local_path(pattern))]
-    if not is_remote(pattern):
-        local = local_path(pattern)
-        return sorted(str(match) for match in local.parent.glob(local.name)) if local.parent.is_dir() else []
-    filesystem, path = open_filesystem(pattern)
+    """Return the sorted, absolute locations of files that match a pattern, or the single location.
+
+    Args:
+        pattern: a local path or fsspec URL, with ``*``, ``?``, ``[…]`` and ``**`` in any part; a file of exactly that
+            name comes first.
+
+    Raises:
+        UsageError: it is standard input, a pipe, a device or a socket.
+    """
+    if is_remote(pattern):
+        return _expand_remote(pattern)
+    path = local_path(pattern)
     with plain_errors(pattern):
-        return sorted(filesystem.unstrip_protocol(match) for match in filesystem.glob(path))
+        _refuse_streams(pattern, path)
+        if not glob.has_magic(str(path)) or path.exists():
+            return [str(path)]
+        there = next(parent for parent in path.parents if parent.exists())
+        rest = path.relative_to(there)
+        # Unlike pathlib, glob leaves out hidden files, as a shell does.
+        found = glob.glob(f"{glob.escape(str(there))}/{rest}", recursive=True)  # noqa: PTH207
+        return sorted(match for match in found if Path(match).is_file())
+
+
+def _expand_remote(pattern: str) -> list[str]:
+    # In a web address, a question mark starts the query.
+    if not any(sign in pattern for sign in ("*[" if pattern.startswith(("http://", "https://")) else "*?[")):
+        return [pattern]
+    filesystem, path = open_filesystem(pattern)
+    try:
+        with plain_errors(pattern, may_be_absent=True):
+            if filesystem.isfile(path):
+                return [pattern]
+            found = filesystem.glob(path, detail=True)
+    except FileNotFoundError:
+        return []
+    return sorted(filesystem.unstrip_protocol(name) for name, info in found.items() if info["type"] == "file")
+
+
+def _refuse_streams(pattern: str, path: Path) -> None:
+    """Raise UsageError for what can be read only once."""
+    kind = stat.S_IFMT(path.stat().st_mode) if path.exists() else 0
+    if pattern == "-" or str(path).startswith(("/dev/stdin", "/dev/fd/", "/proc/")):
+        what = "standard input or a pipe"
+    elif kind in (0, stat.S_IFREG, stat.S_IFDIR):
+        return
+    else:
+        what = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}.get(kind, "a device")
+    raise UsageError(f"cannot read {pattern}: it is {what}, and every row is read twice. Save it to a file; name that.")
 
 
 def open_folder(url: str) -> LocalFolder | RemoteFolder:

@@ -93,13 +93,16 @@ class SurveyFacts(Silence):
     examples: list[Example]
 
 
-class OwnDelimiter(TypedDict, total=False):
-    """Hold the delimiter that a CSV file names itself; nothing where it is the recipe's."""
+class Reading(TypedDict, total=False):
+    """Hold how an input file is read where the recipe does not say it."""
 
     delimiter: str
+    """The one that a CSV file names itself."""
+    encoding: str
+    """What its text is converted to UTF-8 from."""
 
 
-class PartFacts(SurveyFacts, OwnDelimiter):
+class PartFacts(SurveyFacts, Reading):
     """Describe an input file (``plan/<part>.json``, ``pipeline/plan/part.py``)."""
 
     part: str

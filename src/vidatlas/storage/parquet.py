@@ -65,6 +65,21 @@ def read_stream(data: pa.Buffer) -> pa.Table:
     return stream.read_all()
 
 
+def open_arrow(file: IO[bytes]) -> pa.RecordBatchStreamReader:
+    """Open an Arrow IPC stream that starts at the current position of a seekable file.
+
+    Raises:
+        InputError: as ``open_parquet``.
+        pyarrow.ArrowException, OSError: it is not an Arrow IPC stream.
+    """
+    start, source = file.tell(), pa.PythonFile(file, mode="r")
+    _refuse(_bare_schema(pa.ipc.read_message(source).serialize().to_pybytes()))
+    file.seek(start)
+    stream = pa.ipc.open_stream(source)
+    _refuse(stream.schema)
+    return stream
+
+
 def _stored_schema(file: IO[bytes]) -> pa.Schema:
     """Return the Arrow schema that the writer stored in a footer, without its extension types; empty if none."""
     footer = _footer(file)

@@ -48,29 +48,55 @@ def plain_errors(url: str, may_be_absent: bool = False) -> Iterator[None]:
     """Turn errors of the operating system or a storage client, local or remote, into one line with a remedy."""
     try:
         yield
-    except _failures() as error:
+    except _failures() as raised:
+        error = _cause(raised)
         if may_be_absent and isinstance(error, FileNotFoundError):
             raise
         if isinstance(error, NotADirectoryError | FileExistsError):
             raise UsageError(f"cannot use {url}: there is a file where a folder is needed. Name a folder.") from error
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        reason = " ".join(reason.split())[:_MOST_REASON].rstrip(".")
+        remedy = "Check the address, the network and your credentials" if "://" in url else _REPAIR
         raise UnavailableError(
-            f"cannot use {url}: {reason.rstrip('.')}. Free space or repair the storage, "
-            "then rerun the same command to resume."
+            f"cannot use {url}: {reason}. {remedy}, then rerun the same command to resume."
         ) from error
 
 
+def _cause(error: Exception) -> Exception:
+    """Return what is behind an error: fsspec calls every file absent that a web server does not give."""
+    cause = error.__cause__
+    known = isinstance(cause, _failures()) and getattr(cause, "status", 0) not in _GONE
+    return cause if isinstance(error, FileNotFoundError) and isinstance(cause, Exception) and known else error
+
+
+_GONE = (404, 410)
+_REPAIR = "Free space or repair the storage"
+_MOST_REASON = 400
+_ERRORS = (
+    ("botocore.exceptions", "BotoCoreError"),
+    ("aiohttp", "ClientError"),
+    ("httpx", "HTTPError"),
+    ("httpx2", "HTTPError"),
+    ("gcsfs.retry", "HttpError"),
+    ("google.auth.exceptions", "GoogleAuthError"),
+    ("azure.core.exceptions", "AzureError"),
+    ("paramiko", "SSHException"),
+)
+"""Base classes of the exceptions of fsspec's clients that are no OSError."""
+
+
 def _failures() -> tuple[type[Exception], ...]:
-    """Return the exceptions that storage raises; S3 clients raise some that are not OSError."""
-    botocore = sys.modules.get("botocore.exceptions")
-    return (OSError, botocore.BotoCoreError) if botocore else (OSError,)
+    """Return the exceptions that storage raises, out of the modules that are loaded."""
+    found = (getattr(sys.modules.get(module), name, None) for module, name in _ERRORS)
+    return (OSError, *filter(None, found))
 
 
 def open_filesystem(url: str) -> tuple[Any, str]:
     """Return the remote file system (fsspec) of a URL and the path in it; its client finds the credentials.
 
     Raises:
-        UsageError: the protocol is not one of ``PROTOCOLS``, or no package for it is installed.
+        UsageError: the protocol is not one of ``PROTOCOLS``.
+        UnavailableError: no package for it is installed, or its client cannot be set up.
     """
     import fsspec
 
@@ -85,11 +111,13 @@ def open_filesystem(url: str) -> tuple[Any, str]:
     try:
         if url.startswith(("s3://", "s3a://")):
             options |= _s3_options()
-        filesystem, path = fsspec.core.url_to_fs(url, **options)
-    except (ImportError, ValueError) as error:
-        raise UsageError(
-            f"cannot open {url}: {error}. Install the fsspec package for that protocol; for S3: vidatlas[s3]."
-        ) from error
+        with plain_errors(url):
+            filesystem, path = fsspec.core.url_to_fs(url, **options)
+    except ImportError as error:
+        package = "vidatlas[s3]" if protocol in ("s3", "s3a") else f"the fsspec package for {protocol}://"
+        raise UnavailableError(f"cannot open {url}: {str(error).rstrip('.')}. Install {package} with pip.") from error
+    except ValueError as error:
+        raise UsageError(f"cannot open {url}: {error}. Check the address.") from error
     return filesystem, str(path)
 
 
@@ -117,7 +145,21 @@ def open_remote(url: str) -> IO[bytes]:
         file = filesystem.open(
             path, "rb", block_size=BLOCK, cache_type="blockcache", cache_options={"maxblocks": BLOCKS}
         )
+        with _in_parts(url):
+            file.seek(0, io.SEEK_END)
+            file.seek(0)
     return cast(IO[bytes], _Reader(file, url))
+
+
+@contextmanager
+def _in_parts(url: str) -> Iterator[None]:
+    """Say what to do where a web server sends files only as a whole."""
+    try:
+        yield
+    except ValueError as error:
+        raise UnavailableError(
+            f"cannot use {url}: its server sends no parts of a file. Download the file, and name that."
+        ) from error
 
 
 class _Reader(io.RawIOBase):
@@ -139,7 +181,7 @@ class _Reader(io.RawIOBase):
         return self._file.tell()
 
     def read(self, size: int = -1) -> bytes:
-        with plain_errors(self._url):
+        with plain_errors(self._url), _in_parts(self._url):
             return self._file.read(size)
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vidatlas.pipeline.plan.duplicates import repeats
-from vidatlas.pipeline.plan.part import IDS
+from vidatlas.pipeline.plan.survey import IDS
 
 
 def table(ids: list[str], uses: list[int] | None = None) -> pa.Table:

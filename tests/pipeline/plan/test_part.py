@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from vidatlas.errors import InputError, UsageError
 from vidatlas.pipeline.plan.duplicates import duplicate_rows
-from vidatlas.pipeline.plan.part import IDS, PartPlan, PlanSpec, plan_part
+from vidatlas.pipeline.plan.part import PartPlan, PlanSpec, plan_part
+from vidatlas.pipeline.plan.survey import IDS
 from vidatlas.sources.fields import RecordSpec, TextField
 from vidatlas.types import Reason
 

@@ -40,7 +40,7 @@ def read_shard(
     Raises:
         InputError: the part, or a file of given vectors, is gone or changed since it was planned.
     """
-    source = source.inside(shard.compression).at(shard.url, shard.delimiter)
+    source = source.inside(shard.compression, shard.encoding).at(shard.url, shard.delimiter)
     vectors = np.zeros((shard.rows, given.dim), np.float32) if given and given.dim else None
     if given:
         given.require_unchanged()

@@ -33,7 +33,7 @@ def expand_all(inputs: Iterable[str]) -> list[str]:
     for pattern in inputs:
         found = expand(pattern)
         if not found:
-            raise UsageError(f"no file matches {pattern}. Check the pattern; it is matched against file names.")
+            raise UsageError(f"no file matches {pattern}. Check it; ** stands for any folders.")
         urls += found
     if not urls:
         raise UsageError("no input. Name at least one file.")

@@ -5,33 +5,29 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from array import array
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from vidatlas.encoders.given import GivenVectors
 from vidatlas.errors import InputError, UsageError
 from vidatlas.pipeline.plan.hints import Hints
-from vidatlas.pipeline.plan.missing import Silent
-from vidatlas.pipeline.plan.values import ValueSurvey
+from vidatlas.pipeline.plan.survey import PartSurvey
 from vidatlas.sources.compression import DamagedError
+from vidatlas.sources.content.file_type import json_setting, records_setting, records_under
+from vidatlas.sources.content.text import Text
 from vidatlas.sources.csv import CsvSpec
-from vidatlas.sources.fields import RecordSpec, group_of, parse_row
+from vidatlas.sources.fields import RecordSpec
 from vidatlas.sources.lines import count_lines
-from vidatlas.sources.rows import JSON_LINES, Format, RowSpec
+from vidatlas.sources.rows import JSON_LINES, RowSpec
 from vidatlas.sources.scan import Scan
-from vidatlas.sources.values.missing import is_missing
 from vidatlas.storage.folder import open_input
-from vidatlas.storage.json_files import Example, FieldFacts, OwnDelimiter, PartFacts, Silence, SurveyFacts
-from vidatlas.types import Reason, Record
+from vidatlas.storage.json_files import PartFacts, Reading, SurveyFacts
 
 REPORT_EVERY = 5_000
 
@@ -50,6 +46,8 @@ SHARDS = pa.schema(
         ("first_line", pa.int64()),
     ]
 )
+MARKS = pa.field("marks", pa.list_(pa.struct([("at", pa.int64()), ("to", pa.int64()), ("state", pa.string())])))
+"""Where the conversions of a text start for each shard; only parts whose text is converted have this column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,7 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
     """Read a part once, to its end or to ``spec.limit`` rows.
 
     Args:
-        url: local path or fsspec URL of a file of rows: plain, gzip, zstd, bzip2 or Parquet.
+        url: local path or fsspec URL of a file of rows: plain, gzip, zstd, bzip2, xz, Parquet or Arrow.
         spec: how to read and cut it.
         progress: called now and then with (rows so far, compressed bytes so far).
 
@@ -129,12 +127,7 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
         _Cutter(spec.shard_rows),
     )
     try:
-        with closing(open_input(url)) as file:
-            scan = Scan(file, spec.rows.vector)
-            here = replace(spec, rows=spec.rows.inside(scan.compression).at(url))
-            source, names, complete = _read(scan, survey, cutter, here, progress)
-            scan.finish(complete)
-        survey.finish(source.format)
+        scan, text, source, names, complete = _scanned(url, spec, survey, cutter, progress)
     except FileNotFoundError as error:
         raise InputError(f"no such file: {url}. Check the path; quote patterns such as 'data/*.jsonl.gz'.") from error
     except IsADirectoryError as error:
@@ -159,12 +152,38 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
         "complete": complete,
         "rows": cutter.row,
         "header": list(names),
-        **_own_delimiter(source, spec.rows),
+        **_reading(text, source, spec.rows),
         "shards": len(cutter.done),
         "seek_points": len(scan.points),
         **found,
     }
-    return PartPlan(facts, _shard_table(cutter, scan), survey.ids())
+    return PartPlan(facts, _shard_table(cutter, scan, text), survey.ids())
+
+
+def _scanned(
+    url: str, spec: PlanSpec, survey: PartSurvey, cutter: _Cutter, progress: Callable[[int, int], None]
+) -> tuple[Scan, Text, RowSpec, tuple[str, ...], bool]:
+    """Scan a part; return it, its text, how its rows are read, its columns, and whether its end was reached."""
+    with closing(open_input(url)) as file:
+        scan = Scan(file, spec.rows.vector)
+        form = spec.rows.inside(scan.compression).format
+        with closing(scan.chunks()) as content:
+            text = Text(content, scan.compression, form)
+            said = json_setting(text.head) if form.kind == "jsonlines" else None
+            if said:
+                raise UsageError(f"{said}.")
+            here = replace(spec, rows=spec.rows.inside(scan.compression, text.encoding).at(url))
+            try:
+                source, names, complete = _read(text, survey, cutter, here, lambda rows: progress(rows, scan.tell()))
+                survey.finish(source.format)
+            except UsageError as error:
+                under = records_under(text.head) if form.kind != "csv" else None
+                if not under:
+                    raise
+                more = f"If the records are those under {under}, add {records_setting(under)}."
+                raise UsageError(f"{error} {more}") from error
+        scan.finish(complete)
+    return scan, text, source, names, complete
 
 
 def _identity(content: str, facts: SurveyFacts) -> str:
@@ -174,28 +193,27 @@ def _identity(content: str, facts: SurveyFacts) -> str:
 
 
 def _read(
-    scan: Scan, survey: PartSurvey, cutter: _Cutter, spec: PlanSpec, progress: Callable[[int, int], None]
+    text: Text, survey: PartSurvey, cutter: _Cutter, spec: PlanSpec, progress: Callable[[int], None]
 ) -> tuple[RowSpec, tuple[str, ...], bool]:
     """Feed the rows of a part to survey and cutter; return how, the columns, and whether its end was reached."""
     complete, reported = True, 0
-    with closing(scan.chunks()) as chunks:
-        source, names, rows = spec.rows.start(chunks, cutter.observe)
-        survey.columns.update(dict.fromkeys([*names, *source.given]))
-        survey.header = bool(names)
-        cutter.cut()
-        for raw in rows:
-            whole = source.decode(raw, names)
-            found = source.spread(whole)
-            for number, row in enumerate(found, cutter.row):
-                survey.take(number, row)
-            survey.end_row(whole, raw, cutter.line)
-            cutter.end_row(len(found))
-            if cutter.row - reported >= REPORT_EVERY:
-                reported = cutter.row
-                progress(cutter.row, scan.tell())
-            if spec.limit is not None and cutter.row >= spec.limit:
-                complete = False
-                break
+    source, names, rows = spec.rows.start(text.chunks(), cutter.observe)
+    survey.columns.update(dict.fromkeys([*names, *source.given]))
+    survey.header = bool(names)
+    cutter.cut()
+    for raw in rows:
+        whole = source.decode(raw, names)
+        found = source.spread(whole)
+        for number, row in enumerate(found, cutter.row):
+            survey.take(number, row)
+        survey.end_row(whole, raw, cutter.line)
+        cutter.end_row(len(found))
+        if cutter.row - reported >= REPORT_EVERY:
+            reported = cutter.row
+            progress(cutter.row)
+        if spec.limit is not None and cutter.row >= spec.limit:
+            complete = False
+            break
     cutter.cut()
     return source, names, complete
 
@@ -206,11 +224,12 @@ def _key(content: str, source: RowSpec) -> str:
     return hashlib.sha256(content.encode() + given).hexdigest()[:8] if source.given else content[:8]
 
 
-def _own_delimiter(source: RowSpec, before: RowSpec) -> OwnDelimiter:
+def _reading(text: Text, source: RowSpec, before: RowSpec) -> Reading:
+    found: Reading = {"encoding": text.encoding} if text.encoding else {}
     own = source.format.delimiter if isinstance(source.format, CsvSpec) else ""
-    if not isinstance(before.format, CsvSpec) or own in ("", before.format.delimiter):
-        return {}
-    return {"delimiter": own}
+    if isinstance(before.format, CsvSpec) and own not in ("", before.format.delimiter):
+        found["delimiter"] = own
+    return found
 
 
 def _stem(url: str) -> str:
@@ -219,175 +238,22 @@ def _stem(url: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]+", "_", name)[:60].strip("_") or "part"
 
 
-def _shard_table(cutter: _Cutter, scan: Scan) -> pa.Table:
+def _shard_table(cutter: _Cutter, scan: Scan, text: Text) -> pa.Table:
     starts = [point.uncompressed for point in scan.points]
     columns: list[list[Any]] = [[] for _ in SHARDS]
+    places: list[list[dict[str, Any]]] = []
     for number, (first, rows, offset, length, checksum, line) in enumerate(cutter.done):
-        at = bisect_right(starts, offset) - 1
+        start, marks = text.start_of(offset)
+        places.append([asdict(mark) for mark in marks])
+        at = bisect_right(starts, start) - 1
         point = scan.points[at] if at >= 0 else None
         if scan.compression == "plain":
-            seek: tuple[Any, ...] = (offset, offset, 0, None)
+            seek: tuple[Any, ...] = (start, start, 0, None)
         elif point is None:
             seek = (0, 0, 0, None)
         else:
             seek = (point.compressed, point.uncompressed, point.bits, point.window)
         for column, value in zip(columns, (number, first, rows, offset, length, checksum, *seek, line), strict=True):
             column.append(value)
-    return pa.table([pa.array(values, kind.type) for values, kind in zip(columns, SHARDS, strict=True)], schema=SHARDS)
-
-
-EXAMPLES = 3
-COLUMNS_AFTER = 1_000
-"""Objects after which a column that the recipe names but none of them has stops the run."""
-IDS = pa.schema([("row", pa.int64()), ("high", pa.uint64()), ("low", pa.uint64())])
-
-
-def _rows_have(count: int) -> str:
-    return f"The first {count:,} rows have" if count > 1 else "The first row has"
-
-
-@dataclass(slots=True)
-class PartSurvey:
-    """Count what the rows of a part hold."""
-
-    spec: RecordSpec
-    source: RowSpec = JSON_LINES
-    given: GivenVectors | None = None
-    """Where vectors are given; the first usable one sets their dimensions."""
-    rejects: Counter[str] = field(default_factory=Counter)
-    groups: Counter[str] = field(default_factory=Counter)
-    silent: Silent = field(default_factory=Silent)
-    columns: dict[str, None] = field(default_factory=dict)
-    hints: Hints = field(default_factory=lambda: Hints(""))
-    line: int = 1
-    """Where the row that is read begins."""
-    alone: bool = True
-    """Whether this file is the whole input."""
-    header: bool = False
-    """Whether the file itself names its columns, so that no later row can add one."""
-    late: set[str] = field(default_factory=set)
-    """Columns that none of the first rows had."""
-    objects: int = 0
-    present: Counter[str] = field(default_factory=Counter)
-    texts: Counter[str] = field(default_factory=Counter)
-    chars: Counter[str] = field(default_factory=Counter)
-    examples: list[Example] = field(default_factory=list)
-    rows: array[int] = field(default_factory=lambda: array("q"))
-    digests: bytearray = field(default_factory=bytearray)
-    uses: bytearray = field(default_factory=bytearray)
-    """With ``record.count`` of a column: 64 bits for each record's value in it, 0 where it has none."""
-    values: ValueSurvey = field(default_factory=ValueSurvey)
-
-    def take(self, row: int, found: dict[str, Any] | Reason) -> None:
-        """Take what was read of the row with a number: a row, or why there is none."""
-        record = found if isinstance(found, Reason) else parse_row(found, self.spec)
-        if self.given and isinstance(record, Record) and not isinstance(found, Reason):
-            vector = self.given.of(row, found)
-            if isinstance(vector, Reason):
-                record = vector
-            elif self.given.dim is None:
-                self.given = replace(self.given, dim=len(vector))
-        if isinstance(record, Reason):
-            self.rejects[record] += 1
-            self.hints.see_rejected(found, self.line, record, self.spec)
-            return
-        self.rows.append(row)
-        self.digests += hashlib.blake2b(record.id.encode(), digest_size=16).digest()
-        if isinstance(self.spec.count, str) and not isinstance(found, Reason):
-            value = found.get(self.spec.count)
-            known = value and not is_missing(value, frozenset(self.spec.missing))
-            self.uses += hashlib.blake2b(str(value).encode(), digest_size=8).digest() if known else bytes(8)
-        self._count(record)
-        if not isinstance(found, Reason):
-            self.values.see(found, record, self.spec)
-
-    def end_row(self, row: dict[str, Any] | Reason, raw: bytes | None, line: int) -> None:
-        """Take a row of the input, behind all that it stands for; the next one begins in a line."""
-        if isinstance(row, Reason):
-            self.hints.see_unreadable(raw, self.line, self.source.format)
-        else:
-            self._see_columns(row)
-            if self.source.explode:
-                self.silent.see(group_of(row, self.spec), self.groups)
-        self.line = line
-
-    def _see_columns(self, row: dict[str, Any]) -> None:
-        if self.objects >= COLUMNS_AFTER:
-            if self.late:
-                self.columns.update(dict.fromkeys(self.late & row.keys()))
-                self.late -= row.keys()
-            return
-        self.objects += 1
-        self.hints.see(row)
-        self.columns.update(dict.fromkeys(row))
-        if self.objects == COLUMNS_AFTER and (self.header or not self.rows):
-            self._require_columns()
-        if self.objects == COLUMNS_AFTER:
-            self.late = set(self.missing())
-
-    def finish(self, form: Format) -> None:
-        """Raise UsageError where the recipe names a column that no row has, or the file has another format.
-
-        Where other files belong to the input too, and this one has usable rows, it is theirs to have the column.
-        """
-        self.hints.refuse_format(form)
-        if self.alone or not self.rows:
-            self._require_columns()
-
-    def missing(self) -> list[str]:
-        """Return the columns that the recipe names and no row has."""
-        wanted = self.source.required(self.spec.input_columns())
-        return [column for column in wanted if column not in self.columns]
-
-    def _require_columns(self) -> None:
-        missing = self.missing()
-        if missing and self.columns and (self.objects or self.rejects):
-            where = "The header names" if not self.objects else _rows_have(self.objects)
-            self.hints.refuse_columns(missing, self.columns, where)
-
-    def _count(self, record: Record) -> None:
-        self.groups[record.group] += 1
-        for name, texts in zip(self.spec.fields, record.texts, strict=True):
-            if texts:
-                cut = self.spec.fields[name].max_chars
-                self.present[name] += 1
-                self.texts[name] += len(texts)
-                self.chars[name] += sum(min(len(text), cut) if cut else len(text) for text in texts)
-        if len(self.examples) < EXAMPLES and all(record.texts):
-            texts_by_field = dict(zip(self.spec.fields, map(list, record.texts), strict=True))
-            self.examples.append({"id": record.id, "group": record.group, "texts": texts_by_field})
-
-    def facts(self) -> SurveyFacts:
-        """Return the counts, as a plan keeps them for people."""
-        fields: dict[str, FieldFacts] = {
-            name: {"present": self.present[name], "texts": self.texts[name], "chars": self.chars[name]}
-            for name in self.spec.fields
-        }
-        silent = self.silent.facts(self.groups)
-        found: Silence = {"silent": silent} if silent["count"] or not silent["complete"] else {}
-        if values := self.values.facts():
-            found["values"] = values
-        if self.given:
-            found["vectors"] = self.given.facts()
-        if (missing := self.missing()) and self.columns:
-            found["lacking"] = {"columns": missing, "names": list(self.hints.names)}
-        unusable = sum(count for reason, count in self.rejects.items() if not Reason(reason).asked_for)
-        if first := self.hints.first_reject(len(self.rows) + self.rejects.total(), unusable):
-            found["first_reject"] = first
-        return {
-            **found,
-            "rejects": dict(sorted(self.rejects.items())),
-            "columns": list(self.columns),
-            "fields": fields,
-            "groups": dict(sorted(self.groups.items(), key=lambda item: (-item[1], item[0]))),
-            "examples": self.examples,
-        }
-
-    def ids(self) -> pa.Table:
-        """Return row and 128-bit digest of each record's id, and its use where ``record.count`` names a column."""
-        digests = np.frombuffer(self.digests, dtype=">u8").reshape(-1, 2).astype(np.uint64)
-        rows = np.frombuffer(self.rows, np.int64)
-        table = pa.table([pa.array(rows), pa.array(digests[:, 0]), pa.array(digests[:, 1])], schema=IDS)
-        if not isinstance(self.spec.count, str):
-            return table
-        return table.append_column("use", pa.array(np.frombuffer(self.uses, dtype=">u8").astype(np.uint64)))
+    table = pa.table([pa.array(values, kind.type) for values, kind in zip(columns, SHARDS, strict=True)], schema=SHARDS)
+    return table.append_column(MARKS, pa.array(places, MARKS.type)) if any(places) else table

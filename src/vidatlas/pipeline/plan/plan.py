@@ -195,8 +195,9 @@ def _first_reject(urls: list[str], facts: list[PartFacts]) -> str:
 
 
 def _refuse_rejects(counts: PlanCounts, most: float, first: str = "") -> None:
-    """Raise InputError where too many rows cannot be used; those that the recipe leaves out do not count."""
+    """Raise InputError where too many rows cannot be used; blank ones and those the recipe leaves out do not count."""
     unusable = {reason: count for reason, count in counts["rejects"].items() if not Reason(reason).asked_for}
+    unusable.pop(Reason.BLANK_LINE, None)
     rejected, read = sum(unusable.values()), counts["read"]
     if rejected <= most * read:
         return

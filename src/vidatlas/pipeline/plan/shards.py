@@ -11,7 +11,7 @@ import pyarrow as pa
 from vidatlas.storage import store as layout
 from vidatlas.storage.json_files import PartFacts
 from vidatlas.storage.store import Store
-from vidatlas.types import SeekPoint, Shard
+from vidatlas.types import Mark, SeekPoint, Shard
 
 _NONE = np.empty((0, 2), np.int64)
 
@@ -77,6 +77,8 @@ def descriptors(
                 first_line=row["first_line"],
                 columns=tuple(facts["header"]),
                 delimiter=facts.get("delimiter", ""),
+                encoding=facts.get("encoding", ""),
+                marks=tuple(Mark(**mark) for mark in row.get("marks", ())),
                 occurrences=tuple((int(at) - first, int(count)) for at, count in counted[begin:end]),
             )
         )
