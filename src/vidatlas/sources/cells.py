@@ -47,9 +47,9 @@ def read_list(cell: Any, separator: str, key: str) -> tuple[str, ...] | None:
 def split_texts(cell: str, separator: str) -> list[str]:
     """Return the stripped, non-empty texts of a cell; quotes around texts, as in ``a|"b"|"c"``, go."""
     texts = [text for part in cell.split(separator) if (text := part.strip())]
-    if '"' in cell and any(_is_quoted(text) for text in texts[1:] or texts):
-        texts = [text[1:-1].strip() if _is_quoted(text) else text for text in texts]
-    return list(filter(None, texts))
+    if '"' not in cell or not any(_is_quoted(text) for text in texts[1:] or texts):
+        return texts
+    return [text for part in texts if (text := part[1:-1].strip() if _is_quoted(part) else part)]
 
 
 def _is_quoted(text: str) -> bool:
@@ -58,6 +58,8 @@ def _is_quoted(text: str) -> bool:
 
 def holds_objects(cell: Any) -> bool:
     """Tell whether a cell holds an object, a list of objects or of lists, or one of them written as text."""
+    if type(cell) is str and cell[:1].isalnum():
+        return False  # asked of cells of every row, and most are names
     if isinstance(cell, str) and cell.lstrip().startswith(("{", "[{")):
         cell = read_literal(cell.strip())
     return isinstance(cell, dict) or (isinstance(cell, list) and any(isinstance(item, dict | list) for item in cell))

@@ -268,6 +268,8 @@ def group_of(row: dict[str, Any], spec: RecordSpec) -> str:
 def _group(row: dict[str, Any], spec: RecordSpec) -> str | None:
     """Return the group of a cleaned row, "" if it has none; None if it is an object without a name."""
     value = row.get(spec.group) if spec.group else None
+    if type(value) is str and value[:1].isalpha():
+        return label(value)  # as most are
     value = read_literal(value.strip()) if isinstance(value, str) and holds_objects(value) else value
     value = next(iter(value), None) if isinstance(value, list) else value
     value = value.get("name") or value if isinstance(value, dict) else value
@@ -341,7 +343,10 @@ def _field(row: dict[str, Any], field: TextField, missing: frozenset[str]) -> tu
     if None in found:
         return None
     if field.separator:
-        found = [tuple([text for text in several or () if text not in missing]) for several in found]
+        found = [
+            several if several is None or missing.isdisjoint(several) else tuple(t for t in several if t not in missing)
+            for several in found
+        ]
     if len(found) == 1:
         return found[0]
     texts = [text for several in found for text in several or ()]

@@ -137,7 +137,8 @@ class PartSurvey:
                 cut = self.spec.fields[name].max_chars
                 self.present[name] += 1
                 self.texts[name] += len(texts)
-                self.chars[name] += sum(min(len(text), cut) if cut else len(text) for text in texts)
+                sizes = [len(text) for text in texts]
+                self.chars[name] += sum([size if size < cut else cut for size in sizes] if cut else sizes)
         if len(self.examples) < EXAMPLES and all(record.texts):
             texts_by_field = dict(zip(self.spec.fields, map(list, record.texts), strict=True))
             self.examples.append({"id": record.id, "group": record.group, "texts": texts_by_field})

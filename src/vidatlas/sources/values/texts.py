@@ -60,7 +60,8 @@ def texts_in(value: Any, separator: str | None) -> tuple[str, ...] | None:
         value = plain_text(value)
         if separator is None:
             return (value[:MAX_TEXT_CHARS],) if value.strip() else ()
-        return tuple(text[:MAX_TEXT_CHARS] for text in split_texts(value, separator))
+        parts = split_texts(value, separator)
+        return tuple(parts) if len(value) <= MAX_TEXT_CHARS else tuple(part[:MAX_TEXT_CHARS] for part in parts)
     if isinstance(value, list) and separator is not None:
         texts = [texts_in(item, None) for item in _by_key(value)]
         return None if None in texts else tuple(text.strip() for found in texts if found for text in found)
