@@ -142,7 +142,7 @@ SINGS: Reads = {
     "reduce, embeddings": ("embeddings/*-00000.parquet", "title", reduced_again),
     "publish, subcategories": ("subcategories.parquet", "name", published_again),
     "publish, embeddings": ("embeddings/*-00000.parquet", "title", published_again),
-    "publish, assignments": ("assignments/*-00000.parquet", "group", published_again),
+    "publish, assignments": ("assignments/*-00000.parquet", "in_group", published_again),
     "search, videos": ("index/videos.parquet", "title", lambda atlas: opened(atlas).search("guitar")),
     "search, subcategories": ("subcategories.parquet", "name", lambda atlas: opened(atlas).search("guitar")),
     "similar, videos": ("index/videos.parquet", "title", lambda atlas: opened(atlas).similar("id000003")),
@@ -150,7 +150,7 @@ SINGS: Reads = {
     "open_atlas, subcategories": ("subcategories.parquet", "name", lambda atlas: opened(atlas).subcategories()),
     "open_atlas, videos": ("index/videos.parquet", "title", lambda atlas: opened(atlas).videos()),
     "assign, subcategories": ("subcategories.parquet", "name", assigned),
-    "export, videos": ("index/videos.parquet", "group", exported),
+    "export, videos": ("index/videos.parquet", "in_group", exported),
     "serve, subcategories": ("subcategories.parquet", "name", app),
     "serve, videos": ("index/videos.parquet", "title", app),
 }

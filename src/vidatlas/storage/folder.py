@@ -35,8 +35,8 @@ def _storage(url: str, name: str, may_be_absent: bool = False) -> Iterator[None]
         yield
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _sync(path: Path, flags: int = os.O_RDONLY) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:
@@ -88,7 +88,7 @@ class LocalFolder:
                 written[target].write_bytes(data)
             # All are written before the first is synced: one commit of the file system's journal then serves all.
             for temporary in written.values():
-                _sync(temporary)
+                _sync(temporary, os.O_RDWR)  # not every file system flushes a file that was opened to be read
             yield written
         finally:
             for temporary in written.values():
