@@ -110,7 +110,7 @@ def test_6_too_many_rejects_stop_the_run_before_it_embeds(
 ) -> None:
     place = make_place()
     arguments = here.arguments("run", place.atlas)
-    arguments[arguments.index("--max-rejects") + 1] = "0.1"
+    arguments[arguments.index("--max-rejects") + 1] = "0.05"
     assert main(arguments) == InputError.exit_code
     assert "invalid_json" in capfd.readouterr().err
     assert not [name for name in place.files() if name.startswith("embeddings/")]
