@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import vidatlas
-from vidatlas import Options
+from vidatlas import Options, Recipe
+from vidatlas.errors import InputError
 from vidatlas.pipeline.explore.assign import assign
 from vidatlas.pipeline.publish.wording import absence_words, value_words
 from vidatlas.recipes.yaml_text import parse_set
@@ -225,6 +226,13 @@ READ = {
         kept=1,
         groups=["Gaming"],
     ),
+    "an empty list in text is no group": Read(
+        {"v.csv": table(";", rows=[("a", "T", "[]", "[]", "c")]).encode()},
+        [CSV, "source.format.delimiter=;"],
+        kept=1,
+        groups=["(none)"],
+        tags=[[]],
+    ),
     "a line sep=": Read({"v.csv": ("sep=;\r\n" + table(";")).encode()}, [CSV], **USUAL),
     "blanks behind commas": Read(
         {"v.csv": table(", ", rows=[[f'"{cell}"' if "," in cell else cell for cell in row] for row in ROWS]).encode()},
@@ -309,6 +317,10 @@ READ = {
 }
 
 
+def load(name: str, settings: list[str]) -> Recipe:
+    return vidatlas.load_recipe(name, dict(parse_set(setting) for setting in settings))
+
+
 def write(folder: Path, files: dict[str, bytes]) -> list[str]:
     paths = [folder / name for name in files]
     for path, data in zip(paths, files.values(), strict=True):
@@ -320,8 +332,7 @@ def write(folder: Path, files: dict[str, bytes]) -> list[str]:
 @pytest.mark.parametrize("name", list(READ))
 def test_an_input_is_read_as_its_owner_means_it(name: str, tmp_path: Path) -> None:
     case = READ[name]
-    changes = dict(parse_set(setting) for setting in [ENCODER, *case.settings])
-    recipe = vidatlas.load_recipe(case.recipe, changes)
+    recipe = load(case.recipe, [ENCODER, *case.settings])
     atlas = tmp_path / "atlas"
     vidatlas.embed(recipe, write(tmp_path, case.files), atlas, Options(runner="serial", max_rejects=case.most))
     planned = Store(atlas).stage("plan")
@@ -430,6 +441,21 @@ def test_lists_of_objects_within_records_are_not_taken_for_the_records(
     assert "source.format.records" not in capfd.readouterr().err
 
 
+def test_ratings_as_movielens_publishes_them_now(tmp_path: Path) -> None:
+    films = table(header=("movieId", "title", "genres"), rows=[(f"{n}", f"Film {n}", "Drama|Comedy") for n in range(9)])
+    rated = "userId,movieId,rating,timestamp\n" + "".join(f"{n % 4},{n % 9},{n % 5}.5,1\n" for n in range(36))
+    path, ratings = write(tmp_path, {"movies.csv": films.encode(), "ratings.csv": rated.encode()})
+    given = [CSV, "record.id=movieId", "record.fields.item.column=movieId", "encoder.dim=2"]
+    given += ["record.fields.genres={column: genres, weight: 0, separator: '|'}"]
+    given += [f"encoder.ratings.file={ratings}", "encoder.ratings.format=csv"]
+    serial, atlas = Options(runner="serial"), tmp_path / "atlas"
+    with pytest.raises(InputError, match=r"ratings.csv: rating 1 .*no column 'user' among 'userId', 'movieId'"):
+        vidatlas.embed(load("movielens-factors", given), [path], atlas, serial)
+    named = ["encoder.ratings.user=userId", "encoder.ratings.thing=movieId"]
+    vidatlas.embed(load("movielens-factors", [*given, *named]), [path], atlas, serial)
+    assert Store(atlas).stage("plan")["counts"]["kept"] == 9
+
+
 @pytest.fixture(scope="module")
 def atlas(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an atlas with an id that begins with a hyphen, and titles without spaces."""
@@ -440,8 +466,7 @@ def atlas(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     paths = write(folder, {"v.jsonl": lines(*rows, {**rows[0], "display_id": "w", "tags": ["x"]})})
     small = [ENCODER, "reduce.pca.components=2", "reduce.clusters.k=2"]
-    recipe = vidatlas.load_recipe("demo", dict(parse_set(setting) for setting in small))
-    vidatlas.run(recipe, paths, folder / "atlas", Options(runner="serial"))
+    vidatlas.run(load("demo", small), paths, folder / "atlas", Options(runner="serial"))
     return folder / "atlas"
 
 

@@ -105,7 +105,7 @@ def test_a_file_that_is_another_one_now_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_stand_in_has_a_width_and_encodes_nothing() -> None:
-    encoder = GivenSpec(column="v").load_planned({"dim": 3})
+    encoder = GivenSpec(column="v").load_planned(3)
     assert encoder.identity == {"model": "given vectors (column v)", "dim": 3}
     with pytest.raises(UsageError, match="Search by an id"):
         encoder.encode(["text"], EncodeStats())

@@ -268,7 +268,8 @@ def _group(row: dict[str, Any], spec: RecordSpec) -> str | None:
     """Return the group of a cleaned row, "" if it has none; None if it is an object without a name."""
     value = row.get(spec.group) if spec.group else None
     if isinstance(value, str):
-        value = read_literal(value.strip()) if holds_objects(value) else list_in(value) or value
+        found = read_literal(value.strip()) if holds_objects(value) else list_in(value)
+        value = value if found is None else found
     value = next(iter(value), None) if isinstance(value, list) else value
     value = value.get("name") or value if isinstance(value, dict) else value
     return None if isinstance(value, dict | list) else label(whole(value))

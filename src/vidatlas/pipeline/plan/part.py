@@ -178,8 +178,8 @@ def _scanned(
                 survey.finish(source.format)
             except UsageError as error:
                 under = records_under(text.head) if form.kind != "csv" else None
-                # Many rows with lists of objects, such as tags, are the records themselves.
-                if not under or (survey.objects > 1 and f"did you mean '{under}[]." not in str(error)):
+                # Rows that have some of the columns are the records; their lists of objects are tags, say.
+                if not under or (survey.knows_some() and f"did you mean '{under}[]." not in str(error)):
                     raise
                 more = f"If the records are those under {under}, add {records_setting(under)}."
                 raise UsageError(f"{error} {more}") from error

@@ -124,6 +124,10 @@ class PartSurvey:
         wanted = self.source.required(self.spec.input_columns())
         return [column for column in wanted if column not in self.columns]
 
+    def knows_some(self) -> bool:
+        """Tell whether rows have any of the columns that the recipe names."""
+        return len(self.missing()) < len(self.source.required(self.spec.input_columns()))
+
     def _require_columns(self) -> None:
         missing = self.missing()
         if missing and self.columns and (self.objects or self.rejects):
