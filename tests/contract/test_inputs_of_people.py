@@ -180,7 +180,7 @@ READ = {
     "a mark in every file": Read(
         {f"{at}.jsonl": b"\xef\xbb\xbf" + lines(row) for at, row in enumerate(objects())}, **USUAL
     ),
-    "a mark in a CSV with a header or without": Read({"a.csv": ("\ufeff" + table()).encode()}, [CSV], **USUAL),
+    "a mark in a CSV": Read({"a.csv": ("\ufeff" + table()).encode()}, [CSV], **USUAL),
     "UTF-16 of Windows": Read({"v.jsonl": b"\xff\xfe" + lines(*objects()).decode().encode("utf-16-le")}, **USUAL),
     "UTF-16 with a line sep=": Read(
         {"v.csv": b"\xff\xfe" + ("sep=;\r\n" + table(";")).encode("utf-16-le")}, [CSV], **USUAL
