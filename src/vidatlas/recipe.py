@@ -192,7 +192,8 @@ class Recipe(_Strict):
         source, exploded = self.source, [self.source.explode.column] if self.source.explode else []
         vector = self.encoder.column if isinstance(self.encoder, GivenSpec) else None
         nested = compile_paths([*self.record.named(), *exploded])
-        return RowSpec(source.format, source.explode, source.path, nested, vector=vector)
+        missing = frozenset(self.record.missing)
+        return RowSpec(source.format, source.explode, source.path, nested, missing=missing, vector=vector)
 
     def settings(self, stage: Stage) -> Json:
         """Return the sections of the recipe that a stage's output depends on, as JSON."""
@@ -265,10 +266,10 @@ def load_recipe(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
         return Recipe.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        where = _dotted(first["loc"], data)
+        where, what = _dotted(first["loc"], data), first["msg"].removeprefix("Value error, ")
         meant = _meant(first["loc"]) if first["type"] == "extra_forbidden" else ""
         raise UsageError(
-            f"recipe {label}: {where}: {first['msg']}. {meant}See the keys with: vidatlas recipes {_shown(data, label)}"
+            f"recipe {label}: {where}: {what}. {meant}See the keys with: vidatlas recipes {_shown(data, label)}"
         ) from error
 
 

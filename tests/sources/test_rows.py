@@ -9,13 +9,15 @@ from vidatlas.sources.csv import CsvSpec
 from vidatlas.sources.jsonl import JsonLinesSpec
 from vidatlas.sources.paths import compile_paths
 from vidatlas.sources.rows import HIVE, ExplodeSpec, RowSpec, check_path, path_columns
+from vidatlas.sources.values.missing import MISSING
 from vidatlas.types import Reason
 
+NOTHING = frozenset(MISSING)
 SPEC = ExplodeSpec(column="tags", stop=("fyp",))
 
 
 def test_terms_are_stripped_lowered_and_kept_in_order() -> None:
-    found = SPEC.rows({"user": "u", "tags": "['#Dance', ' love ', 'FYP', 'dance', '#']"})
+    found = SPEC.rows({"user": "u", "tags": "['#Dance', ' love ', 'FYP', 'dance', '#']"}, NOTHING)
     assert found == [
         {"user": "u", "tags": "['#Dance', ' love ', 'FYP', 'dance', '#']", "term": "dance"},
         {"user": "u", "tags": "['#Dance', ' love ', 'FYP', 'dance', '#']", "term": "love"},
@@ -29,6 +31,8 @@ def test_terms_are_stripped_lowered_and_kept_in_order() -> None:
     [
         ("[]", Reason.NO_TERMS),
         ("[none]", Reason.NO_TERMS),
+        ("[none], NA", Reason.NO_TERMS),
+        ("['None']", Reason.NO_TERMS),
         ("\\N", Reason.NO_TERMS),
         ("", Reason.NO_TERMS),
         (None, Reason.NO_TERMS),
@@ -37,7 +41,7 @@ def test_terms_are_stripped_lowered_and_kept_in_order() -> None:
     ],
 )
 def test_a_row_without_terms_is_one_reject(cell: str | None, reason: Reason | None) -> None:
-    found = SPEC.rows({"tags": cell})
+    found = SPEC.rows({"tags": cell}, NOTHING)
     assert len(found) == 1
     assert (found[0] if isinstance(found[0], Reason) else None) == reason
 

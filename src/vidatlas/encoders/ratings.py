@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from vidatlas.errors import InputError
+from vidatlas.errors import InputError, UsageError
 from vidatlas.sources.compression import DamagedError
 from vidatlas.sources.content.text import Text
 from vidatlas.sources.csv import CsvSpec
@@ -28,7 +28,7 @@ class RatingsSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     file: str
-    format: CsvSpec = CsvSpec()
+    format: Annotated[CsvSpec, BeforeValidator(lambda value: CsvSpec() if value == "csv" else value)] = CsvSpec()
     user: str = "user"
     thing: str = "item"
     value: str = "rating"
@@ -65,9 +65,10 @@ def read_ratings(spec: RatingsSpec) -> Ratings:
         try:
             user, thing, value = str(row[spec.user]), str(row[spec.thing]), float(row[spec.value])
         except (KeyError, TypeError, ValueError) as error:
+            what = f"no column {error} among {', '.join(map(repr, row))}" if isinstance(error, KeyError) else error
             raise InputError(
-                f"{spec.file}: rating {number:,} cannot be read ({error}). Name its columns with "
-                "--set encoder.ratings.user=…, thing=…, value=…, or fix the row."
+                f"{spec.file}: rating {number:,} cannot be read ({what}). Name its columns with "
+                "--set encoder.ratings.user=…, encoder.ratings.thing=… and encoder.ratings.value=…, or fix the row."
             ) from error
         pairs.append((users.setdefault(user, len(users)), things.setdefault(thing, len(things))))
         values.append(value)
@@ -112,7 +113,7 @@ def _rows(spec: RatingsSpec) -> list[dict[str, Any]]:
         raise _absent(spec) from error
     except DamagedError as error:
         raise InputError(f"{spec.file} is damaged ({error}). Download or copy it again.") from error
-    except InputError as error:
+    except (InputError, UsageError) as error:
         raise InputError(f"{spec.file}: {error}") from error
     bad = [(number, row) for number, row in enumerate(rows, 1) if isinstance(row, Reason)]
     if bad:

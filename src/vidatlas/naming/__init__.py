@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vidatlas.naming.names import Map, Member, Name, NamingSpec, name_by_members, name_groups
 from vidatlas.naming.sample import Drawn, draw, merge
-from vidatlas.naming.terms import key_of, record_terms
+from vidatlas.naming.terms import is_unsplit, key_of, record_terms
 
 __all__ = [
     "Drawn",
@@ -13,6 +13,7 @@ __all__ = [
     "Name",
     "NamingSpec",
     "draw",
+    "is_unsplit",
     "key_of",
     "merge",
     "name_by_members",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -18,6 +19,8 @@ MAX_TAG_WORDS = 8
 MACHINE_TAG = "="
 """``namespace:key=value`` is written by a program for a program."""
 _EDGES = " \t\"'“”‘’«»()[]{}<>|.,;:!?#*_~+-–—/\\"
+_UNSPLIT = re.compile("[\u3041-\u309f\u3400-\u9fff]{8,}|[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]{16,}")
+"""Han and Hiragana, or Thai, Lao, Burmese and Khmer, without a space for longer than a word."""
 
 
 class Terms(NamedTuple):
@@ -57,6 +60,11 @@ def record_terms(words: Iterable[str], tags: Iterable[str]) -> Terms:
         if whole and not (whole in running and texts[whole] in english_function_words()):
             alone.add(whole)
     return Terms(texts, frozenset(alone))
+
+
+def is_unsplit(name: str) -> bool:
+    """Tell whether a name holds a phrase whose words are written without spaces between them."""
+    return bool(_UNSPLIT.search(name))
 
 
 def key_of(text: str) -> str:

@@ -44,6 +44,13 @@ def read_list(cell: Any, separator: str, key: str) -> tuple[str, ...] | None:
     return tuple(text for item in items if (text := str(item).strip()))
 
 
+def list_in(cell: str) -> list[Any] | None:
+    """Return the list that a cell holds, written as JSON or Python text; None if it holds other text."""
+    bare = cell.strip()
+    found = read_literal(bare) if bare.startswith("[") and bare.endswith("]") else None
+    return found if isinstance(found, list) else None
+
+
 def split_texts(cell: str, separator: str) -> list[str]:
     """Return the stripped, non-empty texts of a cell; quotes around texts, as in ``a|"b"|"c"``, go."""
     texts = [text for part in cell.split(separator) if (text := part.strip())]

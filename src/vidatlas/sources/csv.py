@@ -24,7 +24,6 @@ from vidatlas.types import Reason
 
 NAMELESS = re.compile(r"Unnamed: \d+")
 """What a column without a name is called, as pandas does: by its position, from 0."""
-_BOM = b"\xef\xbb\xbf"
 _SEP = re.compile(rb'"?sep=([!-~\t ]{1,8}?)"?[\r\n]*')
 """The line with which Excel names the delimiter of a file."""
 _STAND_IN = "\U000f0000"
@@ -50,6 +49,12 @@ def _tab(value: Any) -> Any:
     return "\t" if value == "\\t" else value
 
 
+def _delimiter(value: str) -> str:
+    if value.isalnum():
+        raise ValueError(r"must not be letters or digits; a tab needs quotes: --set 'source.format.delimiter=\t'")
+    return _signs(value)
+
+
 Sign = Annotated[str, AfterValidator(_one_sign)]
 
 
@@ -59,7 +64,7 @@ class CsvSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["csv"] = "csv"
-    delimiter: Annotated[str, BeforeValidator(_tab), AfterValidator(_signs)] = ","
+    delimiter: Annotated[str, BeforeValidator(_tab), AfterValidator(_delimiter)] = ","
     """One or more characters, such as ``::``; a first line ``sep=;`` of a file names its own."""
     quote: Sign | None = '"'
     """Quoted cells may hold delimiters and line breaks, and the quote itself when doubled; null: no quoting."""
@@ -102,12 +107,7 @@ class CsvSpec(BaseModel):
             InputError: the header cannot be read, or lists a column twice.
             UsageError: the file holds JSON lines.
         """
-        lines = universal_lines(chunks)
-        first, long = next(lines, (b"", False))
-        if first.startswith(_BOM) and not long:
-            observe(_BOM)
-            first = first.removeprefix(_BOM)
-        lines = chain([(first, long)] if first else [], lines)
+        lines: Iterator[tuple[bytes, bool]] = universal_lines(chunks)
         for _ in range(self.skip):
             observe(next(lines, (b"", False))[0])
         first, long = next(lines, (b"", False))
@@ -323,6 +323,8 @@ SNIFFED = (",", "\t", ";", "|", "::")
 
 def looks_like(lines: list[bytes]) -> str | None:
     """Return the ``--set`` that reads lines as CSV, if all rows have the same number of cells, at least two."""
+    if lines and _SEP.fullmatch(lines[0]):
+        return "--set source.format=csv"
     if len(lines) < 2 or lines[0].lstrip().startswith((b"{", b"[", b"<")):
         return None
     widths = {delimiter: _width(CsvSpec(delimiter=delimiter), lines) for delimiter in SNIFFED}

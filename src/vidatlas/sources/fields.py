@@ -8,14 +8,14 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from vidatlas.sources.cells import holds_objects, read_literal
+from vidatlas.sources.cells import holds_objects, list_in, read_literal
 from vidatlas.sources.images import UnreadablePictureError, grey_picture, locate
 from vidatlas.sources.values.category_names import Names
 from vidatlas.sources.values.columns import Column
 from vidatlas.sources.values.links import check_template
 from vidatlas.sources.values.missing import MISSING, Cell, unmistakable
 from vidatlas.sources.values.numbers import matches, whole
-from vidatlas.sources.values.texts import identifier, label, list_or_text, row_hash, texts_in
+from vidatlas.sources.values.texts import identifier, label, row_hash, texts_in
 from vidatlas.types import UNGROUPED, Kind, Reason, Record
 
 Columns = str | tuple[str, ...]
@@ -47,16 +47,15 @@ class TextField(BaseModel):
     max_chars: Annotated[int, Field(ge=1)] | None = None
     """Most characters (code points) of each text to encode; None encodes all of it."""
     separator: Annotated[str, Field(min_length=1)] | None = None
-    """If set, the column holds several texts: split at this, stripped, empty ones dropped."""
-    listed: bool = False
-    """With a separator: a cell with a list written as text, ``['a', 'b']``, is parsed as a list."""
+    """If set, the column holds several texts: a list, also one written as text (``['a', 'b']``), or texts to split at
+    this; stripped, empty ones dropped."""
     flags: bool = False
     """With a separator: the columns hold 1 or 0, and the texts are the names of those that hold 1."""
 
     @model_validator(mode="after")
     def _several(self) -> TextField:
-        if (self.listed or self.flags) and self.separator is None:
-            raise ValueError("listed and flags give several texts: they need a separator")
+        if self.flags and self.separator is None:
+            raise ValueError("flags give several texts: they need a separator")
         return self
 
     @property
@@ -270,7 +269,9 @@ def _group(row: dict[str, Any], spec: RecordSpec) -> str | None:
     value = row.get(spec.group) if spec.group else None
     if type(value) is str and value[:1].isalpha():
         return label(value)  # as most are
-    value = read_literal(value.strip()) if isinstance(value, str) and holds_objects(value) else value
+    if isinstance(value, str):
+        found = read_literal(value.strip()) if holds_objects(value) else list_in(value)
+        value = value if found is None else found
     value = next(iter(value), None) if isinstance(value, list) else value
     value = value.get("name") or value if isinstance(value, dict) else value
     return None if isinstance(value, dict | list) else label(whole(value))
@@ -337,8 +338,6 @@ def _field(row: dict[str, Any], field: TextField, missing: frozenset[str]) -> tu
     if field.flags:
         return tuple(column for column in field.columns if str(row.get(column)) == "1")
     cells = [row.get(column) for column in field.columns]
-    if field.listed:
-        cells = [list_or_text(cell, field.separator or ",") for cell in cells]
     found = [texts_in(cell, field.separator) for cell in cells]
     if None in found:
         return None

@@ -39,6 +39,8 @@ class RowSpec:
     """Nested values that become columns."""
     given: dict[str, str | None] = field(default_factory=dict)
     """Columns out of the path of a file."""
+    missing: frozenset[str] = frozenset(MISSING)
+    """Cells and items of cells that stand for nothing, where ``explode`` splits them."""
     vector: str | None = None
     """The column of given vectors, if any: other columns of vectors are skipped in Parquet."""
 
@@ -99,7 +101,7 @@ class RowSpec:
 
     def spread(self, row: Row | Reason) -> list[Row | Reason]:
         """Return the rows that one row expands to."""
-        return [row] if isinstance(row, Reason) or self.explode is None else self.explode.rows(row)
+        return [row] if isinstance(row, Reason) or self.explode is None else self.explode.rows(row, self.missing)
 
     def required(self, columns: Iterable[str]) -> list[str]:
         """Return the columns that rows must have, out of those that a recipe names."""
@@ -113,7 +115,6 @@ JSON_LINES = RowSpec(JsonLinesSpec())
 
 TERM = "term"
 """The column that ``explode`` adds."""
-_MISSING = frozenset(MISSING)
 
 
 def check_path(pattern: str | None) -> str | None:
@@ -170,11 +171,11 @@ class ExplodeSpec(BaseModel):
     stop: tuple[str, ...] = ()
     """Terms to exclude, in lower case."""
 
-    def rows(self, row: Row) -> list[Row | Reason]:
+    def rows(self, row: Row, missing: frozenset[str]) -> list[Row | Reason]:
         """Return one row per term, in the column ``term``: stripped, without #, in lower case."""
         cell = row.get(self.column)
-        texts = () if is_missing(cell, _MISSING) else read_list(cell, self.separator, self.key)
+        texts = () if is_missing(cell, missing) else read_list(cell, self.separator, self.key)
         if texts is None:
             return [Reason.INVALID_FIELD]
-        terms = [term for text in texts if (term := text.lstrip("#").strip().lower())]
+        terms = [term for text in texts if text not in missing and (term := text.lstrip("#").strip().lower())]
         return [Reason.EXCLUDED if term in self.stop else {**row, TERM: term} for term in terms] or [Reason.NO_TERMS]

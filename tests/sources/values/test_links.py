@@ -42,7 +42,7 @@ def test_a_template_that_leads_elsewhere_is_refused(template: str, why: str) -> 
 
 
 def test_a_recipe_with_such_a_template_is_refused_in_a_line() -> None:
-    with pytest.raises(UsageError, match=r"record: Value error, url must start with http") as caught:
+    with pytest.raises(UsageError, match=r"record: url must start with http") as caught:
         load_recipe("demo", {"record.url": "javascript:{id}"})
     assert "\n" not in str(caught.value)
 

@@ -17,7 +17,7 @@ BASE = RecordSpec(
     title="title",
     fields={
         "title": TextField(column="title", weight=0.5),
-        "tags": TextField(column="tags", weight=0.5, separator=",", listed=True),
+        "tags": TextField(column="tags", weight=0.5, separator=","),
         "about": TextField(column="about", weight=0),
     },
     fill={"about": "no text"},

@@ -38,7 +38,8 @@ class Hints:
     sampled: int = 0
     first: tuple[int, str] | None = None
     """Line and reason of the first row that cannot be used."""
-    objects: str = ""
+    remedy: str = ""
+    """What to set, for the first row that cannot be used."""
 
     def see(self, row: dict[str, Any]) -> None:
         """Take a row that was read."""
@@ -88,19 +89,23 @@ class Hints:
     def _is_nested(self, column: str) -> bool:
         return column not in self.names and any(name.startswith((f"{column}.", f"{column}[]")) for name in self.names)
 
-    def see_rejected(self, row: dict[str, Any] | Reason, line: int, reason: Reason, spec: RecordSpec) -> None:
+    def see_rejected(
+        self, row: dict[str, Any] | Reason, line: int, reason: Reason, spec: RecordSpec, form: Format
+    ) -> None:
         """Take a row that gives no record."""
         if reason.asked_for:
             return
         self.first = self.first or (line, str(reason))
-        if not self.objects and not isinstance(row, Reason) and reason in (Reason.INVALID_FIELD, Reason.INVALID_ID):
-            self.objects = next(_objects(row, spec), "")
+        if reason is Reason.INVALID_UTF8 and form.kind == "csv":
+            self.remedy = self.remedy or "If the text is Latin-1: --set source.format.encoding=cp1252"
+        if not self.remedy and not isinstance(row, Reason) and reason in (Reason.INVALID_FIELD, Reason.INVALID_ID):
+            self.remedy = next(_objects(row, spec), "")
 
     def first_reject(self, rows: int, rejects: int) -> FirstReject | None:
         """Return what the plan keeps for the message of a run that stops: None if most rows can be used."""
         if rejects <= rows // 100 or not self.first:
             return None
-        return {"line": self.first[0], "reason": self.first[1], "hint": self.objects}
+        return {"line": self.first[0], "reason": self.first[1], "hint": self.remedy}
 
 
 def _objects(row: dict[str, Any], spec: RecordSpec) -> Iterator[str]:

@@ -178,7 +178,8 @@ def _scanned(
                 survey.finish(source.format)
             except UsageError as error:
                 under = records_under(text.head) if form.kind != "csv" else None
-                if not under:
+                # Rows that have some of the columns are the records; their lists of objects are tags, say.
+                if not under or (survey.knows_some() and f"did you mean '{under}[]." not in str(error)):
                     raise
                 more = f"If the records are those under {under}, add {records_setting(under)}."
                 raise UsageError(f"{error} {more}") from error
@@ -201,6 +202,7 @@ def _read(
     survey.columns.update(dict.fromkeys([*names, *source.given]))
     survey.header = bool(names)
     cutter.cut()
+    survey.line = cutter.line
     for raw in rows:
         whole = source.decode(raw, names)
         found = source.spread(whole)

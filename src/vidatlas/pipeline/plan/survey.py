@@ -74,7 +74,7 @@ class PartSurvey:
                 self.given = replace(self.given, dim=len(vector))
         if isinstance(record, Reason):
             self.rejects[record] += 1
-            self.hints.see_rejected(found, self.line, record, self.spec)
+            self.hints.see_rejected(found, self.line, record, self.spec, self.source.format)
             return
         self.rows.append(row)
         self.digests += hashlib.blake2b(record.id.encode(), digest_size=16).digest()
@@ -105,7 +105,7 @@ class PartSurvey:
         self.objects += 1
         self.hints.see(row)
         self.columns.update(dict.fromkeys(row))
-        if self.objects == COLUMNS_AFTER and (self.header or not self.rows):
+        if self.objects == COLUMNS_AFTER and ((self.header and self.alone) or not self.rows):
             self._require_columns()
         if self.objects == COLUMNS_AFTER:
             self.late = set(self.missing())
@@ -123,6 +123,10 @@ class PartSurvey:
         """Return the columns that the recipe names and no row has."""
         wanted = self.source.required(self.spec.input_columns())
         return [column for column in wanted if column not in self.columns]
+
+    def knows_some(self) -> bool:
+        """Tell whether rows have any of the columns that the recipe names."""
+        return len(self.missing()) < len(self.source.required(self.spec.input_columns()))
 
     def _require_columns(self) -> None:
         missing = self.missing()

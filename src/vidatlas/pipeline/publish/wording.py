@@ -229,7 +229,8 @@ def _retitled(found: Retitled) -> str:
         else "these may be different videos, or one whose title changed"
     )
     ids = ", ".join(map(repr, found["ids"]))
-    return f"{least}{rows} shared an id with an earlier row of another title, and were left out, e.g. {ids}: {why}"
+    left = "was left out" if found["rows"] == 1 else "were left out"
+    return f"{least}{rows} shared an id with an earlier row of another title, and {left}, e.g. {ids}: {why}"
 
 
 def _values(found: OddValues) -> str:

@@ -10,6 +10,7 @@ from typing import Any, cast
 from vidatlas.clustering.backends import choose_backend, open_backend
 from vidatlas.decomposition.pca import Pca, fit_pca, merge_all
 from vidatlas.errors import InputError
+from vidatlas.naming import is_unsplit
 from vidatlas.pipeline.reduce.clusters import GroupFit, Placed, assign_block, fit_group
 from vidatlas.pipeline.reduce.components import Counted, block_moments, incremental_pca, places_of, project_block
 from vidatlas.pipeline.reduce.lexical import fit_words
@@ -104,17 +105,22 @@ class _Reduction:
             metrics["probe"] = told.facts
         files |= self.store.put(layout.METRICS, to_json(metrics))
         step.last()
-        return files, self._facts(metrics, fits, table.num_rows)
+        return files, self._facts(metrics, fits, table["name"].to_pylist())
 
-    def _facts(self, metrics: Metrics, fits: list[GroupFit], subcategories: int) -> ReduceFacts:
+    def _facts(self, metrics: Metrics, fits: list[GroupFit], names: list[str]) -> ReduceFacts:
         """Return what the manifest says of the reduction."""
         centroids = sum(len(found.centroids) for found in fits)
-        notes = training_notes(self.recipe, metrics.get("network"), centroids, subcategories)
+        notes = training_notes(self.recipe, metrics.get("network"), centroids, len(names))
         notes += [f"{found.group}: {note}" for found in fits for note in found.notes]
+        if unsplit := sum(map(is_unsplit, names)):
+            notes.append(
+                f"{unsplit:,} of {len(names):,} names hold whole phrases: words that are written without spaces "
+                "(Chinese, Japanese, Thai) are not split"
+            )
         counts: ReduceCounts = {
             "rows": metrics["rows"],
             "groups": len(fits),
-            "subcategories": subcategories,
+            "subcategories": len(names),
             "components": metrics["explained_variance"]["components"],
         }
         return {"counts": counts, "backend": cast(BackendIdentity, open_backend(self.backend).identity), "notes": notes}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vidatlas.sources.cells import list_in
 from vidatlas.sources.values.numbers import whole
 
 MISSING = (
@@ -52,19 +53,26 @@ class Cell:
         """Return a cell without placeholders, its values named; the same object where nothing changes."""
         if isinstance(value, str) and value.strip() in self.missing:
             return None
+        value = self._listed(value)
         if isinstance(value, list) and any(is_missing(item, self.missing) for item in value):
             value = [item for item in value if not is_missing(item, self.missing)]
         if self.names is None:
             return value
-        found = [self.names.get(_key(item), item) for item in self._items(value)]
-        return found if isinstance(value, list) or len(found) > 1 else found[0] if found else value
+        named = [self.names.get(_key(item), item) for item in self._items(value)]
+        return named if isinstance(value, list) or len(named) > 1 else named[0] if named else value
 
     def unnamed(self, value: Any) -> Iterator[str]:
         """Yield the values of a cell that have no name and are none."""
         names = self.names or {}
-        for item in self._items(value):
+        for item in self._items(self._listed(value)):
             if item is not None and item != "" and _key(item) not in names and item not in names.values():
                 yield str(item)
+
+    def _listed(self, value: Any) -> Any:
+        """Return a cell that holds values to name as a list where it is one, written as text."""
+        if self.names is None or not isinstance(value, str):
+            return value
+        return value if (found := list_in(value)) is None else found
 
     def _items(self, value: Any) -> list[Any]:
         if isinstance(value, list):

@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from vidatlas.sources.cells import read_list
+from vidatlas.sources.cells import list_in
 
 _WHOLE = re.compile(r"([+-]?[0-9]+)\.0+")
 _NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
@@ -27,8 +27,8 @@ def matches(value: Any, wanted: str | tuple[str, ...]) -> bool:
     """Tell whether a cell is one of the wanted values; of a list, also one written as text, whether an item is."""
     texts = (wanted,) if isinstance(wanted, str) else wanted
     items = value if isinstance(value, list) else [value]
-    if isinstance(value, str) and value.startswith(("['", '["')):
-        items = [value, *(read_list(value, ",", "name") or ())]
+    if isinstance(value, str):
+        items = [value, *(list_in(value) or ())]
     return any(str(item) in texts or _key(item) in _keys(texts) for item in items)
 
 

@@ -8,20 +8,12 @@ from typing import Any
 
 import orjson
 
-from vidatlas.sources.cells import read_list, split_texts
+from vidatlas.sources.cells import list_in, split_texts
 from vidatlas.sources.values.markup import MAX_TEXT_CHARS, plain_text
 from vidatlas.types import Reason
 
 MAX_ID_CHARS = 512
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-
-def list_or_text(cell: Any, separator: str) -> Any:
-    """Return the texts of a list written as text; {} if it cannot be parsed, which is not text either."""
-    if not (isinstance(cell, str) and cell.lstrip().startswith("[")):
-        return cell
-    found = read_list(cell, separator, "name")
-    return {} if found is None else list(found)
 
 
 def row_hash(row: dict[str, Any]) -> str:
@@ -56,6 +48,8 @@ def texts_in(value: Any, separator: str | None) -> tuple[str, ...] | None:
     """Return the non-empty texts of a cell, or None if it holds something other than text."""
     if value is None:
         return ()
+    if isinstance(value, str) and separator is not None:
+        value = value if (found := list_in(value)) is None else found
     if isinstance(value, str):
         value = plain_text(value)
         if separator is None:
