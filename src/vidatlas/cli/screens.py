@@ -94,7 +94,11 @@ def show_preview(console: Console, recipe: Recipe, preview: Preview, atlas: str,
 
 def show_assumed(console: Console, assumed: Sequence[Assumed]) -> None:
     """Print what was assumed about an input, how sure it is, and the first value of each column."""
-    table = Table("assumed", "column", "how sure", "for example", box=None, padding=(0, 2), header_style="bold")
+    table = Table(box=None, padding=(0, 2), header_style="bold")
+    table.add_column("assumed", no_wrap=True)
+    table.add_column("column", overflow="fold")
+    table.add_column("how sure", no_wrap=True)
+    table.add_column("for example", overflow="fold")
     for one in assumed:
         example = " ".join(one.example.split())
         cut = example[:_EXAMPLE] + ("…" if len(example) > _EXAMPLE else "")

@@ -19,6 +19,7 @@ from vidatlas.pipeline.plan.inputs import expand_all
 from vidatlas.recipe import Recipe, load_recipe
 from vidatlas.sources.compression import DamagedError
 from vidatlas.sources.content.arrow import MAGIC
+from vidatlas.sources.content.file_type import records_under
 from vidatlas.sources.content.sniff import detect_csv, detect_json, records_key
 from vidatlas.sources.content.text import ROWS, Text
 from vidatlas.sources.jsonl import JsonLinesSpec
@@ -90,6 +91,8 @@ class _Look:
     format: Json
     vectors: list[str] = field(default_factory=list)
     empty: bool = False
+    under: str | None = None
+    """The key of the first list of objects in a JSON document."""
 
 
 def assume(inputs: Iterable[str], settings: Mapping[str, Any]) -> Guess:
@@ -126,23 +129,36 @@ def _sampled(urls: list[str], given: Json, settings: Mapping[str, Any]) -> tuple
     looks = [_looked(url, given) for url in urls[:FEWEST_FILES]]
     form = _common(looks, given)
     path = settings.get("source.path") or (HIVE if all("=" in look.url.rpartition("/")[0] for look in looks) else None)
-    rows: list[Json] = []
-    for at, url in enumerate(urls[:MOST_FILES]):
-        if at >= FEWEST_FILES and len(rows) >= SAMPLE:
-            break
-        look = looks[at] if at < len(looks) else _looked(url, given)
-        if not look.empty:
-            found = _rows(look, form, _path(url, path))
-            rows += islice(found, SAMPLE)
-            # Files are often in order of time, and columns that the first rows lack come later.
-            rows += islice(found, 0, LATER, EVERY) if not at else ()
+    try:
+        rows = _first_rows(urls, looks, form, path)
+    except InputError:
+        under = next((look.under for look in looks if look.under), None)
+        if form["kind"] != "json" or "records" in form or not under:
+            raise
+        # A document too long to be one record.
+        return _sampled(urls, {**given, "kind": "json", "records": under}, settings)
     if not rows:
         raise InputError(f"{urls[0]}: no row can be read. Check the file, or choose a recipe: vidatlas recipes")
     key = None if "records" in given or form["kind"] == "csv" else _records(rows)
     if key:
-        form = {"kind": "json", "records": key}
-        return _sampled(urls, {**given, **form}, settings)
+        return _sampled(urls, {**given, "kind": "json", "records": key}, settings)
     return looks, rows, form
+
+
+def _first_rows(urls: list[str], looks: list[_Look], form: Json, path: str | None) -> list[Json]:
+    """Return the first rows of the first files."""
+    rows: list[Json] = []
+    for at, url in enumerate(urls[:MOST_FILES]):
+        if at >= FEWEST_FILES and len(rows) >= SAMPLE:
+            break
+        look = looks[at] if at < len(looks) else _looked(url, form)
+        if look.empty:
+            continue
+        found = _rows(look, form, _path(url, path))
+        rows += islice(found, SAMPLE)
+        # Files are often in order of time, and columns that the first rows lack come later.
+        rows += islice(found, 0, LATER, EVERY) if not at else ()
+    return rows
 
 
 def _path(url: str, path: str | None) -> str | None:
@@ -177,7 +193,8 @@ def _looked(url: str, given: Json) -> _Look:
             f"{url}: neither JSON nor a table: no delimiter gives rows of one width. "
             "Name it with --set source.format.kind=csv --set source.format.delimiter=…"
         )
-    return _Look(url, scan.compression, {**form, **given})
+    under = records_under(text.head) if form["kind"] == "json" else None
+    return _Look(url, scan.compression, {**form, **given}, under=under)
 
 
 def _vector_columns(file: IO[bytes], container: str) -> list[str]:
@@ -304,7 +321,7 @@ def _record(roles: Roles, url: str, settings: Mapping[str, Any]) -> tuple[Json, 
             f"{url}: which column holds the title? {said} "
             f"Say it with --set {quote(f'record.fields.title.column={example}')}{instead}"
         )
-    fields: Json = {} if title is None else {"title": {"column": title, "weight": 1}}
+    fields: Json = {} if title is None else {"title": {"column": title, "weight": 1, "max_chars": 200}}
     tags = roles.find_tags()
     # Titles that repeat, such as those of reviewed films, do not tell the rows apart.
     text = roles.find_text() if not tags or roles.repeats_titles() else None
@@ -322,9 +339,7 @@ def _record(roles: Roles, url: str, settings: Mapping[str, Any]) -> tuple[Json, 
         record["columns"] = kept
     if roles.are_youtube_videos():
         record["url"] = "https://www.youtube.com/watch?v={id}"
-        roles.assumed.append(
-            Assumed("record.url", record["url"], "likely", "the ids are of 11 characters, as YouTube's")
-        )
+        roles.assumed.append(Assumed("record.url", "(the id)", "likely", record["url"]))
     return record, fields
 
 

@@ -35,7 +35,9 @@ def detect_json(head: bytes) -> Json | None:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text[:1] not in (b"{", b"["):
         return None
-    return {"kind": "json" if json_setting(text) or text[:1] == b"[" else "jsonlines"}
+    # One line alone may be a document too, and be one in the next file.
+    document = json_setting(text) or text[:1] == b"[" or b"\n" not in text.strip()
+    return {"kind": "json" if document else "jsonlines"}
 
 
 def detect_csv(content: bytes, given: Json) -> Json | None:

@@ -81,6 +81,11 @@ class Column:
         """Tell whether it holds lists of short texts, no numbers and no addresses."""
         return self.only({"list"}) and self.share(_are_words) > 0.9
 
+    def is_joined(self) -> bool:
+        """Tell whether it holds short texts with a vertical bar between them."""
+        short = self.share(lambda value: all(len(text.split()) < 4 for text in str(value).split("|")))
+        return self.only({"text"}) and self.share_with("|") > 0.2 and short > 0.9
+
     def separation(self) -> Json:
         """Return how the texts in a value are separated, as a text field of a recipe says it."""
         if self.only({"list"}, 0.2):

@@ -25,7 +25,7 @@ _TITLES = (
 _TEXTS = "description desc overview summary synopsis text content body transcript"
 _TAGS = "tags videotags keywords hashtags hashtagnames tag genres listedin"
 _CATEGORIES = "categories category categoryname categorytitle maincategory categoryid"
-_KINDS = "genre genres topic section titletype type"
+_KINDS = "genre genres topic section titletype type label"
 _CHANNELS = (
     "channelid uploaderid authorid userid ownerid creatorid channel channelname channeltitle uploader author username "
     "user creator owner"
@@ -181,17 +181,16 @@ class Roles:
                 Assumed("record.fields.tags.separator", _shown(how, column), "sure" if several else "guessed")
             )
             return {"column": column.name, **how}
-        lists = [
-            column
-            for column in self.columns
-            if column.name not in taken and EACH not in column.name and column.is_list_of_words()
-        ]
-        if len(lists) != 1:
-            return None
-        self._take(
-            "tags", "record.fields.tags.column", lists[0], "guessed", f"the only list of texts: {lists[0].example}"
-        )
-        return {"column": lists[0].name, **lists[0].separation()}
+        others = [one for one in self.columns if one.name not in taken and EACH not in one.name]
+        for what, lists in (
+            ("list of words", [column for column in others if column.is_list_of_words()]),
+            ("column of words between |", [column for column in others if column.is_joined()]),
+        ):
+            if len(lists) == 1:
+                remark = f"the only {what}: {lists[0].example}"
+                self._take("tags", "record.fields.tags.column", lists[0], "guessed", remark)
+                return {"column": lists[0].name, **lists[0].separation()}
+        return None
 
     def repeats_titles(self) -> bool:
         """Tell whether many rows have the title of another."""
