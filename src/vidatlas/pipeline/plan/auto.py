@@ -137,8 +137,6 @@ def _sampled(urls: list[str], given: Json, settings: Mapping[str, Any]) -> tuple
             raise
         # A document too long to be one record.
         return _sampled(urls, {**given, "kind": "json", "records": under}, settings)
-    if not rows:
-        raise InputError(f"{urls[0]}: no row can be read. Check the file, or choose a recipe: vidatlas recipes")
     key = None if "records" in given or form["kind"] == "csv" else _records(rows)
     if key:
         return _sampled(urls, {**given, "kind": "json", "records": key}, settings)
@@ -146,7 +144,11 @@ def _sampled(urls: list[str], given: Json, settings: Mapping[str, Any]) -> tuple
 
 
 def _first_rows(urls: list[str], looks: list[_Look], form: Json, path: str | None) -> list[Json]:
-    """Return the first rows of the first files."""
+    """Return the first rows of the first files.
+
+    Raises:
+        InputError: there are none.
+    """
     rows: list[Json] = []
     for at, url in enumerate(urls[:MOST_FILES]):
         if at >= FEWEST_FILES and len(rows) >= SAMPLE:
@@ -158,6 +160,8 @@ def _first_rows(urls: list[str], looks: list[_Look], form: Json, path: str | Non
         rows += islice(found, SAMPLE)
         # Files are often in order of time, and columns that the first rows lack come later.
         rows += islice(found, 0, LATER, EVERY) if not at else ()
+    if not rows:
+        raise InputError(f"{urls[0]}: no row can be read. Check the file, or choose a recipe: vidatlas recipes")
     return rows
 
 
@@ -316,7 +320,8 @@ def _record(roles: Roles, url: str, settings: Mapping[str, Any]) -> tuple[Json, 
         there = roles.candidates()
         said = f"Candidates: {', '.join(map(repr, there))}." if there else "None of them holds texts that differ."
         example = there[0] if there else "COLUMN"
-        instead = ", or show the tags in its place: --set record.title=tags" if roles.find_tags() else ""
+        tags = roles.find_tags() and len(roles.chosen["tags"].values) > 0.9 * roles.chosen["tags"].rows
+        instead = ", or show the tags in its place: --set record.title=tags" if tags else ""
         raise UsageError(
             f"{url}: which column holds the title? {said} "
             f"Say it with --set {quote(f'record.fields.title.column={example}')}{instead}"
