@@ -141,7 +141,7 @@ def pages(folder: Path, lines: bytes) -> list[str]:
     for name, part, indent in (("page1.json", items[:50], 2), ("page2.json", items[50:], None)):
         page = {"kind": "youtube#videoListResponse", "etag": "x", "items": part}
         (folder / name).write_text(json.dumps(page, indent=indent), encoding="utf-8")
-    return [str(folder / "page*.json")]
+    return [str(folder / "page1.json"), str(folder / "page2.json")]
 
 
 def trending(folder: Path, lines: bytes) -> list[str]:
@@ -168,7 +168,8 @@ def trending(folder: Path, lines: bytes) -> list[str]:
 
 
 def info_files(folder: Path, lines: bytes) -> list[str]:
-    """Write a file of yt-dlp for each video, every third one pretty-printed."""
+    """Write a file of yt-dlp for each video, pretty-printed, and one with a hundred, one per line."""
+    videos = []
     for at, row in enumerate(_videos(lines)):
         info = {
             "id": row["display_id"],
@@ -186,8 +187,11 @@ def info_files(folder: Path, lines: bytes) -> list[str]:
             "display_id": row["display_id"],
             "_type": "video",
         }
-        (folder / f"{at:03}.info.json").write_text(json.dumps(info, indent=None if at % 3 else 2), encoding="utf-8")
-    return [str(folder / "*.info.json")]
+        videos.append(info)
+    (folder / "000.info.json").write_text("\n".join(map(json.dumps, videos[:100])), encoding="utf-8")
+    for info in videos[100:]:
+        (folder / f"{info['duration']}.info.json").write_text(json.dumps(info, indent=2), encoding="utf-8")
+    return sorted(map(str, folder.glob("*.info.json")))
 
 
 def _films(count: int = 60) -> list[list[str]]:

@@ -108,7 +108,7 @@ def assume(inputs: Iterable[str], settings: Mapping[str, Any]) -> Guess:
     """
     urls = expand_all(inputs)
     looks, rows, form = _sampled(urls, _format_of(settings), settings)
-    data, assumed = _recipe(looks, rows, form, settings)
+    data, assumed = _recipe(urls, looks, rows, form, settings)
     data["about"] = f"Made from a look at {len(rows):,} rows of {urls[0].rsplit('/', 1)[-1]}" + (
         f" and {len(urls) - 1:,} more files." if len(urls) > 1 else "."
     )
@@ -128,7 +128,7 @@ def _sampled(urls: list[str], given: Json, settings: Mapping[str, Any]) -> tuple
     """Read the first rows of the first files; return what the files look like, the rows, and their format."""
     looks = [_looked(url, given) for url in urls[:FEWEST_FILES]]
     form = _common(looks, given)
-    path = settings.get("source.path") or (HIVE if all("=" in look.url.rpartition("/")[0] for look in looks) else None)
+    path = settings.get("source.path") or _hive(urls)
     try:
         rows = _first_rows(urls, looks, form, path)
     except InputError:
@@ -156,17 +156,13 @@ def _first_rows(urls: list[str], looks: list[_Look], form: Json, path: str | Non
         look = looks[at] if at < len(looks) else _looked(url, form)
         if look.empty:
             continue
-        found = _rows(look, form, _path(url, path))
+        found = _rows(look, form, path)
         rows += islice(found, SAMPLE)
         # Files are often in order of time, and columns that the first rows lack come later.
         rows += islice(found, 0, LATER, EVERY) if not at else ()
     if not rows:
         raise InputError(f"{urls[0]}: no row can be read. Check the file, or choose a recipe: vidatlas recipes")
     return rows
-
-
-def _path(url: str, path: str | None) -> str | None:
-    return path if path != HIVE or any("=" in step for step in url.split("/")[:-1]) else None
 
 
 def _looked(url: str, given: Json) -> _Look:
@@ -278,23 +274,23 @@ def _is_record(row: Json) -> bool:
 
 
 def _recipe(
-    looks: list[_Look], rows: list[Json], form: Json, settings: Mapping[str, Any]
+    urls: list[str], looks: list[_Look], rows: list[Json], form: Json, settings: Mapping[str, Any]
 ) -> tuple[Json, list[Assumed]]:
     """Return the recipe as a mapping, and what was assumed."""
     columns = columns_of(rows)
     vector = _vector(looks, rows, settings)
     roles = Roles(columns, {role: settings[key] for key, role in _GIVEN.items() if key in settings}, vector)
-    record, fields = _record(roles, looks[0].url, settings)
+    record, fields = _record(roles, urls[0], settings)
     data = load_recipe("topics").model_dump(mode="json", exclude_unset=True) | {"name": AUTO}
     source: Json = {"shard_rows": data["source"]["shard_rows"]}
     if form["kind"] != "jsonlines":
         source["format"] = form
-    if any("=" in look.url.rpartition("/")[0] for look in looks) and _hive(looks, record):
+    if _hive(urls):
         source["path"] = HIVE
     data |= {"source": source, "record": {**record, "fields": fields}}
     seen = [_said(form, looks)]
     if "path" in source:
-        seen.append(Assumed("source.path", HIVE, "sure", looks[0].url.rsplit("/", 2)[-2]))
+        seen.append(Assumed("source.path", HIVE, "sure", urls[0].rsplit("/", 2)[-2]))
     if vector:
         data["encoder"] = {"kind": "given", "column": vector}
         data["mix"] = {"normalize": True}
@@ -320,8 +316,8 @@ def _record(roles: Roles, url: str, settings: Mapping[str, Any]) -> tuple[Json, 
         there = roles.candidates()
         said = f"Candidates: {', '.join(map(repr, there))}." if there else "None of them holds texts that differ."
         example = there[0] if there else "COLUMN"
-        tags = roles.find_tags() and len(roles.chosen["tags"].values) > 0.9 * roles.chosen["tags"].rows
-        instead = ", or show the tags in its place: --set record.title=tags" if tags else ""
+        filled = roles.find_tags() and len(roles.chosen["tags"].values) > 0.9 * roles.chosen["tags"].rows
+        instead = ", or show the tags in its place: --set record.title=tags" if filled else ""
         raise UsageError(
             f"{url}: which column holds the title? {said} "
             f"Say it with --set {quote(f'record.fields.title.column={example}')}{instead}"
@@ -348,9 +344,9 @@ def _record(roles: Roles, url: str, settings: Mapping[str, Any]) -> tuple[Json, 
     return record, fields
 
 
-def _hive(looks: list[_Look], record: Json) -> bool:
-    """Tell whether every folder of the files gives a column, so that the recipe can name it."""
-    return all(any("=" in step.lstrip("=") for step in look.url.split("/")[:-1]) for look in looks)
+def _hive(urls: list[str]) -> str | None:
+    """Return the ``source.path`` of files in folders that are all named column=value."""
+    return HIVE if all(any("=" in step.lstrip("=") for step in url.split("/")[:-1]) for url in urls) else None
 
 
 def _said(form: Json, looks: list[_Look]) -> Assumed:
