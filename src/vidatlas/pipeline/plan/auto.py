@@ -43,6 +43,7 @@ FEWEST_FILES, MOST_FILES = 5, 50
 _LOOK = 1 << 20
 """Bytes from which the format is detected."""
 _SHORTEST_VECTOR = 8
+_MOST_NAMED = 10
 _VECTOR_NAMES = ("embedding", "embeddings", "vector", "emb", "features")
 _GIVEN = {
     "record.id": "id",
@@ -313,15 +314,7 @@ def _record(roles: Roles, url: str, settings: Mapping[str, Any]) -> tuple[Json, 
     shown = settings.get("record.title", "title")
     title = roles.find_title() if shown == "title" else None
     if title is None and shown == "title":
-        there = roles.candidates()
-        said = f"Candidates: {', '.join(map(repr, there))}." if there else "None of them holds texts that differ."
-        example = there[0] if there else "COLUMN"
-        filled = roles.find_tags() and len(roles.chosen["tags"].values) > 0.9 * roles.chosen["tags"].rows
-        instead = ", or show the tags in its place: --set record.title=tags" if filled else ""
-        raise UsageError(
-            f"{url}: which column holds the title? {said} "
-            f"Say it with --set {quote(f'record.fields.title.column={example}')}{instead}"
-        )
+        raise _undecided(roles, url)
     fields: Json = {} if title is None else {"title": {"column": title, "weight": 1, "max_chars": 200}}
     tags = roles.find_tags()
     # Titles that repeat, such as those of reviewed films, do not tell the rows apart.
@@ -342,6 +335,17 @@ def _record(roles: Roles, url: str, settings: Mapping[str, Any]) -> tuple[Json, 
         record["url"] = "https://www.youtube.com/watch?v={id}"
         roles.assumed.append(Assumed("record.url", "(the id)", "likely", record["url"]))
     return record, fields
+
+
+def _undecided(roles: Roles, url: str) -> UsageError:
+    """Return the error that asks for the column of titles."""
+    there = roles.candidates()
+    names = ", ".join(repr(column.name) for column in roles.columns[:_MOST_NAMED])
+    said = f"Candidates: {', '.join(map(repr, there))}" if there else f"None of {names} holds texts that differ"
+    setting = quote(f"record.fields.title.column={there[0]}") if there else "record.fields.title.column=…"
+    filled = roles.find_tags() and len(roles.chosen["tags"].values) > 0.9 * roles.chosen["tags"].rows
+    instead = ", or show the tags in its place: --set record.title=tags" if filled else ""
+    return UsageError(f"{url}: which column holds the title? {said}. Say it with --set {setting}{instead}")
 
 
 def _hive(urls: list[str]) -> str | None:

@@ -57,8 +57,10 @@ def detect_csv(content: bytes, given: Json) -> Json | None:
     named = re.fullmatch(rb'"?sep=(.{1,8}?)"?[\r\n]*', lines[0]) if lines else None
     wanted = [str(given["delimiter"])] if "delimiter" in given else [named[1].decode()] if named else list(SNIFFED)
     tried = [_dialect(sign, lines[1:] if named else lines, text, given) for sign in wanted]
-    # The tests of a table come first, then its width: a comma in each title gives two columns, the tab three.
-    fits, width, dialect = max(tried, key=lambda found: (found[0] >= _FITS, found[1], found[0]))
+    # Then the wider table wins: a comma in each title gives two columns, the tab three.
+    fits, width, dialect = max(
+        tried, key=lambda found: (found[0] >= _FITS and found[1] > 1, "skip" not in found[2], found[1], found[0])
+    )
     if (width < 2 or fits < _FITS) and "kind" not in given:
         return None
     if named and "delimiter" not in given:
@@ -143,12 +145,19 @@ def _preamble(form: CsvSpec, lines: list[bytes], width: int) -> int:
 
 def _header(rows: list[list[str]], given: Json) -> Json:
     """Return the keys for a table whose first row names no columns; none where it does."""
-    names = [name for cell in rows[0] if (name := cell.strip()) and not NAMELESS.fullmatch(name)]
-    # A name is neither a number nor an address, and no other column has it.
-    data = not names or any(kind_of(name) != "text" or _ADDRESS.match(name) for name in names)
-    if "header" in given or "columns" in given or not (data or len(set(names)) < len(names)):
+    first, below = rows[0], rows[1:]
+    names = [name for cell in first if (name := cell.strip()) and not NAMELESS.fullmatch(name)]
+    # Above a column of numbers stands a name; where there is none, no name is a number or an address.
+    counted = [at for at in range(len(first)) if below and all(_is_value(row[at]) for row in below if len(row) > at)]
+    named = any(not _is_value(first[at]) for at in counted) if counted else not any(map(_is_value, names))
+    if "header" in given or "columns" in given or (named and names):
         return {}
-    return {"header": False, "columns": [f"column_{at}" for at in range(1, len(rows[0]) + 1)]}
+    return {"header": False, "columns": [f"column_{at}" for at in range(1, len(first) + 1)]}
+
+
+def _is_value(cell: str) -> bool:
+    """Tell whether a cell is a number, a date or an address, and so no name of a column."""
+    return kind_of(cell) not in ("text", "") or bool(_ADDRESS.match(cell))
 
 
 def records_key(row: Json, names_record: Any) -> str | None:

@@ -66,6 +66,11 @@ class Column:
         """Return the share of its values whose text holds a sign."""
         return self.share(lambda value: sign in str(value))
 
+    def may_identify(self) -> bool:
+        """Tell whether almost every row has a value, a text or an integer, and not all have the same few."""
+        filled = len(self.values) >= 0.9 * self.rows
+        return filled and self.only({"text", "duration", *NUMBERS}) and (self.rows < 50 or self.unique >= 0.02)
+
     def is_text(self) -> bool:
         """Tell whether it holds texts that differ, no addresses."""
         differs = self.distinct >= min(2, len(self.values)) and (self.unique >= 0.1 or self.distinct > 50)

@@ -110,28 +110,34 @@ class Roles:
         """Return the column of ids; None if the rows have none."""
         if self._by_user("id"):
             return self._given["id"]
-        ruined = ""
-        for column in self._named(_IDS):
-            if not column.only({"text", *NUMBERS, "duration"}) or len(column.values) < 0.9 * column.rows:
-                continue
-            if column.rows > 1 and column.share(_is_rounded) > 0.9:
-                ruined = ruined or column.name
+        named = [column for column in self._named(_IDS) if column.may_identify()]
+        ruined = [one.name for one in self._named(_IDS) if one.rows > 1 and one.share(_is_rounded) > 0.9]
+        for column in named:
+            if column.name in ruined:
                 continue
             if column.unique >= 0.99:
                 return self._take("id", "record.id", column, "sure").name
             remark = f"{column.distinct:,} distinct in {len(column.values):,} rows; of each, the first row is kept"
             return self._take("id", "record.id", column, "likely", remark).name
+        other = self._other_id(not ruined)
+        if other:
+            return other
+        remark = "no column of ids"
+        if ruined:
+            remark = f"{ruined[0]!r} holds rounded numbers, as spreadsheets and JavaScript write them"
+        self.assumed.append(Assumed("record.id", "(a hash of the row)", "sure", remark))
+        return None
+
+    def _other_id(self, first: bool) -> str | None:
+        """Return a column of distinct words that is called some id, or with ``first`` the first column if it is one."""
         for at, column in enumerate(self.columns):
+            distinct = column.unique == 1 and column.words == 1 and len(column.values) == column.rows
+            nested = EACH in column.name or _FOREIGN & set(column.steps[:-1])
+            if nested or not distinct or not column.only({"text", "integer"}):
+                continue
             own = column.steps[-1].endswith("id") and column.steps[-1] not in _CHANNELS.split()
-            whole_ids = column.only({"text", "integer"}) and len(column.values) == column.rows
-            if whole_ids and column.unique == 1 and column.words == 1 and (own or (not at and not ruined)):
+            if own or (first and not at):
                 return self._take("id", "record.id", column, "likely" if own else "guessed").name
-        why = (
-            f"{ruined!r} holds rounded numbers, as spreadsheets and JavaScript write them"
-            if ruined
-            else "no column of ids"
-        )
-        self.assumed.append(Assumed("record.id", "(a hash of the row)", "sure", why))
         return None
 
     def find_title(self) -> str | None:
