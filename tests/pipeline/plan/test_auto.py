@@ -17,7 +17,7 @@ import pytest
 import vidatlas
 from vidatlas.cli.main import main
 from vidatlas.errors import InputError, UsageError
-from vidatlas.pipeline.plan import auto
+from vidatlas.pipeline.plan import sample
 from vidatlas.pipeline.plan.auto import Guess, assume
 from vidatlas.recipe import load_recipe
 from vidatlas.sources.values.category_names import YOUTUBE
@@ -389,8 +389,8 @@ def test_what_the_user_sets_is_not_decided(tmp_path: Path) -> None:
 
 
 def test_columns_that_the_first_rows_lack_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auto, "SAMPLE", 10)
-    monkeypatch.setattr(auto, "EVERY", 3)
+    monkeypatch.setattr(sample, "SAMPLE", 10)
+    monkeypatch.setattr(sample, "EVERY", 3)
     rows = [{"id": IDS[n], "title": TITLES[n], "tags": TAGS[n] if n > 20 else None} for n in NUMBERS]
     file = write(tmp_path, "videos.jsonl.gz", gzip.compress(lines(rows).encode()))
     assert assume([file], {}).recipe.record.fields["tags"].column == "tags"
@@ -418,6 +418,10 @@ def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
         assume([write(tmp_path, "empty.jsonl", "")], {})
     with pytest.raises(InputError, match=r"web page \(HTML\)"):
         assume([write(tmp_path, "page.csv", "<!DOCTYPE html>\n<html></html>")], {})
+    with pytest.raises(InputError, match="is damaged"):
+        assume([write(tmp_path, "cut.parquet", b"PAR1" + bytes(40) + b"PAR1")], {})
+    with pytest.raises(InputError, match="is a folder"):
+        assume([str(tmp_path)], {})
     with pytest.raises(InputError, match="no such file"):
         assume([str(tmp_path / "nothing.csv")], {})
     one, other = write(tmp_path, "a.csv", trending()), write(tmp_path, "b.jsonl", lines(youniverse()))

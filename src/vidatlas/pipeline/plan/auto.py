@@ -2,49 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from shlex import quote
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import yaml
 
 from vidatlas.encoders.given import read_vector
-from vidatlas.errors import InputError, UsageError
+from vidatlas.errors import UsageError
 from vidatlas.pipeline.plan.inputs import expand_all
+from vidatlas.pipeline.plan.sample import Look, format_of, hive_path, read_sample, vector_by_name
 from vidatlas.recipe import Recipe, load_recipe
-from vidatlas.sources.compression import DamagedError
-from vidatlas.sources.content.arrow import MAGIC
-from vidatlas.sources.content.file_type import records_under
-from vidatlas.sources.content.sniff import detect_csv, detect_json, records_key
-from vidatlas.sources.content.text import ROWS, Text
-from vidatlas.sources.jsonl import JsonLinesSpec
-from vidatlas.sources.parquet import vector_columns
-from vidatlas.sources.rows import HIVE, RowSpec
-from vidatlas.sources.scan import Scan
+from vidatlas.sources.content.text import ROWS
+from vidatlas.sources.rows import HIVE
 from vidatlas.sources.values.category_names import YOUTUBE
 from vidatlas.sources.values.profile import columns_of
 from vidatlas.sources.values.roles import Assumed, Roles
-from vidatlas.storage.folder import open_input
-from vidatlas.storage.parquet import open_arrow, open_parquet
 from vidatlas.types import Json
 
 AUTO = "auto"
 """The word in place of a recipe."""
-SAMPLE = 1_000
-"""Rows that are read of each file, and of all files together, if the first ones have as many."""
-LATER, EVERY = 50_000, 100
-"""Further rows of the first file, of which every so many is taken."""
-FEWEST_FILES, MOST_FILES = 5, 50
-_LOOK = 1 << 20
-"""Bytes from which the format is detected."""
 _SHORTEST_VECTOR = 8
 _MOST_NAMED = 10
-_VECTOR_NAMES = ("embedding", "embeddings", "vector", "emb", "features")
 _GIVEN = {
     "record.id": "id",
     "record.group": "category",
@@ -53,7 +34,6 @@ _GIVEN = {
     "record.fields.tags.column": "tags",
 }
 """Keys with which a user chooses the column of a role."""
-_FORMAT = "source.format"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +63,6 @@ def _line(text: str) -> str:
     return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())[:80]
 
 
-@dataclass(slots=True)
-class _Look:
-    """Hold what the first bytes of a file show."""
-
-    url: str
-    container: str
-    format: Json
-    vectors: list[str] = field(default_factory=list)
-    empty: bool = False
-    under: str | None = None
-    """The key of the first list of objects in a JSON document."""
-
-
 def assume(inputs: Iterable[str], settings: Mapping[str, Any]) -> Guess:
     """Return a recipe for some input files; the same files and settings give the same one.
 
@@ -108,7 +75,7 @@ def assume(inputs: Iterable[str], settings: Mapping[str, Any]) -> Guess:
         InputError: a file is absent, damaged or no table of rows.
     """
     urls = expand_all(inputs)
-    looks, rows, form = _sampled(urls, _format_of(settings), settings)
+    looks, rows, form = read_sample(urls, format_of(settings), settings)
     data, assumed = _recipe(urls, looks, rows, form, settings)
     data["about"] = f"Made from a look at {len(rows):,} rows of {urls[0].rsplit('/', 1)[-1]}" + (
         f" and {len(urls) - 1:,} more files." if len(urls) > 1 else "."
@@ -116,166 +83,8 @@ def assume(inputs: Iterable[str], settings: Mapping[str, Any]) -> Guess:
     return Guess(load_recipe(data, settings), tuple(assumed))
 
 
-def _format_of(settings: Mapping[str, Any]) -> Json:
-    """Return the keys of ``source.format`` that the user chose."""
-    chosen = settings.get(_FORMAT, {})
-    found: Json = {"kind": chosen} if isinstance(chosen, str) else dict(chosen)
-    return found | {
-        key.removeprefix(f"{_FORMAT}."): value for key, value in settings.items() if key.startswith(f"{_FORMAT}.")
-    }
-
-
-def _sampled(urls: list[str], given: Json, settings: Mapping[str, Any]) -> tuple[list[_Look], list[Json], Json]:
-    """Read the first rows of the first files; return what the files look like, the rows, and their format."""
-    looks = [_looked(url, given) for url in urls[:FEWEST_FILES]]
-    form = _common(looks, given)
-    path = settings.get("source.path") or _hive(urls)
-    try:
-        rows = _first_rows(urls, looks, form, path)
-    except InputError:
-        under = next((look.under for look in looks if look.under), None)
-        if form["kind"] != "json" or "records" in form or not under:
-            raise
-        # A document too long to be one record.
-        return _sampled(urls, {**given, "kind": "json", "records": under}, settings)
-    key = None if "records" in given or form["kind"] == "csv" else _records(rows)
-    if key:
-        return _sampled(urls, {**given, "kind": "json", "records": key}, settings)
-    return looks, rows, form
-
-
-def _first_rows(urls: list[str], looks: list[_Look], form: Json, path: str | None) -> list[Json]:
-    """Return the first rows of the first files.
-
-    Raises:
-        InputError: there are none.
-    """
-    rows: list[Json] = []
-    for at, url in enumerate(urls[:MOST_FILES]):
-        if at >= FEWEST_FILES and len(rows) >= SAMPLE:
-            break
-        look = looks[at] if at < len(looks) else _looked(url, form)
-        if look.empty:
-            continue
-        found = _rows(look, form, path)
-        rows += islice(found, SAMPLE)
-        # Files are often in order of time, and columns that the first rows lack come later.
-        rows += islice(found, 0, LATER, EVERY) if not at else ()
-    if not rows:
-        raise InputError(f"{urls[0]}: no row can be read. Check the file, or choose a recipe: vidatlas recipes")
-    return rows
-
-
-def _looked(url: str, given: Json) -> _Look:
-    """Look at the first bytes of a file."""
-    try:
-        with closing(open_input(url)) as file:
-            scan = Scan(file)
-            if scan.compression in ROWS:
-                return _Look(url, scan.compression, {"kind": "jsonlines"}, _vector_columns(file, scan.compression))
-            with closing(scan.chunks()) as chunks:
-                content = b""
-                while len(content) < _LOOK and (chunk := next(chunks, None)) is not None:
-                    content += chunk
-            text = Text(iter([content]), scan.compression, JsonLinesSpec())
-    except FileNotFoundError as error:
-        raise InputError(f"no such file: {url}. Check the path; quote patterns such as 'data/*.jsonl.gz'.") from error
-    except DamagedError as error:
-        raise InputError(f"{url} is damaged ({error}). Download or copy it again.") from error
-    except (InputError, UsageError) as error:
-        raise type(error)(f"{url}: {error}") from error
-    if not text.head.strip():
-        return _Look(url, scan.compression, {}, empty=True)
-    kind = given.get("kind")
-    form = ({"kind": kind} if kind in ("json", "jsonlines") else None) or (None if kind else detect_json(text.head))
-    form = form or detect_csv(content, given)
-    if form is None:
-        raise UsageError(
-            f"{url}: neither JSON nor a table: no delimiter gives rows of one width. "
-            "Name it with --set source.format.kind=csv --set source.format.delimiter=…"
-        )
-    under = records_under(text.head) if form["kind"] == "json" else None
-    return _Look(url, scan.compression, {**form, **given}, under=under)
-
-
-def _vector_columns(file: IO[bytes], container: str) -> list[str]:
-    """Return the columns of a Parquet or Arrow file that hold lists of floats."""
-    file.seek(0)
-    if container == "parquet":
-        return vector_columns(open_parquet(file).schema_arrow)
-    start = len(MAGIC) if file.read(len(MAGIC)) == MAGIC else 0
-    file.seek(start)
-    return vector_columns(open_arrow(file).schema)
-
-
-def _common(looks: list[_Look], given: Json) -> Json:
-    """Return the one format of all files.
-
-    Raises:
-        UsageError: they differ.
-    """
-    texts = [look for look in looks if not look.empty and look.container not in ROWS]
-    kinds = {look.format["kind"]: look.url for look in texts}
-    if "csv" in kinds and len(kinds) > 1:
-        other = next(url for kind, url in kinds.items() if kind != "csv")
-        raise UsageError(f"{kinds['csv']} is a table and {other} JSON. Make an atlas of each.")
-    if not texts:
-        return {"kind": "jsonlines", **given}
-    if "csv" in kinds:
-        encoded = next((look.format for look in texts if "encoding" in look.format), None)
-        return {**texts[0].format, **({"encoding": encoded["encoding"]} if encoded else {})}
-    return next((look.format for look in texts if look.format["kind"] == "json"), texts[0].format)
-
-
-def _rows(look: _Look, form: Json, path: str | None, vector: str | None = None) -> Iterator[Json]:
-    """Yield the rows of a file as planning reads them, those that can be read."""
-    # A recipe reads the format: its section is checked as the user's own is.
-    record = {"id": None, "title": "t", "fields": {"t": {"column": "t", "weight": 1}}}
-    recipe = load_recipe({"name": AUTO, "source": {"format": form}, "record": record, "encoder": {"kind": "hashing"}})
-    vector = vector or (look.vectors[0] if len(look.vectors) == 1 else _by_name(look.vectors))
-    try:
-        with closing(open_input(look.url)) as file:
-            scan = Scan(file, vector)
-            spec = replace(RowSpec(recipe.source.format, path=path, vector=vector)).inside(scan.compression)
-            with closing(scan.chunks()) as content:
-                text = Text(content, scan.compression, spec.format)
-                source, names, rows = (
-                    spec.inside(scan.compression, text.encoding).at(look.url).start(text.chunks(), len)
-                )
-                yield from (row for raw in rows if isinstance(row := source.decode(raw, names), dict))
-    except DamagedError as error:
-        raise InputError(f"{look.url} is damaged ({error}). Download or copy it again.") from error
-    except pa.ArrowException as error:
-        raise InputError(f"{look.url} is damaged ({error}). Download or copy it again.") from error
-    except (InputError, UsageError) as error:
-        raise type(error)(f"{look.url}: {error}") from error
-
-
-def _by_name(columns: list[str]) -> str | None:
-    named = [name for wanted in _VECTOR_NAMES for name in columns if name.casefold() == wanted]
-    return named[0] if named else None
-
-
-def _records(rows: list[Json]) -> str | None:
-    """Return the key that holds the records, where the rows are pages of them and no records."""
-    for row in rows[:10]:
-        key = records_key(row, _is_record)
-        if key and (not _has_title(row) or key in ("entries", "items")):
-            return key
-    return None
-
-
-def _has_title(row: Json) -> bool:
-    return Roles(columns_of([row]), {}).find_title() is not None
-
-
-def _is_record(row: Json) -> bool:
-    roles = Roles(columns_of([row]), {})
-    return roles.find_id() is not None and roles.find_title() is not None
-
-
 def _recipe(
-    urls: list[str], looks: list[_Look], rows: list[Json], form: Json, settings: Mapping[str, Any]
+    urls: list[str], looks: list[Look], rows: list[Json], form: Json, settings: Mapping[str, Any]
 ) -> tuple[Json, list[Assumed]]:
     """Return the recipe as a mapping, and what was assumed."""
     columns = columns_of(rows)
@@ -286,7 +95,7 @@ def _recipe(
     source: Json = {"shard_rows": data["source"]["shard_rows"]}
     if form["kind"] != "jsonlines":
         source["format"] = form
-    if _hive(urls):
+    if hive_path(urls):
         source["path"] = HIVE
     data |= {"source": source, "record": {**record, "fields": fields}}
     seen = [_said(form, looks)]
@@ -348,12 +157,7 @@ def _undecided(roles: Roles, url: str) -> UsageError:
     return UsageError(f"{url}: which column holds the title? {said}. Say it with --set {setting}{instead}")
 
 
-def _hive(urls: list[str]) -> str | None:
-    """Return the ``source.path`` of files in folders that are all named column=value."""
-    return HIVE if all(any("=" in step.lstrip("=") for step in url.split("/")[:-1]) for url in urls) else None
-
-
-def _said(form: Json, looks: list[_Look]) -> Assumed:
+def _said(form: Json, looks: list[Look]) -> Assumed:
     """Return what the format of the input is, for people."""
     packed = [look.container for look in looks if look.container != "plain"]
     kinds = {"csv": "a table", "json": "JSON documents", "jsonlines": "JSON lines"}
@@ -365,7 +169,7 @@ def _said(form: Json, looks: list[_Look]) -> Assumed:
     return Assumed("source.format", ", ".join([name, *more]), "likely" if doubtful else "sure")
 
 
-def _vector(looks: list[_Look], rows: list[Json], settings: Mapping[str, Any]) -> str | None:
+def _vector(looks: list[Look], rows: list[Json], settings: Mapping[str, Any]) -> str | None:
     """Return the column of vectors: lists of equally many numbers; None if there is none.
 
     Raises:
@@ -378,13 +182,13 @@ def _vector(looks: list[_Look], rows: list[Json], settings: Mapping[str, Any]) -
     typed = list(dict.fromkeys(name for look in looks for name in look.vectors))
     names = [name for name in dict.fromkeys(name for row in rows[:50] for name in row) if _width(rows, name)]
     names = list(dict.fromkeys([*names, *(typed if len(typed) > 1 else [])]))
-    if len(names) > 1 and not _by_name(names):
+    if len(names) > 1 and not vector_by_name(names):
         raise UsageError(
             f"{looks[0].url}: which column holds the vectors? Candidates: {', '.join(map(repr, names))}. "
             f"Say it with --set encoder.kind=given --set {quote(f'encoder.column={names[0]}')}, or use none with "
             "--set encoder.kind=sentence"
         )
-    return _by_name(names) or next(iter(names), None)
+    return vector_by_name(names) or next(iter(names), None)
 
 
 def _width(rows: list[Json], name: str) -> str:
