@@ -135,7 +135,8 @@ def test_a_file_that_is_no_recipe_is_one_line(tmp_path: Path, text: str) -> None
 
 def test_an_unknown_recipe_lists_those_there_are() -> None:
     with pytest.raises(
-        UsageError, match=r"no recipe 'nope': neither built in \([^)]*topics, youniverse, youtube-recommender\)"
+        UsageError,
+        match=r"no recipe 'nope': neither built in \([^)]*topics, youniverse, [^)]*yt-dlp\)",
     ):
         load_recipe("nope")
 

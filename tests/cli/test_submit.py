@@ -118,6 +118,11 @@ def test_absolute_paths_are_the_cluster_s() -> None:
     assert for_the_cluster(values) == ({**values, "address": None}, {})
 
 
+def test_a_recipe_of_auto_is_made_where_the_input_is() -> None:
+    values = {"recipe": "auto", "set_": None, "limit": None, "atlas": "s3://b/atlas", "inputs": ["s3://b/in"]}
+    assert for_the_cluster(values) == ({**values, "address": None}, {})
+
+
 def test_without_a_dashboard_nothing_is_submitted(submitted: list[Any], tmp_path: Path) -> None:
     assert main(["reduce", str(tmp_path / "none"), "--runner", "serial"]) == 2
     assert not submitted

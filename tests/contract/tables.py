@@ -105,3 +105,121 @@ def rated_settings(ratings: str) -> dict[str, Any]:
     """Return the settings that make movielens-factors small, and say where its ratings are."""
     small = {key: value for key, value in SMALL.items() if key != "encoder"}
     return small | TINY_FACTORS | {"encoder.ratings.file": ratings}
+
+
+def _videos(lines: bytes) -> list[dict[str, Any]]:
+    """Return rows in the layout of YouNiverse, their tags as lists."""
+    rows = [json.loads(line) for line in lines.splitlines()]
+    return [{**row, "tags": [tag for tag in row["tags"].split(",") if tag]} for row in rows]
+
+
+def _channel(row: dict[str, Any]) -> str:
+    return f"UC{sum(map(ord, row['display_id'])) % 9}"
+
+
+def _number_of(row: dict[str, Any]) -> str:
+    return {"Gaming": "20", "Music": "10"}.get(row["categories"], "24")
+
+
+def pages(folder: Path, lines: bytes) -> list[str]:
+    """Write two pages of the YouTube Data API, one pretty-printed."""
+    items = [
+        {
+            "kind": "youtube#video",
+            "id": row["display_id"],
+            "snippet": {
+                "publishedAt": "2024-03-01T10:00:00Z",
+                "channelId": _channel(row),
+                "channelTitle": "A channel",
+                "title": row["title"],
+                "categoryId": _number_of(row),
+                **({"tags": row["tags"]} if row["tags"] else {}),
+            },
+        }
+        for row in _videos(lines)
+    ]
+    for name, part, indent in (("page1.json", items[:50], 2), ("page2.json", items[50:], None)):
+        page = {"kind": "youtube#videoListResponse", "etag": "x", "items": part}
+        (folder / name).write_text(json.dumps(page, indent=indent), encoding="utf-8")
+    return [str(folder / "page1.json"), str(folder / "page2.json")]
+
+
+def trending(folder: Path, lines: bytes) -> list[str]:
+    """Write Kaggle's table of trending videos: half of them on two days; tags with bars between, and quotes around."""
+    header = "video_id,trending_date,title,channel_title,category_id,publish_time,tags,views,description"
+    rows = _videos(lines)
+    days = [("17.14.11", rows), ("17.15.11", rows[:60])]
+    out = [header]
+    for day, videos in days:
+        for row in videos:
+            tags = "|".join(f'"{tag}"' for tag in row["tags"]).removeprefix('"').replace('"|', "|", 1) or "[none]"
+            title = row["title"].replace('"', "'")
+            cells = [
+                row["display_id"],
+                day,
+                f'"{title}"',
+                _channel(row),
+                _number_of(row),
+                "2017-11-13T17:13:01.000Z",
+            ]
+            out.append(",".join(map(str, [*cells, f'"{tags}"' if tags != "[none]" else tags, 7, "text"])))
+    (folder / "USvideos.csv").write_text("\n".join(out), encoding="utf-8")
+    return [str(folder / "USvideos.csv")]
+
+
+def info_files(folder: Path, lines: bytes) -> list[str]:
+    """Write a file of yt-dlp for each video, pretty-printed, and one with a hundred, one per line."""
+    videos = []
+    for at, row in enumerate(_videos(lines)):
+        info = {
+            "id": row["display_id"],
+            "title": row["title"],
+            "formats": [{"format_id": "18", "url": "https://example.org/18"}],
+            "thumbnail": "https://example.org/t.jpg",
+            "channel_id": _channel(row),
+            "categories": [row["categories"]],
+            "tags": row["tags"],
+            "chapters": [{"start_time": 0, "title": "Intro"}],
+            "duration": 125 + at,
+            "view_count": at,
+            "upload_date": "20240301",
+            "fulltitle": row["title"],
+            "display_id": row["display_id"],
+            "_type": "video",
+        }
+        videos.append(info)
+    (folder / "000.info.json").write_text("\n".join(map(json.dumps, videos[:100])), encoding="utf-8")
+    for info in videos[100:]:
+        (folder / f"{info['duration']}.info.json").write_text(json.dumps(info, indent=2), encoding="utf-8")
+    return sorted(map(str, folder.glob("*.info.json")))
+
+
+def _films(count: int = 60) -> list[list[str]]:
+    random, rows = Random(3), []
+    for number in range(1, count + 1):
+        genre = random.choice(sorted(GENRES))
+        words = random.choices(GENRES[genre].split(), k=3)
+        rows.append(
+            [
+                str(number),
+                f"{' '.join(words).title()}, The ({1950 + number})",
+                f"{genre}|Drama" if number % 4 else genre,
+            ]
+        )
+    return rows
+
+
+def movies(folder: Path) -> str:
+    """Write the films of MovieLens as its later editions do."""
+    return write(
+        folder / "movies.csv", ["movieId", "title", "genres"], [*_films()[:-1], ["60", "Odd one", "(no genres listed)"]]
+    )
+
+
+def movies_1m(folder: Path) -> str:
+    """Write the films of MovieLens 1M: two colons between cells, no header, Latin-1."""
+    rows = ["::".join(row) for row in _films()]
+    (folder / "movies.dat").write_text(
+        "\n".join([*rows[:-1], "60::Amélie et la mer (2001)::Drama"]), encoding="latin-1"
+    )
+    return str(folder / "movies.dat")

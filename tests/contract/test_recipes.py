@@ -70,7 +70,35 @@ def reviewed(tables: Any, make_lines: Any, folder: Path) -> Prepared:
     return [tables.reviews(folder)], tables.SMALL | {"reduce.probe.classes": str(folder / "films")}
 
 
+LEXICAL = {"reduce.lexical.components": 4}
+
+
+def pages(tables: Any, make_lines: Any, folder: Path) -> Prepared:
+    return tables.pages(folder, make_lines(120)), tables.SMALL | LEXICAL
+
+
+def trending(tables: Any, make_lines: Any, folder: Path) -> Prepared:
+    return tables.trending(folder, make_lines(120)), tables.SMALL | LEXICAL
+
+
+def info_files(tables: Any, make_lines: Any, folder: Path) -> Prepared:
+    return tables.info_files(folder, make_lines(120)), tables.SMALL | LEXICAL
+
+
+def movies(tables: Any, make_lines: Any, folder: Path) -> Prepared:
+    return [tables.movies(folder)], tables.SMALL | LEXICAL | {"record.fields.title.weight": 1}
+
+
+def movies_1m(tables: Any, make_lines: Any, folder: Path) -> Prepared:
+    return [tables.movies_1m(folder)], tables.SMALL | LEXICAL | {"record.fields.title.weight": 1}
+
+
 CASES = {
+    "kaggle-trending": Case(trending, 180, 120),
+    "movielens-1m": Case(movies_1m, 60, 60),
+    "movielens-latest": Case(movies, 60, 60),
+    "youtube-api": Case(pages, 120, 120),
+    "yt-dlp": Case(info_files, 120, 120),
     "demo": Case(videos, 120, 120),
     "topics": Case(topics, 120, 120),
     "youniverse": Case(videos, 120, 120),

@@ -62,3 +62,11 @@ def test_hardly_any_words_give_fewer_dimensions_and_no_nan(texts: list[str]) -> 
     assert found.shape == (len(texts), len(lexical.components))
     assert np.isfinite(found).all()
     assert np.isfinite(lexical.transform(hash_words(["quite other words", ""], SPEC.buckets))).all()
+
+
+def test_a_shard_without_records_has_no_rows() -> None:
+    lexical, _ = fitted(TEXTS)
+    none = hash_words([], SPEC.buckets)
+    assert none.shape == (0, SPEC.buckets)
+    assert document_frequencies(none).sum() == 0
+    assert lexical.transform(none).shape == (0, 3)

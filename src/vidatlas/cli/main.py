@@ -27,7 +27,11 @@ app = typer.Typer(
 )
 
 Recipe_ = Annotated[
-    str, typer.Argument(metavar="RECIPE", help="A built-in recipe (see: vidatlas recipes) or a YAML file.")
+    str,
+    typer.Argument(
+        metavar="RECIPE",
+        help="A built-in recipe (see: vidatlas recipes), a YAML file, or auto: one made from a look at the input.",
+    ),
 ]
 Inputs_ = Annotated[
     list[str],
@@ -75,7 +79,7 @@ def run(
 
     Example: vidatlas run youniverse yt_metadata_en.jsonl.gz atlas/
     """
-    run_job(read_recipe(recipe, set_, limit), inputs, atlas, options, "plan" if dry_run else "publish")
+    run_job(read_recipe(recipe, set_, limit, inputs), inputs, atlas, options, "plan" if dry_run else "publish")
 
 
 @app.command(rich_help_panel="Its steps")
@@ -95,7 +99,7 @@ def plan(
     Example: vidatlas plan demo videos.jsonl.gz atlas/ --limit 1000
     """
     here = replace(options, runner="serial")
-    run_job(read_recipe(recipe, set_, limit), inputs, atlas, here, "plan", resolved=dry_run)
+    run_job(read_recipe(recipe, set_, limit, inputs), inputs, atlas, here, "plan", resolved=dry_run)
 
 
 @app.command(cls=OnCluster, rich_help_panel="Its steps")
@@ -114,7 +118,7 @@ def embed(
 
     Example: vidatlas embed youniverse yt_metadata_en.jsonl.gz atlas/ --actors 1..8
     """
-    run_job(read_recipe(recipe, set_, limit), inputs, atlas, options, "plan" if dry_run else "embed")
+    run_job(read_recipe(recipe, set_, limit, inputs), inputs, atlas, options, "plan" if dry_run else "embed")
 
 
 @app.command(cls=OnCluster, rich_help_panel="Its steps")
@@ -188,12 +192,26 @@ def verify(atlas: Atlas_) -> None:
 
 
 @app.command(rich_help_panel="Look and check")
-def recipes(name: Annotated[str | None, typer.Argument(help="Show this recipe in full.")] = None) -> None:
-    """List the built-in recipes, or show one as YAML to start your own from."""
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="Show this recipe in full.")] = None,
+    for_: Annotated[
+        list[str] | None, typer.Option("--for", metavar="FILE", help="Write the recipe for this input. Repeatable.")
+    ] = None,
+    set_: Set_ = None,
+) -> None:
+    """List the built-in recipes, or show one as YAML to start your own from.
+
+    Example: vidatlas recipes --for videos.csv > mine.yaml
+    """
     from vidatlas.recipe import builtin_recipes, load_recipe
 
+    if for_:
+        from vidatlas.pipeline.plan.auto import assume
+
+        console.out(assume(for_, read_settings(set_)).to_yaml(), highlight=False, end="")
+        return
     if name:
-        console.out(load_recipe(name).to_yaml(), highlight=False, end="")
+        console.out(load_recipe(name, read_settings(set_)).to_yaml(), highlight=False, end="")
         return
     for builtin in builtin_recipes():
         console.print(

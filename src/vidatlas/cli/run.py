@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -16,12 +17,23 @@ if TYPE_CHECKING:
 console = Console()
 
 
-def read_recipe(name: str, changes: list[str] | None, limit: int | None) -> Recipe:
-    """Return the recipe with the changes of ``--set`` and ``--limit``."""
+AUTO = "auto"
+"""The word in place of a recipe that makes one from a look at the input."""
+
+
+def read_recipe(name: str, changes: list[str] | None, limit: int | None, inputs: Sequence[str] = ()) -> Recipe:
+    """Return the recipe with the changes of ``--set`` and ``--limit``; that of ``auto`` is made from the input."""
     from vidatlas.recipe import load_recipe
 
-    overrides = read_settings(changes)
-    return load_recipe(name, overrides | ({"source.limit": limit} if limit else {}))
+    overrides = read_settings(changes) | ({"source.limit": limit} if limit else {})
+    if name != AUTO:
+        return load_recipe(name, overrides)
+    from vidatlas.cli.screens import show_assumed
+    from vidatlas.pipeline.plan.auto import assume
+
+    guess = assume(inputs, overrides)
+    show_assumed(console, guess.assumed)
+    return guess.recipe
 
 
 def read_settings(changes: list[str] | None) -> dict[str, Any]:

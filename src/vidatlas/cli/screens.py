@@ -23,11 +23,14 @@ from vidatlas.types import Json, Options, Reason
 if TYPE_CHECKING:
     from vidatlas.pipeline.embed.preview import Preview
     from vidatlas.recipe import Recipe
+    from vidatlas.sources.values.roles import Assumed
     from vidatlas.storage.json_files import Example
     from vidatlas.storage.manifest import PlanCounts
 
 
 _SHOWN_TAGS = 6
+_EXAMPLE = 60
+"""Characters of an example."""
 _ACTOR_START_SECONDS = 10
 
 
@@ -87,6 +90,21 @@ def show_preview(console: Console, recipe: Recipe, preview: Preview, atlas: str,
             border_style="dim",
         )
     )
+
+
+def show_assumed(console: Console, assumed: Sequence[Assumed]) -> None:
+    """Print what was assumed about an input, how sure it is, and the first value of each column."""
+    table = Table(box=None, padding=(0, 2), header_style="bold")
+    table.add_column("assumed", no_wrap=True)
+    table.add_column("column", overflow="fold")
+    table.add_column("how sure", no_wrap=True)
+    table.add_column("for example", overflow="fold")
+    for one in assumed:
+        example = " ".join(one.example.split())
+        cut = example[:_EXAMPLE] + ("…" if len(example) > _EXAMPLE else "")
+        table.add_row(plain(one.key), plain(one.column), one.sure, plain(cut))
+    console.print(table)
+    console.print("change  with --set KEY=VALUE; write it down with vidatlas recipes --for FILE", highlight=False)
 
 
 def _outcome(counts: PlanCounts) -> str:

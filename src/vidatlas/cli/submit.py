@@ -9,7 +9,7 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-from vidatlas.cli.run import read_recipe
+from vidatlas.cli.run import AUTO, read_recipe
 from vidatlas.errors import UsageError
 from vidatlas.storage.folder import is_relative
 
@@ -41,7 +41,8 @@ def for_the_cluster(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, P
                 "that its nodes see."
             )
     there, files = {**values, "address": None}, {}
-    if "recipe" in values:
+    # That of auto is made there, where the input is.
+    if values.get("recipe", AUTO) != AUTO:
         recipe = read_recipe(values["recipe"], values["set_"], values["limit"])
         from vidatlas.recipe import builtin_recipes
 

@@ -64,6 +64,8 @@ def hash_words(texts: list[str], buckets: int) -> scipy.sparse.csr_array:
     """
     from sklearn.feature_extraction.text import HashingVectorizer
 
+    if not texts:  # a shard of duplicates alone: scikit-learn ends in StopIteration, which would end a loop of shards
+        return scipy.sparse.csr_array((0, buckets), dtype=np.float32)
     vectorizer = HashingVectorizer(
         n_features=buckets, stop_words="english", binary=True, alternate_sign=False, norm=None, dtype=np.float32
     )
@@ -104,4 +106,5 @@ def _weighed(hashed: scipy.sparse.csr_array, idf: Floats) -> scipy.sparse.csr_ar
     """Return TF-IDF rows of unit length."""
     from sklearn.preprocessing import normalize
 
-    return scipy.sparse.csr_array(normalize(hashed @ scipy.sparse.diags_array(idf)))
+    weighed = hashed @ scipy.sparse.diags_array(idf)
+    return scipy.sparse.csr_array(normalize(weighed) if weighed.shape[0] else weighed)

@@ -100,6 +100,11 @@ def readable_columns(schema: pa.Schema, vector: str | None = None, nested: bool 
     ]
 
 
+def vector_columns(schema: pa.Schema) -> list[str]:
+    """Return the columns of an Arrow schema that hold lists of floating-point numbers."""
+    return [column.name for column in schema if _is_vector(column.type) and not _is_readable(column.type)]
+
+
 def _is_vector(kind: pa.DataType) -> bool:
     kind = kind.storage_type if isinstance(kind, pa.FixedShapeTensorType) else kind
     return any(is_list(kind) for is_list in _LISTS) and (

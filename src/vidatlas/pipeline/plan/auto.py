@@ -1,0 +1,206 @@
+"""Auto: make a recipe from a look at the first rows of the input, and say what was assumed and how sure it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from shlex import quote
+from typing import Any
+
+import numpy as np
+import yaml
+
+from vidatlas.encoders.given import read_vector
+from vidatlas.errors import UsageError
+from vidatlas.pipeline.plan.inputs import expand_all
+from vidatlas.pipeline.plan.sample import Look, format_of, hive_path, read_sample, vector_by_name
+from vidatlas.recipe import Recipe, load_recipe
+from vidatlas.sources.content.text import ROWS
+from vidatlas.sources.rows import HIVE
+from vidatlas.sources.values.category_names import YOUTUBE
+from vidatlas.sources.values.profile import columns_of
+from vidatlas.sources.values.roles import Assumed, Roles
+from vidatlas.types import Json
+
+AUTO = "auto"
+"""The word in place of a recipe."""
+_SHORTEST_VECTOR = 8
+_MOST_NAMED = 10
+_GIVEN = {
+    "record.id": "id",
+    "record.group": "category",
+    "record.author": "author",
+    "record.fields.title.column": "title",
+    "record.fields.tags.column": "tags",
+}
+"""Keys with which a user chooses the column of a role."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """Hold a recipe and what was assumed to make it."""
+
+    recipe: Recipe
+    assumed: tuple[Assumed, ...]
+
+    def to_yaml(self) -> str:
+        """Return the recipe as short YAML, with a comment for each assumption above its section."""
+        data = self.recipe.model_dump(mode="json", exclude_unset=True)
+        names = data["record"].get("map") or {}
+        names |= {column: "youtube" for column, given in names.items() if given == YOUTUBE}
+        text = ""
+        for section, value in data.items():
+            own = [one for one in self.assumed if one.key.split(".")[0] == section]
+            text += "".join(
+                f"# {one.key}: {_line(one.column)} ({one.sure}) {_line(one.example)}".rstrip() + "\n" for one in own
+            )
+            text += yaml.safe_dump({section: value}, sort_keys=False, allow_unicode=True, width=120)
+        return text
+
+
+def _line(text: str) -> str:
+    """Return a text as part of a comment: in one line, without signs that YAML refuses."""
+    return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())[:80]
+
+
+def assume(inputs: Iterable[str], settings: Mapping[str, Any]) -> Guess:
+    """Return a recipe for some input files; the same files and settings give the same one.
+
+    Args:
+        inputs: paths, URLs or patterns.
+        settings: dotted keys of the recipe that the user chose; they are not decided again.
+
+    Raises:
+        UsageError: it cannot be decided what holds the titles or the vectors; the message names the setting.
+        InputError: a file is absent, damaged or no table of rows.
+    """
+    urls = expand_all(inputs)
+    looks, rows, form = read_sample(urls, format_of(settings), settings)
+    data, assumed = _recipe(urls, looks, rows, form, settings)
+    data["about"] = f"Made from a look at {len(rows):,} rows of {urls[0].rsplit('/', 1)[-1]}" + (
+        f" and {len(urls) - 1:,} more files." if len(urls) > 1 else "."
+    )
+    return Guess(load_recipe(data, settings), tuple(assumed))
+
+
+def _recipe(
+    urls: list[str], looks: list[Look], rows: list[Json], form: Json, settings: Mapping[str, Any]
+) -> tuple[Json, list[Assumed]]:
+    """Return the recipe as a mapping, and what was assumed."""
+    columns = columns_of(rows)
+    vector = _vector(looks, rows, settings)
+    roles = Roles(columns, {role: settings[key] for key, role in _GIVEN.items() if key in settings}, vector)
+    record, fields = _record(roles, urls[0], settings)
+    data = load_recipe("topics").model_dump(mode="json", exclude_unset=True) | {"name": AUTO}
+    source: Json = {"shard_rows": data["source"]["shard_rows"]}
+    if form["kind"] != "jsonlines":
+        source["format"] = form
+    if hive_path(urls):
+        source["path"] = HIVE
+    data |= {"source": source, "record": {**record, "fields": fields}}
+    seen = [_said(form, looks)]
+    if "path" in source:
+        seen.append(Assumed("source.path", HIVE, "sure", urls[0].rsplit("/", 2)[-2]))
+    if vector:
+        data["encoder"] = {"kind": "given", "column": vector}
+        data["mix"] = {"normalize": True}
+        seen.append(Assumed("encoder.column", vector, "sure", _width(rows, vector)))
+    placeholders = [f"{text!r} in {column.name!r}" for column in roles.chosen.values() for text in column.missing]
+    if placeholders:
+        said = ", ".join(placeholders)
+        seen.append(Assumed("record.missing", "(the default)", "sure", f"{said} stands for nothing"))
+    order = ("source", "record", "encoder")
+    return data, sorted([*seen, *roles.assumed], key=lambda one: order.index(one.key.split(".")[0]))
+
+
+def _record(roles: Roles, url: str, settings: Mapping[str, Any]) -> tuple[Json, Json]:
+    """Return the section ``record`` without its fields, and the fields.
+
+    Raises:
+        UsageError: it cannot be decided which column holds the title.
+    """
+    record: Json = {"id": roles.find_id()}
+    shown = settings.get("record.title", "title")
+    title = roles.find_title() if shown == "title" else None
+    if title is None and shown == "title":
+        raise _undecided(roles, url)
+    fields: Json = {} if title is None else {"title": {"column": title, "weight": 1, "max_chars": 200}}
+    tags = roles.find_tags()
+    # Titles that repeat, such as those of reviewed films, do not tell the rows apart.
+    text = roles.find_text() if not tags or roles.repeats_titles() else None
+    if tags:
+        fields["tags"] = {"weight": 0.6, "max_chars": 77, **tags}
+    if text:
+        fields["text"] = {"column": text, "weight": 0.6, "max_chars": 1000}
+    if title is not None and len(fields) > 1:
+        fields["title"]["weight"] = 0.4
+    record |= {"group": roles.find_category(), "author": roles.find_author(), "title": shown}
+    if roles.are_youtubes():
+        record["map"] = {record["group"]: "youtube"}
+    kept = roles.find_kept()
+    if kept:
+        record["columns"] = kept
+    if roles.are_youtube_videos():
+        record["url"] = "https://www.youtube.com/watch?v={id}"
+        roles.assumed.append(Assumed("record.url", "(the id)", "likely", record["url"]))
+    return record, fields
+
+
+def _undecided(roles: Roles, url: str) -> UsageError:
+    """Return the error that asks for the column of titles."""
+    there = roles.candidates()
+    names = ", ".join(repr(column.name) for column in roles.columns[:_MOST_NAMED])
+    said = f"Candidates: {', '.join(map(repr, there))}" if there else f"None of {names} holds texts that differ"
+    setting = quote(f"record.fields.title.column={there[0]}") if there else "record.fields.title.column=…"
+    filled = roles.find_tags() and len(roles.chosen["tags"].values) > 0.9 * roles.chosen["tags"].rows
+    instead = ", or show the tags in its place: --set record.title=tags" if filled else ""
+    return UsageError(f"{url}: which column holds the title? {said}. Say it with --set {setting}{instead}")
+
+
+def _said(form: Json, looks: list[Look]) -> Assumed:
+    """Return what the format of the input is, for people."""
+    packed = [look.container for look in looks if look.container != "plain"]
+    kinds = {"csv": "a table", "json": "JSON documents", "jsonlines": "JSON lines"}
+    name = packed[0] if packed and packed[0] in ROWS else kinds[form["kind"]]
+    more = [f"{key}: {form[key]!r}" for key in form if key not in ("kind", "columns")]
+    if packed and packed[0] not in ROWS:
+        more.append(f"in {packed[0]}")
+    doubtful = form.get("encoding", "utf-8") != "utf-8" or form.get("header") is False
+    return Assumed("source.format", ", ".join([name, *more]), "likely" if doubtful else "sure")
+
+
+def _vector(looks: list[Look], rows: list[Json], settings: Mapping[str, Any]) -> str | None:
+    """Return the column of vectors: lists of equally many numbers; None if there is none.
+
+    Raises:
+        UsageError: there are several.
+    """
+    if settings.get("encoder.kind", "given") != "given" or "encoder.file" in settings:
+        return None
+    if "encoder.column" in settings:
+        return str(settings["encoder.column"])
+    typed = list(dict.fromkeys(name for look in looks for name in look.vectors))
+    names = [name for name in dict.fromkeys(name for row in rows[:50] for name in row) if _width(rows, name)]
+    names = list(dict.fromkeys([*names, *(typed if len(typed) > 1 else [])]))
+    if len(names) > 1 and not vector_by_name(names):
+        raise UsageError(
+            f"{looks[0].url}: which column holds the vectors? Candidates: {', '.join(map(repr, names))}. "
+            f"Say it with --set encoder.kind=given --set {quote(f'encoder.column={names[0]}')}, or use none with "
+            "--set encoder.kind=sentence"
+        )
+    return vector_by_name(names) or next(iter(names), None)
+
+
+def _width(rows: list[Json], name: str) -> str:
+    """Return how many numbers the vectors of a column have, in words; "" if it holds no vectors."""
+    cells = [cell for row in rows[:200] if (cell := row.get(name)) is not None]
+    if not all(isinstance(cell, list) or (isinstance(cell, str) and len(cell) >= _SHORTEST_VECTOR) for cell in cells):
+        return ""
+    found = [read_vector(cell) for cell in cells]
+    vectors = [vector for vector in found if vector is not None and len(vector) >= _SHORTEST_VECTOR]
+    if not vectors or len(vectors) < 0.9 * len(found) or len({len(vector) for vector in vectors}) > 1:
+        return ""
+    # Numbers without a fraction are counts or ids; a text of eight letters can be read as base64.
+    real = sum(bool(np.isfinite(vector).all() and (np.abs(vector) < 1e4).all()) for vector in vectors) == len(vectors)
+    fractions = any(bool((vector != np.round(vector)).any()) for vector in vectors)
+    return f"{len(vectors[0]):,} numbers each" if real and fractions else ""

@@ -1,0 +1,215 @@
+"""Sample of an input: the format of its first files, and their first rows as planning reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import IO, Any
+
+import pyarrow as pa
+
+from vidatlas.errors import InputError, UsageError
+from vidatlas.recipe import load_recipe
+from vidatlas.sources.compression import DamagedError
+from vidatlas.sources.content.arrow import MAGIC
+from vidatlas.sources.content.file_type import records_under
+from vidatlas.sources.content.sniff import detect_csv, detect_json, records_key
+from vidatlas.sources.content.text import ROWS, Text
+from vidatlas.sources.jsonl import JsonLinesSpec
+from vidatlas.sources.parquet import vector_columns
+from vidatlas.sources.rows import HIVE, RowSpec
+from vidatlas.sources.scan import Scan
+from vidatlas.sources.values.profile import columns_of
+from vidatlas.sources.values.roles import Roles
+from vidatlas.storage.folder import open_input
+from vidatlas.storage.parquet import open_arrow, open_parquet
+from vidatlas.types import Json
+
+SAMPLE = 1_000
+"""Rows that are read of each file, and of all files together, if the first ones have as many."""
+LATER, EVERY = 50_000, 100
+"""Further rows of the first file, of which every so many is taken."""
+FEWEST_FILES, MOST_FILES = 5, 50
+_LOOK = 1 << 20
+"""Bytes from which the format is detected."""
+_VECTOR_NAMES = ("embedding", "embeddings", "vector", "emb", "features")
+_FORMAT = "source.format"
+
+
+@dataclass(slots=True)
+class Look:
+    """Hold what the first bytes of a file show."""
+
+    url: str
+    container: str
+    format: Json
+    vectors: list[str] = field(default_factory=list)
+    empty: bool = False
+    under: str | None = None
+    """The key of the first list of objects in a JSON document."""
+
+
+def format_of(settings: Mapping[str, Any]) -> Json:
+    """Return the keys of ``source.format`` that the user chose."""
+    chosen = settings.get(_FORMAT, {})
+    found: Json = {"kind": chosen} if isinstance(chosen, str) else dict(chosen)
+    return found | {
+        key.removeprefix(f"{_FORMAT}."): value for key, value in settings.items() if key.startswith(f"{_FORMAT}.")
+    }
+
+
+def read_sample(urls: list[str], given: Json, settings: Mapping[str, Any]) -> tuple[list[Look], list[Json], Json]:
+    """Read the first rows of the first files; return what the files look like, the rows, and their format."""
+    looks = [_looked(url, given) for url in urls[:FEWEST_FILES]]
+    form = _common(looks, given)
+    path = settings.get("source.path") or hive_path(urls)
+    try:
+        rows = _first_rows(urls, looks, form, path)
+    except InputError:
+        under = next((look.under for look in looks if look.under), None)
+        if form["kind"] != "json" or "records" in form or not under:
+            raise
+        # A document too long to be one record.
+        return read_sample(urls, {**given, "kind": "json", "records": under}, settings)
+    key = None if "records" in given or form["kind"] == "csv" else _records(rows)
+    if key:
+        return read_sample(urls, {**given, "kind": "json", "records": key}, settings)
+    return looks, rows, form
+
+
+def _first_rows(urls: list[str], looks: list[Look], form: Json, path: str | None) -> list[Json]:
+    """Return the first rows of the first files.
+
+    Raises:
+        InputError: there are none.
+    """
+    rows: list[Json] = []
+    for at, url in enumerate(urls[:MOST_FILES]):
+        if at >= FEWEST_FILES and len(rows) >= SAMPLE:
+            break
+        look = looks[at] if at < len(looks) else _looked(url, form)
+        if look.empty:
+            continue
+        found = _rows(look, form, path)
+        rows += islice(found, SAMPLE)
+        # Files are often in order of time, and columns that the first rows lack come later.
+        rows += islice(found, 0, LATER, EVERY) if not at else ()
+    if not rows:
+        raise InputError(f"{urls[0]}: no row can be read. Check the file, or choose a recipe: vidatlas recipes")
+    return rows
+
+
+def _looked(url: str, given: Json) -> Look:
+    """Look at the first bytes of a file."""
+    try:
+        with closing(open_input(url)) as file:
+            scan = Scan(file)
+            if scan.compression in ROWS:
+                return Look(url, scan.compression, {"kind": "jsonlines"}, _vector_columns(file, scan.compression))
+            with closing(scan.chunks()) as chunks:
+                content = b""
+                while len(content) < _LOOK and (chunk := next(chunks, None)) is not None:
+                    content += chunk
+            text = Text(iter([content]), scan.compression, JsonLinesSpec())
+    except FileNotFoundError as error:
+        raise InputError(f"no such file: {url}. Check the path; quote patterns such as 'data/*.jsonl.gz'.") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{url} is a folder. Name the files in it, for example '{url}/*.jsonl.gz'.") from error
+    except (DamagedError, pa.ArrowException) as error:
+        raise InputError(f"{url} is damaged ({error}). Download or copy it again.") from error
+    except (InputError, UsageError) as error:
+        raise type(error)(f"{url}: {error}") from error
+    if not text.head.strip():
+        return Look(url, scan.compression, {}, empty=True)
+    kind = given.get("kind")
+    form = ({"kind": kind} if kind in ("json", "jsonlines") else None) or (None if kind else detect_json(text.head))
+    form = form or detect_csv(content, given)
+    if form is None:
+        raise UsageError(
+            f"{url}: neither JSON nor a table: no delimiter gives rows of one width. "
+            "Name it with --set source.format.kind=csv --set source.format.delimiter=…"
+        )
+    under = records_under(text.head) if form["kind"] == "json" else None
+    return Look(url, scan.compression, {**form, **given}, under=under)
+
+
+def _vector_columns(file: IO[bytes], container: str) -> list[str]:
+    """Return the columns of a Parquet or Arrow file that hold lists of floats."""
+    file.seek(0)
+    if container == "parquet":
+        return vector_columns(open_parquet(file).schema_arrow)
+    start = len(MAGIC) if file.read(len(MAGIC)) == MAGIC else 0
+    file.seek(start)
+    return vector_columns(open_arrow(file).schema)
+
+
+def _common(looks: list[Look], given: Json) -> Json:
+    """Return the one format of all files.
+
+    Raises:
+        UsageError: they differ.
+    """
+    texts = [look for look in looks if not look.empty and look.container not in ROWS]
+    kinds = {look.format["kind"]: look.url for look in texts}
+    if "csv" in kinds and len(kinds) > 1:
+        other = next(url for kind, url in kinds.items() if kind != "csv")
+        raise UsageError(f"{kinds['csv']} is a table and {other} JSON. Make an atlas of each.")
+    if not texts:
+        return {"kind": "jsonlines", **given}
+    if "csv" in kinds:
+        encoded = next((look.format for look in texts if "encoding" in look.format), None)
+        return {**texts[0].format, **({"encoding": encoded["encoding"]} if encoded else {})}
+    return next((look.format for look in texts if look.format["kind"] == "json"), texts[0].format)
+
+
+def _rows(look: Look, form: Json, path: str | None, vector: str | None = None) -> Iterator[Json]:
+    """Yield the rows of a file as planning reads them, those that can be read."""
+    # A recipe reads the format: its section is checked as the user's own is.
+    record = {"id": None, "title": "t", "fields": {"t": {"column": "t", "weight": 1}}}
+    recipe = load_recipe({"name": "auto", "source": {"format": form}, "record": record, "encoder": {"kind": "hashing"}})
+    vector = vector or (look.vectors[0] if len(look.vectors) == 1 else vector_by_name(look.vectors))
+    try:
+        with closing(open_input(look.url)) as file:
+            scan = Scan(file, vector)
+            spec = replace(RowSpec(recipe.source.format, path=path, vector=vector)).inside(scan.compression)
+            with closing(scan.chunks()) as content:
+                text = Text(content, scan.compression, spec.format)
+                source, names, rows = (
+                    spec.inside(scan.compression, text.encoding).at(look.url).start(text.chunks(), len)
+                )
+                yield from (row for raw in rows if isinstance(row := source.decode(raw, names), dict))
+    except (DamagedError, pa.ArrowException) as error:
+        raise InputError(f"{look.url} is damaged ({error}). Download or copy it again.") from error
+    except (InputError, UsageError) as error:
+        raise type(error)(f"{look.url}: {error}") from error
+
+
+def vector_by_name(columns: list[str]) -> str | None:
+    """Return the column whose name says that it holds the vectors, if any."""
+    named = [name for wanted in _VECTOR_NAMES for name in columns if name.casefold() == wanted]
+    return named[0] if named else None
+
+
+def _records(rows: list[Json]) -> str | None:
+    """Return the key that holds the records, where the rows are pages of them and no records."""
+    for row in rows[:10]:
+        key = records_key(row, _is_record)
+        if key and (not _has_title(row) or key in ("entries", "items")):
+            return key
+    return None
+
+
+def _has_title(row: Json) -> bool:
+    return Roles(columns_of([row]), {}).find_title() is not None
+
+
+def _is_record(row: Json) -> bool:
+    roles = Roles(columns_of([row]), {})
+    return roles.find_id() is not None and roles.find_title() is not None
+
+
+def hive_path(urls: list[str]) -> str | None:
+    """Return the ``source.path`` of files in folders that are all named column=value."""
+    return HIVE if all(any("=" in step.lstrip("=") for step in url.split("/")[:-1]) for url in urls) else None

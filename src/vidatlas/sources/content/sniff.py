@@ -1,0 +1,176 @@
+"""The format of an input file, detected from its first bytes: JSON, or a dialect of CSV with its encoding."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+from vidatlas.sources.content.encoding import START, detect_encoding, to_utf8
+from vidatlas.sources.content.file_type import json_setting
+from vidatlas.sources.csv import NAMELESS, SNIFFED, CsvSpec
+from vidatlas.sources.lines import universal_lines
+from vidatlas.sources.values.columns import kind_of
+from vidatlas.types import Json
+
+_ROWS = 200
+"""Rows of a table that are compared."""
+_TOP = 20
+"""Lines at the top of a table that may stand before its header."""
+_FITS = 0.9
+"""Share of the rows that must have one width."""
+_TORN = re.compile(r'(?:^|[\t|]|::)"[^"\t|]*"[^"\t|:\r\n]', re.MULTILINE)
+"""A cell that begins with a quoted word and goes on: there the quote is a character like any other."""
+_ADDRESS = re.compile(r"[a-z]+://", re.IGNORECASE)
+
+
+def detect_json(head: bytes) -> Json | None:
+    """Return the ``source.format`` of a text that is JSON, without the key of its records; None if it is none.
+
+    Args:
+        head: the first bytes of the text, as UTF-8.
+    """
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text[:1] not in (b"{", b"["):
+        return None
+    # One line alone may be a document too, and be one in the next file.
+    document = json_setting(text) or text[:1] == b"[" or b"\n" not in text.strip()
+    return {"kind": "json" if document else "jsonlines"}
+
+
+def detect_csv(content: bytes, given: Json) -> Json | None:
+    """Return the ``source.format`` of a text that is a table; None where no delimiter gives rows of one width.
+
+    Args:
+        content: the text from its start; it may be cut off.
+        given: keys of the format that the user chose.
+    """
+    encoding = str(given.get("encoding") or _encoding(content))
+    converted = detect_encoding(content, encoding)
+    name = converted or encoding
+    text = b"".join(to_utf8([content], name, START)).decode("utf-8", "replace").removeprefix("\ufeff")
+    # A character of two bytes must not become one of another meaning: every reader gets UTF-8.
+    lines = [line for line, _ in islice(universal_lines([text.encode()]), 4 * _ROWS)]
+    form: Json = {"kind": "csv", **({} if converted or name == "utf-8" else {"encoding": encoding})}
+    named = re.fullmatch(rb'"?sep=(.{1,8}?)"?[\r\n]*', lines[0]) if lines else None
+    wanted = [str(given["delimiter"])] if "delimiter" in given else [named[1].decode()] if named else list(SNIFFED)
+    tried = [_dialect(sign, lines[1:] if named else lines, text, given) for sign in wanted]
+    # Then the wider table wins: a comma in each title gives two columns, the tab three.
+    fits, width, dialect = max(
+        tried, key=lambda found: (found[0] >= _FITS and found[1] > 1, "skip" not in found[2], found[1], found[0])
+    )
+    if (width < 2 or fits < _FITS) and "kind" not in given:
+        return None
+    if named and "delimiter" not in given:
+        dialect.pop("delimiter", None)
+    return {**form, **dialect, **given}
+
+
+def _encoding(content: bytes) -> str:
+    """Return the encoding of a text: UTF-8 where it is valid, else the one of Western Europe that it may be."""
+    if detect_encoding(content):
+        return "utf-8"
+    try:
+        content[: content.rfind(b"\n") + 1].decode("utf-8")
+    except UnicodeDecodeError:
+        return "cp1252" if re.search(rb"[\x80-\x9f]", content) else "latin-1"
+    return "utf-8"
+
+
+def _dialect(delimiter: str, lines: list[bytes], text: str, given: Json) -> tuple[float, int, Json]:
+    """Return how well a delimiter fits (the share of rows of one width), the width, and the keys of the dialect."""
+    own: Json = {key: given[key] for key in ("quote", "escape", "trim", "strict") if key in given}
+    best: Json = {} if delimiter == "," else {"delimiter": delimiter}
+    if delimiter == "::" or (delimiter != "," and _TORN.search(text)):
+        best["quote"] = None
+    best |= own
+    variants = [best]
+    if "trim" not in own and _has_blanks(lines, delimiter):
+        variants = [{**best, "trim": True}, *variants]
+    if "escape" not in own and best.get("quote", '"') and '\\"' in text:
+        variants.append({**best, "escape": "\\"})
+    best = max(variants, key=lambda found: _share(_widths(CsvSpec(**found), lines)))
+    form = CsvSpec(**best)
+    width = _mode(_widths(form, lines))
+    skip = int(given.get("skip", _preamble(form, lines, width)))
+    rows = _rows(form, lines[skip:])[:_ROWS]
+    # The names of the columns are as many as the cells of the rows below.
+    if not rows or len(rows[0]) != width:
+        return 0.0, 0, best
+    return (
+        _share([len(row) for row in rows]),
+        width,
+        {**best, **({"skip": skip} if skip else {}), **_header(rows, given)},
+    )
+
+
+def _has_blanks(lines: list[bytes], delimiter: str) -> bool:
+    """Tell whether there are blanks around the names of the first line."""
+    cells = lines[0].decode().strip().split(delimiter) if lines else []
+    return len(cells) > 1 and sum(cell != cell.strip() for cell in cells) > len(cells) / 3
+
+
+def _rows(form: CsvSpec, lines: Iterable[bytes]) -> list[list[str]]:
+    """Return the cells of each row that can be parsed."""
+    found = [form._cells(row) for row in form.split(lines, len) if row is not None]
+    return [cells for cells in found if isinstance(cells, list)]
+
+
+def _widths(form: CsvSpec, lines: list[bytes]) -> list[int]:
+    return [len(cells) for cells in _rows(form, lines)[:_ROWS]]
+
+
+def _mode(widths: list[int]) -> int:
+    return max(Counter(widths).items(), key=lambda found: (found[1], found[0]))[0] if widths else 0
+
+
+def _share(widths: list[int]) -> float:
+    """Return the share of the rows that have the commonest width; the last row may be cut off."""
+    whole = widths[:-1] if len(widths) > 2 else widths
+    return sum(width == _mode(whole) for width in whole) / len(whole) if whole else 0.0
+
+
+def _preamble(form: CsvSpec, lines: list[bytes], width: int) -> int:
+    """Return how many lines stand before the header: those that are narrower than the rows."""
+    if width < 3:
+        return 0
+    for at, line in enumerate(lines[:_TOP]):
+        cells = form._cells(line.rstrip(b"\r\n"))
+        if not isinstance(cells, list) or len(cells) >= width:
+            return at
+    return 0
+
+
+def _header(rows: list[list[str]], given: Json) -> Json:
+    """Return the keys for a table whose first row names no columns; none where it does."""
+    first, below = rows[0], rows[1:]
+    names = [name for cell in first if (name := cell.strip()) and not NAMELESS.fullmatch(name)]
+    # Above a column of numbers stands a name; where there is none, no name is a number or an address.
+    counted = [at for at in range(len(first)) if below and all(_is_value(row[at]) for row in below if len(row) > at)]
+    named = any(not _is_value(first[at]) for at in counted) if counted else not any(map(_is_value, names))
+    if "header" in given or "columns" in given or (named and names):
+        return {}
+    return {"header": False, "columns": [f"column_{at}" for at in range(1, len(first) + 1)]}
+
+
+def _is_value(cell: str) -> bool:
+    """Tell whether a cell is a number, a date or an address, and so no name of a column."""
+    return kind_of(cell) not in ("text", "") or bool(_ADDRESS.match(cell))
+
+
+def records_key(row: Json, names_record: Any) -> str | None:
+    """Return the dotted key under which an object holds records; None if it is a record itself.
+
+    Args:
+        row: the object.
+        names_record: tells whether an object looks like a record, by its keys.
+    """
+    for key, value in row.items():
+        inside = {key: value} if isinstance(value, list) else {}
+        inside |= {f"{key}.{name}": item for name, item in value.items()} if isinstance(value, dict) else {}
+        for path, items in inside.items():
+            if isinstance(items, list) and items and isinstance(items[0], dict) and names_record(items[0]):
+                return path
+    return None

@@ -1,0 +1,295 @@
+"""Roles of columns: which column of a table holds the id, the title, the tags …, judged by its name and its content."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from vidatlas.sources.paths import EACH
+from vidatlas.sources.values.category_names import YOUTUBE
+from vidatlas.sources.values.columns import kind_from
+from vidatlas.sources.values.numbers import whole
+from vidatlas.sources.values.profile import ADDRESS, NUMBERS, Column
+from vidatlas.types import Json
+
+Sure = Literal["sure", "likely", "guessed"]
+"""How sure an assumption is: by name and content; by one of both with doubts; by content alone."""
+_NAMED_BY = ("name", "label", "title", "text")
+"""Last steps that name the object above them: ``category.label`` is a category."""
+_IDS = "videoid awemeid movieid showid tconst displayid id itemid postid vid uuid oid guid"
+_TITLES = (
+    "title videotitle fulltitle primarytitle movietitle headline name videoname originaltitle videodescription caption"
+)
+_TEXTS = "description desc overview summary synopsis text content body transcript"
+_TAGS = "tags videotags keywords hashtags hashtagnames tag genres listedin"
+_CATEGORIES = "categories category categoryname categorytitle maincategory categoryid"
+_KINDS = "genre genres topic section titletype type label"
+_CHANNELS = (
+    "channelid uploaderid authorid userid ownerid creatorid channel channelname channeltitle uploader author username "
+    "user creator owner"
+)
+_FOREIGN = {*_CHANNELS.split(), *_CATEGORIES.split(), *_TAGS.split(), "music", "song", "playlist", "localized"}
+"""Steps below which an id or a title is not the video's."""
+_KEPT = {
+    "published": "publishedat publishtime publishdate publisheddate published uploaddate uploadedat createtime "
+    "createdat created releasedate dateadded date timestamp",
+    "year": "releaseyear startyear year",
+    "duration": "duration videolength lengthseconds runtimeminutes runtime",
+    "views": "viewcount views viewscount playcount nplays plays",
+    "likes": "likecount likes likescount diggcount nlikes",
+    "comments": "commentcount comments commentscount ncomments",
+    "shares": "sharecount shares nshares",
+    "channel": "channeltitle channelname channel uploader username",
+    "thumbnail": "thumbnail thumbnaillink thumbnailurl url",
+}
+"""Columns that are kept with their type: name in the atlas, names in the input."""
+_SCIENTIFIC = re.compile(r"[0-9](?:\.[0-9]+)?E\+[0-9]{2}", re.IGNORECASE)
+_YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
+_YOUTUBE_IDS = {"displayid", "videoid", "id", "vid", "youtubeid", "ytid"}
+_CANDIDATES = 8
+_LONG = 300
+"""Characters of a text that is no title."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """Hold one assumption: a key of the recipe, its value as people read it, how sure, an example or a remark."""
+
+    key: str
+    column: str
+    sure: Sure
+    example: str = ""
+
+
+class Roles:
+    """Choose a column for each role.
+
+    Attributes:
+        chosen: the column of each role that was found.
+        assumed: what was assumed, for people.
+    """
+
+    def __init__(self, columns: list[Column], given: Mapping[str, str | None], vector: str | None = None) -> None:
+        """Take the columns, those that the user chose by role, and that of vectors."""
+        self.columns = [column for column in columns if column.name != vector]
+        self._given = given
+        self.chosen: dict[str, Column] = {}
+        self.assumed: list[Assumed] = []
+
+    def _named(self, names: str, exclude: Iterable[str] = (), parents: bool = False) -> list[Column]:
+        """Return the columns that have one of the names, the first name first, of equal ones the less nested."""
+        ranks = {name: rank for rank, name in enumerate(names.split())}
+        found = []
+        for at, column in enumerate(self.columns):
+            steps = column.steps
+            last, above = steps[-1], steps[-2] if len(steps) > 1 else ""
+            if column.name in exclude or (not parents and EACH in column.name):
+                continue
+            if last in ranks and (parents or not _FOREIGN & set(steps[:-1])):
+                found.append((ranks[last], len(steps), at, column))
+            elif parents and above in ranks and last in (*_NAMED_BY, "tag", "id"):
+                found.append((ranks[above], 9 + (*_NAMED_BY, "tag", "id").index(last), at, column))
+        return [column for *_, column in sorted(found, key=lambda one: one[:3])]
+
+    def _take(self, role: str, key: str, column: Column, sure: Sure, remark: str = "") -> Column:
+        self.chosen[role] = column
+        example = str(column.example)
+        self.assumed.append(Assumed(key, column.name, sure, remark or example))
+        return column
+
+    def _by_user(self, role: str) -> bool:
+        """Tell whether the user chose the column of a role, or that there is none."""
+        if role in self._given:
+            found = [column for column in self.columns if column.name == self._given[role]]
+            self.chosen |= {role: found[0]} if found else {}
+        return role in self._given
+
+    def find_id(self) -> str | None:
+        """Return the column of ids; None if the rows have none."""
+        if self._by_user("id"):
+            return self._given["id"]
+        named = [column for column in self._named(_IDS) if column.may_identify()]
+        ruined = [one.name for one in self._named(_IDS) if one.rows > 1 and one.share(_is_rounded) > 0.9]
+        for column in named:
+            if column.name in ruined:
+                continue
+            if column.unique >= 0.99:
+                return self._take("id", "record.id", column, "sure").name
+            remark = f"{column.distinct:,} distinct in {len(column.values):,} rows; of each, the first row is kept"
+            return self._take("id", "record.id", column, "likely", remark).name
+        other = self._other_id(not ruined)
+        if other:
+            return other
+        remark = "no column of ids"
+        if ruined:
+            remark = f"{ruined[0]!r} holds rounded numbers, as spreadsheets and JavaScript write them"
+        self.assumed.append(Assumed("record.id", "(a hash of the row)", "sure", remark))
+        return None
+
+    def _other_id(self, first: bool) -> str | None:
+        """Return a column of distinct words that is called some id, or with ``first`` the first column if it is one."""
+        for at, column in enumerate(self.columns):
+            distinct = column.unique == 1 and column.words == 1 and len(column.values) == column.rows
+            nested = EACH in column.name or _FOREIGN & set(column.steps[:-1])
+            if nested or not distinct or not column.only({"text", "integer"}):
+                continue
+            own = column.steps[-1].endswith("id") and column.steps[-1] not in _CHANNELS.split()
+            if own or (first and not at):
+                return self._take("id", "record.id", column, "likely" if own else "guessed").name
+        return None
+
+    def find_title(self) -> str | None:
+        """Return the column of titles; None if that cannot be decided: then ``candidates`` names those it may be."""
+        if self._by_user("title"):
+            return self._given["title"]
+        taken = {column.name for column in self.chosen.values()}
+        for names, sure in ((_TITLES, "sure"), (_TEXTS, "likely")):
+            found = [column for column in self._named(names, taken) if column.is_text()]
+            if not found:
+                continue
+            rivals = [one for one in found[1:] if one.steps[-1] == found[0].steps[-1] and _as_deep(one, found[0])]
+            if rivals:
+                return None
+            by_name = sure == "sure" and (found[0].steps[-1] != "name" or found[0].words >= 2)
+            return self._take("title", "record.fields.title.column", found[0], "sure" if by_name else "likely").name
+        found = [column for column in self._texts(taken) if column.words >= 2 and column.unique >= 0.9]
+        if len(found) != 1 or found[0].rows < 2:
+            return None
+        remark = f"the only column of distinct texts: {found[0].example}"
+        return self._take("title", "record.fields.title.column", found[0], "guessed", remark).name
+
+    def candidates(self) -> list[str]:
+        """Return the columns that may hold titles, the likeliest first."""
+        taken = {column.name for role, column in self.chosen.items() if role == "id"}
+        named = [*self._named(_TITLES, taken), *self._named(_TEXTS, taken)]
+        texts = sorted(self._texts(taken), key=lambda column: -min(column.unique, 1) * min(column.words, 5))
+        return list(dict.fromkeys(column.name for column in (*named, *texts)))[:_CANDIDATES]
+
+    def _texts(self, taken: set[str]) -> list[Column]:
+        return [column for column in self.columns if column.name not in taken and EACH not in column.name
+                and column.is_text() and column.share(lambda value: len(str(value)) <= _LONG) > 0.9]  # fmt: skip
+
+    def find_tags(self) -> Json | None:
+        """Return the field of tags: its column and how they are separated; None if there is none."""
+        if self._by_user("tags"):
+            column = self.chosen.get("tags")
+            return {"column": self._given["tags"], **(column.separation() if column else {"separator": ","})}
+        taken = {column.name for column in self.chosen.values()}
+        for column in self._named(_TAGS, taken, parents=True):
+            if not column.only({"list", "text", *NUMBERS}) or column.holds_bare_objects():
+                continue
+            how = column.separation()
+            several = column.kinds["list"] or column.share_with(how["separator"])
+            self._take("tags", "record.fields.tags.column", column, "sure" if several else "likely")
+            self.assumed.append(
+                Assumed("record.fields.tags.separator", _shown(how, column), "sure" if several else "guessed")
+            )
+            return {"column": column.name, **how}
+        others = [one for one in self.columns if one.name not in taken and EACH not in one.name]
+        for what, lists in (
+            ("list of words", [column for column in others if column.is_list_of_words()]),
+            ("column of words between |", [column for column in others if column.is_joined()]),
+        ):
+            if len(lists) == 1:
+                remark = f"the only {what}: {lists[0].example}"
+                self._take("tags", "record.fields.tags.column", lists[0], "guessed", remark)
+                return {"column": lists[0].name, **lists[0].separation()}
+        return None
+
+    def repeats_titles(self) -> bool:
+        """Tell whether many rows have the title of another."""
+        return "title" in self.chosen and self.chosen["title"].unique < 0.8
+
+    def find_text(self) -> str | None:
+        """Return the column of a longer text; None if there is none."""
+        taken = {column.name for column in self.chosen.values()}
+        found = [column for column in self._named(_TEXTS, taken) if column.is_text()]
+        return self._take("text", "record.fields.text.column", found[0], "likely").name if found else None
+
+    def find_category(self) -> str | None:
+        """Return the column of categories; None if there is none."""
+        if self._by_user("category"):
+            return self._given["category"]
+        taken = {column.name for column in self.chosen.values()}
+        levels: tuple[tuple[str, Sure], ...] = ((_CATEGORIES, "sure"), (_KINDS, "likely"))
+        for names, sure in levels:
+            for column in self._named(names, taken, parents=True):
+                listed = column.kinds["list"] > 0
+                weak = sure == "likely" and (column.distinct < 2 or (column.steps[-1] == "genres" and not listed))
+                many = column.distinct > max(20, 0.3 * len(column.values)) and not listed
+                if weak or many or not column.only({"text", "list", *NUMBERS}) or column.holds_bare_objects():
+                    continue
+                distinct = f"{column.distinct:,} distinct: {column.example}"
+                return self._take("category", "record.group", column, sure, distinct).name
+        self.assumed.append(
+            Assumed("record.group", "(none)", "sure", "no column of categories: all rows are one group")
+        )
+        return None
+
+    def are_youtubes(self) -> bool:
+        """Tell whether the categories are numbers of YouTube's own."""
+        column = self.chosen.get("category")
+        if not column or column.share(lambda value: str(whole(value)).strip() in YOUTUBE) < 1:
+            return False
+        self.assumed.append(Assumed(f"record.map.{column.name}", "youtube", "likely", "names of YouTube's categories"))
+        return True
+
+    def find_author(self) -> str | None:
+        """Return the column that says who published a video; None if there is none."""
+        if self._by_user("author"):
+            return self._given["author"]
+        for column in self._named(_CHANNELS, {one.name for one in self.chosen.values()}, parents=True):
+            if EACH not in column.name and column.only({"text", *NUMBERS}):
+                return self._take("author", "record.author", column, "sure").name
+        return None
+
+    def find_kept(self) -> dict[str, str]:
+        """Return the columns to keep with their type, by their name in the atlas."""
+        found = {}
+        for name, names in _KEPT.items():
+            for column in self._named(names, {one.name for one in self.chosen.values()}, parents=name == "channel"):
+                if EACH not in column.name and _is_kept(name, column):
+                    found[name] = self._take(name, f"record.columns.{name}", column, "sure").name
+                    break
+        return found
+
+    def are_youtube_videos(self) -> bool:
+        """Tell whether the ids are those of YouTube."""
+        column = self.chosen.get("id")
+        if not column or column.steps[-1] not in _YOUTUBE_IDS:
+            return False
+        digits = column.share(lambda value: str(value).isdecimal())
+        return digits < 0.5 and column.share(lambda value: _YOUTUBE_ID.fullmatch(str(value))) == 1
+
+
+def _as_deep(one: Column, other: Column) -> bool:
+    return len(one.steps) == len(other.steps)
+
+
+def _is_rounded(value: Any) -> bool:
+    """Tell whether an id was probably rounded by a spreadsheet (7.10E+18), or by JavaScript to 53 bits."""
+    text = str(value)
+    if not text.isdecimal() or int(text) <= 1 << 53:
+        return bool(_SCIENTIFIC.fullmatch(text))
+    return int(float(text)) == int(text) or text.endswith("00")
+
+
+def _shown(how: Json, column: Column) -> str:
+    if not column.only({"list"}, 0.2):
+        return repr(how["separator"])
+    return "(lists as text)" if how.get("listed") else "(lists)"
+
+
+def _is_kept(name: str, column: Column) -> bool:
+    kind = kind_from({kind: count for kind, count in column.kinds.items() if kind}, (name, column.steps[-1]))
+    if name == "published":
+        return kind in ("date", "time")
+    if name == "year":
+        return kind == "integer" and column.share(lambda value: 1800 <= float(value) <= 2100) == 1
+    if name == "thumbnail":
+        return "thumbnail" in column.name.casefold() and column.share(lambda value: ADDRESS.match(str(value))) > 0.5
+    if name in ("channel", "duration"):
+        return column.steps[-1] != "id" and column.only({"text", "duration", *NUMBERS})
+    return kind in ("integer", "number")

@@ -1,0 +1,460 @@
+"""A look at the input finds the columns, says how sure it is, and asks for what it cannot decide."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.feather as feather
+import pyarrow.parquet as pq
+import pytest
+
+import vidatlas
+from vidatlas.cli.main import main
+from vidatlas.errors import InputError, UsageError
+from vidatlas.pipeline.plan import sample
+from vidatlas.pipeline.plan.auto import Guess, assume
+from vidatlas.recipe import load_recipe
+from vidatlas.sources.values.category_names import YOUTUBE
+
+WORDS = ("castle", "piano", "bread", "radio", "chess", "garden", "knitting", "guitar")
+COUNT = 40
+_SIGNS = "abcdefghijkmnopqrstuvwxyzABCDEFGHJK23456789-_"
+IDS = ["".join(Random(number).choices(_SIGNS, k=11)) for number in range(COUNT)]
+TITLES = [f"{WORDS[number % 8].title()} lesson {number} at home" for number in range(COUNT)]
+TAGS = [[WORDS[number % 8], WORDS[(number + 3) % 8], "easy"] for number in range(COUNT)]
+NUMBERS = range(COUNT)
+
+
+def lines(rows: list[dict[str, Any]]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def youniverse() -> list[dict[str, Any]]:
+    return [
+        {
+            "categories": ["Music", "Gaming"][n % 2],
+            "channel_id": f"UC{n % 5}",
+            "display_id": IDS[n],
+            "tags": ",".join(TAGS[n]),
+            "title": TITLES[n],
+            "upload_date": "2019-03-01 00:00:00",
+            "view_count": 10.0 * n,
+        }
+        for n in NUMBERS
+    ]
+
+
+def items() -> list[dict[str, Any]]:
+    return [
+        {
+            "kind": "youtube#video",
+            "etag": f"e{n}",
+            "id": IDS[n],
+            "snippet": {
+                "publishedAt": "2024-03-01T10:00:00Z",
+                "channelId": f"UC{n % 5}",
+                "title": TITLES[n],
+                "description": "What this is about.",
+                "thumbnails": {"default": {"url": "https://i.example/d.jpg", "width": 120}},
+                "channelTitle": f"Channel {n % 5}",
+                "categoryId": str(10 + 10 * (n % 2)),
+                "localized": {"title": TITLES[n]},
+                **({"tags": TAGS[n]} if n % 3 else {}),
+            },
+            "statistics": {"viewCount": str(n)},
+        }
+        for n in NUMBERS
+    ]
+
+
+def trending() -> str:
+    head = "video_id,trending_date,title,channel_title,category_id,publish_time,tags,views\n"
+    tags = [
+        "|".join([tags[0], *(f'"{tag}"' for tag in tags[1:])]) if n % 9 else "[none]" for n, tags in enumerate(TAGS)
+    ]
+    return head + "".join(
+        f'{IDS[n]},17.14.11,"{TITLES[n]}",Channel,{10 + 10 * (n % 2)},2017-11-13T17:13:01.000Z,{tags[n]},{n}\n'
+        for n in NUMBERS
+    )
+
+
+def info(n: int) -> dict[str, Any]:
+    return {
+        "id": IDS[n],
+        "title": TITLES[n],
+        "formats": [{"format_id": "sb0", "url": "https://x.example/y", "fps": 1.0}],
+        "thumbnail": "https://i.example/2.jpg",
+        "description": "Some text\nand more",
+        "channel_id": f"UC{n % 3}",
+        "duration": 120 + n,
+        "view_count": 1000 + n,
+        "categories": ["Music"],
+        "tags": TAGS[n] if n % 3 else [],
+        "chapters": [{"start_time": 0, "title": "Intro"}],
+        "channel": "A channel",
+        "upload_date": "20240301",
+        "fulltitle": TITLES[n],
+        "_type": "video",
+    }
+
+
+def tiktok() -> list[dict[str, Any]]:
+    return [
+        {
+            "id": 7100000000000000000 + 1371 * n,
+            "username": f"user{n % 4}",
+            "create_time": 1700000000 + n,
+            "video_description": f"{TITLES[n]} #easy",
+            "hashtag_names": TAGS[n] if n % 2 else [],
+            "like_count": n,
+            "music_id": 7000000000000000123,
+        }
+        for n in NUMBERS
+    ]
+
+
+def netflix() -> str:
+    head = "show_id,type,title,director,country,date_added,release_year,rating,duration,listed_in,description,,\n"
+    return head + "".join(
+        f's{n},{["Movie", "TV Show"][n % 2]},{TITLES[n]},,Norway,"September 25, 2021",{1990 + n % 30},PG,90 min,'
+        f'"Dramas, {WORDS[n % 8]}","About {WORDS[n % 8]}.",,\n'
+        for n in NUMBERS
+    )
+
+
+def tmdb() -> str:
+    def cell(names: list[str]) -> str:
+        return '"' + json.dumps([{"id": 1, "name": name} for name in names]).replace('"', '""') + '"'
+
+    head = "budget,genres,id,keywords,original_title,release_date,runtime,title\n"
+    return head + "".join(
+        f"100,{cell(['Action', 'Drama'][n % 2 :])},{19995 + n},{cell(TAGS[n])},Original,2009-12-10,162.0,{TITLES[n]}\n"
+        for n in NUMBERS
+    )
+
+
+def movies(delimiter: str, header: str) -> str:
+    rows = [delimiter.join([str(n + 1), f"{TITLES[n]} é (1995)", "|".join(TAGS[n][:2])]) for n in NUMBERS]
+    return header + "\n".join(rows)
+
+
+def write(folder: Path, name: str, content: str | bytes, encoding: str = "utf-8") -> str:
+    (folder / name).write_bytes(content.encode(encoding) if isinstance(content, str) else content)
+    return str(folder / name)
+
+
+def vectors(width: int = 16) -> pa.Array:
+    numbers = np.random.default_rng(0).normal(size=(COUNT, width)).astype("f4")
+    return pa.FixedSizeListArray.from_arrays(pa.array(numbers.ravel()), width)
+
+
+def sure_of(guess: Guess) -> dict[str, str]:
+    return {one.key: one.sure for one in guess.assumed}
+
+
+def said(guess: Guess) -> dict[str, str]:
+    return {one.key: one.column for one in guess.assumed}
+
+
+TEXT_INPUTS = {
+    "youniverse.jsonl": lambda: lines(youniverse()),
+    "items.jsonl": lambda: lines(items()),
+    "page.json": lambda: json.dumps({"kind": "list", "items": items()}, indent=1),
+    "one_line.json": lambda: json.dumps({"kind": "list", "items": items()}),
+    "array.json": lambda: json.dumps(items()),
+    "trending.csv": trending,
+    "tiktok.jsonl": lambda: lines(tiktok()),
+    "tiktok_page.json": lambda: json.dumps({"data": {"videos": tiktok(), "has_more": False}}),
+    "netflix.csv": netflix,
+    "tmdb.csv": tmdb,
+    "movies.csv": lambda: movies(",", "movieId,title,genres\n"),
+    "playlist.json": lambda: json.dumps(
+        {"_type": "playlist", "id": "P", "title": "L", "entries": [info(n) for n in NUMBERS]}
+    ),
+    "objects.jsonl": lambda: lines(
+        [
+            {
+                "uuid": IDS[n],
+                "name": TITLES[n],
+                "tags": [{"name": tag, "n": 1} for tag in TAGS[n]],
+                "category": {"id": 20, "label": ["Gaming", "Music"][n % 2]},
+                "channel": {"id": 7, "name": f"UC{n % 5}"},
+            }
+            for n in NUMBERS
+        ]
+    ),
+}
+API = ("id", "snippet.title", "snippet.tags", "snippet.categoryId", "snippet.channelId")
+DECIDED: dict[str, tuple[Any, ...]] = {
+    "youniverse.jsonl": ("display_id", "title", "tags", "categories", "channel_id"),
+    "items.jsonl": API,
+    "page.json": API,
+    "one_line.json": API,
+    "array.json": API,
+    "trending.csv": ("video_id", "title", "tags", "category_id", "channel_title"),
+    "tiktok.jsonl": ("id", "video_description", "hashtag_names", None, "username"),
+    "tiktok_page.json": ("id", "video_description", "hashtag_names", None, "username"),
+    "netflix.csv": ("show_id", "title", "listed_in", "type", None),
+    "tmdb.csv": ("id", "title", "keywords[].name", "genres[].name", None),
+    "movies.csv": ("movieId", "title", "genres", None, None),
+    "playlist.json": ("id", "title", "tags", "categories", "channel_id"),
+    "objects.jsonl": ("uuid", "name", "tags[].name", "category.label", "channel.name"),
+}
+
+
+@pytest.mark.parametrize("name", DECIDED)
+def test_the_columns_are_found_and_every_row_is_read(name: str, tmp_path: Path) -> None:
+    file = write(tmp_path, name, TEXT_INPUTS[name]())
+    guess = assume([file], {})
+    record = guess.recipe.record
+    fields = record.fields
+    found = (record.id, fields["title"].column, fields["tags"].column, record.group, record.author)
+    assert found == DECIDED[name]
+    small = load_recipe(guess.recipe.model_dump(mode="json"), {"encoder": {"kind": "hashing", "dim": 8}})
+    entry = vidatlas.plan(small, file, tmp_path / "atlas", vidatlas.Options(runner="serial"))
+    assert entry["counts"]["kept"] == entry["counts"]["read"] == COUNT
+
+
+def test_numbers_dates_links_and_names_of_categories_come_with_them(tmp_path: Path) -> None:
+    record = assume([write(tmp_path, "items.jsonl", lines(items()))], {}).recipe.record
+    assert {name: column.column for name, column in record.columns.items()} == {
+        "published": "snippet.publishedAt",
+        "views": "statistics.viewCount",
+        "channel": "snippet.channelTitle",
+        "thumbnail": "snippet.thumbnails.default.url",
+    }
+    assert record.map == {"snippet.categoryId": YOUTUBE}
+    assert record.url == "https://www.youtube.com/watch?v={id}"
+    assert record.image is None
+    tiktok_ = assume([write(tmp_path, "tiktok.jsonl", lines(tiktok()))], {}).recipe.record
+    assert (tiktok_.url, set(tiktok_.columns)) == (None, {"published", "likes"})
+
+
+def test_placeholders_and_separators_are_said(tmp_path: Path) -> None:
+    guess = assume([write(tmp_path, "trending.csv", trending())], {})
+    assert guess.recipe.record.fields["tags"].separator == "|"
+    assert [one.example for one in guess.assumed if one.key == "record.missing"] == [
+        "'[none]' in 'tags' stands for nothing"
+    ]
+
+
+def test_files_of_one_object_each_are_read_however_they_are_written(tmp_path: Path) -> None:
+    for n in NUMBERS:
+        write(tmp_path, f"{n:02}.info.json", json.dumps(info(n), indent=2 if n == 30 else None))
+    guess = assume([f"{tmp_path}/*.info.json"], {})
+    assert guess.recipe.source.format.kind == "json"
+    assert guess.recipe.record.fields["title"].column == "title"
+    assert said(guess)["record.columns.duration"] == "duration"
+
+
+def table(head: str, row: str) -> str:
+    """Return a header and a row for each video."""
+    return head + "\n" + "".join(row.format(i=i, t=t) + "\n" for i, t in zip(IDS, TITLES, strict=True))
+
+
+MOVIELENS = {"delimiter": "::", "quote": None, "encoding": "latin-1", "header": False}
+FORMATS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "tabs": (table("id\ttitle", "{i}\t{t}"), "utf-8", {"delimiter": "\t"}),
+    "quotes": (table("id\ttitle", '{i}\t"{t}" and more'), "utf-8", {"delimiter": "\t", "quote": None}),
+    "blanks": (table("id, title, tags", '{i}, "{t}", "a,b"'), "utf-8", {"trim": True}),
+    "preamble": (table("From X\n2024\n\nid;title;views", "{i};{t};4"), "utf-8", {"delimiter": ";", "skip": 3}),
+    "escaped": (table("id,title", '{i},"He: \\"{t}, so\\", left"'), "utf-8", {"escape": "\\"}),
+    "named": (table("sep=;\nid;title", "{i};{t}"), "utf-8", {}),
+    "latin": (table("id,title", "{i},{t} é"), "latin-1", {"encoding": "latin-1"}),
+    "windows": (table("id,title", "{i},{t} €é"), "cp1252", {"encoding": "cp1252"}),
+    "utf16": (table("id,title", "{i},{t} é"), "utf-16", {}),
+    "movielens": (movies("::", ""), "latin-1", MOVIELENS | {"columns": ["column_1", "column_2", "column_3"]}),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_dialect_of_a_table_is_found(name: str, tmp_path: Path) -> None:
+    content, encoding, wanted = FORMATS[name]
+    file = write(tmp_path, f"{name}.csv", content, encoding)
+    guess = assume([file], {})
+    form = guess.recipe.source.format.model_dump(exclude_unset=True, mode="json")
+    assert form == {"kind": "csv", **wanted}
+    small = load_recipe(guess.recipe.model_dump(mode="json"), {"encoder": {"kind": "hashing", "dim": 8}})
+    entry = vidatlas.plan(small, file, tmp_path / "atlas", vidatlas.Options(runner="serial"))
+    assert entry["counts"]["kept"] == COUNT
+
+
+def test_a_table_without_names_is_guessed_and_said(tmp_path: Path) -> None:
+    guess = assume([write(tmp_path, "movies.dat", movies("::", ""), "latin-1")], {})
+    record = guess.recipe.record
+    assert (record.id, record.fields["title"].column) == ("column_1", "column_2")
+    assert (record.fields["tags"].column, record.fields["tags"].separator) == ("column_3", "|")
+    assert {sure_of(guess)[key] for key in ("record.id", "record.fields.title.column")} == {"guessed"}
+    assert sure_of(guess)["source.format"] == "likely"
+
+
+@pytest.mark.parametrize("kind", ["parquet", "feather", "jsonl", "csv"])
+def test_vectors_are_found_by_their_content(kind: str, tmp_path: Path) -> None:
+    frame = pa.table({"id": IDS, "text": TITLES, "label": [n % 4 for n in NUMBERS], "emb": vectors()})
+    file = str(tmp_path / f"videos.{kind}")
+    rows = frame.to_pylist()
+    if kind == "parquet":
+        pq.write_table(frame, file)
+    elif kind == "feather":
+        feather.write_feather(frame, file)
+    elif kind == "jsonl":
+        write(tmp_path, "videos.jsonl", lines(rows))
+    else:
+        write(tmp_path, "videos.csv", "id,text,label,emb\n" + "".join(
+            f'{row["id"]},{row["text"]},{row["label"]},"{row["emb"]}"\n' for row in rows))  # fmt: skip
+    recipe = assume([file], {}).recipe
+    assert recipe.encoder.model_dump(exclude_unset=True) == {"kind": "given", "column": "emb"}
+    assert (recipe.record.id, recipe.record.fields["title"].column, recipe.record.group) == ("id", "text", "label")
+    entry = vidatlas.plan(recipe, file, tmp_path / "atlas", vidatlas.Options(runner="serial"))
+    assert (entry["vectors"]["dim"], entry["counts"]["kept"]) == (16, COUNT)
+
+
+def test_two_columns_of_vectors_are_asked_for(tmp_path: Path) -> None:
+    file = str(tmp_path / "videos.parquet")
+    pq.write_table(pa.table({"id": IDS, "title": TITLES, "a_emb": vectors(), "b_emb": vectors(8)}), file)
+    with pytest.raises(UsageError, match=r"which column holds the vectors\? Candidates: 'a_emb', 'b_emb'"):
+        assume([file], {})
+    chosen = assume([file], {"encoder.kind": "given", "encoder.column": "b_emb"})
+    assert chosen.recipe.encoder.model_dump()["column"] == "b_emb"
+    assert assume([file], {"encoder.kind": "sentence"}).recipe.encoder.kind == "sentence"
+
+
+def test_numbers_in_lists_are_no_vectors(tmp_path: Path) -> None:
+    rows = [{"id": IDS[n], "title": TITLES[n], "curve": list(range(n, n + 9))} for n in NUMBERS]
+    assert assume([write(tmp_path, "v.jsonl", lines(rows))], {}).recipe.encoder.kind == "sentence"
+
+
+UNDECIDED = {
+    "two texts": [{"k": n, "aaa": TITLES[n], "bbb": TITLES[-n - 1]} for n in NUMBERS],
+    "two titles": [{"id": n, "one": {"title": TITLES[n]}, "two": {"title": TITLES[n]}} for n in NUMBERS],
+    "repeated texts": [{"id": n, "song": "original sound" if n % 3 else TITLES[n]} for n in NUMBERS],
+}
+
+
+@pytest.mark.parametrize("name", UNDECIDED)
+def test_a_title_that_cannot_be_decided_is_asked_for(name: str, tmp_path: Path, capsys: Any) -> None:
+    file = write(tmp_path, "videos.jsonl", lines(UNDECIDED[name]))
+    assert main(["plan", "auto", file, str(tmp_path / "atlas")]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "which column holds the title? Candidates: '" in told
+    setting = told.rpartition("--set ")[2]
+    key, _, column = setting.partition("=")
+    recipe = assume([file], {key: column}).recipe
+    assert recipe.record.fields["title"].column == column
+
+
+def test_ratings_hold_no_titles(tmp_path: Path) -> None:
+    file = write(tmp_path, "ratings.csv", "userId,movieId,rating,timestamp\n" + "1,28,3.0,1001\n1,11,2.5,1001\n" * 9)
+    with pytest.raises(UsageError, match="which column holds the title"):
+        assume([file], {})
+
+
+def test_tags_may_stand_for_a_title(tmp_path: Path) -> None:
+    file = write(tmp_path, "videos.jsonl", lines([{"id": n, "hashtags": TAGS[n]} for n in NUMBERS]))
+    with pytest.raises(UsageError, match=r"--set record\.title=tags$"):
+        assume([file], {})
+    record = assume([file], {"record.title": "tags"}).recipe.record
+    assert (record.title, list(record.fields)) == ("tags", ["tags"])
+
+
+def test_rows_without_an_id_are_known_by_their_hash(tmp_path: Path) -> None:
+    rows = [{"title": TITLES[n], "views": n % 7} for n in NUMBERS]
+    guess = assume([write(tmp_path, "videos.jsonl", lines(rows))], {})
+    assert guess.recipe.record.id is None
+    assert said(guess)["record.id"] == "(a hash of the row)"
+    assert said(guess)["record.group"] == "(none)"
+
+
+@pytest.mark.parametrize("rounded", ["7.10E+18", 7100000000000001024])
+def test_ruined_ids_are_not_used(rounded: Any, tmp_path: Path) -> None:
+    rows = [{"id": rounded, "title": title} for title in TITLES]
+    guess = assume([write(tmp_path, "videos.jsonl", lines(rows))], {})
+    assert guess.recipe.record.id is None
+    remark = next(one.example for one in guess.assumed if one.key == "record.id")
+    assert remark.startswith("'id' holds rounded numbers")
+
+
+def test_what_the_user_sets_is_not_decided(tmp_path: Path) -> None:
+    file = write(tmp_path, "videos.jsonl", lines(youniverse()))
+    settings = {"record.group": None, "record.fields.title.column": "channel_id", "source.limit": 5}
+    recipe = assume([file], settings).recipe
+    assert (recipe.record.group, recipe.record.fields["title"].column, recipe.source.limit) == (None, "channel_id", 5)
+    assert recipe.record.author is None
+
+
+def test_columns_that_the_first_rows_lack_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sample, "SAMPLE", 10)
+    monkeypatch.setattr(sample, "EVERY", 3)
+    rows = [{"id": IDS[n], "title": TITLES[n], "tags": TAGS[n] if n > 20 else None} for n in NUMBERS]
+    file = write(tmp_path, "videos.jsonl.gz", gzip.compress(lines(rows).encode()))
+    assert assume([file], {}).recipe.record.fields["tags"].column == "tags"
+
+
+def test_folders_give_a_category(tmp_path: Path) -> None:
+    for name in ("Gaming", "Music"):
+        (tmp_path / f"categories={name}").mkdir()
+        frame = pa.table({"display_id": [f"{name}{n}" for n in NUMBERS], "title": TITLES})
+        pq.write_table(frame, tmp_path / f"categories={name}" / "part-0.parquet")
+    recipe = assume([f"{tmp_path}/**/*.parquet"], {}).recipe
+    assert (recipe.source.path, recipe.record.group) == ("hive", "categories")
+
+
+def test_a_longer_text_counts_where_there_are_no_tags(tmp_path: Path) -> None:
+    rows = [{"id": IDS[n], "title": TITLES[n], "description": f"{TITLES[n]}, and more of it."} for n in NUMBERS]
+    fields = assume([write(tmp_path, "videos.jsonl", lines(rows))], {}).recipe.record.fields
+    assert {name: field.column for name, field in fields.items()} == {"title": "title", "text": "description"}
+
+
+def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="neither JSON nor a table"):
+        assume([write(tmp_path, "readme.txt", "SUMMARY\n=====\n\nThese are words.\nNo table of rows, at all.\n")], {})
+    with pytest.raises(InputError, match="no row can be read"):
+        assume([write(tmp_path, "empty.jsonl", "")], {})
+    with pytest.raises(InputError, match=r"web page \(HTML\)"):
+        assume([write(tmp_path, "page.csv", "<!DOCTYPE html>\n<html></html>")], {})
+    with pytest.raises(InputError, match="is damaged"):
+        assume([write(tmp_path, "cut.parquet", b"PAR1" + bytes(40) + b"PAR1")], {})
+    with pytest.raises(InputError, match="is a folder"):
+        assume([str(tmp_path)], {})
+    with pytest.raises(InputError, match="no such file"):
+        assume([str(tmp_path / "nothing.csv")], {})
+    one, other = write(tmp_path, "a.csv", trending()), write(tmp_path, "b.jsonl", lines(youniverse()))
+    with pytest.raises(UsageError, match="Make an atlas of each"):
+        assume([one, other], {})
+
+
+@pytest.mark.parametrize("name", DECIDED)
+def test_a_written_recipe_reads_back_as_the_same(name: str, tmp_path: Path, capsys: Any) -> None:
+    file = write(tmp_path, name, TEXT_INPUTS[name]())
+    assert main(["recipes", "--for", file]) == 0
+    text = capsys.readouterr().out
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    assert load_recipe(tmp_path / "mine.yaml") == assume([file], {}).recipe
+    assert "# record.fields.title.column: " in text
+
+
+def test_strange_names_and_values_stay_within_their_comment(tmp_path: Path) -> None:
+    rows = [{"id": n, "title": f"Odd\n# \u2028\x85: [one] {n} two", "tags": ["#a\nb: c", "d"]} for n in NUMBERS]
+    guess = assume([write(tmp_path, "videos.jsonl", lines(rows))], {"record.group": "no\nrow: has"})
+    (tmp_path / "mine.yaml").write_text(guess.to_yaml(), encoding="utf-8")
+    assert load_recipe(tmp_path / "mine.yaml") == guess.recipe
+
+
+def test_one_command_makes_an_atlas_and_a_second_one_resumes(tmp_path: Path, capsys: Any) -> None:
+    file, atlas = write(tmp_path, "trending.csv", trending()), str(tmp_path / "atlas")
+    command = ["run", "auto", file, atlas, "--runner", "serial", "--set", "encoder={kind: hashing, dim: 16}"]
+    command += ["--set", "reduce.lexical=null", "--set", "reduce.quality.stability_seeds=0"]
+    assert main(command) == 0
+    told = capsys.readouterr().out
+    assert "how sure" in told
+    assert "record.fields.tags.separator" in told
+    before = {path: path.stat().st_mtime_ns for path in Path(atlas).rglob("*") if path.is_file()}
+    assert main(command) == 0
+    assert {path: path.stat().st_mtime_ns for path in Path(atlas).rglob("*") if path.is_file()} == before
+    assert set(vidatlas.open_atlas(atlas).subcategories()["group"]) == {"Music", "Gaming"}
