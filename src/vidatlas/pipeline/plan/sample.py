@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import IO, Any
@@ -101,26 +101,37 @@ def _first_rows(urls: list[str], looks: list[Look], form: Json, path: str | None
     return rows
 
 
-def _looked(url: str, given: Json) -> Look:
-    """Look at the first bytes of a file."""
+@contextmanager
+def _errors_of(url: str) -> Iterator[None]:
+    """Name the file in what is said of one that cannot be read."""
     try:
-        with closing(open_input(url)) as file:
-            scan = Scan(file)
-            if scan.compression in ROWS:
-                return Look(url, scan.compression, {"kind": "jsonlines"}, _vector_columns(file, scan.compression))
-            with closing(scan.chunks()) as chunks:
-                content = b""
-                while len(content) < _LOOK and (chunk := next(chunks, None)) is not None:
-                    content += chunk
-            text = Text(iter([content]), scan.compression, JsonLinesSpec())
+        yield
     except FileNotFoundError as error:
         raise InputError(f"no such file: {url}. Check the path; quote patterns such as 'data/*.jsonl.gz'.") from error
     except IsADirectoryError as error:
         raise InputError(f"{url} is a folder. Name the files in it, for example '{url}/*.jsonl.gz'.") from error
     except (DamagedError, pa.ArrowException) as error:
         raise InputError(f"{url} is damaged ({error}). Download or copy it again.") from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        # From pyarrow, of Parquet that it cannot open.
+        raise InputError(f"{url} is damaged ({error}). Download or copy it again.") from error
     except (InputError, UsageError) as error:
         raise type(error)(f"{url}: {error}") from error
+
+
+def _looked(url: str, given: Json) -> Look:
+    """Look at the first bytes of a file."""
+    with _errors_of(url), closing(open_input(url)) as file:
+        scan = Scan(file)
+        if scan.compression in ROWS:
+            return Look(url, scan.compression, {"kind": "jsonlines"}, _vector_columns(file, scan.compression))
+        with closing(scan.chunks()) as chunks:
+            content = b""
+            while len(content) < _LOOK and (chunk := next(chunks, None)) is not None:
+                content += chunk
+        text = Text(iter([content]), scan.compression, JsonLinesSpec())
     if not text.head.strip():
         return Look(url, scan.compression, {}, empty=True)
     kind = given.get("kind")
