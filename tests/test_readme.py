@@ -19,7 +19,9 @@ from vidatlas.cli.main import app
 from vidatlas.types import Encoder, EncodeStats
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "clusters.md", ROOT / "docs" / "recipes.md"]
+PAGES = [
+    ROOT / name for name in ("README.md", "CONTRIBUTING.md", "docs/clusters.md", "docs/input.md", "docs/recipes.md")
+]
 PROGRAM: Any = typer.main.get_command(app)
 COMMANDS = PROGRAM.commands
 
