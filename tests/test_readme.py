@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +18,12 @@ import typer
 
 import vidatlas
 from vidatlas.cli.main import app
+from vidatlas.pipeline.embed.rows import kept, read_shard
+from vidatlas.pipeline.plan.part import PlanSpec, plan_part
+from vidatlas.pipeline.plan.shards import descriptors
+from vidatlas.pipeline.reduce import clusters
+from vidatlas.sources.fields import RecordSpec
+from vidatlas.sources.rows import RowSpec
 from vidatlas.types import Encoder, EncodeStats
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -135,16 +143,22 @@ def test_the_recipe_of_the_guide_makes_an_atlas(tmp_path: Path) -> None:
     assert atlas.subcategories()["size"].sum() == atlas.counts["kept"]
 
 
-def test_the_encoder_of_the_guide_keeps_the_protocol() -> None:
-    (code,) = blocks(ROOT / "CONTRIBUTING.md", "python")
-    module = ModuleType("letters")
-    sys.modules["letters"] = module  # dataclasses look their module up
+@pytest.fixture
+def guide(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
+    """Return the example of CONTRIBUTING that begins with a word, as a module."""
+    (code,) = (code for code in blocks(ROOT / "CONTRIBUTING.md", "python") if code.startswith(f'"""{request.param}'))
+    module = sys.modules["guide"] = ModuleType("guide")  # dataclasses look their module up
     try:
-        exec(compile(code, "letters.py", "exec"), module.__dict__)
-        spec = module.LettersSpec()
-        encoder, stats = spec.load(1), EncodeStats()
+        exec(compile(code, "guide.py", "exec"), module.__dict__)
+        yield module
     finally:
-        del sys.modules["letters"]
+        del sys.modules["guide"]
+
+
+@pytest.mark.parametrize("guide", ["A minimal encoder"], indirect=True)
+def test_the_encoder_of_the_guide_keeps_the_protocol(guide: ModuleType) -> None:
+    spec = guide.LettersSpec()
+    encoder, stats = spec.load(1), EncodeStats()
     members = {name for name in vars(Encoder) if not name.startswith("_")}
     assert {name for name in members if not hasattr(encoder, name)} == set()
     found = encoder.encode(["abba", "Zoo", ""], stats)
@@ -154,3 +168,28 @@ def test_the_encoder_of_the_guide_keeps_the_protocol() -> None:
     assert encoder.encode([], EncodeStats()).shape == (0, encoder.dim)
     assert encoder.identity["dim"] == encoder.dim
     assert stats.distinct == 3
+
+
+@pytest.mark.parametrize("guide", ["Clusters around records"], indirect=True)
+def test_the_clusterer_of_the_guide_makes_subcategories(
+    guide: ModuleType, small_atlas: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = guide.DrawnClusterer(k=3)
+    monkeypatch.setattr(clusters, "_given", lambda store, clusterer, vectors: guide.drawn(vectors, spec))
+    url = str(shutil.copytree(small_atlas.url, tmp_path / "atlas"))
+    vidatlas.reduce(url, {"reduce.clusters.within": "all"}, vidatlas.Options(runner="serial"))
+    assert len(vidatlas.open_atlas(url).subcategories()) == 3
+    assert {"kind", "method", "has_centres"} <= {*dir(spec)}
+
+
+@pytest.mark.parametrize("guide", ["Lines of cells"], indirect=True)
+def test_the_format_of_the_guide_is_planned_and_read(guide: ModuleType, spec: RecordSpec, tmp_path: Path) -> None:
+    file = tmp_path / "rows.txt"
+    file.write_bytes(b"a|Music|one|x,y\nb|Music|too few\nc|Games|three|z\n\xff|||\n")
+    rows = RowSpec(guide.BarsSpec(columns=("display_id", "categories", "title", "tags")))
+    named = spec.model_copy(update={"author": None})
+    part = plan_part(str(file), PlanSpec(named, 2, rows=rows), lambda done, at: None)
+    assert part.facts["rejects"] == {"invalid_utf8": 1, "wrong_width": 1}
+    shards = descriptors(part.facts, part.shards, str(file), np.empty(0, np.int64))
+    tables = [read_shard(shard, named, rows) for shard in shards]
+    assert [key for table in tables for key in kept(table)["id"].to_pylist()] == ["a", "c"]
