@@ -56,7 +56,7 @@ TAGS = [
     (roles(tags="a,b,c|d", k=1), {"column": "tags", "separator": "|"}),
     (roles(tags=["a,b", "a", "", "c", "d", "a,c"]), {"column": "tags", "separator": ","}),
     (roles(tags="#one #two"), {"column": "tags", "separator": "#"}),
-    (roles(tags="['a', 'b']"), {"column": "tags", "separator": ",", "listed": True}),
+    (roles(tags="['a', 'b']"), {"column": "tags", "separator": ","}),
     (roles(tags=["[mv],live", "live,a", "b", "c", "a,b", "x"]), {"column": "tags", "separator": ","}),
     (roles(tags=[["a", "b"]] * 6), {"column": "tags", "separator": ","}),
     (roles(tags=[[{"label": "a"}]] * 6), {"column": "tags[].label", "separator": ","}),

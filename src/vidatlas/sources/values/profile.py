@@ -94,8 +94,7 @@ class Column:
     def separation(self) -> Json:
         """Return how the texts in a value are separated, as a text field of a recipe says it."""
         if self.only({"list"}, 0.2):
-            as_text = self.share(lambda value: isinstance(value, str)) > 0
-            return {"separator": ",", **({"listed": True} if as_text else {})}
+            return {"separator": ","}
         if self.share(lambda value: str(value).lstrip().startswith("#")) > 0.5:
             return {"separator": "#"}
         shares = {sign: self.share_with(sign) for sign in _SEPARATORS}

@@ -279,7 +279,7 @@ def _is_rounded(value: Any) -> bool:
 def _shown(how: Json, column: Column) -> str:
     if not column.only({"list"}, 0.2):
         return repr(how["separator"])
-    return "(lists as text)" if how.get("listed") else "(lists)"
+    return "(lists as text)" if column.share(lambda value: isinstance(value, str)) > 0 else "(lists)"
 
 
 def _is_kept(name: str, column: Column) -> bool:
