@@ -15,9 +15,10 @@ import ray
 from ray import cloudpickle
 
 from vidatlas.errors import ConflictError, InputError, UnavailableError, VidatlasError
+from vidatlas.pipeline.embed.attempts import MAX_ATTEMPTS
 from vidatlas.pipeline.embed.rows import read_shard
 from vidatlas.pipeline.embed.totals import Totals
-from vidatlas.pipeline.embed.worker import MAX_ATTEMPTS, EmbedWorker
+from vidatlas.pipeline.embed.worker import EmbedWorker
 from vidatlas.pipeline.plan.shards import load_shards
 from vidatlas.runners.on_ray import Cluster, RayRunner
 from vidatlas.runners.ray_data import MAX_READS

@@ -10,18 +10,16 @@ import numpy as np
 import pyarrow as pa
 
 from vidatlas.errors import ConflictError, VidatlasError
+from vidatlas.pipeline.embed.attempts import mark_attempt
 from vidatlas.pipeline.embed.encoder import open_encoder
 from vidatlas.pipeline.embed.rows import kept, rejected
 from vidatlas.pipeline.embed.vectors import embedding_table, vectors_of
 from vidatlas.recipe import Recipe
 from vidatlas.storage import store as layout
-from vidatlas.storage.json_files import Attempts
 from vidatlas.storage.manifest import EncoderIdentity
 from vidatlas.storage.store import Store, to_json
 from vidatlas.storage.tables import parquet_bytes
 from vidatlas.types import Encoder, EncodeStats, Floats, Json, Receipt
-
-MAX_ATTEMPTS = 5
 
 
 @dataclass(slots=True)
@@ -38,7 +36,7 @@ class EmbedWorker:
         """Commit the shard whose rows are given; return its receipt as JSON."""
         started = time.perf_counter()
         shard, rows = table.schema.metadata[b"shard"].decode(), int(table.schema.metadata[b"rows"])
-        attempt = self._mark_attempt(shard)
+        attempt = mark_attempt(self.store, shard)
         records = kept(table)
         lost, reasons = rejected(table)
         if table.num_rows != rows or records.num_rows + sum(reasons.values()) != rows:
@@ -92,20 +90,6 @@ class EmbedWorker:
             "worker": self.encoder.hardware,
             "host": socket.gethostname(),
         }
-
-    def _mark_attempt(self, shard: str) -> int:
-        """Return which attempt this is: a shard that kills its worker each time must not be retried for ever."""
-        name = layout.attempt(shard)
-        begun = self.store.read_json_if_valid(name, Attempts)
-        count = 1 + (begun["attempts"] if begun else 0)
-        if count > MAX_ATTEMPTS:
-            raise VidatlasError(
-                f"shard {shard} crashed its worker {MAX_ATTEMPTS} times, most likely out of memory. "
-                "Use a machine with more, or a new atlas with --set source.shard_rows=1000 "
-                "and a smaller --set encoder.batch_tokens."
-            )
-        self.store.folder.put(name, to_json({"shard": shard, "attempts": count}))
-        return count
 
 
 def open_worker(store: Store, recipe: Recipe, threads: int) -> EmbedWorker:
