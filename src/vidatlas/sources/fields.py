@@ -154,7 +154,7 @@ class RecordSpec(BaseModel):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> RecordSpec:
         """Return a copy, which works out anew what depends on its settings."""
         copied = super().model_copy(update=update, deep=deep)
-        for name in ("cells", "marks"):
+        for name in ("cells", "marks", "weighed"):
             copied.__dict__.pop(name, None)
         return copied
 
@@ -181,6 +181,11 @@ class RecordSpec(BaseModel):
         """Return the placeholders that an item of each field may be."""
         everywhere, careful = frozenset(self.missing), unmistakable(self.missing)
         return {name: careful if name == self.title else everywhere for name in self.fields}
+
+    @cached_property
+    def weighed(self) -> tuple[str, ...]:
+        """Return the names of the fields with a weight in the record's vector."""
+        return tuple(self.embedded())
 
     def embedded(self) -> dict[str, TextField]:
         """Return the fields with a weight in the record's vector; none where vectors are given."""
@@ -222,8 +227,9 @@ def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
     lacking = _lacks(raw, row, spec)
     if lacking:
         return lacking
-    filled = {name: text for name, text in spec.fill.items() if _is_empty(row, name)}
-    raw, row = ({**raw, **filled}, {**row, **filled}) if filled else (raw, row)
+    if spec.fill:
+        filled = {name: text for name, text in spec.fill.items() if _is_empty(row, name)}
+        raw, row = {**raw, **filled}, {**row, **filled}
     # An id is what the row says, to the letter.
     key = identifier([raw.get(column) for column in _tuple(spec.id)]) if spec.id else row_hash(raw)
     if isinstance(key, Reason):
@@ -235,8 +241,7 @@ def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
     if len(found) < len(texts) or group is None or labels is None or _names_objects(row, spec):
         return Reason.INVALID_FIELD
     by_name = dict(zip(spec.fields, found, strict=True))
-    embedded = spec.embedded()
-    if embedded and not any(by_name[name] for name in embedded):
+    if spec.weighed and not any([by_name[name] for name in spec.weighed]):
         return Reason.NO_TEXT
     image = _image(row.get(spec.image.column), spec.image) if spec.image else ""
     if isinstance(image, Reason):
@@ -249,14 +254,15 @@ def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
         label(row.get(spec.author)) if spec.author else "",
         image,
         labels,
-        tuple(label(row.get(column)) for column in spec.shown),
-        tuple(row.get(field.column) for field in spec.columns.values()),
+        tuple([label(row.get(column)) for column in spec.shown]) if spec.shown else (),
+        tuple([row.get(field.column) for field in spec.columns.values()]) if spec.columns else (),
     )
 
 
 def _names_objects(row: dict[str, Any], spec: RecordSpec) -> bool:
     """Tell whether the author or a shown column holds objects, which no name stands for."""
-    return any(holds_objects(row.get(column)) for column in (spec.author, *spec.shown) if column)
+    named = (spec.author, *spec.shown) if spec.shown else (spec.author,)
+    return any([holds_objects(row.get(column)) for column in named if column])
 
 
 def group_of(row: dict[str, Any], spec: RecordSpec) -> str:
@@ -314,7 +320,7 @@ def _lacks(raw: dict[str, Any], row: dict[str, Any], spec: RecordSpec) -> Reason
     for column, values in spec.where.items():
         if not (matches(raw.get(column), values) or matches(row.get(column), values)):
             return Reason.EXCLUDED
-    if any(_is_empty(row, column) for column in spec.require if column not in spec.fill):
+    if spec.require and any(_is_empty(row, column) for column in spec.require if column not in spec.fill):
         return Reason.MISSING_VALUE
     return None
 
