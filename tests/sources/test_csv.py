@@ -23,7 +23,7 @@ from vidatlas.pipeline.embed.rows import read_shard
 from vidatlas.pipeline.plan.part import PartPlan, PlanSpec, plan_part
 from vidatlas.pipeline.plan.shards import descriptors
 from vidatlas.sources import csv as tables
-from vidatlas.sources.csv import CsvSpec, looks_like
+from vidatlas.sources.csv import CsvSpec
 from vidatlas.sources.fields import RecordSpec, TextField
 from vidatlas.sources.lines import universal_lines
 from vidatlas.sources.rows import RowSpec
@@ -144,7 +144,7 @@ def rows_of(data: bytes, form: CsvSpec, cuts: list[int]) -> tuple[list[bytes], l
 def test_any_text_gives_the_rows_of_pythons_csv_or_rejects(text: str, dialect: dict[str, Any], cuts: list[int]) -> None:
     form, data = CsvSpec(**dialect), text.encode()
     rows, starts = rows_of(data, form, cuts)
-    cells = [form._cells(row) for row in rows]
+    cells = [form.cells(row) for row in rows]
     found = [row for row in cells if isinstance(row, list) and holds_text(row, form)]
     expected = as_python_reads(text, form)
     if expected is not None and not any(isinstance(row, Reason) for row in cells):
@@ -164,10 +164,10 @@ def test_a_delimiter_of_several_characters_is_read_as_one_of_one(text: str, cuts
     rows, starts = rows_of(text.encode(), double, cuts)
     expected, _ = rows_of(text.replace("::", "\x1f").encode(), single, cuts)
     restored = [
-        [cell.replace("\x1f", "::") for cell in found] if isinstance(found := single._cells(row), list) else found
+        [cell.replace("\x1f", "::") for cell in found] if isinstance(found := single.cells(row), list) else found
         for row in expected
     ]
-    found_text = [row for row in map(double._cells, rows) if isinstance(row, Reason) or any(map(holds_signs, row))]
+    found_text = [row for row in map(double.cells, rows) if isinstance(row, Reason) or any(map(holds_signs, row))]
     assert found_text == [row for row in restored if isinstance(row, Reason) or any(map(holds_signs, row))]
     for at, start in enumerate(starts):
         assert rows_of(text.encode()[start:], double, cuts)[0] == rows[at:]
@@ -411,21 +411,3 @@ def test_the_top_of_a_file_and_its_own_delimiter_reach_every_shard(tmp_path: Pat
 def test_json_lines_are_told_from_a_header() -> None:
     with pytest.raises(UsageError, match=r"looks like JSON lines: add --set source\.format=jsonlines"):
         table('{"a": 1, "b": 2}\n')
-
-
-@pytest.mark.parametrize(
-    ("lines", "setting"),
-    [
-        (["a,b", '1,"x,y"', "2,z"], "--set source.format=csv"),
-        (["a\tb", "1\tx, y"], "--set 'source.format={kind: csv, delimiter: \"\\t\"}'"),
-        (["a::b::c", "1::x::y"], "--set 'source.format={kind: csv, delimiter: \"::\"}'"),
-        (["a,b", '1,"x', 'y"', '2,"open'], "--set source.format=csv"),
-        (['{"a": 1, "b": 2', '{"a": 1, "b": 3'], None),
-        (["<html>,", "<body>,"], None),
-        (["a,b", "1"], None),
-        (["a,b"], None),
-        (["text", "more"], None),
-    ],
-)
-def test_csv_is_told_from_other_text(lines: list[str], setting: str | None) -> None:
-    assert looks_like([line.encode() for line in lines]) == setting

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from vidatlas.cli.exit import quiet_libraries
+from vidatlas.recipes import AUTO
 from vidatlas.types import Options
 
 if TYPE_CHECKING:
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
     from vidatlas.storage.manifest import PlanEntry
 
 console = Console()
-
-
-AUTO = "auto"
-"""The word in place of a recipe that makes one from a look at the input."""
 
 
 def read_recipe(name: str, changes: list[str] | None, limit: int | None, inputs: Sequence[str] = ()) -> Recipe:

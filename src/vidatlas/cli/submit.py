@@ -9,8 +9,9 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-from vidatlas.cli.run import AUTO, read_recipe
+from vidatlas.cli.run import read_recipe
 from vidatlas.errors import UsageError
+from vidatlas.recipes import AUTO
 from vidatlas.storage.folder import is_relative
 
 

@@ -24,7 +24,7 @@ from vidatlas.types import Reason
 
 NAMELESS = re.compile(r"Unnamed: \d+")
 """What a column without a name is called, as pandas does: by its position, from 0."""
-_SEP = re.compile(rb'"?sep=([!-~\t ]{1,8}?)"?[\r\n]*')
+SEP = re.compile(rb'"?sep=([!-~\t ]{1,8}?)"?[\r\n]*')
 """The line with which Excel names the delimiter of a file."""
 _STAND_IN = "\U000f0000"
 """Stands for a delimiter of several characters, which Python's csv does not know."""
@@ -122,7 +122,7 @@ class CsvSpec(BaseModel):
 
     def _of_file(self, line: bytes) -> CsvSpec:
         """Return the dialect that a line ``sep=…`` names; this one if it is none."""
-        found = _SEP.fullmatch(line)
+        found = SEP.fullmatch(line)
         if not found or found[1].decode() in (self.quote, self.escape):
             return self
         return self.model_copy(update={"delimiter": found[1].decode()})
@@ -132,7 +132,7 @@ class CsvSpec(BaseModel):
             return self.columns
         if header and isinstance(parse_line(header), dict):
             raise UsageError("the header cannot be read: this looks like JSON lines: add --set source.format=jsonlines")
-        found = self._cells(header) if header else ()
+        found = self.cells(header) if header else ()
         remedy = "Fix the file, or give the column names with --set source.format.columns=[…]"
         if isinstance(found, Reason):
             raise InputError(f"the header cannot be read: {found.meaning}. {remedy}.")
@@ -200,7 +200,7 @@ class CsvSpec(BaseModel):
 
     def decode(self, row: bytes, names: tuple[str, ...]) -> dict[str, Any] | Reason:
         """Return the cells of a CSV row by column name, or why it is invalid."""
-        cells = self._cells(row)
+        cells = self.cells(row)
         if isinstance(cells, Reason):
             return cells
         if len(cells) != len(names) and not self._fits(cells, names):
@@ -212,7 +212,8 @@ class CsvSpec(BaseModel):
         lacking, excess = names[len(cells) :], cells[len(names) :]
         return not self.strict and all(map(NAMELESS.fullmatch, lacking)) and not any(map(str.strip, excess))
 
-    def _cells(self, row: bytes) -> list[str] | Reason:
+    def cells(self, row: bytes) -> list[str] | Reason:
+        """Return the cells of a row, or why it is invalid."""
         try:
             text = row.decode(self.encoding)
         except UnicodeDecodeError:
@@ -316,38 +317,3 @@ def _dialect(delimiter: str, quote: str | None, escape: str | None, trim: bool, 
         quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
         strict=strict,
     ).dialect
-
-
-SNIFFED = (",", "\t", ";", "|", "::")
-
-
-def looks_like(lines: list[bytes]) -> str | None:
-    """Return the ``--set`` that reads lines as CSV, if all rows have the same number of cells, at least two."""
-    if lines and _SEP.fullmatch(lines[0]):
-        return "--set source.format=csv"
-    if len(lines) < 2 or lines[0].lstrip().startswith((b"{", b"[", b"<")):
-        return None
-    widths = {delimiter: _width(CsvSpec(delimiter=delimiter), lines) for delimiter in SNIFFED}
-    best = max(SNIFFED, key=lambda delimiter: widths[delimiter])
-    if widths[best] < 2:
-        return None
-    return (
-        "--set source.format=csv" if best == "," else f"--set 'source.format={{kind: csv, delimiter: {_shown(best)}}}'"
-    )
-
-
-def other_delimiter(name: str) -> str | None:
-    """Return the ``--set`` of the delimiter that probably stands in the name of a table's only column."""
-    best = max(SNIFFED, key=name.count)
-    return f"--set 'source.format.delimiter={_shown(best)}'" if best in name else None
-
-
-def _shown(delimiter: str) -> str:
-    return '"{}"'.format(delimiter.replace("\t", "\\t"))
-
-
-def _width(form: CsvSpec, lines: list[bytes]) -> int:
-    """Return how many cells every row has in a dialect, 0 if they differ; the last row may be incomplete."""
-    rows = [form._cells(row or b"") for row in form.split([b"\n".join(lines)], len)]
-    found = {len(cells) if isinstance(cells, list) else 0 for cells in rows[: max(2, len(rows) - 1)]}
-    return found.pop() if len(found) == 1 else 0

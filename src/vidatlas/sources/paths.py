@@ -13,6 +13,8 @@ from vidatlas.sources.cells import read_literal
 
 EACH = "[]"
 """The step to every item of a list."""
+NAMING_KEYS = ("name", "label", "title", "text")
+"""Keys of an object that most probably name it: ``category.label`` is a category."""
 MOST_NAMES = 40
 """Names that a message lists."""
 _MOST_FOUND = 300

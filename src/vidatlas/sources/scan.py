@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import zlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
+import pyarrow as pa
+
+from vidatlas.errors import InputError, UsageError
 from vidatlas.sources.compression import CHUNK, DamagedError, decompress, detect
 from vidatlas.sources.gzip import WINDOW, parse_index
 from vidatlas.types import SeekPoint
@@ -163,6 +167,31 @@ class Scan:
             self.bytes, self.sha256 = self._file.finish()
         else:
             self.bytes = self._raw.seek(0, io.SEEK_END)
+
+
+@contextmanager
+def errors_of(url: str, where: Callable[[], str] = str) -> Iterator[None]:
+    """Name the input file in what is said of one that cannot be read; ``where`` says how far it was.
+
+    Raises:
+        InputError: it is absent, a folder, damaged or no table of rows.
+        UsageError: as raised within.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(f"no such file: {url}. Check the path; quote patterns such as 'data/*.jsonl.gz'.") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{url} is a folder. Name the files in it, for example '{url}/*.jsonl.gz'.") from error
+    except (InputError, UsageError) as error:
+        raise type(error)(f"{url}: {error}") from error
+    except (DamagedError, pa.ArrowException, OSError) as error:
+        # pyarrow raises an OSError without a number for Parquet that it cannot open.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise InputError(
+            f"{url} is damaged{where()} ({error}). Nothing was kept of it; download or copy the file again."
+        ) from error
 
 
 def _wording(error: Exception) -> str:

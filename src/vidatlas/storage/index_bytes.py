@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-_ID_BYTES = 8
 _BYTE, _HALF = 0, 4
 """FAISS's constants for scalar quantisers of one and of two bytes (``QT_8bit``, ``QT_fp16``)."""
 

@@ -72,7 +72,7 @@ class Lacking(TypedDict):
     """Names of values that are there, those of nested ones as paths."""
 
 
-class Silence(TypedDict, total=False):
+class Occasional(TypedDict, total=False):
     """Hold what only some input files have: groups without records, odd values, given vectors."""
 
     first_reject: FirstReject
@@ -82,7 +82,7 @@ class Silence(TypedDict, total=False):
     silent: SilentFacts
 
 
-class SurveyFacts(Silence):
+class SurveyFacts(Occasional):
     """Describe the rows of an input file (``PartSurvey``)."""
 
     rejects: Rejects

@@ -15,6 +15,7 @@ from vidatlas.errors import UsageError
 from vidatlas.pipeline.plan.inputs import expand_all
 from vidatlas.pipeline.plan.sample import Look, format_of, hive_path, read_sample, vector_by_name
 from vidatlas.recipe import Recipe, load_recipe
+from vidatlas.recipes import AUTO
 from vidatlas.sources.content.text import ROWS
 from vidatlas.sources.rows import HIVE
 from vidatlas.sources.values.category_names import YOUTUBE
@@ -22,8 +23,6 @@ from vidatlas.sources.values.profile import columns_of
 from vidatlas.sources.values.roles import Assumed, Roles
 from vidatlas.types import Json
 
-AUTO = "auto"
-"""The word in place of a recipe."""
 _SHORTEST_VECTOR = 8
 _MOST_NAMED = 10
 _GIVEN = {

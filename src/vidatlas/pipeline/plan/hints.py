@@ -9,10 +9,11 @@ from typing import Any
 
 from vidatlas.errors import UsageError
 from vidatlas.sources.cells import holds_objects, read_literal
-from vidatlas.sources.csv import NAMELESS, CsvSpec, looks_like, other_delimiter
+from vidatlas.sources.content.sniff import csv_setting, delimiter_setting
+from vidatlas.sources.csv import NAMELESS, CsvSpec
 from vidatlas.sources.fields import RecordSpec
 from vidatlas.sources.jsonl import parse_line
-from vidatlas.sources.paths import nested_names, say_missing
+from vidatlas.sources.paths import NAMING_KEYS, nearest, nested_names, say_missing
 from vidatlas.sources.rows import Format
 from vidatlas.storage.json_files import FirstReject
 from vidatlas.types import Reason
@@ -21,8 +22,6 @@ _LINES = 20
 """Lines without a readable one among them after which a file is examined."""
 _SAMPLED = 20
 """Rows whose nested names are collected."""
-_NAMES = ("name", "label", "title", "text")
-"""Keys of an object that most probably name it."""
 
 
 @dataclass(slots=True)
@@ -67,16 +66,15 @@ class Hints:
             whole = all(isinstance(parse_line(line), dict) for line in self.lines)
             kind, setting = "JSON lines", "--set source.format=jsonlines" if whole else None
         else:
-            kind, setting = "CSV", looks_like(self.lines)
+            kind, setting = "CSV", csv_setting(self.lines)
         if setting:
             raise UsageError(f"line {self.line:,} cannot be read: this looks like {kind}: add {setting}")
 
     def refuse_columns(self, missing: list[str], columns: Iterable[str], where: str) -> None:
         """Raise UsageError that names columns that are missing, the nearest ones, and those that are there."""
-        names = dict.fromkeys([*self.names, *columns])
-        there = [name for name in names if not NAMELESS.fullmatch(name) and not self._is_nested(name)]
+        there = self._there(columns)
         wanted, listed = say_missing(missing, there)
-        other = other_delimiter(there[0]) if len(there) == 1 else None
+        other = delimiter_setting(there[0]) if len(there) == 1 else None
         remedy = "Choose another recipe, or name the columns with --set (for example --set record.id=video_id)."
         if any(f"/{name}=" in self.url for name in missing):
             remedy = "A folder of its path is named so: add --set source.path=hive"
@@ -85,6 +83,15 @@ class Hints:
         elif any(name != name.strip() and name.strip() in missing for name in there):
             remedy = "There are blanks around the names: add --set source.format.trim=true"
         raise UsageError(f"no such column: {wanted}. {where}: {listed}. {remedy}")
+
+    def meant(self, missing: Iterable[str], columns: Iterable[str]) -> list[str]:
+        """Return the columns that were probably meant by those that are missing."""
+        there = self._there(columns)
+        return [found for name in missing if (found := nearest(name, there))]
+
+    def _there(self, columns: Iterable[str]) -> list[str]:
+        names = dict.fromkeys([*self.names, *columns])
+        return [name for name in names if not NAMELESS.fullmatch(name) and not self._is_nested(name)]
 
     def _is_nested(self, column: str) -> bool:
         return column not in self.names and any(name.startswith((f"{column}.", f"{column}[]")) for name in self.names)
@@ -120,7 +127,7 @@ def _objects(row: dict[str, Any], spec: RecordSpec) -> Iterator[str]:
         if not holds_objects(value):
             continue
         names = [name for name in nested_names({column: read_literal(value) if isinstance(value, str) else value})]
-        best = next((name for end in _NAMES for name in names if name.endswith(f".{end}")), names[0])
+        best = next((name for end in NAMING_KEYS for name in names if name.endswith(f".{end}")), names[0])
         if best != column:
             setting = f"[{best}]" if key == "record.shown" else best
             yield f"{column!r} holds objects: name a value in them, for example --set {quote(f'{key}={setting}')}"

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from vidatlas.encoders.given import GivenSpec
-from vidatlas.errors import InputError, UsageError
+from vidatlas.errors import UsageError
 from vidatlas.pipeline.plan.part import PartPlan, PlanSpec, plan_part
 from vidatlas.pipeline.stage import Run
 from vidatlas.recipe import Recipe
+from vidatlas.sources.scan import errors_of
 from vidatlas.storage import store as layout
 from vidatlas.storage.folder import expand, input_state
 from vidatlas.storage.json_files import Inputs
@@ -84,9 +85,8 @@ def plan_inputs(run: Run, urls: list[str]) -> tuple[list[str], Files]:
     new = iter(made)
     parts = [found for _, part in places if (found := part or next(new, None))]
     files = writer.files
-    for part in parts:
-        for name in layout.plan_files(part):
-            files |= {} if name in files else store.entry(name)
+    for name in (name for part in parts for name in layout.plan_files(part) if name not in files):
+        files |= store.entry(name)
     return parts, files
 
 
@@ -160,10 +160,8 @@ class _Meter:
 
 
 def _size(url: str) -> int:
-    try:
+    with errors_of(url):
         return input_state(url)[0]
-    except FileNotFoundError as error:
-        raise InputError(f"no such file: {url}. Check the path; quote patterns such as 'data/*.jsonl.gz'.") from error
 
 
 def _planned(

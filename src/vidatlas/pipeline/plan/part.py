@@ -15,17 +15,16 @@ from typing import Any
 import pyarrow as pa
 
 from vidatlas.encoders.given import GivenVectors
-from vidatlas.errors import InputError, UsageError
+from vidatlas.errors import UsageError
 from vidatlas.pipeline.plan.hints import Hints
 from vidatlas.pipeline.plan.survey import PartSurvey
-from vidatlas.sources.compression import DamagedError
 from vidatlas.sources.content.file_type import json_setting, records_setting, records_under
 from vidatlas.sources.content.text import Text
 from vidatlas.sources.csv import CsvSpec
 from vidatlas.sources.fields import RecordSpec
 from vidatlas.sources.lines import count_lines
 from vidatlas.sources.rows import JSON_LINES, RowSpec
-from vidatlas.sources.scan import Scan
+from vidatlas.sources.scan import Scan, errors_of
 from vidatlas.storage.folder import open_input
 from vidatlas.storage.json_files import PartFacts, Reading, SurveyFacts
 
@@ -122,23 +121,10 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
         InputError: the part is absent or damaged; nothing derived from it may be used.
         UsageError: a column that the recipe names is in none of the first rows, or the file has another format.
     """
-    survey, cutter = (
-        PartSurvey(spec.record, spec.rows, spec.given, hints=Hints(url), alone=spec.alone),
-        _Cutter(spec.shard_rows),
-    )
-    try:
+    survey = PartSurvey(spec.record, spec.rows, spec.given, hints=Hints(url), alone=spec.alone)
+    cutter = _Cutter(spec.shard_rows)
+    with errors_of(url, lambda: f" after line {cutter.row:,}"):
         scan, text, source, names, complete = _scanned(url, spec, survey, cutter, progress)
-    except FileNotFoundError as error:
-        raise InputError(f"no such file: {url}. Check the path; quote patterns such as 'data/*.jsonl.gz'.") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{url} is a folder. Name the files in it, for example '{url}/*.jsonl.gz'.") from error
-    except DamagedError as error:
-        raise InputError(
-            f"{url} is damaged after line {cutter.row:,} ({error}). "
-            "Nothing was kept of it; download or copy the file again."
-        ) from error
-    except (InputError, UsageError) as error:
-        raise type(error)(f"{url}: {error}") from error
     if spec.given:
         spec.given.require_rows(url, cutter.row, complete)
     content, found = cutter.content.hexdigest(), survey.facts()
@@ -179,7 +165,7 @@ def _scanned(
             except UsageError as error:
                 under = records_under(text.head) if form.kind != "csv" else None
                 # Rows that have some of the columns are the records; their lists of objects are tags, say.
-                if not under or (survey.knows_some() and f"did you mean '{under}[]." not in str(error)):
+                if not under or (survey.knows_some() and not survey.lie_under(under)):
                     raise
                 more = f"If the records are those under {under}, add {records_setting(under)}."
                 raise UsageError(f"{error} {more}") from error

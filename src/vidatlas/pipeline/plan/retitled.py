@@ -6,7 +6,6 @@ A digest of each title in the plan would cost 8 bytes per row, a third more, of 
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from functools import partial
 
@@ -19,6 +18,7 @@ from vidatlas.pipeline.stage import Run
 from vidatlas.recipe import Recipe
 from vidatlas.sources.fields import parse_row
 from vidatlas.sources.shards import shard_rows
+from vidatlas.sources.values.numbers import EXACT, SCIENTIFIC
 from vidatlas.storage import store as layout
 from vidatlas.storage.json_files import PartFacts
 from vidatlas.storage.manifest import Values
@@ -29,9 +29,6 @@ MOST_ROWS = 10_000
 MOST_SHARDS = 64
 """Shards that are read again for it."""
 _NAMED = 3
-_SPREADSHEET = re.compile(r"[+-]?[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]+")
-_EXACT = 1 << 53
-"""From here on a floating-point number, and so JavaScript, cannot hold every integer."""
 
 Row = tuple[str, int]
 """Input file and number of a row."""
@@ -149,7 +146,7 @@ def _differ(one: tuple[str, str] | None, other: tuple[str, str] | None) -> bool:
 
 def _rounded_by(ids: list[str]) -> str:
     """Return what may have rounded ids, by how they look; "" where nothing has."""
-    if any(_SPREADSHEET.fullmatch(text) for text in ids):
+    if any(SCIENTIFIC.fullmatch(text) for text in ids):
         return "a spreadsheet"
-    large = [text for text in ids if text.lstrip("-").isdecimal() and int(text.lstrip("-")) >= _EXACT]
+    large = [text for text in ids if text.lstrip("-").isdecimal() and int(text.lstrip("-")) >= EXACT]
     return "JavaScript or a spreadsheet" if large else ""

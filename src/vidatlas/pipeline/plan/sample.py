@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import closing
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import IO, Any
 
-import pyarrow as pa
-
 from vidatlas.errors import InputError, UsageError
 from vidatlas.recipe import load_recipe
-from vidatlas.sources.compression import DamagedError
-from vidatlas.sources.content.arrow import MAGIC
+from vidatlas.sources.content.arrow import open_stream
 from vidatlas.sources.content.file_type import records_under
 from vidatlas.sources.content.sniff import detect_csv, detect_json, records_key
 from vidatlas.sources.content.text import ROWS, Text
 from vidatlas.sources.jsonl import JsonLinesSpec
 from vidatlas.sources.parquet import vector_columns
 from vidatlas.sources.rows import HIVE, RowSpec
-from vidatlas.sources.scan import Scan
+from vidatlas.sources.scan import Scan, errors_of
 from vidatlas.sources.values.profile import columns_of
 from vidatlas.sources.values.roles import Roles
 from vidatlas.storage.folder import open_input
-from vidatlas.storage.parquet import open_arrow, open_parquet
+from vidatlas.storage.parquet import open_parquet
 from vidatlas.types import Json
 
 SAMPLE = 1_000
@@ -101,29 +98,9 @@ def _first_rows(urls: list[str], looks: list[Look], form: Json, path: str | None
     return rows
 
 
-@contextmanager
-def _errors_of(url: str) -> Iterator[None]:
-    """Name the file in what is said of one that cannot be read."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise InputError(f"no such file: {url}. Check the path; quote patterns such as 'data/*.jsonl.gz'.") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{url} is a folder. Name the files in it, for example '{url}/*.jsonl.gz'.") from error
-    except (DamagedError, pa.ArrowException) as error:
-        raise InputError(f"{url} is damaged ({error}). Download or copy it again.") from error
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        # From pyarrow, of Parquet that it cannot open.
-        raise InputError(f"{url} is damaged ({error}). Download or copy it again.") from error
-    except (InputError, UsageError) as error:
-        raise type(error)(f"{url}: {error}") from error
-
-
 def _looked(url: str, given: Json) -> Look:
     """Look at the first bytes of a file."""
-    with _errors_of(url), closing(open_input(url)) as file:
+    with errors_of(url), closing(open_input(url)) as file:
         scan = Scan(file)
         if scan.compression in ROWS:
             return Look(url, scan.compression, {"kind": "jsonlines"}, _vector_columns(file, scan.compression))
@@ -149,11 +126,7 @@ def _looked(url: str, given: Json) -> Look:
 def _vector_columns(file: IO[bytes], container: str) -> list[str]:
     """Return the columns of a Parquet or Arrow file that hold lists of floats."""
     file.seek(0)
-    if container == "parquet":
-        return vector_columns(open_parquet(file).schema_arrow)
-    start = len(MAGIC) if file.read(len(MAGIC)) == MAGIC else 0
-    file.seek(start)
-    return vector_columns(open_arrow(file).schema)
+    return vector_columns(open_parquet(file).schema_arrow if container == "parquet" else open_stream(file)[0].schema)
 
 
 def _common(looks: list[Look], given: Json) -> Json:
@@ -175,26 +148,20 @@ def _common(looks: list[Look], given: Json) -> Json:
     return next((look.format for look in texts if look.format["kind"] == "json"), texts[0].format)
 
 
-def _rows(look: Look, form: Json, path: str | None, vector: str | None = None) -> Iterator[Json]:
+def _rows(look: Look, form: Json, path: str | None) -> Iterator[Json]:
     """Yield the rows of a file as planning reads them, those that can be read."""
     # A recipe reads the format: its section is checked as the user's own is.
     record = {"id": None, "title": "t", "fields": {"t": {"column": "t", "weight": 1}}}
     recipe = load_recipe({"name": "auto", "source": {"format": form}, "record": record, "encoder": {"kind": "hashing"}})
-    vector = vector or (look.vectors[0] if len(look.vectors) == 1 else vector_by_name(look.vectors))
-    try:
-        with closing(open_input(look.url)) as file:
-            scan = Scan(file, vector)
-            spec = replace(RowSpec(recipe.source.format, path=path, vector=vector)).inside(scan.compression)
-            with closing(scan.chunks()) as content:
-                text = Text(content, scan.compression, spec.format)
-                source, names, rows = (
-                    spec.inside(scan.compression, text.encoding).at(look.url).start(text.chunks(), len)
-                )
-                yield from (row for raw in rows if isinstance(row := source.decode(raw, names), dict))
-    except (DamagedError, pa.ArrowException) as error:
-        raise InputError(f"{look.url} is damaged ({error}). Download or copy it again.") from error
-    except (InputError, UsageError) as error:
-        raise type(error)(f"{look.url}: {error}") from error
+    vector = look.vectors[0] if len(look.vectors) == 1 else vector_by_name(look.vectors)
+    spec = RowSpec(recipe.source.format, path=path, vector=vector)
+    with errors_of(look.url), closing(open_input(look.url)) as file:
+        scan = Scan(file, vector)
+        with closing(scan.chunks()) as content:
+            text = Text(content, scan.compression, spec.inside(scan.compression).format)
+            here = spec.inside(scan.compression, text.encoding).at(look.url)
+            source, names, rows = here.start(text.chunks(), len)
+            yield from (row for raw in rows if isinstance(row := source.decode(raw, names), dict))
 
 
 def vector_by_name(columns: list[str]) -> str | None:

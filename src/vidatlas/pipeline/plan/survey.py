@@ -16,9 +16,10 @@ from vidatlas.pipeline.plan.hints import Hints
 from vidatlas.pipeline.plan.missing import Silent
 from vidatlas.pipeline.plan.values import ValueSurvey
 from vidatlas.sources.fields import RecordSpec, group_of, parse_row
+from vidatlas.sources.paths import EACH
 from vidatlas.sources.rows import JSON_LINES, Format, RowSpec
 from vidatlas.sources.values.missing import is_missing
-from vidatlas.storage.json_files import Example, FieldFacts, Silence, SurveyFacts
+from vidatlas.storage.json_files import Example, FieldFacts, Occasional, SurveyFacts
 from vidatlas.types import Reason, Record
 
 EXAMPLES = 3
@@ -80,7 +81,7 @@ class PartSurvey:
         self.digests += hashlib.blake2b(record.id.encode(), digest_size=16).digest()
         if isinstance(self.spec.count, str) and not isinstance(found, Reason):
             value = found.get(self.spec.count)
-            known = value and not is_missing(value, frozenset(self.spec.missing))
+            known = value and not is_missing(value, self.source.missing)
             self.uses += hashlib.blake2b(str(value).encode(), digest_size=8).digest() if known else bytes(8)
         self._count(record)
         if not isinstance(found, Reason):
@@ -128,6 +129,10 @@ class PartSurvey:
         """Tell whether rows have any of the columns that the recipe names."""
         return len(self.missing()) < len(self.source.required(self.spec.input_columns()))
 
+    def lie_under(self, key: str) -> bool:
+        """Tell whether a column that is missing is probably one of the objects in a list."""
+        return any(found.startswith(f"{key}{EACH}.") for found in self.hints.meant(self.missing(), self.columns))
+
     def _require_columns(self) -> None:
         missing = self.missing()
         if missing and self.columns and (self.objects or self.rejects):
@@ -154,7 +159,7 @@ class PartSurvey:
             for name in self.spec.fields
         }
         silent = self.silent.facts(self.groups)
-        found: Silence = {"silent": silent} if silent["count"] or not silent["complete"] else {}
+        found: Occasional = {"silent": silent} if silent["count"] or not silent["complete"] else {}
         if values := self.values.facts():
             found["values"] = values
         if self.given:

@@ -43,10 +43,7 @@ def arrow_lines(
         InputError: a column has an extension type; the caller adds the file.
         pyarrow.ArrowException, OSError: the file is damaged.
     """
-    file.seek(0)
-    start = len(MAGIC) if file.read(len(MAGIC)) == MAGIC else 0
-    file.seek(start)
-    reader = open_arrow(file)
+    reader, start = open_stream(file)
     at, skip = place >> _BATCHES, place & ((1 << _BATCHES) - 1)
     if at:
         reader = _moved(file, start, reader, at)
@@ -70,6 +67,14 @@ def arrow_lines(
         skip = 0
     if start:
         _require_end(file)
+
+
+def open_stream(file: IO[bytes]) -> tuple[pa.RecordBatchStreamReader, int]:
+    """Return the reader of an Arrow file or stream, and where its stream starts."""
+    file.seek(0)
+    start = len(MAGIC) if file.read(len(MAGIC)) == MAGIC else 0
+    file.seek(start)
+    return open_arrow(file), start
 
 
 def _moved(file: IO[bytes], start: int, reader: pa.RecordBatchStreamReader, at: int) -> pa.RecordBatchStreamReader:

@@ -10,11 +10,12 @@ from typing import Any
 
 from vidatlas.sources.content.encoding import START, detect_encoding, to_utf8
 from vidatlas.sources.content.file_type import json_setting
-from vidatlas.sources.csv import NAMELESS, SNIFFED, CsvSpec
+from vidatlas.sources.csv import NAMELESS, SEP, CsvSpec
 from vidatlas.sources.lines import universal_lines
 from vidatlas.sources.values.columns import kind_of
 from vidatlas.types import Json
 
+_DELIMITERS = (",", "\t", ";", "|", "::")
 _ROWS = 200
 """Rows of a table that are compared."""
 _TOP = 20
@@ -24,6 +25,8 @@ _FITS = 0.9
 _TORN = re.compile(r'(?:^|[\t|]|::)"[^"\t|]*"[^"\t|:\r\n]', re.MULTILINE)
 """A cell that begins with a quoted word and goes on: there the quote is a character like any other."""
 _ADDRESS = re.compile(r"[a-z]+://", re.IGNORECASE)
+_NO_TABLE = (b"{", b"[", b"<")
+"""How JSON and markup start."""
 
 
 def detect_json(head: bytes) -> Json | None:
@@ -54,8 +57,8 @@ def detect_csv(content: bytes, given: Json) -> Json | None:
     # A character of two bytes must not become one of another meaning: every reader gets UTF-8.
     lines = [line for line, _ in islice(universal_lines([text.encode()]), 4 * _ROWS)]
     form: Json = {"kind": "csv", **({} if converted or name == "utf-8" else {"encoding": encoding})}
-    named = re.fullmatch(rb'"?sep=(.{1,8}?)"?[\r\n]*', lines[0]) if lines else None
-    wanted = [str(given["delimiter"])] if "delimiter" in given else [named[1].decode()] if named else list(SNIFFED)
+    named = SEP.fullmatch(lines[0]) if lines else None
+    wanted = [str(given["delimiter"])] if "delimiter" in given else [named[1].decode()] if named else list(_DELIMITERS)
     tried = [_dialect(sign, lines[1:] if named else lines, text, given) for sign in wanted]
     # Then the wider table wins: a comma in each title gives two columns, the tab three.
     fits, width, dialect = max(
@@ -66,6 +69,28 @@ def detect_csv(content: bytes, given: Json) -> Json | None:
     if named and "delimiter" not in given:
         dialect.pop("delimiter", None)
     return {**form, **dialect, **given}
+
+
+def csv_setting(lines: list[bytes]) -> str | None:
+    """Return the ``--set`` that reads lines as CSV; None where they are no table."""
+    if not lines or lines[0].lstrip().startswith(_NO_TABLE) or (len(lines) < 2 and not SEP.fullmatch(lines[0])):
+        return None
+    form = detect_csv(b"\n".join(lines), {})
+    if form is None:
+        return None if not SEP.fullmatch(lines[0]) else "--set source.format=csv"
+    if "delimiter" not in form:
+        return "--set source.format=csv"
+    return f"--set 'source.format={{kind: csv, delimiter: {_shown(form['delimiter'])}}}'"
+
+
+def delimiter_setting(name: str) -> str | None:
+    """Return the ``--set`` of the delimiter that probably stands in the name of a table's only column."""
+    best = max(_DELIMITERS, key=name.count)
+    return f"--set 'source.format.delimiter={_shown(best)}'" if best in name else None
+
+
+def _shown(delimiter: str) -> str:
+    return '"{}"'.format(delimiter.replace("\t", "\\t"))
 
 
 def _encoding(content: bytes) -> str:
@@ -114,7 +139,7 @@ def _has_blanks(lines: list[bytes], delimiter: str) -> bool:
 
 def _rows(form: CsvSpec, lines: Iterable[bytes]) -> list[list[str]]:
     """Return the cells of each row that can be parsed."""
-    found = [form._cells(row) for row in form.split(lines, len) if row is not None]
+    found = [form.cells(row) for row in form.split(lines, len) if row is not None]
     return [cells for cells in found if isinstance(cells, list)]
 
 
@@ -137,7 +162,7 @@ def _preamble(form: CsvSpec, lines: list[bytes], width: int) -> int:
     if width < 3:
         return 0
     for at, line in enumerate(lines[:_TOP]):
-        cells = form._cells(line.rstrip(b"\r\n"))
+        cells = form.cells(line.rstrip(b"\r\n"))
         if not isinstance(cells, list) or len(cells) >= width:
             return at
     return 0

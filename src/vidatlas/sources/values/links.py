@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from string import Formatter
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -35,9 +36,10 @@ def check_template(template: str, names: set[str]) -> None:
         raise ValueError(f"url may hold {allowed}" + (f", not {{{unknown[0]}}}" if unknown else ", and needs one"))
 
 
-def names_in(template: str) -> list[str]:
-    """Return the names that a template of links holds."""
-    return [name for _, name, _, _ in Formatter().parse(template) if name]
+@lru_cache(maxsize=8)
+def names_in(template: str) -> tuple[str, ...]:
+    """Return the names that a template of links holds; asked for every record."""
+    return tuple(name for _, name, _, _ in Formatter().parse(template) if name)
 
 
 def link_of(template: str | None, values: Mapping[str, Any]) -> str:

@@ -14,6 +14,11 @@ _WHOLE = re.compile(r"([+-]?[0-9]+)\.0+")
 _NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
 """No leading zeros: "007" is a code."""
 
+SCIENTIFIC = re.compile(r"[+-]?[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]+")
+"""How spreadsheets write a long number, and so ruin it where it is an id."""
+EXACT = 1 << 53
+"""From here on a floating-point number, and so JavaScript, cannot hold every integer."""
+
 
 def whole(value: Any) -> Any:
     """Return a whole number without its fraction, as text: "24" for 24.0 and "24.0"; every other value as it is."""

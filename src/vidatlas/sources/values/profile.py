@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vidatlas.sources.cells import holds_objects, read_list, read_literal
+from vidatlas.sources.cells import holds_objects, list_in, read_list, read_literal
 from vidatlas.sources.paths import EACH, compile_paths, nested_names, with_nested
 from vidatlas.sources.values.columns import kind_of
 from vidatlas.sources.values.missing import MISSING
@@ -131,15 +131,10 @@ def _opened(value: Any) -> Any:
     return found if holds_objects(found) else value
 
 
-def _is_list_as_text(value: Any) -> bool:
-    text = value.strip() if isinstance(value, str) else ""
-    return text[:1] == "[" and text[-1:] == "]" and isinstance(read_literal(text), list)
-
-
 def _kind(value: Any) -> str:
     if isinstance(value, dict):
         return "object"
-    if isinstance(value, list) or _is_list_as_text(value):
+    if isinstance(value, list) or (isinstance(value, str) and list_in(value) is not None):
         return "list"
     return kind_of(value)
 

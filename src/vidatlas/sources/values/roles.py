@@ -7,17 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from vidatlas.sources.paths import EACH
+from vidatlas.sources.paths import EACH, NAMING_KEYS
 from vidatlas.sources.values.category_names import YOUTUBE
 from vidatlas.sources.values.columns import kind_from
-from vidatlas.sources.values.numbers import whole
+from vidatlas.sources.values.numbers import EXACT, SCIENTIFIC, whole
 from vidatlas.sources.values.profile import ADDRESS, NUMBERS, Column
 from vidatlas.types import Json
 
 Sure = Literal["sure", "likely", "guessed"]
 """How sure an assumption is: by name and content; by one of both with doubts; by content alone."""
-_NAMED_BY = ("name", "label", "title", "text")
-"""Last steps that name the object above them: ``category.label`` is a category."""
 _IDS = "videoid awemeid movieid showid tconst displayid id itemid postid vid uuid oid guid"
 _TITLES = (
     "title videotitle fulltitle primarytitle movietitle headline name videoname originaltitle videodescription caption"
@@ -45,7 +43,6 @@ _KEPT = {
     "thumbnail": "thumbnail thumbnaillink thumbnailurl url",
 }
 """Columns that are kept with their type: name in the atlas, names in the input."""
-_SCIENTIFIC = re.compile(r"[0-9](?:\.[0-9]+)?E\+[0-9]{2}", re.IGNORECASE)
 _YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _YOUTUBE_IDS = {"displayid", "videoid", "id", "vid", "youtubeid", "ytid"}
 _CANDIDATES = 8
@@ -89,8 +86,8 @@ class Roles:
                 continue
             if last in ranks and (parents or not _FOREIGN & set(steps[:-1])):
                 found.append((ranks[last], len(steps), at, column))
-            elif parents and above in ranks and last in (*_NAMED_BY, "tag", "id"):
-                found.append((ranks[above], 9 + (*_NAMED_BY, "tag", "id").index(last), at, column))
+            elif parents and above in ranks and last in (*NAMING_KEYS, "tag", "id"):
+                found.append((ranks[above], 9 + (*NAMING_KEYS, "tag", "id").index(last), at, column))
         return [column for *_, column in sorted(found, key=lambda one: one[:3])]
 
     def _take(self, role: str, key: str, column: Column, sure: Sure, remark: str = "") -> Column:
@@ -271,8 +268,8 @@ def _as_deep(one: Column, other: Column) -> bool:
 def _is_rounded(value: Any) -> bool:
     """Tell whether an id was probably rounded by a spreadsheet (7.10E+18), or by JavaScript to 53 bits."""
     text = str(value)
-    if not text.isdecimal() or int(text) <= 1 << 53:
-        return bool(_SCIENTIFIC.fullmatch(text))
+    if not text.isdecimal() or int(text) <= EXACT:
+        return bool(SCIENTIFIC.fullmatch(text))
     return int(float(text)) == int(text) or text.endswith("00")
 
 
