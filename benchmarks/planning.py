@@ -8,6 +8,7 @@ printed, which other work on the machine disturbs less than times.
 from __future__ import annotations
 
 import argparse
+import gzip
 import os
 import subprocess
 import sys
@@ -26,6 +27,8 @@ seconds, cpu = time.perf_counter(), time.process_time()
 vidatlas.plan(recipe, inputs, atlas, vidatlas.Options(runner="serial", max_rejects=1))
 print(time.perf_counter() - seconds, time.process_time() - cpu)
 """
+ROWS = 30
+"""Rows of a small file."""
 OURS = str(Path(__file__).parents[1] / "src")
 
 
@@ -38,28 +41,38 @@ def planned(source: str, inputs: list[str]) -> tuple[float, float]:
     return seconds, cpu
 
 
+def small_files(folder: str, count: int) -> list[str]:
+    """Write so many files of 30 videos, each under ids of its own; return them."""
+    whole = Path(folder) / "all.gz"
+    write_input(whole, ROWS * count)
+    lines = gzip.decompress(whole.read_bytes()).splitlines(keepends=True)
+    names = [f"{folder}/{number}.jsonl" for number in range(count)]
+    for number, name in enumerate(names):
+        Path(name).write_bytes(b"".join(lines[ROWS * number : ROWS * (number + 1)]))
+    return names
+
+
 def main() -> None:
-    """Print both tables."""
+    """Print the seconds for small files, and the ratio for a large one."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.planning", description=__doc__)
     parser.add_argument("--files", type=int, nargs="*", default=[300, 1_200, 2_400])
-    parser.add_argument("--rows", type=int, default=60_000, help="rows of the large gzip")
+    parser.add_argument("--rows", type=int, default=60_000, help="rows of the large gzip; 0: leave it out")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--other", help="the src folder of another checkout")
     chosen = parser.parse_args()
-    print(machine(), "\n\n| files of 30 rows | seconds | ms per file |\n|---|---|---|")
+    sources = {"here": OURS, **({"other": chosen.other} if chosen.other else {})}
+    print(machine(), f"\n\n| files of {ROWS} rows | checkout | seconds | ms per file |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        write_input(Path(folder) / "small.gz", 30)
-        data = (Path(folder) / "small.gz").read_bytes()
         for count in chosen.files:
-            names = [f"{folder}/{number}.jsonl.gz" for number in range(count)]
-            for name in names:
-                Path(name).write_bytes(data)
-            seconds = median(planned(OURS, names)[0] for _ in range(chosen.repeats))
-            print(f"| {count:,} | {seconds:.1f} | {1_000 * seconds / count:.1f} |")
+            names = small_files(folder, count)
+            found = [[planned(source, names)[0] for source in sources.values()] for _ in range(chosen.repeats)]
+            for name, seconds in zip(sources, map(median, zip(*found, strict=True)), strict=True):
+                print(f"| {count:,} | {name} | {seconds:.1f} | {1_000 * seconds / count:.1f} |")
+        if not chosen.rows:
+            return
         large = f"{folder}/large.jsonl.gz"
         write_input(Path(large), chosen.rows)
-        sources = [OURS, *([chosen.other] if chosen.other else [])]
-        found = [[planned(source, [large])[1] for source in sources] for _ in range(chosen.repeats)]
+        found = [[planned(source, [large])[1] for source in sources.values()] for _ in range(chosen.repeats)]
     print(f"\n{chosen.rows:,} rows in one gzip: {median(times[0] for times in found):.2f} CPU seconds", end="")
     if chosen.other:
         ratios = sorted(mine / other for mine, other in found)
