@@ -171,7 +171,7 @@ class RecordSpec(BaseModel):
         return tuple(
             Cell(column, careful if column in own else everywhere, self.map.get(column), lists.get(column))
             for column in dict.fromkeys(
-                [*self.input_columns(), *([self.author] if self.author else []), *image, *self.map]
+                [*self.input_columns(), *([self.author] if self.author else []), *image, *self._optional(), *self.map]
             )
             if column not in flags
         )
@@ -192,19 +192,23 @@ class RecordSpec(BaseModel):
         return {name: field for name, field in self.fields.items() if field.weight}
 
     def input_columns(self) -> list[str]:
-        """Return the input columns that the fields require; the author's and the counted one may be absent."""
+        """Return the input columns that are required; the author's, the counted and the optional ones may be absent."""
         group = [self.group] if self.group else []
         labels = [self.labels.column] if self.labels else []
         texts = [column for field in self.fields.values() for column in field.columns]
         named = [*_tuple(self.id or ()), *group, *texts, *self.where, *self.fill, *self.require, *labels, *self.shown]
-        named += [*self.map, *(field.column for field in self.columns.values())]
+        named += [*self.map, *(field.column for field in self.columns.values() if not field.optional)]
         return list(dict.fromkeys(named))
+
+    def _optional(self) -> list[str]:
+        return [field.column for field in self.columns.values() if field.optional]
 
     def named(self) -> list[str]:
         """Return every input column that a key names, those that may be absent too; each may be a path."""
         image = [self.image.column] if self.image else []
         counted = [self.count] if isinstance(self.count, str) else []
-        return list(dict.fromkeys([*self.input_columns(), *([self.author] if self.author else []), *image, *counted]))
+        author = [self.author] if self.author else []
+        return list(dict.fromkeys([*self.input_columns(), *author, *image, *counted, *self._optional()]))
 
     def stored(self) -> list[str]:
         """Return the columns of the atlas that hold a record's fields."""

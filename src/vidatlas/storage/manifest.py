@@ -93,6 +93,8 @@ class Odd(TypedDict, total=False):
 
     misfits: dict[str, OddValues]
     unnamed: dict[str, OddValues]
+    empty: dict[str, str]
+    """Input column of each optional column without a value."""
 
 
 class Retitled(TypedDict):

@@ -55,6 +55,15 @@ def test_misfits_and_values_without_a_name_are_counted_over_all_files(tmp_path: 
     )
 
 
+def test_optional_columns_without_a_value_in_any_file_are_empty_and_named(tmp_path: Path) -> None:
+    files = written(tmp_path, [row("a"), row("b", n="")], [row("c", d="2020-01-02")])
+    names = {"views": "n", "published": "d", "likes": "l"}
+    columns = {name: {"column": column, "optional": True} for name, column in names.items()}
+    entry = planned(tmp_path, files, record__columns=columns)
+    assert entry["columns"]["published"] == "date"
+    assert value_words(entry) == ("empty columns 'views', 'likes': the input has no values in 'n', 'l'",)
+
+
 @pytest.mark.parametrize(
     ("key", "why"),
     [
@@ -67,7 +76,7 @@ def test_ids_that_several_titles_share_are_counted_and_named(key: object, why: s
     first = [row(key, f"castle {number}") for number in range(5)]
     files = written(tmp_path, [*first, {"broken": 1}], [row(key, "castle 0"), row(key, "bread"), row("b"), row("b")])
     entry = vidatlas.plan(
-        load_recipe("demo", {"encoder": {"kind": "hashing", "dim": 8}, "source.shard_rows": 2}),
+        load_recipe("demo", {"encoder": {"kind": "hashing", "dim": 8}, "source.shard_rows": 2, "record.columns": {}}),
         files,
         tmp_path / "atlas",
         Options(runner="serial", max_rejects=1),

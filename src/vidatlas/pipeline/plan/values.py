@@ -75,6 +75,9 @@ def value_facts(spec: RecordSpec, parts: Sequence[PartFacts]) -> Values:
         odd["misfits"] = misfits
     if nameless := _merged(facts.get("unnamed", {}) for facts in said):
         odd["unnamed"] = nameless
+    held = {name for facts in said for name, counts in facts.get("kinds", {}).items() if set(counts) - {""}}
+    if empty := {name: spec.column for name, spec in spec.columns.items() if spec.optional and name not in held}:
+        odd["empty"] = empty
     if odd:
         entry["values"] = odd
     return entry

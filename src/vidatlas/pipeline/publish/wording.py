@@ -210,6 +210,9 @@ def value_words(planned: Values) -> tuple[str, ...]:
     said, odd = [], planned.get("values", {})
     if "retitled" in planned:
         said.append(_retitled(planned["retitled"]))
+    if empty := odd.get("empty"):
+        names, inputs = (", ".join(map(repr, found)) for found in (empty, empty.values()))
+        said.append(f"empty column{'s' if len(empty) > 1 else ''} {names}: the input has no values in {inputs}")
     for column, found in odd.get("unnamed", {}).items():
         verb = "has" if found["count"] == 1 else "have"
         said.append(f"column {column!r}: {_values(found)} {verb} no name in record.map.{column}")

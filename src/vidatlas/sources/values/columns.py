@@ -56,6 +56,8 @@ class ColumnSpec(BaseModel):
     column: Annotated[str, Field(min_length=1)]
     type: Kind | None = None
     """integer, number, boolean, date, time, duration (in seconds) or text; None: inferred while planning."""
+    optional: bool = False
+    """Whether the input column may be absent: the column is empty then, and a note says so."""
 
 
 def _by_column(value: Any) -> Any:
