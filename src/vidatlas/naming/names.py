@@ -101,7 +101,7 @@ def _with_figures(job: tuple[Siblings, Mapping[int, Name]]) -> dict[int, Name]:
 
 def _honest(text: str, coverage: float) -> str:
     """Return a name that says where it fits few of the videos."""
-    return f"{MIXED}: {text}" if coverage < LEAST_COVERAGE and text != MIXED else text
+    return f"{MIXED}: {text}" if coverage < LEAST_COVERAGE and not text.startswith(MIXED) else text
 
 
 def _lengths(subjects: Sequence[Scored], name_terms: int) -> list[str]:
