@@ -177,7 +177,7 @@ def test_a_setting_that_is_none_is_refused(text: str) -> None:
 CHANGES: list[tuple[dict[str, Any], set[Stage]]] = [
     ({"source.shard_rows": 7}, {"plan"}),
     ({"record.fields.title.max_chars": 7}, {"plan"}),
-    ({"encoder.dtype": "float32"}, {"embed"}),
+    ({"encoder.kind": "hashing"}, {"embed"}),
     ({"mix.normalize": False}, {"embed"}),
     ({"reduce.clusters.seed": 7}, {"reduce"}),
     ({"publish.title": "x"}, {"publish"}),

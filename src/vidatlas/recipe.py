@@ -30,6 +30,7 @@ from vidatlas.encoders.images.clip import ClipPicturesSpec
 from vidatlas.encoders.mix import MixSpec
 from vidatlas.encoders.sentence import SentenceSpec
 from vidatlas.encoders.tfidf import TfidfSpec
+from vidatlas.encoders.universal import UniversalSpec
 from vidatlas.encoders.word_ranks import SequencesSpec
 from vidatlas.errors import InputError, UsageError
 from vidatlas.naming import NamingSpec
@@ -153,7 +154,7 @@ class Recipe(_Strict):
     source: SourceSpec = SourceSpec()
     record: RecordSpec
     encoder: Annotated[
-        ClipSpec | SentenceSpec | HashingSpec | TfidfSpec | SequencesSpec | FactorsSpec | GivenSpec,
+        ClipSpec | SentenceSpec | UniversalSpec | HashingSpec | TfidfSpec | SequencesSpec | FactorsSpec | GivenSpec,
         Field(discriminator="kind"),
     ]
     mix: MixSpec = MixSpec()

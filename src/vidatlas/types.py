@@ -308,7 +308,7 @@ class Event:
 
 
 Listener = Callable[[Event], None]
-Kind = Literal["integer", "number", "boolean", "date", "time", "duration", "text"]
+Kind = Literal["integer", "number", "boolean", "date", "time", "duration", "text", "language"]
 """The type of a kept column."""
 Backend = Literal["sklearn", "torch", "cuml"]
 """What k-means runs on."""

@@ -131,7 +131,7 @@ def test_rows_add_up_to_the_last_and_every_file_is_whole(made: tuple[str, Atlas,
     assert counts["kept"] == CASES[name].kept
     assert verify(atlas.url)["files"] > 8
     assert len(atlas.assignments()) == atlas.subcategories()["size"].sum() == counts["kept"]
-    assert atlas.subcategories()["name"].ne("unnamed").any()
+    assert atlas.subcategories()["name"].ne("mixed").any()
     assert Path(atlas.report).read_text(encoding="utf-8").lstrip().startswith("<!doctype html>")
 
 

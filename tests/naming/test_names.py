@@ -63,9 +63,9 @@ def test_siblings_with_the_same_terms_get_names_of_their_own(sample: Sample) -> 
     assert names[2].endswith(" (2)")
 
 
-def test_a_subcategory_without_terms_is_unnamed_and_still_distinct(sample: Sample) -> None:
+def test_a_subcategory_without_terms_is_mixed_and_still_distinct(sample: Sample) -> None:
     nothing = sample(("12", ""), times=3)
-    assert named(nothing, nothing, sample(("castle", ""))) == ["unnamed", "unnamed (1)", "castle"]
+    assert named(nothing, nothing, sample(("castle", ""))) == ["mixed", "mixed (1)", "castle"]
     assert named() == []
 
 
@@ -119,3 +119,31 @@ def test_the_coherence_of_a_name_is_measured_over_all_siblings(sample: Sample) -
     assert names[1].coherence == -1
     alone = name_groups({"Group": {0: (sample(("", "lego"), times=4), 4)}}, SPEC)["Group"]
     assert alone[0].coherence is None
+
+
+def test_coverage_is_the_share_of_all_videos_that_have_a_term_of_the_name(sample: Sample) -> None:
+    drawn = sample(("castle", ""), ("walls", "castle"), times=3) + sample(("fish", ""), times=2)
+    found = name_groups({"g": {0: (drawn, 8), 1: (sample(("piano", ""), times=5), 5)}}, NamingSpec(name_terms=1))["g"]
+    assert (found[0].text, found[0].coverage) == ("castle", 6 / 8)
+    assert found[1].coverage == 1
+
+
+def test_a_name_that_fits_few_videos_says_so(sample: Sample) -> None:
+    drawn = sample(("castle", ""), times=2) + sample(*((f"word{number}", "") for number in range(8)))
+    found = name_groups({"g": {0: (drawn, 10)}}, NamingSpec())["g"][0]
+    assert (found.text, found.coverage) == ("mixed: castle", 0.2)
+
+
+def test_a_name_comes_from_the_core(sample: Sample) -> None:
+    near = [video._replace(distance=1.0) for video in sample(("castle", ""), times=6)]
+    far = [video._replace(distance=2.0, rank=video.rank + 1) for video in sample(("fish", ""), times=2)]
+    found = name_groups({"g": {0: (near + far, 8)}}, NamingSpec(terms=9))["g"][0]
+    assert found.terms == ("castle",)
+
+
+def test_words_of_a_recipe_and_of_the_category_are_left_out(sample: Sample) -> None:
+    drawn = sample(("castle", "castle,lego,news"), times=6)
+    assert (
+        name_groups({"News & Politics": {0: (drawn, 6)}}, NamingSpec(filler=("Lego",)))["News & Politics"][0].text
+        == "castle"
+    )

@@ -46,4 +46,4 @@ def test_a_video_takes_bounded_space_in_whole_tags() -> None:
 
 
 def test_a_line_feed_does_not_make_two_tags() -> None:
-    assert draw("a", "b", ["one\u2028two"], ["three\nfour"])[2:] == ("one two", "three four")
+    assert draw("a", "b", ["one\u2028two"], ["three\nfour"])[2:4] == ("one two", "three four")

@@ -41,7 +41,7 @@ class ClusterSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     k: Annotated[int, Field(ge=1)] | Literal["sqrt", "proportional", "auto"] = "sqrt"
-    """Clusters per group: a number; "sqrt": 0.4 times the square root of the group's rows; "proportional": one for
+    """Clusters per group: a number; "sqrt": 0.8 times the square root of the group's rows; "proportional": one for
     every ``rows_each`` rows; "auto": the elbow of the held-out variance."""
     max_k: Annotated[int, Field(ge=1)] = 200
     """Most clusters that any rule gives a group."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vidatlas.naming.names import Map, Member, Name, NamingSpec, name_by_members, name_groups
-from vidatlas.naming.sample import Drawn, draw, merge
+from vidatlas.naming.sample import Drawn, core_distance, draw, merge
 from vidatlas.naming.terms import is_unsplit, key_of, record_terms
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Member",
     "Name",
     "NamingSpec",
+    "core_distance",
     "draw",
     "is_unsplit",
     "key_of",

@@ -10,7 +10,7 @@ from vidatlas.naming.sample import Drawn
 from vidatlas.naming.terms import Terms, record_terms
 
 LEAST_SHARE = 0.02
-"""Least share of the videos that must have a term, and at least two of them if there are five or more."""
+"""Least share of the videos that must have a term, and at least two of them if there are two or more."""
 MOST_TERMS = 300
 """Most terms of a subcategory to consider, the most frequent ones."""
 
@@ -52,12 +52,16 @@ def count(drawn: Sequence[Drawn], size: int) -> Counted:
         size: number of videos of the subcategory.
     """
     found = [record_terms(video.words.split("\n"), video.tags.split("\n")) for video in drawn]
+    authors = len({video.author for video in drawn})
+    if authors == 1 < len(drawn):
+        # One channel's tags are often the same list on every video: its titles say more.
+        titled = [record_terms(video.words.split("\n"), []) for video in drawn]
+        found = titled if _frequent(titled) else found
     frequent = _frequent(found)
     uses: dict[str, _Use] = {key: _Use() for key in frequent}
     for number, (video, terms) in enumerate(zip(drawn, found, strict=True)):
         for key in terms.texts.keys() & uses.keys():
             uses[key].add(number, video, terms.texts[key], key in terms.tags)
-    authors = len({video.author for video in drawn})
     return Counted(size, len(drawn), authors, [use.term(key) for key, use in uses.items()])
 
 
@@ -66,7 +70,7 @@ def _frequent(found: Iterable[Terms]) -> list[str]:
     for terms in found:
         records += 1
         counts.update(terms.texts.keys())
-    least = max(2 if records >= 5 else 1, LEAST_SHARE * records)
+    least = max(min(2, records), LEAST_SHARE * records)
     frequent = [(-count, key) for key, count in counts.items() if count >= least]
     return [key for _, key in sorted(frequent)[:MOST_TERMS]]
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 WORD_CHARS = 300
 TAG_CHARS = 700
 """Most characters to keep of a video's running text and of its tags; YouTube allows 100 and 500."""
+
+CORE = 0.75
+"""Share of a subcategory's videos that is its core, the nearest to its centroid: names come from these."""
 
 
 class Drawn(NamedTuple):
@@ -23,11 +27,24 @@ class Drawn(NamedTuple):
     """Texts of the fields with running text, one per line."""
     tags: str
     """Tags, one per line."""
+    distance: float = 0.0
+    """How far it is from the middle of its subcategory."""
 
 
-def draw(key: str, author: str, words: Iterable[str], tags: Iterable[str]) -> Drawn:
+def draw(key: str, author: str, words: Iterable[str], tags: Iterable[str], distance: float = 0.0) -> Drawn:
     """Return a video as a sample holds it: truncated, with the rank given by its id."""
-    return Drawn(digest(key), digest(author), _lines(words, WORD_CHARS), _lines(tags, TAG_CHARS))
+    return Drawn(digest(key), digest(author), _lines(words, WORD_CHARS), _lines(tags, TAG_CHARS), distance)
+
+
+def core_of(drawn: Sequence[Drawn]) -> list[Drawn]:
+    """Return the nearest of a sample, ``CORE`` of it, in the sample's order: a subcategory is named after these."""
+    reach = core_distance(drawn)
+    return [video for video in drawn if video.distance <= reach]
+
+
+def core_distance(drawn: Sequence[Drawn]) -> float:
+    """Return how far the core of a subcategory reaches, as its sample tells."""
+    return sorted(video.distance for video in drawn)[max(0, math.ceil(CORE * len(drawn)) - 1)]
 
 
 def digest(text: str) -> int:

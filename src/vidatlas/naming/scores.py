@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from vidatlas.naming.counts import Counted, Term
@@ -59,35 +59,38 @@ class Usage:
         return min(1.0, keyphraseness / USUAL_USE) ** 2
 
 
-def score(group: str, siblings: Mapping[int, Counted], usage: Usage) -> dict[int, list[Scored]]:
+def score(
+    group: str, siblings: Mapping[int, Counted], usage: Usage, filler: frozenset[str] = frozenset()
+) -> dict[int, list[Scored]]:
     """Score the terms of each subcategory of one group; return them by decreasing score, ties in alphabetical order.
 
     The term frequency is the geometric mean of the share of videos and the share of authors that use it: a term
     that one channel uses in each of its hundred videos is not the subject of the subcategory. Totals are over the
-    counted terms, scaled from the samples to all videos.
+    counted terms, scaled from the samples to all videos. Keys in ``filler`` name no subject.
     """
     totals = Counter[str]()
     for counted in siblings.values():
         for term in counted.terms:
             totals[term.key] += round(term.videos.bit_count() * counted.size / counted.sample)
     average = sum(totals.values()) / max(len(siblings), 1)
-    parent = _singular(key_of(group))
+    parents = {_singular(key_of(word)) for word in (group, *group.split())}
     scored = {}
     for label, counted in siblings.items():
         found = []
         for term in counted.terms:
             share = math.sqrt(term.videos.bit_count() / counted.sample * term.authors / counted.authors)
             rarity = math.log1p(average / max(totals[term.key], 1))
-            fit = usage.fitness(term) * _penalty(term, counted.authors, parent)
+            fit = usage.fitness(term) * _penalty(term, counted.authors, parents, filler)
             found.append(Scored(term, share * rarity * fit))
         scored[label] = sorted(found, key=lambda one: (-one.score, one.term.text))
     return scored
 
 
-def _penalty(term: Term, authors: int, parent: str) -> float:
+def _penalty(term: Term, authors: int, parents: Set[str], filler: frozenset[str]) -> float:
     few = term.authors < min(FEW_AUTHORS, authors / 3)
+    empty = term.key in filler or is_filler(term.key, term.text)
     # Filler counts twice: even a channel's name is more informative.
-    return PENALTY ** (few + (_singular(term.key) == parent) + 2 * is_filler(term.key, term.text))
+    return PENALTY ** (few + (_singular(term.key) in parents) + 2 * empty)
 
 
 def _singular(key: str) -> str:

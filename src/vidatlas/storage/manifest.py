@@ -95,6 +95,8 @@ class Odd(TypedDict, total=False):
     unnamed: dict[str, OddValues]
     empty: dict[str, str]
     """Input column of each optional column without a value."""
+    undetected: list[str]
+    """Columns of languages, where nothing is installed that tells them."""
 
 
 class Retitled(TypedDict):

@@ -9,6 +9,7 @@ from typing import Any
 
 from vidatlas.sources.fields import RecordSpec, unnamed
 from vidatlas.sources.values.columns import kind_from, kind_of, typed
+from vidatlas.sources.values.language import has_detector
 from vidatlas.storage.json_files import PartFacts, PartValues
 from vidatlas.storage.manifest import Odd, OddValues, Values
 from vidatlas.types import Kind, Record
@@ -51,7 +52,7 @@ class ValueSurvey:
         for (name, column), cell in zip(spec.columns.items(), record.columns, strict=True):
             kind = kind_of(cell)
             self.kinds[name][kind] += 1
-            if kind and typed(cell, column.type or "text") is None:
+            if kind and column.type != "language" and typed(cell, column.type or "text") is None:
                 self.misfits[name].add(str(cell))
 
     def facts(self) -> PartValues:
@@ -76,8 +77,11 @@ def value_facts(spec: RecordSpec, parts: Sequence[PartFacts]) -> Values:
     if nameless := _merged(facts.get("unnamed", {}) for facts in said):
         odd["unnamed"] = nameless
     held = {name for facts in said for name, counts in facts.get("kinds", {}).items() if set(counts) - {""}}
-    if empty := {name: spec.column for name, spec in spec.columns.items() if spec.optional and name not in held}:
+    if empty := {name: column.column for name, column in spec.columns.items() if column.optional and name not in held}:
         odd["empty"] = empty
+    languages = [name for name, column in spec.columns.items() if column.type == "language"]
+    if languages and not has_detector():
+        odd["undetected"] = languages
     if odd:
         entry["values"] = odd
     return entry

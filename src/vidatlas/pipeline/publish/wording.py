@@ -213,6 +213,8 @@ def value_words(planned: Values) -> tuple[str, ...]:
     if empty := odd.get("empty"):
         names, inputs = (", ".join(map(repr, found)) for found in (empty, empty.values()))
         said.append(f"empty column{'s' if len(empty) > 1 else ''} {names}: the input has no values in {inputs}")
+    if undetected := odd.get("undetected"):
+        said.append(f"empty column {', '.join(map(repr, undetected))}: install pycld2 to tell the languages of titles")
     for column, found in odd.get("unnamed", {}).items():
         verb = "has" if found["count"] == 1 else "have"
         said.append(f"column {column!r}: {_values(found)} {verb} no name in record.map.{column}")

@@ -12,7 +12,18 @@ import numpy as np
 import pyarrow as pa
 
 from vidatlas.clustering.quality import Silhouette
-from vidatlas.naming import Drawn, Map, Member, Name, NamingSpec, draw, merge, name_by_members, name_groups
+from vidatlas.naming import (
+    Drawn,
+    Map,
+    Member,
+    Name,
+    NamingSpec,
+    core_distance,
+    draw,
+    merge,
+    name_by_members,
+    name_groups,
+)
 from vidatlas.sources.fields import RecordSpec
 
 Exemplar = tuple[float, str, str]
@@ -80,7 +91,7 @@ def tally(table: pa.Table, assigned: pa.Table, record: RecordSpec, spec: NamingS
             columns[name][row] for name, field in record.fields.items() if not field.separator and columns[name][row]
         ]
         tags = [tag for name, field in record.fields.items() if field.separator for tag in columns[name][row]]
-        found.sample.setdefault(label, []).append(draw(ids[row], authors[row], words, tags))
+        found.sample.setdefault(label, []).append(draw(ids[row], authors[row], words, tags, ranks[row]))
         shown = titles[row] if isinstance(titles[row], str) else ", ".join(titles[row] or [])
         found.members.setdefault(label, []).append((-counts[row], shown))
         line = " · ".join([shown, *filter(None, further[row])])
@@ -140,6 +151,8 @@ def _row(group: str, label: int, name: Name, found: Tally) -> dict[str, Any]:
         "terms": list(name.terms),
         "scores": list(name.scores),
         "coherence": name.coherence,
+        "coverage": name.coverage,
+        "core_distance": max(core_distance(found.sample[label]), 0.0),
         "mean_distance": float(np.float32(found.distances[label] / size)),
     }
 
@@ -164,6 +177,8 @@ SUBCATEGORIES = pa.schema(
         ("terms", pa.list_(pa.string())),
         ("scores", pa.list_(pa.float64())),
         ("coherence", pa.float64()),
+        ("coverage", pa.float64()),  # share of its videos that have a term of the name
+        ("core_distance", pa.float32()),  # videos farther from the centroid are not of its core
         ("mean_distance", pa.float32()),
         ("silhouette", pa.float64()),
         ("exemplars", pa.list_(pa.string())),

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import pyarrow as pa
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from vidatlas.sources.values.language import language_of
 from vidatlas.sources.values.markup import MAX_TEXT_CHARS, plain_text
 from vidatlas.types import Kind
 
@@ -26,6 +27,7 @@ ARROW: dict[Kind, pa.DataType] = {
     "time": pa.timestamp("ms", tz="UTC"),
     "duration": pa.float64(),
     "text": pa.string(),
+    "language": pa.string(),
 }
 """The Arrow type of each kind; a duration is a number of seconds, times are in UTC."""
 
@@ -55,7 +57,8 @@ class ColumnSpec(BaseModel):
 
     column: Annotated[str, Field(min_length=1)]
     type: Kind | None = None
-    """integer, number, boolean, date, time, duration (in seconds) or text; None: inferred while planning."""
+    """integer, number, boolean, date, time, duration (in seconds), text, or language: the code of the language that the
+    column's text is written in; None: inferred while planning."""
     optional: bool = False
     """Whether the input column may be absent: the column is empty then, and a note says so."""
 
@@ -229,6 +232,11 @@ def _text(value: Any) -> str | None:
     return plain_text(str(value)).strip()[:MAX_TEXT_CHARS] if isinstance(value, str | int | float) else None
 
 
+def _language(value: Any) -> str | None:
+    text = _text(value)
+    return language_of(text) if text else None
+
+
 _READERS: dict[Kind, Callable[[Any], Any]] = {
     "integer": _integer,
     "number": _number,
@@ -237,4 +245,5 @@ _READERS: dict[Kind, Callable[[Any], Any]] = {
     "time": _time,
     "duration": _duration,
     "text": _text,
+    "language": _language,
 }

