@@ -264,6 +264,13 @@ FORMATS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "quotes": (table("id\ttitle", '{i}\t"{t}" and more'), "utf-8", {"delimiter": "\t", "quote": None}),
     "blanks": (table("id, title, tags", '{i}, "{t}", "a,b"'), "utf-8", {"trim": True}),
     "preamble": (table("From X\n2024\n\nid;title;views", "{i};{t};4"), "utf-8", {"delimiter": ";", "skip": 3}),
+    "title": (table("Exported from X\nid,title", "{i},{t}"), "utf-8", {"skip": 1}),
+    "filled up": (table("My videos,,\nid,title,views", "{i},{t},4"), "utf-8", {"skip": 1}),
+    "quoted title": (table('"Videos, of X"\nid,title,views', "{i},{t},4"), "utf-8", {"skip": 1}),
+    "comments": (table("# from X\n# by A, B, C\nid,title,views", "{i},{t},4"), "utf-8", {"skip": 2}),
+    "comment": (table("# from X\nid,title", "{i},{t}"), "utf-8", {"skip": 1}),
+    "comment header": (table("# from X\n#id,title,views", "{i},{t},4"), "utf-8", {"skip": 1}),
+    "named title": (table("sep=;\nFrom X\nid;title;n", "{i};{t};4"), "utf-8", {"delimiter": ";", "skip": 2}),
     "escaped": (table("id,title", '{i},"He: \\"{t}, so\\", left"'), "utf-8", {"escape": "\\"}),
     "named": (table("sep=;\nid;title", "{i};{t}"), "utf-8", {}),
     "latin": (table("id,title", "{i},{t} é"), "latin-1", {"encoding": "latin-1"}),
@@ -283,6 +290,17 @@ def test_the_dialect_of_a_table_is_found(name: str, tmp_path: Path) -> None:
     small = load_recipe(guess.recipe.model_dump(mode="json"), {"encoder": {"kind": "hashing", "dim": 8}})
     entry = vidatlas.plan(small, file, tmp_path / "atlas", vidatlas.Options(runner="serial"))
     assert entry["counts"]["kept"] == COUNT
+
+
+def test_lines_above_a_header_are_said(tmp_path: Path) -> None:
+    guess = assume([write(tmp_path, "v.csv", table("Exported from X\nid,title,views", "{i},{t},4"))], {})
+    skipped = [one for one in guess.assumed if one.key == "source.format.skip"]
+    assert [(one.column, one.sure, one.example) for one in skipped] == [("1", "likely", "the header: id, title, views")]
+
+
+def test_a_header_narrower_than_its_rows_is_not_skipped(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no delimiter gives rows of one width"):
+        assume([write(tmp_path, "v.csv", table("id,title,views", "{i},{t},4,5"))], {})
 
 
 def test_a_table_without_names_is_guessed_and_said(tmp_path: Path) -> None:

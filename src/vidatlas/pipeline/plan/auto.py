@@ -98,6 +98,8 @@ def _recipe(
         source["path"] = HIVE
     data |= {"source": source, "record": {**record, "fields": fields}}
     seen = [_said(form, looks)]
+    if form.get("skip") and "source.format.skip" not in settings:
+        seen.append(Assumed("source.format.skip", str(form["skip"]), "likely", f"the header: {', '.join(rows[0])}"))
     if "path" in source:
         seen.append(Assumed("source.path", HIVE, "sure", urls[0].rsplit("/", 2)[-2]))
     if vector:
@@ -161,7 +163,7 @@ def _said(form: Json, looks: list[Look]) -> Assumed:
     packed = [look.container for look in looks if look.container != "plain"]
     kinds = {"csv": "a table", "json": "JSON documents", "jsonlines": "JSON lines"}
     name = packed[0] if packed and packed[0] in ROWS else kinds[form["kind"]]
-    more = [f"{key}: {form[key]!r}" for key in form if key not in ("kind", "columns")]
+    more = [f"{key}: {form[key]!r}" for key in form if key not in ("kind", "columns", "skip")]
     if packed and packed[0] not in ROWS:
         more.append(f"in {packed[0]}")
     doubtful = form.get("encoding", "utf-8") != "utf-8" or form.get("header") is False

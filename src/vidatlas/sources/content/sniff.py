@@ -13,7 +13,8 @@ from vidatlas.sources.content.file_type import json_setting
 from vidatlas.sources.csv import NAMELESS, SEP, CsvSpec
 from vidatlas.sources.lines import universal_lines
 from vidatlas.sources.values.columns import kind_of
-from vidatlas.types import Json
+from vidatlas.sources.values.roles import is_known
+from vidatlas.types import Json, Reason
 
 _DELIMITERS = (",", "\t", ";", "|", "::")
 _ROWS = 200
@@ -66,7 +67,10 @@ def detect_csv(content: bytes, given: Json) -> Json | None:
     )
     if (width < 2 or fits < _FITS) and "kind" not in given:
         return None
-    if named and "delimiter" not in given:
+    if named and "skip" in dialect and "skip" not in given:
+        # The line sep= is one of those to skip, so its delimiter has to be said.
+        dialect["skip"] += 1
+    elif named and "delimiter" not in given:
         dialect.pop("delimiter", None)
     return {**form, **dialect, **given}
 
@@ -112,7 +116,9 @@ def _dialect(delimiter: str, lines: list[bytes], text: str, given: Json) -> tupl
         best["quote"] = None
     best |= own
     variants = [best]
-    if "trim" not in own and _has_blanks(lines, delimiter):
+    plain = CsvSpec(**best)
+    top = _preamble(plain, lines, _mode(_widths(plain, lines)))
+    if "trim" not in own and _has_blanks(lines[top:], delimiter):
         variants = [{**best, "trim": True}, *variants]
     if "escape" not in own and best.get("quote", '"') and '\\"' in text:
         variants.append({**best, "escape": "\\"})
@@ -158,14 +164,29 @@ def _share(widths: list[int]) -> float:
 
 
 def _preamble(form: CsvSpec, lines: list[bytes], width: int) -> int:
-    """Return how many lines stand before the header: those that are narrower than the rows."""
-    if width < 3:
-        return 0
-    for at, line in enumerate(lines[:_TOP]):
-        cells = form.cells(line.rstrip(b"\r\n"))
-        if not isinstance(cells, list) or len(cells) >= width:
-            return at
+    """Return how many lines stand before the header: comments, and those with far fewer cells than the rows."""
+    tops = [form.cells(line.rstrip(b"\r\n")) for line in lines[:_TOP]]
+    for at, cells in enumerate(tops):
+        if not isinstance(cells, list):
+            return 0
+        if not _is_above(cells, tops[at + 1 :], width):
+            # In a list of titles, any may have a comma; two columns need a name that is known.
+            return at if width > 2 or any(map(is_known, cells)) or lines[0].startswith(b"#") else 0
     return 0
+
+
+def _is_above(cells: list[str], below: list[list[str] | Reason], width: int) -> bool:
+    """Tell whether a line is a comment or a title above the header, given its cells and the lines below it."""
+    if cells and cells[0].startswith("#"):
+        names = [cells[0].lstrip("#"), *cells[1:]]
+        following = next(iter(below), None)
+        more = isinstance(following, list) and any(map(is_known, following))
+        return more or len(cells) != width or not any(map(is_known, names))
+    # A spreadsheet fills up the line of a title with delimiters.
+    filled = [cell for cell in cells if cell.strip()]
+    narrow = len(cells) < width or len(filled) < 2 < width
+    # R writes no name above the names of rows: such a header is narrower too.
+    return narrow and not (any(map(is_known, filled)) and (len(filled) > 1 or len(cells) == width))
 
 
 def _header(rows: list[list[str]], given: Json) -> Json:

@@ -11,7 +11,7 @@ from vidatlas.sources.paths import EACH, NAMING_KEYS
 from vidatlas.sources.values.category_names import YOUTUBE
 from vidatlas.sources.values.columns import kind_from
 from vidatlas.sources.values.numbers import EXACT, SCIENTIFIC, whole
-from vidatlas.sources.values.profile import ADDRESS, NUMBERS, Column
+from vidatlas.sources.values.profile import ADDRESS, NUMBERS, Column, steps_of
 from vidatlas.types import Json
 
 Sure = Literal["sure", "likely", "guessed"]
@@ -43,6 +43,7 @@ _KEPT = {
     "thumbnail": "thumbnail thumbnaillink thumbnailurl url",
 }
 """Columns that are kept with their type: name in the atlas, names in the input."""
+_KNOWN = frozenset(" ".join([_IDS, _TITLES, _TEXTS, _TAGS, _CATEGORIES, _KINDS, _CHANNELS, *_KEPT.values()]).split())
 _YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _YOUTUBE_IDS = {"displayid", "videoid", "id", "vid", "youtubeid", "ytid"}
 _CANDIDATES = 8
@@ -259,6 +260,11 @@ class Roles:
             return False
         digits = column.share(lambda value: str(value).isdecimal())
         return digits < 0.5 and column.share(lambda value: _YOUTUBE_ID.fullmatch(str(value))) == 1
+
+
+def is_known(name: str) -> bool:
+    """Tell whether columns of some role are called so."""
+    return bool(_KNOWN.intersection(steps_of(name)[-1:]))
 
 
 def _as_deep(one: Column, other: Column) -> bool:
