@@ -303,6 +303,51 @@ def test_a_header_narrower_than_its_rows_is_not_skipped(tmp_path: Path) -> None:
         assume([write(tmp_path, "v.csv", table("id,title,views", "{i},{t},4,5"))], {})
 
 
+PLAIN = {"delimiter": "\x1f", "quote": None}
+NO_NAMES = {"header": False, "columns": ["title"]}
+ONE_COLUMN: dict[str, tuple[list[str], dict[str, Any], str]] = {
+    "titles": (TITLES, PLAIN | NO_NAMES, "guessed"),
+    "named": (["Title", *TITLES], PLAIN, "sure"),
+    "commas": ([TITLES[n].replace(" at", ", at" if n % 3 else " at") for n in NUMBERS], PLAIN | NO_NAMES, "guessed"),
+    "quoted": (["video_title", *(f'"{title}, now"' for title in TITLES)], {"delimiter": "\x1f"}, "sure"),
+    "an open quote": (['"Best', *TITLES[1:-1], 'of" it'], PLAIN | NO_NAMES, "guessed"),
+    "japanese": ([f"東京の暮らし{n}" for n in NUMBERS], PLAIN | NO_NAMES, "guessed"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ONE_COLUMN)
+def test_one_title_per_line_is_read_and_said(name: str, tmp_path: Path) -> None:
+    texts, wanted, sure = ONE_COLUMN[name]
+    file = write(tmp_path, "titles.txt", "\n".join(texts))
+    guess = assume([file], {})
+    assert guess.recipe.source.format.model_dump(exclude_unset=True, mode="json") == {"kind": "csv", **wanted}
+    assert (said(guess)["source.format"], sure_of(guess)["source.format"]) == ("one title per line", sure)
+    assert guess.recipe.record.id is None
+    small = load_recipe(guess.recipe.model_dump(mode="json"), {"encoder": {"kind": "hashing", "dim": 8}})
+    entry = vidatlas.plan(small, file, tmp_path / "atlas", vidatlas.Options(runner="serial"))
+    assert entry["counts"]["kept"] == entry["counts"]["read"] == COUNT
+
+
+RAGGED = ["id,title", *(f"{n},{title}" + ", too" * (n % 3) for n, title in enumerate(TITLES))]
+
+
+@pytest.mark.parametrize("texts", [IDS, RAGGED, TITLES[:2], [f"{title}\n" for title in TITLES], ["a " * 200, *TITLES]])
+def test_other_lines_are_no_titles(texts: list[str], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="neither JSON nor a table"):
+        assume([write(tmp_path, "lines.txt", "\n".join(texts))], {})
+
+
+def test_two_texts_per_line_are_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="Candidates: 'column_1', 'column_2'"):
+        assume([write(tmp_path, "lines.txt", "".join(f"{title}, {title} by me\n" for title in TITLES))], {})
+
+
+def test_a_single_word_may_be_a_title(tmp_path: Path) -> None:
+    rows = [{"title": f"Piano{n}", "tags": TAGS[n]} for n in NUMBERS]
+    record = assume([write(tmp_path, "v.jsonl", lines(rows))], {}).recipe.record
+    assert (record.id, record.fields["title"].column) == (None, "title")
+
+
 def test_a_table_without_names_is_guessed_and_said(tmp_path: Path) -> None:
     guess = assume([write(tmp_path, "movies.dat", movies("::", ""), "latin-1")], {})
     record = guess.recipe.record

@@ -16,6 +16,7 @@ from vidatlas.pipeline.plan.inputs import expand_all
 from vidatlas.pipeline.plan.sample import Look, format_of, hive_path, read_sample, vector_by_name
 from vidatlas.recipe import Recipe, load_recipe
 from vidatlas.recipes import AUTO
+from vidatlas.sources.content.sniff import NO_DELIMITER
 from vidatlas.sources.content.text import ROWS
 from vidatlas.sources.rows import HIVE
 from vidatlas.sources.values.category_names import YOUTUBE
@@ -166,6 +167,9 @@ def _said(form: Json, looks: list[Look]) -> Assumed:
     more = [f"{key}: {form[key]!r}" for key in form if key not in ("kind", "columns", "skip")]
     if packed and packed[0] not in ROWS:
         more.append(f"in {packed[0]}")
+    if form.get("delimiter") == NO_DELIMITER:
+        guessed = form.get("header") is False
+        return Assumed("source.format", "one title per line", "guessed" if guessed else "sure")
     doubtful = form.get("encoding", "utf-8") != "utf-8" or form.get("header") is False
     return Assumed("source.format", ", ".join([name, *more]), "likely" if doubtful else "sure")
 

@@ -12,7 +12,7 @@ from vidatlas.errors import InputError, UsageError
 from vidatlas.recipe import load_recipe
 from vidatlas.sources.content.arrow import open_stream
 from vidatlas.sources.content.file_type import records_under
-from vidatlas.sources.content.sniff import detect_csv, detect_json, records_key
+from vidatlas.sources.content.sniff import detect_csv, detect_json, detect_titles, records_key
 from vidatlas.sources.content.text import ROWS, Text
 from vidatlas.sources.jsonl import JsonLinesSpec
 from vidatlas.sources.parquet import vector_columns
@@ -113,10 +113,10 @@ def _looked(url: str, given: Json) -> Look:
         return Look(url, scan.compression, {}, empty=True)
     kind = given.get("kind")
     form = ({"kind": kind} if kind in ("json", "jsonlines") else None) or (None if kind else detect_json(text.head))
-    form = form or detect_csv(content, given)
+    form = form or detect_csv(content, given) or detect_titles(content, given)
     if form is None:
         raise UsageError(
-            f"{url}: neither JSON nor a table: no delimiter gives rows of one width. "
+            f"{url}: neither JSON nor a table nor one title per line: no delimiter gives rows of one width. "
             "Name it with --set source.format.kind=csv --set source.format.delimiter=…"
         )
     under = records_under(text.head) if form["kind"] == "json" else None

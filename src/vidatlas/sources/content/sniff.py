@@ -13,7 +13,7 @@ from vidatlas.sources.content.file_type import json_setting
 from vidatlas.sources.csv import NAMELESS, SEP, CsvSpec
 from vidatlas.sources.lines import universal_lines
 from vidatlas.sources.values.columns import kind_of
-from vidatlas.sources.values.roles import is_known
+from vidatlas.sources.values.roles import is_known, is_title
 from vidatlas.types import Json, Reason
 
 _DELIMITERS = (",", "\t", ";", "|", "::")
@@ -23,6 +23,14 @@ _TOP = 20
 """Lines at the top of a table that may stand before its header."""
 _FITS = 0.9
 """Share of the rows that must have one width."""
+NO_DELIMITER = "\x1f"
+"""ASCII's unit separator: a delimiter that texts do not hold."""
+_LONGEST_TITLE = 300
+_FEWEST_TITLES = 5
+_MOST = 0.7
+"""Share of the titles without a header that must have several words."""
+_SENTENCE = 5
+"""Words from which a cell is no name of a column, unless other columns say so."""
 _TORN = re.compile(r'(?:^|[\t|]|::)"[^"\t|]*"[^"\t|:\r\n]', re.MULTILINE)
 """A cell that begins with a quoted word and goes on: there the quote is a character like any other."""
 _ADDRESS = re.compile(r"[a-z]+://", re.IGNORECASE)
@@ -51,13 +59,7 @@ def detect_csv(content: bytes, given: Json) -> Json | None:
         content: the text from its start; it may be cut off.
         given: keys of the format that the user chose.
     """
-    encoding = str(given.get("encoding") or _encoding(content))
-    converted = detect_encoding(content, encoding)
-    name = converted or encoding
-    text = b"".join(to_utf8([content], name, START)).decode("utf-8", "replace").removeprefix("\ufeff")
-    # A character of two bytes must not become one of another meaning: every reader gets UTF-8.
-    lines = [line for line, _ in islice(universal_lines([text.encode()]), 4 * _ROWS)]
-    form: Json = {"kind": "csv", **({} if converted or name == "utf-8" else {"encoding": encoding})}
+    text, lines, form = _start(content, given)
     named = SEP.fullmatch(lines[0]) if lines else None
     wanted = [str(given["delimiter"])] if "delimiter" in given else [named[1].decode()] if named else list(_DELIMITERS)
     tried = [_dialect(sign, lines[1:] if named else lines, text, given) for sign in wanted]
@@ -73,6 +75,37 @@ def detect_csv(content: bytes, given: Json) -> Json | None:
     elif named and "delimiter" not in given:
         dialect.pop("delimiter", None)
     return {**form, **dialect, **given}
+
+
+def detect_titles(content: bytes, given: Json) -> Json | None:
+    """Return the ``source.format`` of a text that has one title per line; None where it probably has not.
+
+    Args:
+        content: the text from its start; it may be cut off.
+        given: keys of the format that the user chose.
+    """
+    _, lines, form = _start(content, given)
+    texts = [text for line in lines if (text := line.decode("utf-8", "replace").strip())]
+    named = bool(texts) and is_title(texts[0])
+    titles = texts[1:] if named else texts
+    # Markdown and wrapped prose have blank lines and rulers; ids and tags are single words.
+    words = sum(len(title.split()) > 1 or not title.isascii() for title in titles)
+    gaps = len(lines) - len(texts) > 0.1 * len(lines)
+    if len(set(titles)) < 2 or gaps or _are_cells(texts) or max(map(len, titles)) > _LONGEST_TITLE:
+        return None
+    if not named and (len(titles) < _FEWEST_TITLES or words < _MOST * len(titles)):
+        return None
+    quoted = [text for text in texts if text.startswith('"')]
+    whole = bool(quoted) and all(len(text) > 1 and text.endswith('"') for text in quoted)
+    own: Json = {"delimiter": NO_DELIMITER, **({} if whole else {"quote": None})}
+    return {**form, **own, **({} if named else {"header": False, "columns": ["title"]}), **given}
+
+
+def _are_cells(texts: list[str]) -> bool:
+    """Tell whether lines are probably rows of a table that cannot be read, by its names or by equally many cells."""
+    named = any(sum(map(is_known, texts[0].split(sign))) > 1 for sign in _DELIMITERS)
+    widths = [[text.count(sign) + 1 for text in texts] for sign in _DELIMITERS]
+    return named or any(_mode(found) > 2 and _share(found) >= _FITS for found in widths)
 
 
 def csv_setting(lines: list[bytes]) -> str | None:
@@ -95,6 +128,17 @@ def delimiter_setting(name: str) -> str | None:
 
 def _shown(delimiter: str) -> str:
     return '"{}"'.format(delimiter.replace("\t", "\\t"))
+
+
+def _start(content: bytes, given: Json) -> tuple[str, list[bytes], Json]:
+    """Return a text, its first lines as UTF-8, and the start of its ``source.format``: the encoding."""
+    encoding = str(given.get("encoding") or _encoding(content))
+    converted = detect_encoding(content, encoding)
+    name = converted or encoding
+    text = b"".join(to_utf8([content], name, START)).decode("utf-8", "replace").removeprefix("\ufeff")
+    # A character of two bytes must not become one of another meaning: every reader gets UTF-8.
+    lines = [line for line, _ in islice(universal_lines([text.encode()]), 4 * _ROWS)]
+    return text, lines, {"kind": "csv", **({} if converted or name == "utf-8" else {"encoding": encoding})}
 
 
 def _encoding(content: bytes) -> str:
@@ -195,7 +239,8 @@ def _header(rows: list[list[str]], given: Json) -> Json:
     names = [name for cell in first if (name := cell.strip()) and not NAMELESS.fullmatch(name)]
     # Above a column of numbers stands a name; where there is none, no name is a number or an address.
     counted = [at for at in range(len(first)) if below and all(_is_value(row[at]) for row in below if len(row) > at)]
-    named = any(not _is_value(first[at]) for at in counted) if counted else not any(map(_is_value, names))
+    short = any(map(is_known, names)) or all(len(name.split()) < _SENTENCE for name in names)
+    named = any(not _is_value(first[at]) for at in counted) if counted else short and not any(map(_is_value, names))
     if "header" in given or "columns" in given or (named and names):
         return {}
     return {"header": False, "columns": [f"column_{at}" for at in range(1, len(first) + 1)]}

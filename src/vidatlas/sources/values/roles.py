@@ -131,7 +131,7 @@ class Roles:
         for at, column in enumerate(self.columns):
             distinct = column.unique == 1 and column.words == 1 and len(column.values) == column.rows
             nested = EACH in column.name or _FOREIGN & set(column.steps[:-1])
-            if nested or not distinct or not column.only({"text", "integer"}):
+            if nested or is_title(column.name) or not distinct or not column.only({"text", "integer"}):
                 continue
             own = column.steps[-1].endswith("id") and column.steps[-1] not in _CHANNELS.split()
             if own or (first and not at):
@@ -265,6 +265,11 @@ class Roles:
 def is_known(name: str) -> bool:
     """Tell whether columns of some role are called so."""
     return bool(_KNOWN.intersection(steps_of(name)[-1:]))
+
+
+def is_title(name: str) -> bool:
+    """Tell whether columns of titles are called so."""
+    return steps_of(name)[-1] in _TITLES.split()
 
 
 def _as_deep(one: Column, other: Column) -> bool:
