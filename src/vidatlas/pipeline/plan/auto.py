@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from os import PathLike, fspath
 from shlex import quote
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,17 +16,20 @@ import yaml
 from vidatlas.encoders.given import read_vector
 from vidatlas.errors import UsageError
 from vidatlas.pipeline.plan.inputs import expand_all
+from vidatlas.pipeline.plan.memory import Data, files_of
 from vidatlas.pipeline.plan.sample import Look, format_of, hive_path, read_sample, vector_by_name
 from vidatlas.recipe import Recipe, load_recipe
 from vidatlas.recipes import AUTO
 from vidatlas.sources.content.sniff import NO_DELIMITER
 from vidatlas.sources.content.text import ROWS
+from vidatlas.sources.parquet import vector_columns
 from vidatlas.sources.rows import HIVE
 from vidatlas.sources.values.category_names import YOUTUBE
 from vidatlas.sources.values.profile import columns_of
 from vidatlas.sources.values.roles import Assumed, Roles
-from vidatlas.types import Json
+from vidatlas.types import Json, Place
 
+_LOG = logging.getLogger("vidatlas")
 _SHORTEST_VECTOR = 8
 _MOST_NAMED = 10
 _GIVEN = {
@@ -63,7 +69,7 @@ def _line(text: str) -> str:
     return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())[:80]
 
 
-def assume(inputs: Iterable[str], settings: Mapping[str, Any]) -> Guess:
+def assume(inputs: Place | Iterable[Place], settings: Mapping[str, Any] = MappingProxyType({})) -> Guess:
     """Return a recipe for some input files; the same files and settings give the same one.
 
     Args:
@@ -74,13 +80,30 @@ def assume(inputs: Iterable[str], settings: Mapping[str, Any]) -> Guess:
         UsageError: it cannot be decided what holds the titles or the vectors; the message names the setting.
         InputError: a file is absent, damaged or no table of rows.
     """
-    urls = expand_all(inputs)
+    urls = expand_all(fspath(place) for place in ([inputs] if isinstance(inputs, str | PathLike) else inputs))
     looks, rows, form = read_sample(urls, format_of(settings), settings)
     data, assumed = _recipe(urls, looks, rows, form, settings)
     data["about"] = f"Made from a look at {len(rows):,} rows of {urls[0].rsplit('/', 1)[-1]}" + (
         f" and {len(urls) - 1:,} more files." if len(urls) > 1 else "."
     )
     return Guess(load_recipe(data, settings), tuple(assumed))
+
+
+def from_data(data: Data, atlas: Place) -> tuple[Recipe, list[str]]:
+    """Return a recipe for files or rows in memory, and the files; log each assumption, as a warning unless it is sure.
+
+    Rows in memory are written into the atlas, as ``as_files`` does.
+
+    Raises:
+        UsageError: as ``assume``.
+        InputError: as ``assume``.
+    """
+    urls, form = files_of(data, atlas, lambda schema: _vector_column(vector_columns(schema), "the data"))
+    guess = assume(urls, {"source.format": form} if form else {})
+    for one in guess.assumed:
+        level = logging.INFO if one.sure == "sure" else logging.WARNING
+        _LOG.log(level, "%s: %s (%s) %s", one.key, _line(one.column), one.sure, _line(one.example))
+    return guess.recipe, urls
 
 
 def _recipe(
@@ -186,10 +209,18 @@ def _vector(looks: list[Look], rows: list[Json], settings: Mapping[str, Any]) ->
         return str(settings["encoder.column"])
     typed = list(dict.fromkeys(name for look in looks for name in look.vectors))
     names = [name for name in dict.fromkeys(name for row in rows[:50] for name in row) if _width(rows, name)]
-    names = list(dict.fromkeys([*names, *(typed if len(typed) > 1 else [])]))
+    return _vector_column(list(dict.fromkeys([*names, *(typed if len(typed) > 1 else [])])), looks[0].url)
+
+
+def _vector_column(names: list[str], where: str) -> str | None:
+    """Return the column of vectors out of some that hold any; None if there is none.
+
+    Raises:
+        UsageError: there are several.
+    """
     if len(names) > 1 and not vector_by_name(names):
         raise UsageError(
-            f"{looks[0].url}: which column holds the vectors? Candidates: {', '.join(map(repr, names))}. "
+            f"{where}: which column holds the vectors? Candidates: {', '.join(map(repr, names))}. "
             f"Say it with --set encoder.kind=given --set {quote(f'encoder.column={names[0]}')}, or use none with "
             "--set encoder.kind=sentence"
         )
