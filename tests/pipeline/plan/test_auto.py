@@ -221,6 +221,35 @@ def test_the_columns_are_found_and_every_row_is_read(name: str, tmp_path: Path) 
     assert entry["counts"]["kept"] == entry["counts"]["read"] == COUNT
 
 
+def test_objects_that_are_categories_leave_room_for_a_text(tmp_path: Path) -> None:
+    genres = [str([{"id": n, "name": name} for name in ("Drama", "War")[n % 2 :]]) for n in NUMBERS]
+    rows = "".join(f'{n},"{genres[n]}",{TITLES[n]},"About {TITLES[n]}, and more."\n' for n in NUMBERS)
+    file = write(tmp_path, "movies_metadata.csv", f"id,genres,title,overview\n{rows}")
+    guess = assume([file], {})
+    record = guess.recipe.record
+    assert {name: field.column for name, field in record.fields.items()} == {"title": "title", "text": "overview"}
+    assert record.group == "genres[].name"
+    assert not [key for key in said(guess) if key.startswith("record.fields.tags")]
+    small = load_recipe(guess.recipe.model_dump(mode="json"), {"encoder": {"kind": "hashing", "dim": 8}})
+    vidatlas.plan(small, file, tmp_path / "atlas", vidatlas.Options(runner="serial"))
+    facts = json.loads(next((tmp_path / "atlas" / "plan").glob("*.json")).read_bytes())
+    assert facts["groups"] == {"Drama": 20, "War": 20}
+    kept = assume([file], {"record.fields.tags.column": "genres"}).recipe.record
+    assert set(kept.fields) == {"title", "tags"}
+
+
+def test_columns_of_zero_and_one_are_tags(tmp_path: Path) -> None:
+    names = ["Action", "Comedy", "Drama", "Horror", "War"]
+    rows = [f"{n},{TITLES[n]}," + ",".join(str((n >> bit) & 1) for bit in range(5)) for n in NUMBERS]
+    guess = assume([write(tmp_path, "v.csv", "\n".join([f"id,title,{','.join(names)}", *rows]))], {})
+    tags = guess.recipe.record.fields["tags"]
+    assert (tags.columns, tags.flags, tags.separator) == (tuple(names), True, ",")
+    assert sure_of(guess)["record.fields.tags.flags"] == "guessed"
+    few = [row.rsplit(",", 1)[0] for row in rows]
+    fields = assume([write(tmp_path, "few.csv", "\n".join(["id,title,a,b,c,d", *few]))], {}).recipe.record.fields
+    assert set(fields) == {"title"}
+
+
 def test_numbers_dates_links_and_names_of_categories_come_with_them(tmp_path: Path) -> None:
     record = assume([write(tmp_path, "items.jsonl", lines(items()))], {}).recipe.record
     assert {name: column.column for name, column in record.columns.items()} == {

@@ -149,17 +149,12 @@ def _record(roles: Roles, url: str, settings: Mapping[str, Any]) -> tuple[Json, 
     title = roles.find_title() if shown == "title" else None
     if title is None and shown == "title":
         raise _undecided(roles, url)
-    fields: Json = {} if title is None else {"title": {"column": title, "weight": 1, "max_chars": 200}}
-    tags = roles.find_tags()
-    # Titles that repeat, such as those of reviewed films, do not tell the rows apart.
-    text = roles.find_text() if not tags or roles.repeats_titles() else None
-    if tags:
-        fields["tags"] = {"weight": 0.6, "max_chars": 77, **tags}
-    if text:
-        fields["text"] = {"column": text, "weight": 0.6, "max_chars": 1000}
-    if title is not None and len(fields) > 1:
+    fields = {} if title is None else {"title": {"column": title, "weight": 1, "max_chars": 200}}
+    more, category = _more_fields(roles, settings)
+    fields |= more
+    if title is not None and more:
         fields["title"]["weight"] = 0.4
-    record |= {"group": roles.find_category(), "author": roles.find_author(), "title": shown}
+    record |= {"group": category, "author": roles.find_author(), "title": shown}
     if roles.are_youtubes():
         record["map"] = {record["group"]: "youtube"}
     kept = roles.find_kept()
@@ -169,6 +164,23 @@ def _record(roles: Roles, url: str, settings: Mapping[str, Any]) -> tuple[Json, 
         record["url"] = "https://www.youtube.com/watch?v={id}"
         roles.assumed.append(Assumed("record.url", "(the id)", "likely", record["url"]))
     return record, fields
+
+
+def _more_fields(roles: Roles, settings: Mapping[str, Any]) -> tuple[Json, str | None]:
+    """Return the fields beside the title, and the column of categories."""
+    fields: Json = {}
+    tags, category = roles.find_tags(), roles.find_category()
+    same = roles.share_a_column("tags", "category") and "record.fields.tags.column" not in settings
+    # Titles that repeat, such as those of reviewed films, do not tell the rows apart; nor do tags that are the group.
+    text = roles.find_text() if not tags or same or roles.repeats_titles() else None
+    if text and same:
+        tags = None
+        roles.assumed = [one for one in roles.assumed if not one.key.startswith("record.fields.tags.")]
+    if tags:
+        fields["tags"] = {"weight": 0.6, "max_chars": 77, **tags}
+    if text:
+        fields["text"] = {"column": text, "weight": 0.6, "max_chars": 1000}
+    return fields, category
 
 
 def _undecided(roles: Roles, url: str) -> UsageError:

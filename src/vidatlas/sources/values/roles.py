@@ -46,6 +46,9 @@ _KEPT = {
 _KNOWN = frozenset(" ".join([_IDS, _TITLES, _TEXTS, _TAGS, _CATEGORIES, _KINDS, _CHANNELS, *_KEPT.values()]).split())
 _YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _YOUTUBE_IDS = {"displayid", "videoid", "id", "vid", "youtubeid", "ytid"}
+_FEWEST_FLAGS = 5
+_NUMBERED = re.compile(r"column_\d+|Unnamed: \d+")
+"""Names that the table itself does not give, which are no tags."""
 _CANDIDATES = 8
 _LONG = 300
 """Characters of a text that is no title."""
@@ -194,7 +197,21 @@ class Roles:
                 remark = f"the only {what}: {lists[0].example}"
                 self._take("tags", "record.fields.tags.column", lists[0], "guessed", remark)
                 return {"column": lists[0].name, **lists[0].separation()}
-        return None
+        return self._flags(others)
+
+    def _flags(self, columns: list[Column]) -> Json | None:
+        """Return the field of tags that are columns of 0 and 1, as genres may be; None if there are none."""
+        flags = [one for one in columns if one.only({"integer"}, 1) and one.share(lambda cell: str(cell) in "01") == 1]
+        names = [one.name for one in flags if not _NUMBERED.fullmatch(one.name)]
+        if len(names) < _FEWEST_FLAGS:
+            return None
+        self._take("tags", "record.fields.tags.flags", flags[0], "guessed", f"columns of 0 and 1: {', '.join(names)}")
+        return {"column": names, "separator": ",", "flags": True}
+
+    def share_a_column(self, role: str, other: str) -> bool:
+        """Tell whether two roles have one column, or a column and a value out of it."""
+        names = sorted(self.chosen[name].name for name in (role, other) if name in self.chosen)
+        return len(names) == 2 and f"{names[1]}.".startswith((f"{names[0]}.", f"{names[0]}[]"))
 
     def repeats_titles(self) -> bool:
         """Tell whether many rows have the title of another."""
@@ -210,7 +227,9 @@ class Roles:
         """Return the column of categories; None if there is none."""
         if self._by_user("category"):
             return self._given["category"]
-        taken = {column.name for column in self.chosen.values()}
+        # Objects with a name, as TMDB's genres, are categories more than tags.
+        tags = {one.name for role, one in self.chosen.items() if role == "tags" and EACH in one.name}
+        taken = {column.name for column in self.chosen.values()} - tags
         levels: tuple[tuple[str, Sure], ...] = ((_CATEGORIES, "sure"), (_KINDS, "likely"))
         for names, sure in levels:
             for column in self._named(names, taken, parents=True):
