@@ -287,6 +287,51 @@ def table(head: str, row: str) -> str:
     return head + "\n" + "".join(row.format(i=i, t=t) + "\n" for i, t in zip(IDS, TITLES, strict=True))
 
 
+LANGUAGES: dict[str, tuple[str, str, str]] = {
+    "russian": ("cp1251", "cp1251", "Как испечь хлеб дома без дрожжей, урок для начинающих"),
+    "russian of old": ("koi8-r", "koi8_r", "Как испечь хлеб дома без дрожжей, урок для начинающих"),
+    "japanese": ("shift_jis", "cp932", "初心者のための自宅でパンを焼く方法と道具の選び方"),
+    "simplified": ("gbk", "gb18030", "在家里学习做面包的方法，适合初学者的简单课程"),
+    "traditional": ("big5", "big5", "在家裡學習做麵包的方法，適合初學者的簡單課程"),
+    "korean": ("euc-kr", "cp949", "집에서 빵을 굽는 방법, 초보자를 위한 쉬운 강좌"),
+    "greek": ("cp1253", "cp1253", "Πώς να ψήσετε ψωμί στο σπίτι, μάθημα για αρχάριους"),
+    "french": ("cp1252", "latin-1", "Apprendre à jouer du piano: leçon pour débutants, très simple"),
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_encoding_of_a_table_is_guessed_and_shown(language: str, tmp_path: Path) -> None:
+    encoding, wanted, title = LANGUAGES[language]
+    titles = [f"{title[n % 7 :]} {n}" for n in NUMBERS]
+    table_ = "id,title\n" + "".join(f'{i},"{t}"\n' for i, t in zip(IDS, titles, strict=True))
+    file = write(tmp_path, "videos.csv", table_, encoding)
+    guess = assume([file], {})
+    told = next(one for one in guess.assumed if one.key == "source.format.encoding")
+    sure = "guessed" if language == "french" else "likely"
+    assert (told.column, told.sure, told.example) == (wanted, sure, titles[0])
+    small = load_recipe(guess.recipe.model_dump(mode="json"), {"encoder": {"kind": "hashing", "dim": 8}})
+    entry = vidatlas.plan(small, file, tmp_path / "atlas", vidatlas.Options(runner="serial"))
+    assert entry["counts"]["kept"] == COUNT
+    facts = json.loads(next((tmp_path / "atlas" / "plan").glob("*.json")).read_bytes())
+    assert [one["texts"]["title"] for one in facts["examples"]] == [[text] for text in titles[:3]]
+
+
+def test_an_encoding_that_cannot_be_decided_is_asked_for(tmp_path: Path) -> None:
+    titles = "".join(f"{i};Jak upiec świeży chleb w domu, żółta łódź i {n}\n" for n, i in enumerate(IDS))
+    file = write(tmp_path, "videos.csv", f"id;title\n{titles}", "iso8859-2")
+    with pytest.raises(UsageError, match=r"videos\.csv: which encoding .* iso8859_2.* --set ") as asked:
+        assume([file], {})
+    assert "\n" not in str(asked.value)
+    settings = {"source.format.kind": "csv", "source.format.encoding": "iso8859-2"}
+    assert assume([file], settings).recipe.source.format.model_dump()["encoding"] == "iso8859-2"
+
+
+def test_a_damaged_row_does_not_change_the_encoding(tmp_path: Path) -> None:
+    content = ("id,title\n" + "".join(f"{i},Ünï {n}\n" for n, i in enumerate(IDS))).encode() + b"last,\xe9\n"
+    recipe = assume([write(tmp_path, "videos.csv", content)], {}).recipe
+    assert recipe.source.format.model_dump(exclude_unset=True) == {"kind": "csv"}
+
+
 MOVIELENS = {"delimiter": "::", "quote": None, "encoding": "latin-1", "header": False}
 FORMATS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "tabs": (table("id\ttitle", "{i}\t{t}"), "utf-8", {"delimiter": "\t"}),

@@ -26,7 +26,7 @@ from vidatlas.sources.parquet import vector_columns
 from vidatlas.sources.rows import HIVE
 from vidatlas.sources.values.category_names import YOUTUBE
 from vidatlas.sources.values.profile import columns_of
-from vidatlas.sources.values.roles import Assumed, Roles
+from vidatlas.sources.values.roles import Assumed, Roles, Sure
 from vidatlas.types import Json, Place
 
 _LOG = logging.getLogger("vidatlas")
@@ -122,6 +122,9 @@ def _recipe(
         source["path"] = HIVE
     data |= {"source": source, "record": {**record, "fields": fields}}
     seen = [_said(form, looks)]
+    if form.get("encoding", "utf-8") != "utf-8" and "source.format.encoding" not in settings:
+        shown = next((str(cell) for row in rows for cell in row.values() if not str(cell).isascii()), "")
+        seen.append(Assumed("source.format.encoding", form["encoding"], _sure_of(form["encoding"]), shown))
     if form.get("skip") and "source.format.skip" not in settings:
         seen.append(Assumed("source.format.skip", str(form["skip"]), "likely", f"the header: {', '.join(rows[0])}"))
     if "path" in source:
@@ -194,19 +197,23 @@ def _undecided(roles: Roles, url: str) -> UsageError:
     return UsageError(f"{url}: which column holds the title? {said}. Say it with --set {setting}{instead}")
 
 
+def _sure_of(encoding: str) -> Sure:
+    """Return how sure an encoding is: those of Latin script differ in few letters."""
+    return "guessed" if encoding in ("latin-1", "cp1252") else "likely"
+
+
 def _said(form: Json, looks: list[Look]) -> Assumed:
     """Return what the format of the input is, for people."""
     packed = [look.container for look in looks if look.container != "plain"]
     kinds = {"csv": "a table", "json": "JSON documents", "jsonlines": "JSON lines"}
     name = packed[0] if packed and packed[0] in ROWS else kinds[form["kind"]]
-    more = [f"{key}: {form[key]!r}" for key in form if key not in ("kind", "columns", "skip")]
+    more = [f"{key}: {form[key]!r}" for key in form if key not in ("kind", "columns", "skip", "encoding")]
     if packed and packed[0] not in ROWS:
         more.append(f"in {packed[0]}")
     if form.get("delimiter") == NO_DELIMITER:
         guessed = form.get("header") is False
         return Assumed("source.format", "one title per line", "guessed" if guessed else "sure")
-    doubtful = form.get("encoding", "utf-8") != "utf-8" or form.get("header") is False
-    return Assumed("source.format", ", ".join([name, *more]), "likely" if doubtful else "sure")
+    return Assumed("source.format", ", ".join([name, *more]), "likely" if form.get("header") is False else "sure")
 
 
 def _vector(looks: list[Look], rows: list[Json], settings: Mapping[str, Any]) -> str | None:

@@ -113,7 +113,8 @@ def _looked(url: str, given: Json) -> Look:
         return Look(url, scan.compression, {}, empty=True)
     kind = given.get("kind")
     form = ({"kind": kind} if kind in ("json", "jsonlines") else None) or (None if kind else detect_json(text.head))
-    form = form or detect_csv(content, given) or detect_titles(content, given)
+    with errors_of(url):
+        form = form or detect_csv(content, given) or detect_titles(content, given)
     if form is None:
         raise UsageError(
             f"{url}: neither JSON nor a table nor one title per line: no delimiter gives rows of one width. "

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from vidatlas.sources.content.encoding import START, detect_encoding, to_utf8
+from vidatlas.sources.content.encoding import START, detect_encoding, guess_encoding, to_utf8
 from vidatlas.sources.content.file_type import json_setting
 from vidatlas.sources.csv import NAMELESS, SEP, CsvSpec
 from vidatlas.sources.lines import universal_lines
@@ -58,6 +58,9 @@ def detect_csv(content: bytes, given: Json) -> Json | None:
     Args:
         content: the text from its start; it may be cut off.
         given: keys of the format that the user chose.
+
+    Raises:
+        UsageError: the encoding cannot be decided.
     """
     text, lines, form = _start(content, given)
     named = SEP.fullmatch(lines[0]) if lines else None
@@ -112,7 +115,8 @@ def csv_setting(lines: list[bytes]) -> str | None:
     """Return the ``--set`` that reads lines as CSV; None where they are no table."""
     if not lines or lines[0].lstrip().startswith(_NO_TABLE) or (len(lines) < 2 and not SEP.fullmatch(lines[0])):
         return None
-    form = detect_csv(b"\n".join(lines), {})
+    # Only signs of ASCII count, which stand for themselves in any encoding of lines.
+    form = detect_csv(b"\n".join(lines), {"encoding": "latin-1"})
     if form is None:
         return None if not SEP.fullmatch(lines[0]) else "--set source.format=csv"
     if "delimiter" not in form:
@@ -132,24 +136,13 @@ def _shown(delimiter: str) -> str:
 
 def _start(content: bytes, given: Json) -> tuple[str, list[bytes], Json]:
     """Return a text, its first lines as UTF-8, and the start of its ``source.format``: the encoding."""
-    encoding = str(given.get("encoding") or _encoding(content))
-    converted = detect_encoding(content, encoding)
-    name = converted or encoding
+    marked = bool(detect_encoding(content))
+    encoding = str(given.get("encoding") or ("utf-8" if marked else guess_encoding(content)))
+    name = detect_encoding(content, encoding) or encoding
     text = b"".join(to_utf8([content], name, START)).decode("utf-8", "replace").removeprefix("\ufeff")
     # A character of two bytes must not become one of another meaning: every reader gets UTF-8.
     lines = [line for line, _ in islice(universal_lines([text.encode()]), 4 * _ROWS)]
-    return text, lines, {"kind": "csv", **({} if converted or name == "utf-8" else {"encoding": encoding})}
-
-
-def _encoding(content: bytes) -> str:
-    """Return the encoding of a text: UTF-8 where it is valid, else the one of Western Europe that it may be."""
-    if detect_encoding(content):
-        return "utf-8"
-    try:
-        content[: content.rfind(b"\n") + 1].decode("utf-8")
-    except UnicodeDecodeError:
-        return "cp1252" if re.search(rb"[\x80-\x9f]", content) else "latin-1"
-    return "utf-8"
+    return text, lines, {"kind": "csv", **({} if encoding == "utf-8" else {"encoding": encoding})}
 
 
 def _dialect(delimiter: str, lines: list[bytes], text: str, given: Json) -> tuple[float, int, Json]:
