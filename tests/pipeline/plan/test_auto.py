@@ -576,6 +576,13 @@ def test_a_written_recipe_reads_back_as_the_same(name: str, tmp_path: Path, caps
     assert "# record.fields.title.column: " in text
 
 
+def test_a_document_too_long_for_one_record_holds_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sample, "_LONGEST", 3 << 20)
+    rows = [{"id": n, "name": f"{TITLES[n % COUNT]} {n}", "more": "x" * 9_000} for n in range(800)]
+    recipe = assume([write(tmp_path, "dump.json", json.dumps({"title": "All of it", "clips": rows}))], {}).recipe
+    assert recipe.source.format.model_dump() == {"kind": "json", "records": "clips"}
+
+
 def test_strange_names_and_values_stay_within_their_comment(tmp_path: Path) -> None:
     rows = [{"id": n, "title": f"Odd\n# \u2028\x85: [one] {n} two", "tags": ["#a\nb: c", "d"]} for n in NUMBERS]
     guess = assume([write(tmp_path, "videos.jsonl", lines(rows))], {"record.group": "no\nrow: has"})

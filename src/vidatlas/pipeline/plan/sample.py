@@ -31,6 +31,8 @@ LATER, EVERY = 50_000, 100
 FEWEST_FILES, MOST_FILES = 5, 50
 _LOOK = 1 << 20
 """Bytes from which the format is detected."""
+_LONGEST = 64 << 20
+"""Bytes of JSON documents in which their first records must stand; the others hold them under a key."""
 _VECTOR_NAMES = ("embedding", "embeddings", "vector", "emb", "features")
 _FORMAT = "source.format"
 
@@ -159,10 +161,21 @@ def _rows(look: Look, form: Json, path: str | None) -> Iterator[Json]:
     with errors_of(look.url), closing(open_input(look.url)) as file:
         scan = Scan(file, vector)
         with closing(scan.chunks()) as content:
-            text = Text(content, scan.compression, spec.inside(scan.compression).format)
+            alone = form["kind"] == "json" and "records" not in form and look.under
+            start = _up_to(content, _LONGEST) if alone else content
+            text = Text(start, scan.compression, spec.inside(scan.compression).format)
             here = spec.inside(scan.compression, text.encoding).at(look.url)
             source, names, rows = here.start(text.chunks(), len)
             yield from (row for raw in rows if isinstance(row := source.decode(raw, names), dict))
+
+
+def _up_to(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """Yield chunks until they have so many bytes."""
+    for chunk in chunks:
+        yield chunk
+        size -= len(chunk)
+        if size < 0:
+            return
 
 
 def vector_by_name(columns: list[str]) -> str | None:

@@ -150,10 +150,10 @@ class Roles:
             found = [column for column in self._named(names, taken) if column.is_text()]
             if not found:
                 continue
-            rivals = [one for one in found[1:] if one.steps[-1] == found[0].steps[-1] and _as_deep(one, found[0])]
-            if rivals:
+            last, depth = found[0].steps[-1], len(found[0].steps)
+            if any((one.steps[-1], len(one.steps)) == (last, depth) for one in found[1:]):
                 return None
-            by_name = sure == "sure" and (found[0].steps[-1] != "name" or found[0].words >= 2)
+            by_name = sure == "sure" and (last != "name" or found[0].words >= 2)
             return self._take("title", "record.fields.title.column", found[0], "sure" if by_name else "likely").name
         found = [column for column in self._texts(taken) if column.words >= 2 and column.unique >= 0.9]
         if len(found) != 1 or found[0].rows < 2:
@@ -289,10 +289,6 @@ def is_known(name: str) -> bool:
 def is_title(name: str) -> bool:
     """Tell whether columns of titles are called so."""
     return steps_of(name)[-1] in _TITLES.split()
-
-
-def _as_deep(one: Column, other: Column) -> bool:
-    return len(one.steps) == len(other.steps)
 
 
 def _is_rounded(value: Any) -> bool:
