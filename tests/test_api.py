@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
+import pyarrow as pa
 import pytest
 
 import vidatlas
 from vidatlas import Options, Recipe
 from vidatlas.errors import UsageError
 from vidatlas.pipeline.plan import plan as planning
+from vidatlas.recipe import recipe_of
 from vidatlas.storage.store import Store
 
 
@@ -50,6 +53,48 @@ def test_an_error_of_the_caller_ends_the_run_before_anything_is_embedded(
     with pytest.raises(UsageError, match="too dear"):
         vidatlas.run(hashing_recipe, str(part_file), str(tmp_path / "atlas"), SERIAL, planned=planned)
     assert not Store(str(tmp_path / "atlas")).receipts()
+
+
+ROWS = [
+    {"video": f"v{n}", "title": f"Lesson {n} of chess", "genre": "ab"[n % 2], "emb": [n / 7, *[0.5] * 7]}
+    for n in range(60)
+]
+HOLDERS: dict[str, Callable[[Path], Any]] = {
+    "rows": lambda folder: ROWS,
+    "frame": lambda folder: pl.DataFrame(ROWS),
+    "table": lambda folder: pa.Table.from_pylist(ROWS),
+    "one row": lambda folder: iter(ROWS[:1]),
+    "file": lambda folder: folder / "videos.jsonl",
+}
+
+
+@pytest.mark.parametrize("holder", HOLDERS)
+def test_auto_does_in_python_what_the_command_does(
+    holder: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "videos.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
+    vidatlas.plan("auto", HOLDERS[holder](tmp_path), tmp_path / "atlas", SERIAL)
+    made = recipe_of(Store(str(tmp_path / "atlas")))
+    wanted = vidatlas.assume(tmp_path / "videos.jsonl")
+    assert made.name == "auto"
+    assert made.record.fields == wanted.recipe.record.fields
+    assert made.encoder == wanted.recipe.encoder
+    assert made.encoder.kind == "given"
+    told = [(one.levelname, one.getMessage()) for one in caplog.records if one.name == "vidatlas"]
+    assert told[0][0] == "WARNING"
+    assert told[0][1].startswith("record.id: video (guessed)")
+
+
+def test_auto_asks_in_python_too(tmp_path: Path) -> None:
+    rows = [{"a": f"one of {n}", "b": f"two of {n}"} for n in range(9)]
+    with pytest.raises(UsageError, match=r"which column holds the title\? Candidates: 'a', 'b'"):
+        vidatlas.run("auto", rows, tmp_path, SERIAL)
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    recipe = vidatlas.assume(str(tmp_path / "rows.jsonl"), {"record.fields.title.column": "b"}).recipe
+    assert recipe.record.fields["title"].column == "b"
+    vectors = pa.array([[0.5] * 8] * 9, pa.list_(pa.float32()))
+    with pytest.raises(UsageError, match="which column holds the vectors"):
+        vidatlas.run("auto", pa.table({"title": map(str, range(9)), "x": vectors, "y": vectors}), tmp_path, SERIAL)
 
 
 @pytest.fixture(scope="module")

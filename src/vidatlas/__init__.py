@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vidatlas.pipeline.explore.assign import assign
     from vidatlas.pipeline.explore.atlas import Atlas, open_atlas
     from vidatlas.pipeline.explore.status import status, verify
+    from vidatlas.pipeline.plan.auto import assume
     from vidatlas.recipe import Recipe, load_recipe
     from vidatlas.sample import sample_path
     from vidatlas.types import Options
@@ -27,6 +28,7 @@ __all__ = [
     "Recipe",
     "VidatlasError",
     "assign",
+    "assume",
     "embed",
     "fit",
     "load_recipe",
@@ -44,6 +46,7 @@ _HOMES = {
     "vidatlas.pipeline.explore.assign": ("assign",),
     "vidatlas.pipeline.explore.atlas": ("Atlas", "open_atlas"),
     "vidatlas.pipeline.explore.status": ("status", "verify"),
+    "vidatlas.pipeline.plan.auto": ("assume",),
     "vidatlas.recipe": ("Recipe", "load_recipe"),
     "vidatlas.api": ("embed", "fit", "plan", "publish", "reduce", "run"),
     "vidatlas.sample": ("sample_path",),

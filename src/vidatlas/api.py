@@ -15,12 +15,14 @@ from vidatlas.errors import UsageError
 from vidatlas.pipeline.embed import embed as embedding
 from vidatlas.pipeline.explore.atlas import Atlas
 from vidatlas.pipeline.plan import plan as planning
+from vidatlas.pipeline.plan.auto import from_data
 from vidatlas.pipeline.plan.memory import Data, as_files, text_table
 from vidatlas.pipeline.publish import publish as publishing
 from vidatlas.pipeline.reduce import probe as probing
 from vidatlas.pipeline.reduce import reduce as reduction
 from vidatlas.pipeline.stage import Run
 from vidatlas.recipe import Recipe, load_recipe, recipe_of
+from vidatlas.recipes import AUTO
 from vidatlas.runners.remote import refuse_relative
 from vidatlas.runners.serial import SerialRunner
 from vidatlas.storage.folder import expand, is_remote
@@ -42,7 +44,7 @@ def plan(
     planned: Planned = ignore,
 ) -> PlanEntry:
     """Read every input file once and write down where each shard starts; return the plan's entry of the manifest."""
-    parsed, urls = as_files(inputs, _recipe(recipe), atlas)
+    parsed, urls = _input(recipe, inputs, atlas)
     with _opened(parsed, atlas, options, listener, urls) as run:
         return _plan(run, urls, planned)
 
@@ -56,7 +58,7 @@ def embed(
     planned: Planned = ignore,
 ) -> EmbedEntry:
     """Plan where needed, then embed every shard that is not done; return the stage's entry of the manifest."""
-    parsed, urls = as_files(inputs, _recipe(recipe), atlas)
+    parsed, urls = _input(recipe, inputs, atlas)
     with _opened(parsed, atlas, options, listener, urls) as run:
         _plan(run, urls, planned)
         return _timed(run, "embed", embedding.embed)
@@ -96,7 +98,8 @@ def run(
     """Run plan, embed, reduce and publish through the API; what an earlier run finished is not repeated.
 
     Args:
-        recipe: a recipe, or the name or file of one.
+        recipe: a recipe, or the name or file of one; "auto" makes one from a look at the input, and logs what it
+            assumed (logger ``vidatlas``): as warnings, or as information where it is sure.
         inputs: paths or URLs; or rows in memory, which are written into the atlas first: a data frame (pandas, polars),
             an Arrow table, an iterable of dicts, one split of a Hugging Face dataset.
         atlas: the folder or URL to make.
@@ -104,7 +107,7 @@ def run(
         listener: told how far it has come.
         planned: called once with the plan's entry of the manifest, before anything is embedded.
     """
-    parsed, urls = as_files(inputs, _recipe(recipe), atlas)
+    parsed, urls = _input(recipe, inputs, atlas)
     with _opened(parsed, atlas, options, listener, urls) as opened:
         if options.backend:
             reduction.find_backend(opened.runner, options.backend)  # what cannot run should not cost the embedding
@@ -158,6 +161,11 @@ def _plan(run: Run, inputs: list[str], planned: Planned) -> PlanEntry:
     entry = _timed(run, "plan", lambda timed: planning.plan(timed, inputs))
     planned(entry)
     return entry
+
+
+def _input(recipe: Recipe | str, inputs: Data, atlas: Place) -> tuple[Recipe, list[str]]:
+    """Return a recipe, and the input as files."""
+    return from_data(inputs, atlas) if recipe == AUTO else as_files(inputs, _recipe(recipe), atlas)
 
 
 def _recipe(recipe: Recipe | str) -> Recipe:

@@ -221,6 +221,35 @@ def test_the_columns_are_found_and_every_row_is_read(name: str, tmp_path: Path) 
     assert entry["counts"]["kept"] == entry["counts"]["read"] == COUNT
 
 
+def test_objects_that_are_categories_leave_room_for_a_text(tmp_path: Path) -> None:
+    genres = [str([{"id": n, "name": name} for name in ("Drama", "War")[n % 2 :]]) for n in NUMBERS]
+    rows = "".join(f'{n},"{genres[n]}",{TITLES[n]},"About {TITLES[n]}, and more."\n' for n in NUMBERS)
+    file = write(tmp_path, "movies_metadata.csv", f"id,genres,title,overview\n{rows}")
+    guess = assume([file], {})
+    record = guess.recipe.record
+    assert {name: field.column for name, field in record.fields.items()} == {"title": "title", "text": "overview"}
+    assert record.group == "genres[].name"
+    assert not [key for key in said(guess) if key.startswith("record.fields.tags")]
+    small = load_recipe(guess.recipe.model_dump(mode="json"), {"encoder": {"kind": "hashing", "dim": 8}})
+    vidatlas.plan(small, file, tmp_path / "atlas", vidatlas.Options(runner="serial"))
+    facts = json.loads(next((tmp_path / "atlas" / "plan").glob("*.json")).read_bytes())
+    assert facts["groups"] == {"Drama": 20, "War": 20}
+    kept = assume([file], {"record.fields.tags.column": "genres"}).recipe.record
+    assert set(kept.fields) == {"title", "tags"}
+
+
+def test_columns_of_zero_and_one_are_tags(tmp_path: Path) -> None:
+    names = ["Action", "Comedy", "Drama", "Horror", "War"]
+    rows = [f"{n},{TITLES[n]}," + ",".join(str((n >> bit) & 1) for bit in range(5)) for n in NUMBERS]
+    guess = assume([write(tmp_path, "v.csv", "\n".join([f"id,title,{','.join(names)}", *rows]))], {})
+    tags = guess.recipe.record.fields["tags"]
+    assert (tags.columns, tags.flags, tags.separator) == (tuple(names), True, ",")
+    assert sure_of(guess)["record.fields.tags.flags"] == "guessed"
+    few = [row.rsplit(",", 1)[0] for row in rows]
+    fields = assume([write(tmp_path, "few.csv", "\n".join(["id,title,a,b,c,d", *few]))], {}).recipe.record.fields
+    assert set(fields) == {"title"}
+
+
 def test_numbers_dates_links_and_names_of_categories_come_with_them(tmp_path: Path) -> None:
     record = assume([write(tmp_path, "items.jsonl", lines(items()))], {}).recipe.record
     assert {name: column.column for name, column in record.columns.items()} == {
@@ -258,12 +287,64 @@ def table(head: str, row: str) -> str:
     return head + "\n" + "".join(row.format(i=i, t=t) + "\n" for i, t in zip(IDS, TITLES, strict=True))
 
 
+LANGUAGES: dict[str, tuple[str, str, str]] = {
+    "russian": ("cp1251", "cp1251", "Как испечь хлеб дома без дрожжей, урок для начинающих"),
+    "russian of old": ("koi8-r", "koi8_r", "Как испечь хлеб дома без дрожжей, урок для начинающих"),
+    "japanese": ("shift_jis", "cp932", "初心者のための自宅でパンを焼く方法と道具の選び方"),
+    "simplified": ("gbk", "gb18030", "在家里学习做面包的方法，适合初学者的简单课程"),
+    "traditional": ("big5", "big5", "在家裡學習做麵包的方法，適合初學者的簡單課程"),
+    "korean": ("euc-kr", "cp949", "집에서 빵을 굽는 방법, 초보자를 위한 쉬운 강좌"),
+    "greek": ("cp1253", "cp1253", "Πώς να ψήσετε ψωμί στο σπίτι, μάθημα για αρχάριους"),
+    "french": ("cp1252", "latin-1", "Apprendre à jouer du piano: leçon pour débutants, très simple"),
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_encoding_of_a_table_is_guessed_and_shown(language: str, tmp_path: Path) -> None:
+    encoding, wanted, title = LANGUAGES[language]
+    titles = [f"{title[n % 7 :]} {n}" for n in NUMBERS]
+    table_ = "id,title\n" + "".join(f'{i},"{t}"\n' for i, t in zip(IDS, titles, strict=True))
+    file = write(tmp_path, "videos.csv", table_, encoding)
+    guess = assume([file], {})
+    told = next(one for one in guess.assumed if one.key == "source.format.encoding")
+    sure = "guessed" if language == "french" else "likely"
+    assert (told.column, told.sure, told.example) == (wanted, sure, titles[0])
+    small = load_recipe(guess.recipe.model_dump(mode="json"), {"encoder": {"kind": "hashing", "dim": 8}})
+    entry = vidatlas.plan(small, file, tmp_path / "atlas", vidatlas.Options(runner="serial"))
+    assert entry["counts"]["kept"] == COUNT
+    facts = json.loads(next((tmp_path / "atlas" / "plan").glob("*.json")).read_bytes())
+    assert [one["texts"]["title"] for one in facts["examples"]] == [[text] for text in titles[:3]]
+
+
+def test_an_encoding_that_cannot_be_decided_is_asked_for(tmp_path: Path) -> None:
+    titles = "".join(f"{i};Jak upiec świeży chleb w domu, żółta łódź i {n}\n" for n, i in enumerate(IDS))
+    file = write(tmp_path, "videos.csv", f"id;title\n{titles}", "iso8859-2")
+    with pytest.raises(UsageError, match=r"videos\.csv: which encoding .* iso8859_2.* --set ") as asked:
+        assume([file], {})
+    assert "\n" not in str(asked.value)
+    settings = {"source.format.kind": "csv", "source.format.encoding": "iso8859-2"}
+    assert assume([file], settings).recipe.source.format.model_dump()["encoding"] == "iso8859-2"
+
+
+def test_a_damaged_row_does_not_change_the_encoding(tmp_path: Path) -> None:
+    content = ("id,title\n" + "".join(f"{i},Ünï {n}\n" for n, i in enumerate(IDS))).encode() + b"last,\xe9\n"
+    recipe = assume([write(tmp_path, "videos.csv", content)], {}).recipe
+    assert recipe.source.format.model_dump(exclude_unset=True) == {"kind": "csv"}
+
+
 MOVIELENS = {"delimiter": "::", "quote": None, "encoding": "latin-1", "header": False}
 FORMATS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "tabs": (table("id\ttitle", "{i}\t{t}"), "utf-8", {"delimiter": "\t"}),
     "quotes": (table("id\ttitle", '{i}\t"{t}" and more'), "utf-8", {"delimiter": "\t", "quote": None}),
     "blanks": (table("id, title, tags", '{i}, "{t}", "a,b"'), "utf-8", {"trim": True}),
     "preamble": (table("From X\n2024\n\nid;title;views", "{i};{t};4"), "utf-8", {"delimiter": ";", "skip": 3}),
+    "title": (table("Exported from X\nid,title", "{i},{t}"), "utf-8", {"skip": 1}),
+    "filled up": (table("My videos,,\nid,title,views", "{i},{t},4"), "utf-8", {"skip": 1}),
+    "quoted title": (table('"Videos, of X"\nid,title,views', "{i},{t},4"), "utf-8", {"skip": 1}),
+    "comments": (table("# from X\n# by A, B, C\nid,title,views", "{i},{t},4"), "utf-8", {"skip": 2}),
+    "comment": (table("# from X\nid,title", "{i},{t}"), "utf-8", {"skip": 1}),
+    "comment header": (table("# from X\n#id,title,views", "{i},{t},4"), "utf-8", {"skip": 1}),
+    "named title": (table("sep=;\nFrom X\nid;title;n", "{i};{t};4"), "utf-8", {"delimiter": ";", "skip": 2}),
     "escaped": (table("id,title", '{i},"He: \\"{t}, so\\", left"'), "utf-8", {"escape": "\\"}),
     "named": (table("sep=;\nid;title", "{i};{t}"), "utf-8", {}),
     "latin": (table("id,title", "{i},{t} é"), "latin-1", {"encoding": "latin-1"}),
@@ -283,6 +364,62 @@ def test_the_dialect_of_a_table_is_found(name: str, tmp_path: Path) -> None:
     small = load_recipe(guess.recipe.model_dump(mode="json"), {"encoder": {"kind": "hashing", "dim": 8}})
     entry = vidatlas.plan(small, file, tmp_path / "atlas", vidatlas.Options(runner="serial"))
     assert entry["counts"]["kept"] == COUNT
+
+
+def test_lines_above_a_header_are_said(tmp_path: Path) -> None:
+    guess = assume([write(tmp_path, "v.csv", table("Exported from X\nid,title,views", "{i},{t},4"))], {})
+    skipped = [one for one in guess.assumed if one.key == "source.format.skip"]
+    assert [(one.column, one.sure, one.example) for one in skipped] == [("1", "likely", "the header: id, title, views")]
+
+
+def test_a_header_narrower_than_its_rows_is_not_skipped(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no delimiter gives rows of one width"):
+        assume([write(tmp_path, "v.csv", table("id,title,views", "{i},{t},4,5"))], {})
+
+
+PLAIN = {"delimiter": "\x1f", "quote": None}
+NO_NAMES = {"header": False, "columns": ["title"]}
+ONE_COLUMN: dict[str, tuple[list[str], dict[str, Any], str]] = {
+    "titles": (TITLES, PLAIN | NO_NAMES, "guessed"),
+    "named": (["Title", *TITLES], PLAIN, "sure"),
+    "commas": ([TITLES[n].replace(" at", ", at" if n % 3 else " at") for n in NUMBERS], PLAIN | NO_NAMES, "guessed"),
+    "quoted": (["video_title", *(f'"{title}, now"' for title in TITLES)], {"delimiter": "\x1f"}, "sure"),
+    "an open quote": (['"Best', *TITLES[1:-1], 'of" it'], PLAIN | NO_NAMES, "guessed"),
+    "japanese": ([f"東京の暮らし{n}" for n in NUMBERS], PLAIN | NO_NAMES, "guessed"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ONE_COLUMN)
+def test_one_title_per_line_is_read_and_said(name: str, tmp_path: Path) -> None:
+    texts, wanted, sure = ONE_COLUMN[name]
+    file = write(tmp_path, "titles.txt", "\n".join(texts))
+    guess = assume([file], {})
+    assert guess.recipe.source.format.model_dump(exclude_unset=True, mode="json") == {"kind": "csv", **wanted}
+    assert (said(guess)["source.format"], sure_of(guess)["source.format"]) == ("one title per line", sure)
+    assert guess.recipe.record.id is None
+    small = load_recipe(guess.recipe.model_dump(mode="json"), {"encoder": {"kind": "hashing", "dim": 8}})
+    entry = vidatlas.plan(small, file, tmp_path / "atlas", vidatlas.Options(runner="serial"))
+    assert entry["counts"]["kept"] == entry["counts"]["read"] == COUNT
+
+
+RAGGED = ["id,title", *(f"{n},{title}" + ", too" * (n % 3) for n, title in enumerate(TITLES))]
+
+
+@pytest.mark.parametrize("texts", [IDS, RAGGED, TITLES[:2], [f"{title}\n" for title in TITLES], ["a " * 200, *TITLES]])
+def test_other_lines_are_no_titles(texts: list[str], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="neither JSON nor a table"):
+        assume([write(tmp_path, "lines.txt", "\n".join(texts))], {})
+
+
+def test_two_texts_per_line_are_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="Candidates: 'column_1', 'column_2'"):
+        assume([write(tmp_path, "lines.txt", "".join(f"{title}, {title} by me\n" for title in TITLES))], {})
+
+
+def test_a_single_word_may_be_a_title(tmp_path: Path) -> None:
+    rows = [{"title": f"Piano{n}", "tags": TAGS[n]} for n in NUMBERS]
+    record = assume([write(tmp_path, "v.jsonl", lines(rows))], {}).recipe.record
+    assert (record.id, record.fields["title"].column) == (None, "title")
 
 
 def test_a_table_without_names_is_guessed_and_said(tmp_path: Path) -> None:
@@ -437,6 +574,13 @@ def test_a_written_recipe_reads_back_as_the_same(name: str, tmp_path: Path, caps
     (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
     assert load_recipe(tmp_path / "mine.yaml") == assume([file], {}).recipe
     assert "# record.fields.title.column: " in text
+
+
+def test_a_document_too_long_for_one_record_holds_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sample, "_LONGEST", 3 << 20)
+    rows = [{"id": n, "name": f"{TITLES[n % COUNT]} {n}", "more": "x" * 9_000} for n in range(800)]
+    recipe = assume([write(tmp_path, "dump.json", json.dumps({"title": "All of it", "clips": rows}))], {}).recipe
+    assert recipe.source.format.model_dump() == {"kind": "json", "records": "clips"}
 
 
 def test_strange_names_and_values_stay_within_their_comment(tmp_path: Path) -> None:

@@ -143,3 +143,26 @@ def test_where_all_rows_hold_objects_the_message_names_the_setting(tmp_path: Pat
         )
     assert f"The first: {path}, line 1 (invalid_" in str(caught.value)
     assert f"'category' holds objects: name a value in them, for example --set {setting}." in str(caught.value)
+
+
+ABOVE = {
+    "a title": ("Exported from a channel\n", 1),
+    "comments": ("# one, two, three\n#\n", 2),
+    "a title filled up": ("My videos,,,,\n", 1),
+}
+
+
+@pytest.mark.parametrize("what", ABOVE)
+def test_lines_above_a_header_are_named_with_their_setting(what: str, planned: Planned) -> None:
+    above, skip = ABOVE[what]
+    table = "display_id,title,tags,categories,channel_id\n" + "".join(f"i{n},t,a,g,c\n" for n in range(30))
+    said = rf"no such column.* They stand in line {skip + 1}: add --set source\.format\.skip={skip}$"
+    with pytest.raises(UsageError, match=said):
+        planned(above + table, {"source.format": "csv"})
+    facts = planned(above + table, {"source.format": {"kind": "csv", "skip": skip}}).facts
+    assert (facts["rows"], facts["rejects"]) == (30, {})
+
+
+def test_a_cell_that_is_called_like_one_of_several_columns_is_no_header(planned: Planned) -> None:
+    with pytest.raises(UsageError, match="Choose another recipe"):
+        planned("a,b\n1,2\n3,title\n", {"source.format": "csv"})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -208,10 +209,44 @@ def test_a_key_that_is_nowhere_is_refused_with_those_that_are_there(tmp_path: Pa
     assert planned(path, JsonSpec(records="items")).facts["rows"] == 0
 
 
-def test_a_value_that_is_too_long_is_refused_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+LONG = [
+    {"id": "long", "t": 'q"\\]}[{' * 900, "more": [{"a": ["]"]}, "x" * 5_000]},
+    {"id": "é" * 3_000, "t": "\\" * 3_000},
+    "a text" * 500,
+    [["x" * 3_000]],
+]
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 4_096])
+@pytest.mark.parametrize("long", LONG, ids=["object", "escapes", "text", "list"])
+def test_a_value_that_is_too_long_to_be_checked_is_passed_on(
+    long: Any, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = json.dumps({"skipped": long, "items": [{"id": "a"}, {"in": long}, {"id": "b"}], "also": long}).encode()
+    whole = rows(data, "items", size=size)
     monkeypatch.setattr(json_document, "MAX_VALUE", 1000)
-    with pytest.raises(DamagedError, match="longer than"):
-        rows(b'[{"id": "' + b"x" * 5_000 + b'"}]', size=100)
+    assert rows(data, "items", size=size) == whole == [{"id": "a"}, {"in": long}, {"id": "b"}]
+    with pytest.raises(DamagedError, match="cut off within the value at byte"):
+        rows(data[: data.index(b'"in"') + 2_500], "items", size=size)
+
+
+def test_a_number_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_document, "MAX_VALUE", 1000)
+    with pytest.raises(DamagedError, match="a number is too long"):
+        rows(b'[{"id": "a"}, ' + b"1" * 3_000 + b"]", size=100)
+
+
+def test_a_value_beyond_all_limits_is_a_reject() -> None:
+    chunk = b"x" * (4 << 20)
+
+    def chunks() -> Iterator[bytes]:
+        yield b'[{"id": "a"}, {"id": "'
+        yield from repeat(chunk, 20)
+        yield b'"}, {"id": "b"}]'
+
+    form = JsonSpec()
+    found = [raw if raw is None else form.decode(raw, ()) for raw in form.split(record_lines(chunks(), "", ""), len)]
+    assert found == [{"id": "a"}, None, {"id": "b"}]
 
 
 def test_a_reader_of_a_shard_begins_near_it(tmp_path: Path) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from os import PathLike, fspath
 from shlex import quote
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,16 +16,20 @@ import yaml
 from vidatlas.encoders.given import read_vector
 from vidatlas.errors import UsageError
 from vidatlas.pipeline.plan.inputs import expand_all
+from vidatlas.pipeline.plan.memory import Data, files_of
 from vidatlas.pipeline.plan.sample import Look, format_of, hive_path, read_sample, vector_by_name
 from vidatlas.recipe import Recipe, load_recipe
 from vidatlas.recipes import AUTO
+from vidatlas.sources.content.sniff import NO_DELIMITER
 from vidatlas.sources.content.text import ROWS
+from vidatlas.sources.parquet import vector_columns
 from vidatlas.sources.rows import HIVE
 from vidatlas.sources.values.category_names import YOUTUBE
 from vidatlas.sources.values.profile import columns_of
-from vidatlas.sources.values.roles import Assumed, Roles
-from vidatlas.types import Json
+from vidatlas.sources.values.roles import Assumed, Roles, Sure
+from vidatlas.types import Json, Place
 
+_LOG = logging.getLogger("vidatlas")
 _SHORTEST_VECTOR = 8
 _MOST_NAMED = 10
 _GIVEN = {
@@ -62,7 +69,7 @@ def _line(text: str) -> str:
     return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())[:80]
 
 
-def assume(inputs: Iterable[str], settings: Mapping[str, Any]) -> Guess:
+def assume(inputs: Place | Iterable[Place], settings: Mapping[str, Any] = MappingProxyType({})) -> Guess:
     """Return a recipe for some input files; the same files and settings give the same one.
 
     Args:
@@ -73,13 +80,30 @@ def assume(inputs: Iterable[str], settings: Mapping[str, Any]) -> Guess:
         UsageError: it cannot be decided what holds the titles or the vectors; the message names the setting.
         InputError: a file is absent, damaged or no table of rows.
     """
-    urls = expand_all(inputs)
+    urls = expand_all(fspath(place) for place in ([inputs] if isinstance(inputs, str | PathLike) else inputs))
     looks, rows, form = read_sample(urls, format_of(settings), settings)
     data, assumed = _recipe(urls, looks, rows, form, settings)
     data["about"] = f"Made from a look at {len(rows):,} rows of {urls[0].rsplit('/', 1)[-1]}" + (
         f" and {len(urls) - 1:,} more files." if len(urls) > 1 else "."
     )
     return Guess(load_recipe(data, settings), tuple(assumed))
+
+
+def from_data(data: Data, atlas: Place) -> tuple[Recipe, list[str]]:
+    """Return a recipe for files or rows in memory, and the files; log each assumption, as a warning unless it is sure.
+
+    Rows in memory are written into the atlas, as ``as_files`` does.
+
+    Raises:
+        UsageError: as ``assume``.
+        InputError: as ``assume``.
+    """
+    urls, form = files_of(data, atlas, lambda schema: _vector_column(vector_columns(schema), "the data"))
+    guess = assume(urls, {"source.format": form} if form else {})
+    for one in guess.assumed:
+        level = logging.INFO if one.sure == "sure" else logging.WARNING
+        _LOG.log(level, "%s: %s (%s) %s", one.key, _line(one.column), one.sure, _line(one.example))
+    return guess.recipe, urls
 
 
 def _recipe(
@@ -98,6 +122,11 @@ def _recipe(
         source["path"] = HIVE
     data |= {"source": source, "record": {**record, "fields": fields}}
     seen = [_said(form, looks)]
+    if form.get("encoding", "utf-8") != "utf-8" and "source.format.encoding" not in settings:
+        shown = next((str(cell) for row in rows for cell in row.values() if not str(cell).isascii()), "")
+        seen.append(Assumed("source.format.encoding", form["encoding"], _sure_of(form["encoding"]), shown))
+    if form.get("skip") and "source.format.skip" not in settings:
+        seen.append(Assumed("source.format.skip", str(form["skip"]), "likely", f"the header: {', '.join(rows[0])}"))
     if "path" in source:
         seen.append(Assumed("source.path", HIVE, "sure", urls[0].rsplit("/", 2)[-2]))
     if vector:
@@ -123,17 +152,12 @@ def _record(roles: Roles, url: str, settings: Mapping[str, Any]) -> tuple[Json, 
     title = roles.find_title() if shown == "title" else None
     if title is None and shown == "title":
         raise _undecided(roles, url)
-    fields: Json = {} if title is None else {"title": {"column": title, "weight": 1, "max_chars": 200}}
-    tags = roles.find_tags()
-    # Titles that repeat, such as those of reviewed films, do not tell the rows apart.
-    text = roles.find_text() if not tags or roles.repeats_titles() else None
-    if tags:
-        fields["tags"] = {"weight": 0.6, "max_chars": 77, **tags}
-    if text:
-        fields["text"] = {"column": text, "weight": 0.6, "max_chars": 1000}
-    if title is not None and len(fields) > 1:
+    fields = {} if title is None else {"title": {"column": title, "weight": 1, "max_chars": 200}}
+    more, category = _more_fields(roles, settings)
+    fields |= more
+    if title is not None and more:
         fields["title"]["weight"] = 0.4
-    record |= {"group": roles.find_category(), "author": roles.find_author(), "title": shown}
+    record |= {"group": category, "author": roles.find_author(), "title": shown}
     if roles.are_youtubes():
         record["map"] = {record["group"]: "youtube"}
     kept = roles.find_kept()
@@ -143,6 +167,23 @@ def _record(roles: Roles, url: str, settings: Mapping[str, Any]) -> tuple[Json, 
         record["url"] = "https://www.youtube.com/watch?v={id}"
         roles.assumed.append(Assumed("record.url", "(the id)", "likely", record["url"]))
     return record, fields
+
+
+def _more_fields(roles: Roles, settings: Mapping[str, Any]) -> tuple[Json, str | None]:
+    """Return the fields beside the title, and the column of categories."""
+    fields: Json = {}
+    tags, category = roles.find_tags(), roles.find_category()
+    same = roles.share_a_column("tags", "category") and "record.fields.tags.column" not in settings
+    # Titles that repeat, such as those of reviewed films, do not tell the rows apart; nor do tags that are the group.
+    text = roles.find_text() if not tags or same or roles.repeats_titles() else None
+    if text and same:
+        tags = None
+        roles.assumed = [one for one in roles.assumed if not one.key.startswith("record.fields.tags.")]
+    if tags:
+        fields["tags"] = {"weight": 0.6, "max_chars": 77, **tags}
+    if text:
+        fields["text"] = {"column": text, "weight": 0.6, "max_chars": 1000}
+    return fields, category
 
 
 def _undecided(roles: Roles, url: str) -> UsageError:
@@ -156,16 +197,23 @@ def _undecided(roles: Roles, url: str) -> UsageError:
     return UsageError(f"{url}: which column holds the title? {said}. Say it with --set {setting}{instead}")
 
 
+def _sure_of(encoding: str) -> Sure:
+    """Return how sure an encoding is: those of Latin script differ in few letters."""
+    return "guessed" if encoding in ("latin-1", "cp1252") else "likely"
+
+
 def _said(form: Json, looks: list[Look]) -> Assumed:
     """Return what the format of the input is, for people."""
     packed = [look.container for look in looks if look.container != "plain"]
     kinds = {"csv": "a table", "json": "JSON documents", "jsonlines": "JSON lines"}
     name = packed[0] if packed and packed[0] in ROWS else kinds[form["kind"]]
-    more = [f"{key}: {form[key]!r}" for key in form if key not in ("kind", "columns")]
+    more = [f"{key}: {form[key]!r}" for key in form if key not in ("kind", "columns", "skip", "encoding")]
     if packed and packed[0] not in ROWS:
         more.append(f"in {packed[0]}")
-    doubtful = form.get("encoding", "utf-8") != "utf-8" or form.get("header") is False
-    return Assumed("source.format", ", ".join([name, *more]), "likely" if doubtful else "sure")
+    if form.get("delimiter") == NO_DELIMITER:
+        guessed = form.get("header") is False
+        return Assumed("source.format", "one title per line", "guessed" if guessed else "sure")
+    return Assumed("source.format", ", ".join([name, *more]), "likely" if form.get("header") is False else "sure")
 
 
 def _vector(looks: list[Look], rows: list[Json], settings: Mapping[str, Any]) -> str | None:
@@ -180,10 +228,18 @@ def _vector(looks: list[Look], rows: list[Json], settings: Mapping[str, Any]) ->
         return str(settings["encoder.column"])
     typed = list(dict.fromkeys(name for look in looks for name in look.vectors))
     names = [name for name in dict.fromkeys(name for row in rows[:50] for name in row) if _width(rows, name)]
-    names = list(dict.fromkeys([*names, *(typed if len(typed) > 1 else [])]))
+    return _vector_column(list(dict.fromkeys([*names, *(typed if len(typed) > 1 else [])])), looks[0].url)
+
+
+def _vector_column(names: list[str], where: str) -> str | None:
+    """Return the column of vectors out of some that hold any; None if there is none.
+
+    Raises:
+        UsageError: there are several.
+    """
     if len(names) > 1 and not vector_by_name(names):
         raise UsageError(
-            f"{looks[0].url}: which column holds the vectors? Candidates: {', '.join(map(repr, names))}. "
+            f"{where}: which column holds the vectors? Candidates: {', '.join(map(repr, names))}. "
             f"Say it with --set encoder.kind=given --set {quote(f'encoder.column={names[0]}')}, or use none with "
             "--set encoder.kind=sentence"
         )

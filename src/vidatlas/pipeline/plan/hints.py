@@ -34,16 +34,20 @@ class Hints:
     """Where the first of those lines stands."""
     names: dict[str, None] = field(default_factory=dict)
     """Names of values in the first rows, those of nested ones as paths."""
+    cells: list[tuple[int, list[str]]] = field(default_factory=list)
+    """The cells of the first rows of a table, each with its line: the header may be among them."""
     sampled: int = 0
     first: tuple[int, str] | None = None
     """Line and reason of the first row that cannot be used."""
     remedy: str = ""
     """What to set, for the first row that cannot be used."""
 
-    def see(self, row: dict[str, Any]) -> None:
-        """Take a row that was read."""
+    def see(self, row: dict[str, Any], line: int | None) -> None:
+        """Take a row that was read, and the line of a table where it begins."""
         if self.sampled < _SAMPLED:
             self.sampled += 1
+            if line:
+                self.cells.append((line, [cell for cell in row.values() if isinstance(cell, str)]))
             self.names.update(dict.fromkeys(nested_names(row)))
 
     def see_unreadable(self, raw: bytes | None, line: int, form: Format) -> None:
@@ -55,6 +59,8 @@ class Hints:
         if len(self.lines) < _LINES and not self.sampled:
             self.line = self.line or line
             self.lines.append(raw or b"")
+            if isinstance(form, CsvSpec) and isinstance(cells := form.cells(raw or b""), list):
+                self.cells.append((line, cells))
             if len(self.lines) == _LINES:
                 self.refuse_format(form)
 
@@ -78,11 +84,19 @@ class Hints:
         remedy = "Choose another recipe, or name the columns with --set (for example --set record.id=video_id)."
         if any(f"/{name}=" in self.url for name in missing):
             remedy = "A folder of its path is named so: add --set source.path=hive"
+        elif skip := self._skip(missing):
+            remedy = f"They stand in line {skip + 1:,}: add --set source.format.skip={skip}"
         elif other:
             remedy = f"The header is one cell: add {other}"
         elif any(name != name.strip() and name.strip() in missing for name in there):
             remedy = "There are blanks around the names: add --set source.format.trim=true"
         raise UsageError(f"no such column: {wanted}. {where}: {listed}. {remedy}")
+
+    def _skip(self, missing: list[str]) -> int:
+        """Return how many lines stand above the first row that holds names of missing columns; 0 if none does."""
+        wanted, enough = set(missing), min(2, len(missing))
+        rows = ((line, wanted.intersection(map(str.strip, cells))) for line, cells in self.cells)
+        return next((line - 1 for line, named in rows if len(named) >= enough), 0)
 
     def meant(self, missing: Iterable[str], columns: Iterable[str]) -> list[str]:
         """Return the columns that were probably meant by those that are missing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, islice
 from os import PathLike, fspath
 from typing import Any, Protocol
@@ -37,6 +37,10 @@ FILE_ROWS = 100_000
 _EXPECTED = "Pass paths, a data frame, an Arrow table, an iterable of dicts, or one split of a dataset"
 
 
+Choice = Callable[[pa.Schema], str | None]
+"""Chooses the column of vectors to keep."""
+
+
 def as_files(data: Data, recipe: Recipe, atlas: Place) -> tuple[Recipe, list[str]]:
     """Return the input files that hold some data, and the recipe that reads them.
 
@@ -47,20 +51,26 @@ def as_files(data: Data, recipe: Recipe, atlas: Place) -> tuple[Recipe, list[str
         UsageError: the data is neither files nor rows.
         InputError: there are no rows.
     """
-    found = _paths_or_rows(data, recipe.rows.vector)
-    if isinstance(found, list):
-        return recipe, found
+    urls, form = files_of(data, atlas, lambda schema: recipe.rows.vector)
+    if not form:
+        return recipe, urls
     source = recipe.source.model_copy(update={"format": JsonLinesSpec()})
-    return recipe.model_copy(update={"source": source}), _written(found, Store(atlas))
+    return recipe.model_copy(update={"source": source}), urls
 
 
-def _paths_or_rows(data: Data, vector: str | None) -> list[str] | Iterator[bytes]:
+def files_of(data: Data, atlas: Place, vector: Choice) -> tuple[list[str], str]:
+    """Return the input files that hold some data as ``as_files`` does, and their format; "" where it was paths."""
+    found = _paths_or_rows(data, vector)
+    return (found, "") if isinstance(found, list) else (_written(found, Store(atlas)), "jsonlines")
+
+
+def _paths_or_rows(data: Data, vector: Choice) -> list[str] | Iterator[bytes]:
     """Return paths, or rows as lines of JSON."""
     if isinstance(data, str | PathLike):
         return [fspath(data)]
     tables = _tables(data)
     if tables is not None:
-        return (line for table in tables for line in _lines(table, vector))
+        return (line for table in tables for line in _lines(table, vector(table.schema)))
     if isinstance(data, Mapping) or not isinstance(data, Iterable):
         raise UsageError(f"data of type {type(data).__name__} cannot be read. {_EXPECTED}.")
     rows = iter(data)

@@ -12,7 +12,7 @@ from vidatlas.errors import InputError, UsageError
 from vidatlas.recipe import load_recipe
 from vidatlas.sources.content.arrow import open_stream
 from vidatlas.sources.content.file_type import records_under
-from vidatlas.sources.content.sniff import detect_csv, detect_json, records_key
+from vidatlas.sources.content.sniff import detect_csv, detect_json, detect_titles, records_key
 from vidatlas.sources.content.text import ROWS, Text
 from vidatlas.sources.jsonl import JsonLinesSpec
 from vidatlas.sources.parquet import vector_columns
@@ -31,6 +31,8 @@ LATER, EVERY = 50_000, 100
 FEWEST_FILES, MOST_FILES = 5, 50
 _LOOK = 1 << 20
 """Bytes from which the format is detected."""
+_LONGEST = 64 << 20
+"""Bytes of JSON documents in which their first records must stand; the others hold them under a key."""
 _VECTOR_NAMES = ("embedding", "embeddings", "vector", "emb", "features")
 _FORMAT = "source.format"
 
@@ -113,10 +115,11 @@ def _looked(url: str, given: Json) -> Look:
         return Look(url, scan.compression, {}, empty=True)
     kind = given.get("kind")
     form = ({"kind": kind} if kind in ("json", "jsonlines") else None) or (None if kind else detect_json(text.head))
-    form = form or detect_csv(content, given)
+    with errors_of(url):
+        form = form or detect_csv(content, given) or detect_titles(content, given)
     if form is None:
         raise UsageError(
-            f"{url}: neither JSON nor a table: no delimiter gives rows of one width. "
+            f"{url}: neither JSON nor a table nor one title per line: no delimiter gives rows of one width. "
             "Name it with --set source.format.kind=csv --set source.format.delimiter=…"
         )
     under = records_under(text.head) if form["kind"] == "json" else None
@@ -158,10 +161,21 @@ def _rows(look: Look, form: Json, path: str | None) -> Iterator[Json]:
     with errors_of(look.url), closing(open_input(look.url)) as file:
         scan = Scan(file, vector)
         with closing(scan.chunks()) as content:
-            text = Text(content, scan.compression, spec.inside(scan.compression).format)
+            alone = form["kind"] == "json" and "records" not in form and look.under
+            start = _up_to(content, _LONGEST) if alone else content
+            text = Text(start, scan.compression, spec.inside(scan.compression).format)
             here = spec.inside(scan.compression, text.encoding).at(look.url)
             source, names, rows = here.start(text.chunks(), len)
             yield from (row for raw in rows if isinstance(row := source.decode(raw, names), dict))
+
+
+def _up_to(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """Yield chunks until they have so many bytes."""
+    for chunk in chunks:
+        yield chunk
+        size -= len(chunk)
+        if size < 0:
+            return
 
 
 def vector_by_name(columns: list[str]) -> str | None:

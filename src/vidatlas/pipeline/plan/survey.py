@@ -104,7 +104,7 @@ class PartSurvey:
                 self.late -= row.keys()
             return
         self.objects += 1
-        self.hints.see(row)
+        self.hints.see(row, self.line if self.header else None)
         self.columns.update(dict.fromkeys(row))
         if self.objects == COLUMNS_AFTER and ((self.header and self.alone) or not self.rows):
             self._require_columns()

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 
 from vidatlas.recipe import Recipe
 from vidatlas.sources.values.links import link_of, names_in
-from vidatlas.storage.store import Store
-from vidatlas.storage.tables import read_embeddings, sealed_shards
+from vidatlas.storage.store import Store, embeddings
+from vidatlas.storage.tables import sealed_shards
 from vidatlas.types import Json
 
 
@@ -23,9 +23,14 @@ def exemplar_links(recipe: Recipe, store: Store, table: Iterable[Json]) -> dict[
     names = [name for name in names_in(template) if name != "id"]
     if not names:
         return {key: link_of(template, {"id": key}) for key in ids}
-    wanted, found = pa.array(ids, pa.string()), {}
-    for shard, facts in sealed_shards(store.stage("embed")):
-        rows = read_embeddings(store, shard, facts, list(dict.fromkeys(["id", *names])))
+    wanted = pa.array(ids, pa.string())
+    found: dict[str, str] = {}
+    for shard, _ in sealed_shards(store.stage("embed")):
+        if len(found) == len(ids):
+            break
+        # Without the vectors; the hash of each file was verified when the map was made.
+        with store.parquet(embeddings(shard)) as file:
+            rows = file.read(columns=list(dict.fromkeys(["id", *names])))
         for row in rows.filter(pc.is_in(rows["id"], value_set=wanted)).to_pylist():
             found[row["id"]] = link_of(template, row)
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
@@ -21,7 +22,7 @@ from vidatlas.sources.lines import split_lines
 from vidatlas.types import Mark, Reason
 
 MAX_VALUE = 64 << 20
-"""Most characters of one value, a record or what stands beside the records, that is held in memory."""
+"""Characters of one value, a record or what stands beside the records, from which it is passed on unchecked."""
 MOST_OPEN = 64
 """Brackets around a record."""
 MARK_EVERY = 256 << 10
@@ -29,6 +30,10 @@ MARK_EVERY = 256 << 10
 _BATCH = 64 << 10
 _SPACE = re.compile("[ \t\r\n\ufeff\0]*")
 """White space, and what tools add in front of a document or behind it."""
+_SIGN = re.compile(r'["{}\[\]]')
+_ENDED = frozenset('{["')
+"""Starts of values whose end can be found without reading all of them."""
+_WITHIN_TEXT = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 _NEAR_END = 16
 """Characters before the end of what has been read in which an error means that more must be read: a cut literal."""
 _EXPONENT = len("e-5")
@@ -160,18 +165,32 @@ class _Document:
             if self._peek() != "}":
                 yield from self._member()
         else:
-            at, raw = self._raw, self._whole()
-            if not (after_key and raw == b"null"):  # some writers' empty list
-                self._keys = None if sign == "{" else self._keys
-                # A line break becomes a tab, which is as good between values and as invalid within a text.
-                yield at, "".join(sign for sign, _ in self._open), raw.replace(b"\n", b"\t") + b"\n"
+            yield from self._record(sign, after_key)
+
+    def _record(self, sign: str, after_key: bool) -> Iterator[tuple[int, str | None, bytes]]:
+        """Yield the line of the value that starts here; that of one too long comes in pieces."""
+        at, where = self._raw, "".join(sign for sign, _ in self._open)
+        raw = self._whole()
+        if after_key and raw == b"null":  # some writers' empty list
+            return
+        self._keys = None if sign == "{" else self._keys
+        # A line break becomes a tab, which is as good between values and as invalid within a text.
+        if raw is not None:
+            yield at, where, raw.replace(b"\n", b"\t") + b"\n"
+            return
+        for piece in self._pieces():
+            yield at, None, piece.replace(b"\n", b"\t")
+        yield at, None, b"\n"
 
     def _member(self) -> Iterator[tuple[int, str | None, bytes]]:
         """Enter a member of an object on the path: go on to its value where the key is the path's, else skip it."""
         if self._peek() != '"':
             raise self._broken("a key in quotes expected", 0)
         wanted = self._path[self._depth() - 1]
-        key = json.loads(self._whole().decode("utf-8", "replace"), strict=False)
+        name = self._whole()
+        if name is None:
+            raise self._broken("a key is too long", 0)
+        key = json.loads(name.decode("utf-8", "replace"), strict=False)
         if self._peek() != ":":
             raise self._broken("':' expected behind a key", 0)
         self._take()
@@ -181,8 +200,8 @@ class _Document:
             self._open[-1] = ("{", True)
             self._keys = None if self._depth() == len(self._path) else self._keys
             yield from self._value(after_key=True)
-        else:
-            self._whole()
+        elif self._whole() is None:
+            deque(self._pieces(), maxlen=0)
 
     def _peek(self) -> str:
         """Return the next character that is no white space; "" at the end."""
@@ -202,38 +221,67 @@ class _Document:
         self._raw += len(self._text[self._at - 1].encode("utf-8", "surrogateescape"))
         return self._text[self._at - 1]
 
-    def _whole(self) -> bytes:
-        """Return the bytes of the value that starts here, and step behind it."""
+    def _whole(self) -> bytes | None:
+        """Return the bytes of the value that starts here, and step behind it; None, and no step, if it is too long."""
         sign = self._peek()
         if sign and sign in ",]}:":
             raise self._broken(f"a value expected, {sign!r} found", 0)
-        while True:
-            try:
-                _, end = _DECODER.raw_decode(self._text, self._at)
-            except json.JSONDecodeError as error:
-                if not self._may_go_on(error):
-                    raise self._broken(error.msg, error.pos - self._at) from error
-            except RecursionError as error:
-                raise self._broken("nested too deeply", 0) from error
-            else:
-                # A number may go on (1 of 1.5, of 1e-5); everything else has an end of its own.
-                if len(self._text) - end >= _EXPONENT or self._ended or self._text[end - 1] in '"}]':
-                    break
+        while (end := self._end()) is None:
+            if len(self._text) - self._at > MAX_VALUE:
+                if sign not in _ENDED:
+                    raise self._broken("a number is too long", 0)
+                return None
             self._fill(max(1, len(self._text) - self._at))
         raw = self._text[self._at : end].encode("utf-8", "surrogateescape")
         self._raw += len(raw)
         self._at = end
         return raw
 
+    def _end(self) -> int | None:
+        """Return where the value that starts here ends; None if more must be read."""
+        try:
+            _, end = _DECODER.raw_decode(self._text, self._at)
+        except json.JSONDecodeError as error:
+            if not self._may_go_on(error):
+                raise self._broken(error.msg, error.pos - self._at) from error
+            return None
+        except RecursionError as error:
+            raise self._broken("nested too deeply", 0) from error
+        # A number may go on (1 of 1.5, of 1e-5); everything else has an end of its own.
+        ended = len(self._text) - end >= _EXPONENT or self._ended or self._text[end - 1] in '"}]'
+        return end if ended else None
+
     def _may_go_on(self, error: json.JSONDecodeError) -> bool:
         """Tell whether an error may only mean that the value has not been read to its end."""
         open_text = error.msg.startswith("Unterminated string")
         cut = open_text or error.pos >= len(self._text) - (0 if self._ended else _NEAR_END)
         if cut and self._ended:
-            raise DamagedError(f"the JSON document is cut off within the value at byte {self._raw:,}") from error
-        if cut and len(self._text) - self._at > MAX_VALUE:
-            raise self._broken(f"a value is longer than {MAX_VALUE >> 20} MiB", 0) from error
+            raise _cut_off(self._raw) from error
         return cut
+
+    def _pieces(self) -> Iterator[bytes]:
+        """Yield the bytes of the value that starts here in pieces, and step behind it: only its end is looked for."""
+        start, depth, within, ended = self._raw, 0, False, False
+        while not ended:
+            at = self._at
+            while at < len(self._text) and not ended:
+                if within:
+                    at = _WITHIN_TEXT.match(self._text, at).end()  # type: ignore[union-attr]  # it matches ""
+                    if self._text[at : at + 1] != '"':
+                        break  # the text goes on, perhaps with an escape that is cut
+                    at, within = at + 1, False
+                else:
+                    found = _SIGN.search(self._text, at)
+                    at = found.end() if found else len(self._text)
+                    within = bool(found) and self._text[at - 1] == '"'
+                    depth += 0 if not found or within else 1 if self._text[at - 1] in "{[" else -1
+                ended = not depth and not within
+            raw = self._text[self._at : at].encode("utf-8", "surrogateescape")
+            self._raw += len(raw)
+            self._at = at
+            yield raw
+            if not ended and not self._fill(1):
+                raise _cut_off(start)
 
     def _fill(self, least: int) -> bool:
         """Read at least so many characters more: a long value is not parsed once per chunk. False at the end."""
@@ -252,3 +300,7 @@ class _Document:
         return DamagedError(
             f"invalid JSON at byte {self._raw + len(before.encode('utf-8', 'surrogateescape')):,}: {what}"
         )
+
+
+def _cut_off(at: int) -> DamagedError:
+    return DamagedError(f"the JSON document is cut off within the value at byte {at:,}")

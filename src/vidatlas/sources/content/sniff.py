@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from vidatlas.sources.content.encoding import START, detect_encoding, to_utf8
+from vidatlas.sources.content.encoding import START, detect_encoding, guess_encoding, to_utf8
 from vidatlas.sources.content.file_type import json_setting
 from vidatlas.sources.csv import NAMELESS, SEP, CsvSpec
 from vidatlas.sources.lines import universal_lines
 from vidatlas.sources.values.columns import kind_of
-from vidatlas.types import Json
+from vidatlas.sources.values.roles import is_known, is_title
+from vidatlas.types import Json, Reason
 
 _DELIMITERS = (",", "\t", ";", "|", "::")
 _ROWS = 200
@@ -22,6 +23,14 @@ _TOP = 20
 """Lines at the top of a table that may stand before its header."""
 _FITS = 0.9
 """Share of the rows that must have one width."""
+NO_DELIMITER = "\x1f"
+"""ASCII's unit separator: a delimiter that texts do not hold."""
+_LONGEST_TITLE = 300
+_FEWEST_TITLES = 5
+_MOST = 0.7
+"""Share of the titles without a header that must have several words."""
+_SENTENCE = 5
+"""Words from which a cell is no name of a column, unless other columns say so."""
 _TORN = re.compile(r'(?:^|[\t|]|::)"[^"\t|]*"[^"\t|:\r\n]', re.MULTILINE)
 """A cell that begins with a quoted word and goes on: there the quote is a character like any other."""
 _ADDRESS = re.compile(r"[a-z]+://", re.IGNORECASE)
@@ -49,14 +58,11 @@ def detect_csv(content: bytes, given: Json) -> Json | None:
     Args:
         content: the text from its start; it may be cut off.
         given: keys of the format that the user chose.
+
+    Raises:
+        UsageError: the encoding cannot be decided.
     """
-    encoding = str(given.get("encoding") or _encoding(content))
-    converted = detect_encoding(content, encoding)
-    name = converted or encoding
-    text = b"".join(to_utf8([content], name, START)).decode("utf-8", "replace").removeprefix("\ufeff")
-    # A character of two bytes must not become one of another meaning: every reader gets UTF-8.
-    lines = [line for line, _ in islice(universal_lines([text.encode()]), 4 * _ROWS)]
-    form: Json = {"kind": "csv", **({} if converted or name == "utf-8" else {"encoding": encoding})}
+    text, lines, form = _start(content, given)
     named = SEP.fullmatch(lines[0]) if lines else None
     wanted = [str(given["delimiter"])] if "delimiter" in given else [named[1].decode()] if named else list(_DELIMITERS)
     tried = [_dialect(sign, lines[1:] if named else lines, text, given) for sign in wanted]
@@ -66,16 +72,51 @@ def detect_csv(content: bytes, given: Json) -> Json | None:
     )
     if (width < 2 or fits < _FITS) and "kind" not in given:
         return None
-    if named and "delimiter" not in given:
+    if named and "skip" in dialect and "skip" not in given:
+        # The line sep= is one of those to skip, so its delimiter has to be said.
+        dialect["skip"] += 1
+    elif named and "delimiter" not in given:
         dialect.pop("delimiter", None)
     return {**form, **dialect, **given}
+
+
+def detect_titles(content: bytes, given: Json) -> Json | None:
+    """Return the ``source.format`` of a text that has one title per line; None where it probably has not.
+
+    Args:
+        content: the text from its start; it may be cut off.
+        given: keys of the format that the user chose.
+    """
+    _, lines, form = _start(content, given)
+    texts = [text for line in lines if (text := line.decode("utf-8", "replace").strip())]
+    named = bool(texts) and is_title(texts[0])
+    titles = texts[1:] if named else texts
+    # Markdown and wrapped prose have blank lines and rulers; ids and tags are single words.
+    words = sum(len(title.split()) > 1 or not title.isascii() for title in titles)
+    gaps = len(lines) - len(texts) > 0.1 * len(lines)
+    if len(set(titles)) < 2 or gaps or _are_cells(texts) or max(map(len, titles)) > _LONGEST_TITLE:
+        return None
+    if not named and (len(titles) < _FEWEST_TITLES or words < _MOST * len(titles)):
+        return None
+    quoted = [text for text in texts if text.startswith('"')]
+    whole = bool(quoted) and all(len(text) > 1 and text.endswith('"') for text in quoted)
+    own: Json = {"delimiter": NO_DELIMITER, **({} if whole else {"quote": None})}
+    return {**form, **own, **({} if named else {"header": False, "columns": ["title"]}), **given}
+
+
+def _are_cells(texts: list[str]) -> bool:
+    """Tell whether lines are probably rows of a table that cannot be read, by its names or by equally many cells."""
+    named = any(sum(map(is_known, texts[0].split(sign))) > 1 for sign in _DELIMITERS)
+    widths = [[text.count(sign) + 1 for text in texts] for sign in _DELIMITERS]
+    return named or any(_mode(found) > 2 and _share(found) >= _FITS for found in widths)
 
 
 def csv_setting(lines: list[bytes]) -> str | None:
     """Return the ``--set`` that reads lines as CSV; None where they are no table."""
     if not lines or lines[0].lstrip().startswith(_NO_TABLE) or (len(lines) < 2 and not SEP.fullmatch(lines[0])):
         return None
-    form = detect_csv(b"\n".join(lines), {})
+    # Only signs of ASCII count, which stand for themselves in any encoding of lines.
+    form = detect_csv(b"\n".join(lines), {"encoding": "latin-1"})
     if form is None:
         return None if not SEP.fullmatch(lines[0]) else "--set source.format=csv"
     if "delimiter" not in form:
@@ -93,15 +134,15 @@ def _shown(delimiter: str) -> str:
     return '"{}"'.format(delimiter.replace("\t", "\\t"))
 
 
-def _encoding(content: bytes) -> str:
-    """Return the encoding of a text: UTF-8 where it is valid, else the one of Western Europe that it may be."""
-    if detect_encoding(content):
-        return "utf-8"
-    try:
-        content[: content.rfind(b"\n") + 1].decode("utf-8")
-    except UnicodeDecodeError:
-        return "cp1252" if re.search(rb"[\x80-\x9f]", content) else "latin-1"
-    return "utf-8"
+def _start(content: bytes, given: Json) -> tuple[str, list[bytes], Json]:
+    """Return a text, its first lines as UTF-8, and the start of its ``source.format``: the encoding."""
+    marked = bool(detect_encoding(content))
+    encoding = str(given.get("encoding") or ("utf-8" if marked else guess_encoding(content)))
+    name = detect_encoding(content, encoding) or encoding
+    text = b"".join(to_utf8([content], name, START)).decode("utf-8", "replace").removeprefix("\ufeff")
+    # A character of two bytes must not become one of another meaning: every reader gets UTF-8.
+    lines = [line for line, _ in islice(universal_lines([text.encode()]), 4 * _ROWS)]
+    return text, lines, {"kind": "csv", **({} if encoding == "utf-8" else {"encoding": encoding})}
 
 
 def _dialect(delimiter: str, lines: list[bytes], text: str, given: Json) -> tuple[float, int, Json]:
@@ -112,7 +153,9 @@ def _dialect(delimiter: str, lines: list[bytes], text: str, given: Json) -> tupl
         best["quote"] = None
     best |= own
     variants = [best]
-    if "trim" not in own and _has_blanks(lines, delimiter):
+    plain = CsvSpec(**best)
+    top = _preamble(plain, lines, _mode(_widths(plain, lines)))
+    if "trim" not in own and _has_blanks(lines[top:], delimiter):
         variants = [{**best, "trim": True}, *variants]
     if "escape" not in own and best.get("quote", '"') and '\\"' in text:
         variants.append({**best, "escape": "\\"})
@@ -158,14 +201,29 @@ def _share(widths: list[int]) -> float:
 
 
 def _preamble(form: CsvSpec, lines: list[bytes], width: int) -> int:
-    """Return how many lines stand before the header: those that are narrower than the rows."""
-    if width < 3:
-        return 0
-    for at, line in enumerate(lines[:_TOP]):
-        cells = form.cells(line.rstrip(b"\r\n"))
-        if not isinstance(cells, list) or len(cells) >= width:
-            return at
+    """Return how many lines stand before the header: comments, and those with far fewer cells than the rows."""
+    tops = [form.cells(line.rstrip(b"\r\n")) for line in lines[:_TOP]]
+    for at, cells in enumerate(tops):
+        if not isinstance(cells, list):
+            return 0
+        if not _is_above(cells, tops[at + 1 :], width):
+            # In a list of titles, any may have a comma; two columns need a name that is known.
+            return at if width > 2 or any(map(is_known, cells)) or lines[0].startswith(b"#") else 0
     return 0
+
+
+def _is_above(cells: list[str], below: list[list[str] | Reason], width: int) -> bool:
+    """Tell whether a line is a comment or a title above the header, given its cells and the lines below it."""
+    if cells and cells[0].startswith("#"):
+        names = [cells[0].lstrip("#"), *cells[1:]]
+        following = next(iter(below), None)
+        more = isinstance(following, list) and any(map(is_known, following))
+        return more or len(cells) != width or not any(map(is_known, names))
+    # A spreadsheet fills up the line of a title with delimiters.
+    filled = [cell for cell in cells if cell.strip()]
+    narrow = len(cells) < width or len(filled) < 2 < width
+    # R writes no name above the names of rows: such a header is narrower too.
+    return narrow and not (any(map(is_known, filled)) and (len(filled) > 1 or len(cells) == width))
 
 
 def _header(rows: list[list[str]], given: Json) -> Json:
@@ -174,7 +232,8 @@ def _header(rows: list[list[str]], given: Json) -> Json:
     names = [name for cell in first if (name := cell.strip()) and not NAMELESS.fullmatch(name)]
     # Above a column of numbers stands a name; where there is none, no name is a number or an address.
     counted = [at for at in range(len(first)) if below and all(_is_value(row[at]) for row in below if len(row) > at)]
-    named = any(not _is_value(first[at]) for at in counted) if counted else not any(map(_is_value, names))
+    short = any(map(is_known, names)) or all(len(name.split()) < _SENTENCE for name in names)
+    named = any(not _is_value(first[at]) for at in counted) if counted else short and not any(map(_is_value, names))
     if "header" in given or "columns" in given or (named and names):
         return {}
     return {"header": False, "columns": [f"column_{at}" for at in range(1, len(first) + 1)]}

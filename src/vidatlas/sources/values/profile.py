@@ -37,7 +37,7 @@ class Column:
     @property
     def steps(self) -> list[str]:
         """Return the steps of its name, without capitals and signs."""
-        return [re.sub(r"[^0-9a-z]", "", step.casefold()) for step in self.name.replace(EACH, "").split(".")]
+        return steps_of(self.name)
 
     @property
     def example(self) -> Any:
@@ -100,6 +100,11 @@ class Column:
         shares = {sign: self.share_with(sign) for sign in _SEPARATORS}
         best = max(shares.values())
         return {"separator": next(sign for sign in _SEPARATORS if shares[sign] >= best / 2) if best else ","}
+
+
+def steps_of(name: str) -> list[str]:
+    """Return the steps of a column's name, without capitals and signs."""
+    return [re.sub(r"[^0-9a-z]", "", step.casefold()) for step in name.replace(EACH, "").split(".")]
 
 
 def columns_of(rows: Sequence[Json]) -> list[Column]:

@@ -11,7 +11,7 @@ from vidatlas.sources.paths import EACH, NAMING_KEYS
 from vidatlas.sources.values.category_names import YOUTUBE
 from vidatlas.sources.values.columns import kind_from
 from vidatlas.sources.values.numbers import EXACT, SCIENTIFIC, whole
-from vidatlas.sources.values.profile import ADDRESS, NUMBERS, Column
+from vidatlas.sources.values.profile import ADDRESS, NUMBERS, Column, steps_of
 from vidatlas.types import Json
 
 Sure = Literal["sure", "likely", "guessed"]
@@ -43,8 +43,12 @@ _KEPT = {
     "thumbnail": "thumbnail thumbnaillink thumbnailurl url",
 }
 """Columns that are kept with their type: name in the atlas, names in the input."""
+_KNOWN = frozenset(" ".join([_IDS, _TITLES, _TEXTS, _TAGS, _CATEGORIES, _KINDS, _CHANNELS, *_KEPT.values()]).split())
 _YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _YOUTUBE_IDS = {"displayid", "videoid", "id", "vid", "youtubeid", "ytid"}
+_FEWEST_FLAGS = 5
+_NUMBERED = re.compile(r"column_\d+|Unnamed: \d+")
+"""Names that the table itself does not give, which are no tags."""
 _CANDIDATES = 8
 _LONG = 300
 """Characters of a text that is no title."""
@@ -130,7 +134,7 @@ class Roles:
         for at, column in enumerate(self.columns):
             distinct = column.unique == 1 and column.words == 1 and len(column.values) == column.rows
             nested = EACH in column.name or _FOREIGN & set(column.steps[:-1])
-            if nested or not distinct or not column.only({"text", "integer"}):
+            if nested or is_title(column.name) or not distinct or not column.only({"text", "integer"}):
                 continue
             own = column.steps[-1].endswith("id") and column.steps[-1] not in _CHANNELS.split()
             if own or (first and not at):
@@ -146,10 +150,10 @@ class Roles:
             found = [column for column in self._named(names, taken) if column.is_text()]
             if not found:
                 continue
-            rivals = [one for one in found[1:] if one.steps[-1] == found[0].steps[-1] and _as_deep(one, found[0])]
-            if rivals:
+            last, depth = found[0].steps[-1], len(found[0].steps)
+            if any((one.steps[-1], len(one.steps)) == (last, depth) for one in found[1:]):
                 return None
-            by_name = sure == "sure" and (found[0].steps[-1] != "name" or found[0].words >= 2)
+            by_name = sure == "sure" and (last != "name" or found[0].words >= 2)
             return self._take("title", "record.fields.title.column", found[0], "sure" if by_name else "likely").name
         found = [column for column in self._texts(taken) if column.words >= 2 and column.unique >= 0.9]
         if len(found) != 1 or found[0].rows < 2:
@@ -193,7 +197,21 @@ class Roles:
                 remark = f"the only {what}: {lists[0].example}"
                 self._take("tags", "record.fields.tags.column", lists[0], "guessed", remark)
                 return {"column": lists[0].name, **lists[0].separation()}
-        return None
+        return self._flags(others)
+
+    def _flags(self, columns: list[Column]) -> Json | None:
+        """Return the field of tags that are columns of 0 and 1, as genres may be; None if there are none."""
+        flags = [one for one in columns if one.only({"integer"}, 1) and one.share(lambda cell: str(cell) in "01") == 1]
+        names = [one.name for one in flags if not _NUMBERED.fullmatch(one.name)]
+        if len(names) < _FEWEST_FLAGS:
+            return None
+        self._take("tags", "record.fields.tags.flags", flags[0], "guessed", f"columns of 0 and 1: {', '.join(names)}")
+        return {"column": names, "separator": ",", "flags": True}
+
+    def share_a_column(self, role: str, other: str) -> bool:
+        """Tell whether two roles have one column, or a column and a value out of it."""
+        names = sorted(self.chosen[name].name for name in (role, other) if name in self.chosen)
+        return len(names) == 2 and f"{names[1]}.".startswith((f"{names[0]}.", f"{names[0]}[]"))
 
     def repeats_titles(self) -> bool:
         """Tell whether many rows have the title of another."""
@@ -209,7 +227,9 @@ class Roles:
         """Return the column of categories; None if there is none."""
         if self._by_user("category"):
             return self._given["category"]
-        taken = {column.name for column in self.chosen.values()}
+        # Objects with a name, as TMDB's genres, are categories more than tags.
+        tags = {one.name for role, one in self.chosen.items() if role == "tags" and EACH in one.name}
+        taken = {column.name for column in self.chosen.values()} - tags
         levels: tuple[tuple[str, Sure], ...] = ((_CATEGORIES, "sure"), (_KINDS, "likely"))
         for names, sure in levels:
             for column in self._named(names, taken, parents=True):
@@ -261,8 +281,14 @@ class Roles:
         return digits < 0.5 and column.share(lambda value: _YOUTUBE_ID.fullmatch(str(value))) == 1
 
 
-def _as_deep(one: Column, other: Column) -> bool:
-    return len(one.steps) == len(other.steps)
+def is_known(name: str) -> bool:
+    """Tell whether columns of some role are called so."""
+    return bool(_KNOWN.intersection(steps_of(name)[-1:]))
+
+
+def is_title(name: str) -> bool:
+    """Tell whether columns of titles are called so."""
+    return steps_of(name)[-1] in _TITLES.split()
 
 
 def _is_rounded(value: Any) -> bool:
