@@ -43,11 +43,11 @@ def name(
             atlas, chat, limit, lambda event: progress.update(task, completed=event.done, total=event.total)
         )
     kept_out = ", ".join(f"{count:,} {reason}" for reason, count in sorted(found.refused.items()))
-    counts = f"{found.subcategories:,} subcategories, {found.accepted:,} named by hand"
+    counts = f"{found.subcategories:,} subcategories, {found.accepted:,} named by hand (column accepted)"
     lines = [
         f"names   {atlas.rstrip('/')}/names.csv: {counts}",
         f"model   {found.asked:,} asked now; {found.suggested:,} suggestions"
         + (f"; answers kept out: {kept_out}" if kept_out else ""),
     ]
     console.print(*lines if chat else lines[:1], sep="\n", highlight=False, soft_wrap=True, markup=False)
-    show_next(f"vidatlas publish {atlas} (when names stand in the column accepted)")
+    show_next(f"vidatlas publish {atlas}")

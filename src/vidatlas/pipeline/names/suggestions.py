@@ -17,10 +17,13 @@ from vidatlas.recipe import recipe_of
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import Store, to_json
 from vidatlas.types import Event, Json, Listener, Place, ignore
+from vidatlas.views.text import shown
 
-COLUMNS = ("key", "group", "records", "name", "suggestion", "accepted", "terms", "examples")
+COLUMNS = ("key", "group", "subcategory", "records", "name", "suggestion", "accepted", "terms", "examples")
 """Of ``names.csv``; only key and accepted are read back."""
 EXAMPLES = 3
+_MOST_SHOWN = 120
+"""Characters of each text in a cell."""
 _MOST_CHARS = 2_000
 """Characters of an answer that are kept: a longer one is no name."""
 
@@ -127,6 +130,7 @@ def _write(store: Store, rows: list[Json], accepted: ByHand, asked: int) -> Name
             [
                 row["key"],
                 _cell([row["group"]]),
+                row["subcategory"],
                 row["size"],
                 _cell([row["name"]]),
                 name,
@@ -142,5 +146,5 @@ def _write(store: Store, rows: list[Json], accepted: ByHand, asked: int) -> Name
 
 def _cell(texts: Iterable[str]) -> str:
     """Return texts from data as one cell that a spreadsheet takes for text, not for a formula."""
-    text = " ".join(" | ".join(texts).split())
+    text = " | ".join(shown(text, _MOST_SHOWN) for text in texts)
     return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
