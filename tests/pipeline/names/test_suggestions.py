@@ -137,7 +137,10 @@ def test_a_mistake_in_names_csv_is_found_before_anybody_is_asked(atlas: Path, st
     assert (atlas / "names.csv").read_text() == "key,accepted\nk1,Name\n"
 
 
-@pytest.mark.parametrize("damage", ["not json", '{"key": 7}', '{"answer": "<b>x</b>", "suggestion": "<b>x</b>"}'])
+@pytest.mark.parametrize(
+    "damage",
+    ["not json", '{"key": 7}', '{"refused": "\\u001b[2J"}', '{"answer": "<b>x</b>", "suggestion": "<b>x</b>"}'],
+)
 def test_a_damaged_answer_is_asked_again(atlas: Path, stub: Any, damage: str) -> None:
     chat = open_chat(stub.endpoint, "small")
     name_subcategories(atlas, chat, 1)
@@ -154,6 +157,15 @@ def test_an_answer_that_somebody_changed_is_checked_again(atlas: Path, stub: Any
     path.write_text(json.dumps(json.loads(path.read_text()) | {"answer": "=cmd()", "suggestion": "=cmd()"}))
     assert name_subcategories(atlas).refused == {"begins like a formula of a spreadsheet": 1}
     assert lines_of(atlas)[0]["suggestion"] == ""
+
+
+@pytest.mark.parametrize("answer", ["Half \ud800 a sign", "Name" + " " * 3_000 + "that goes on"])
+def test_what_is_refused_stays_refused_however_it_is_stored(atlas: Path, stub: Any, says: Any, answer: str) -> None:
+    stub.reply = lambda _: says(answer)
+    chat = open_chat(stub.endpoint, "small")
+    assert name_subcategories(atlas, chat, 1).suggested == 0
+    found = name_subcategories(atlas, chat, 1)
+    assert (found.asked, found.suggested, found.refused.total()) == (0, 0, 1)
 
 
 def test_no_cell_from_data_is_a_formula(atlas: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,7 +97,8 @@ class Chat:
     def _said(self, error: HTTPError) -> str:
         """Return the reason that a server gives, without the key, which some repeat."""
         try:
-            text = error.read(10_000).decode("utf-8", "replace")
+            with error:
+                text = error.read(10_000).decode("utf-8", "replace")
         except (OSError, HTTPException):
             text = ""
         try:

@@ -38,7 +38,7 @@ class Answer:
     prompt_sha256: str
     answer: str
     suggestion: str | None
-    refused: str | None
+    refused: Refusal | None
     """Why the answer is no name."""
 
 
@@ -120,7 +120,7 @@ def _write(store: Store, rows: list[Json], accepted: ByHand, asked: int) -> Name
     for row in rows:
         answer = _answer(store, row["key"])
         # Checked again: the file may be a stranger's.
-        name = name_in(answer.answer) if answer else ""
+        name = (answer.refused or name_in(answer.answer)) if answer else ""
         if isinstance(name, Refusal):
             refused[str(name)] += 1
             name = ""
