@@ -30,6 +30,7 @@ FLOORS = (
     {"pipeline.plan"},
     {"pipeline.embed"},
     {"pipeline.reduce"},
+    {"pipeline.names"},
     {"pipeline.publish"},
     {"pipeline.explore"},
     {"runners", "sample"},

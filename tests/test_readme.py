@@ -28,7 +28,15 @@ from vidatlas.types import Encoder, EncodeStats
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
-    ROOT / name for name in ("README.md", "CONTRIBUTING.md", "docs/clusters.md", "docs/input.md", "docs/recipes.md")
+    ROOT / name
+    for name in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/clusters.md",
+        "docs/input.md",
+        "docs/names.md",
+        "docs/recipes.md",
+    )
 ]
 PROGRAM: Any = typer.main.get_command(app)
 COMMANDS = PROGRAM.commands

@@ -34,6 +34,7 @@ PURPOSES = {
     "similar": "Find the videos nearest to one of the atlas",
     "serve": "Explore an atlas",
     "export": "Export an atlas for another tool",
+    "name": "List the subcategories in names.csv",
 }
 SMALL = ["encoder={kind: hashing, dim: 8}", "source.shard_rows=20", "reduce.pca.components=2", "reduce.clusters.k=2"]
 SETTINGS = [part for setting in SMALL for part in ("--set", setting)]

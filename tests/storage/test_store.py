@@ -157,7 +157,15 @@ def test_one_digest_stands_for_many_files_in_any_order() -> None:
 
 
 def test_every_kind_of_file_has_a_place_of_its_own() -> None:
-    kinds = (layout.embeddings, layout.rejects, layout.receipt, layout.attempt, layout.reduced, layout.assignments)
+    kinds = (
+        layout.embeddings,
+        layout.rejects,
+        layout.receipt,
+        layout.attempt,
+        layout.reduced,
+        layout.assignments,
+        layout.suggestion,
+    )
     names = [kind("part-00000") for kind in kinds] + list(layout.plan_files("part"))
     assert len(set(names)) == len(names)
 

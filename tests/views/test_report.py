@@ -157,7 +157,10 @@ def test_records_and_groups_are_called_what_the_recipe_calls_them() -> None:
     said = {"title": "Tags", "making": "How.", "naming": "A name.", "alike": "near"}
     text = Page(render(replace(make_report("tags"), categories=users, nouns=nouns, **said))).text
     assert "3,021 hashtags of 2 users, sorted into 2 named subcategories." in text
-    assert "How. A name. Names are generated automatically and nobody reviewed the hashtags" in text
+    assert (
+        "How. A name. Names are generated automatically unless a person chose them, and nobody reviewed the hashtags"
+        in text
+    )
     assert not re.search(r"\b([Vv]ideo|[Cc]ategor)", text)
 
 

@@ -10,6 +10,7 @@ import typer
 
 from vidatlas.cli import explore as exploring
 from vidatlas.cli.exit import guard, quiet_libraries
+from vidatlas.cli.name import name
 from vidatlas.cli.options import takes
 from vidatlas.cli.run import console, read_recipe, read_settings, run_job, show_next, show_result
 from vidatlas.cli.submit import OnCluster
@@ -246,6 +247,8 @@ def assign(
 for explore in (exploring.search, exploring.similar, exploring.serve, exploring.export):
     takes_id = exploring.WithIds if explore is exploring.similar else None
     app.command(cls=takes_id, rich_help_panel="Explore")(explore)
+
+app.command(rich_help_panel="Explore")(name)
 
 
 def main(arguments: list[str] | None = None) -> int:

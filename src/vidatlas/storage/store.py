@@ -46,6 +46,8 @@ README = "README.md"
 REPORT = "report.html"
 METRICS = "metrics.json"
 PREDICTIONS = "predictions.parquet"
+NAMES = "names.csv"
+ACCEPTED = "names.parquet"
 SUBCATEGORIES = "subcategories.parquet"
 SUBSUBCATEGORIES = "subsubcategories.parquet"
 DUPLICATES = "plan/duplicates.parquet"
@@ -115,6 +117,11 @@ def positions(shard: str) -> str:
 def pictures(shard: str) -> str:
     """Return the file name of a shard's image vectors."""
     return f"pictures/{shard}.parquet"
+
+
+def suggestion(key: str) -> str:
+    """Return the file name of what a model answered for the name of a subcategory."""
+    return f"names/{key}.json"
 
 
 def to_json(data: Any) -> bytes:

@@ -16,6 +16,7 @@ from vidatlas.errors import UsageError
 from vidatlas.pipeline.embed.encoder import same_encoder
 from vidatlas.pipeline.embed.rows import kept, read_shard, rejected
 from vidatlas.pipeline.embed.vectors import planned_vectors, vectors_of
+from vidatlas.pipeline.names.accepted import names_of
 from vidatlas.pipeline.plan.duplicates import duplicate_rows
 from vidatlas.pipeline.plan.part import PlanSpec, plan_part
 from vidatlas.pipeline.plan.shards import descriptors
@@ -24,7 +25,6 @@ from vidatlas.pipeline.reduce.components import Projection
 from vidatlas.pipeline.reduce.models import SPLITS, load_centroids, load_children
 from vidatlas.pipeline.reduce.second_level import Children, assign_children
 from vidatlas.recipe import Recipe, recipe_of
-from vidatlas.storage import store as layout
 from vidatlas.storage.folder import expand, is_remote, local_path
 from vidatlas.storage.store import Store
 from vidatlas.threads import one_thread
@@ -91,8 +91,7 @@ class _Model:
     def __init__(self, store: Store, recipe: Recipe) -> None:
         self._project = Projection(store, recipe)
         self._centroids = load_centroids(store)
-        named = store.table(layout.SUBCATEGORIES, columns=["group", "subcategory", "name"])
-        self._names = {(row["group"], row["subcategory"]): row["name"] for row in named.to_pylist()}
+        self._names = names_of(store)
         self._children = load_children(store) if SPLITS in store.stage("reduce")["files"] else None
         self._everywhere = np.concatenate(list(self._centroids.values()))
         self._homes = [(group, label) for group, found in self._centroids.items() for label in range(len(found))]

@@ -11,6 +11,7 @@ import pyarrow as pa
 from vidatlas.errors import UsageError
 from vidatlas.pipeline.explore.search import Filter, Search
 from vidatlas.pipeline.explore.suggest import METHODS, PICTURED, Method, Modality, Suggestion, alike, recommend, suggest
+from vidatlas.pipeline.names.accepted import names_of
 from vidatlas.recipe import Recipe, recipe_of
 from vidatlas.sources.images import UnreadablePictureError, locate, thumbnail
 from vidatlas.storage import store as layout
@@ -69,9 +70,11 @@ class Atlas:
         return f"{self._store.folder.url}/{layout.REPORT}"
 
     def subcategories(self) -> pd.DataFrame:
-        """Return one row per subcategory, largest first, as ``subcategories.parquet`` has it."""
+        """Return one row per subcategory, largest first: ``subcategories.parquet`` with the accepted names."""
         table = self._read(layout.SUBCATEGORIES, self._store.stage("reduce")["files"])
         frame: pd.DataFrame = table.to_pandas()
+        names = names_of(self._store)
+        frame["name"] = [names[home] for home in zip(frame["group"], frame["subcategory"], strict=True)]
         return frame.sort_values(["size", "group", "name"], ascending=[False, True, True], ignore_index=True)
 
     def subsubcategories(self) -> pd.DataFrame:

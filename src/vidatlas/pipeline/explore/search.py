@@ -16,6 +16,7 @@ from vidatlas.errors import UsageError
 from vidatlas.pipeline.embed.encoder import same_encoder
 from vidatlas.pipeline.embed.rows import schema
 from vidatlas.pipeline.embed.vectors import vectors_of
+from vidatlas.pipeline.names.accepted import names_of
 from vidatlas.pipeline.publish.index import SCHEMA, open_index
 from vidatlas.recipe import Recipe, recipe_of
 from vidatlas.search_index import SearchIndex, unit
@@ -173,8 +174,7 @@ class Search:
     @cached_property
     def names(self) -> dict[tuple[str, int], str]:
         """Return the name of every subcategory by group and number."""
-        rows = self._store.table(layout.SUBCATEGORIES, columns=["group", "subcategory", "name"]).to_pylist()
-        return {(row["group"], row["subcategory"]): row["name"] for row in rows}
+        return names_of(self._store)
 
     def name_of(self, video: Json) -> str:
         """Return the name of a video's subcategory."""

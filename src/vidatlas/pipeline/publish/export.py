@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vidatlas.errors import UsageError
+from vidatlas.pipeline.names.accepted import names_of
 from vidatlas.pipeline.publish.index import SCHEMA
-from vidatlas.pipeline.publish.map import read_positions, subcategory_rows
+from vidatlas.pipeline.publish.map import read_positions
 from vidatlas.recipe import recipe_of
 from vidatlas.sources.fields import RecordSpec
 from vidatlas.sources.values.links import link_of
@@ -41,7 +42,7 @@ def export_embedding_atlas(atlas: Place, folder: Place) -> str:
             f"vidatlas publish {store.url} --set publish.index.kind=auto"
         )
     record = recipe_of(store).record
-    names = {(row["group"], row["subcategory"]): row["name"] for row in subcategory_rows(store)}
+    names = names_of(store)
     out, writer = io.BytesIO(), None
     with store.parquet(layout.INDEX_VIDEOS) as videos:
         # A row group of this table is a shard.

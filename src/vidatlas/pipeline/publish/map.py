@@ -15,6 +15,7 @@ from safetensors.numpy import save as save_tensors
 
 from vidatlas.decomposition.tsne import lay_out, place
 from vidatlas.pipeline.embed.rows import notes_of, titles_of
+from vidatlas.pipeline.names.accepted import ByHand, with_names
 from vidatlas.pipeline.reduce.assignments import read_assignments
 from vidatlas.recipe import Recipe
 from vidatlas.storage import store as layout
@@ -162,9 +163,9 @@ _SCHEMA = pa.schema(
 )
 
 
-def draw_map(recipe: Recipe, store: Store, points: Points, rows: int) -> tuple[Files, Drawing]:
+def draw_map(recipe: Recipe, store: Store, points: Points, rows: int, accepted: ByHand) -> tuple[Files, Drawing]:
     """Write the labels and map.html; return the drawing of the report, which holds at most 100,000 videos."""
-    table = subcategory_rows(store)
+    table = with_names(subcategory_rows(store), accepted)
     labels = labels_of(points, table)
     # From the steps of the drawing back to the square from -1 to 1.
     placed = [asdict(replace(label, x=label.x / 32767.5 - 1, y=label.y / 32767.5 - 1)) for label in labels]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from vidatlas.errors import InputError
+from vidatlas.pipeline.names.accepted import ByHand, fingerprint_with, put_accepted, read_accepted, with_names
 from vidatlas.pipeline.publish.images import make_pictures, picture_facts
 from vidatlas.pipeline.publish.index import index_fact, make_index
 from vidatlas.pipeline.publish.map import draw_map, make_map, map_fact
@@ -13,6 +14,7 @@ from vidatlas.pipeline.publish.report import card_of, report_of
 from vidatlas.pipeline.publish.wording import (
     LIBRARIES,
     facts_of,
+    names_fact,
     tuning_fact,
     version,
 )
@@ -31,22 +33,25 @@ from vidatlas.views.report import render
 def publish(run: Run) -> PublishEntry:
     """Write map, search index, report.html and README.md of a reduced atlas; return the stage's manifest entry."""
     upstream = run.store.stage("reduce")["digest"]
-    made_of = {"fingerprint": run.recipe.fingerprint("publish"), "upstream": upstream}
+    accepted = read_accepted(run.store)
+    fingerprint = fingerprint_with(accepted, run.recipe.fingerprint("publish"))
+    made_of = {"fingerprint": fingerprint, "upstream": upstream}
     entry = committed(run, PublishEntry, made_of)
     if entry:
         return entry
-    entry = commit(run, PublishEntry, made_of, partial(_publish, run))
+    entry = commit(run, PublishEntry, made_of, partial(_publish, run, accepted))
     run.listener(Event("publish", 4, 4, {"step": "done"}))
     return entry
 
 
-def _publish(run: Run) -> tuple[Files, PublishFacts]:
+def _publish(run: Run, accepted: ByHand) -> tuple[Files, PublishFacts]:
     """Write everything; return the files, and what the manifest says of map, index and pictures."""
     recipe, store, runner, listener = run.recipe, run.store, run.runner, run.listener
     manifest = store.manifest()
     reduced = manifest["stages"]["reduce"]
     shards = list(sealed_shards(manifest["stages"]["embed"]))
-    table = store.table(layout.SUBCATEGORIES, store.listed(reduced["files"], layout.SUBCATEGORIES)).to_pylist()
+    listed = store.listed(reduced["files"], layout.SUBCATEGORIES)
+    table = with_names(store.table(layout.SUBCATEGORIES, listed).to_pylist(), accepted)
     metrics = _metrics(store, {row["group"] for row in table})
     listener(Event("publish", 0, 4, {"step": "map"}))
     mapped, laid_out, points = make_map(recipe, store, shards, runner)
@@ -58,12 +63,13 @@ def _publish(run: Run) -> tuple[Files, PublishFacts]:
         "Map": map_fact(laid_out, recipe.publish.nouns),
         "Search index": index_fact(indexed, recipe.publish.nouns),
     }
-    facts |= picture_facts(learned) | tuning_fact(recipe, metrics)
-    drawn, drawing = draw_map(recipe, store, points, reduced["counts"]["rows"])
+    facts |= picture_facts(learned) | tuning_fact(recipe, metrics) | names_fact(len(accepted), len(table))
+    drawn, drawing = draw_map(recipe, store, points, reduced["counts"]["rows"], accepted)
     report = replace(
         report_of(recipe, store, manifest, table, metrics, facts), drawing=drawing, losses=losses_of(metrics, learned)
     )
     files = mapped | indexes | pictures | drawn | store.put(layout.REPORT, render(report).encode())
+    files |= put_accepted(store, accepted)
     listener(Event("publish", 3, 4, {"step": "data card"}))
     files |= store.put(layout.README, render_card(card_of(recipe, manifest, facts)).encode())
     versions = {name: version(name) for name in LIBRARIES}

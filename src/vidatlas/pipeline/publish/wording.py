@@ -153,6 +153,11 @@ def naming_words(recipe: Recipe, groups: int) -> str:
     return f"A group is named after the words that set it apart from {others}."
 
 
+def names_fact(accepted: int, subcategories: int) -> dict[str, str]:
+    """Return how many names a person chose, under its name; nothing where there is none."""
+    return {"Names by hand": f"{accepted:,} of {subcategories:,}, from names.csv"} if accepted else {}
+
+
 def _listed(names: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
