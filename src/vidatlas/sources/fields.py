@@ -136,6 +136,9 @@ class RecordSpec(BaseModel):
         taken |= self.columns.keys() & {*reserved, *_WRITTEN, *self.fields, *self.shown}
         if taken:
             raise ValueError(f"a field cannot be called {', '.join(sorted(taken))}: that is a column of the atlas")
+        for name, column in self.columns.items():
+            if not column.column:
+                self.columns[name] = column.model_copy(update={"column": self.fields[self.title].columns[0]})
         wrong = [name for name in self.columns if not name.isidentifier()]
         if wrong:
             raise ValueError(f"columns: {wrong[0]!r} must be letters, digits and underscores")

@@ -459,12 +459,12 @@ def test_two_columns_of_vectors_are_asked_for(tmp_path: Path) -> None:
         assume([file], {})
     chosen = assume([file], {"encoder.kind": "given", "encoder.column": "b_emb"})
     assert chosen.recipe.encoder.model_dump()["column"] == "b_emb"
-    assert assume([file], {"encoder.kind": "sentence"}).recipe.encoder.kind == "sentence"
+    assert assume([file], {"encoder.kind": "universal"}).recipe.encoder.kind == "universal"
 
 
 def test_numbers_in_lists_are_no_vectors(tmp_path: Path) -> None:
     rows = [{"id": IDS[n], "title": TITLES[n], "curve": list(range(n, n + 9))} for n in NUMBERS]
-    assert assume([write(tmp_path, "v.jsonl", lines(rows))], {}).recipe.encoder.kind == "sentence"
+    assert assume([write(tmp_path, "v.jsonl", lines(rows))], {}).recipe.encoder.kind == "universal"
 
 
 UNDECIDED = {

@@ -241,7 +241,7 @@ def _vector_column(names: list[str], where: str) -> str | None:
         raise UsageError(
             f"{where}: which column holds the vectors? Candidates: {', '.join(map(repr, names))}. "
             f"Say it with --set encoder.kind=given --set {quote(f'encoder.column={names[0]}')}, or use none with "
-            "--set encoder.kind=sentence"
+            "--set encoder.kind=universal"
         )
     return vector_by_name(names) or next(iter(names), None)
 

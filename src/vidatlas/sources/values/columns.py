@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 import pyarrow as pa
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from vidatlas.sources.values.language import language_of
 from vidatlas.sources.values.markup import MAX_TEXT_CHARS, plain_text
@@ -55,12 +55,20 @@ class ColumnSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    column: Annotated[str, Field(min_length=1)]
+    column: str = ""
+    """May be left out for a language: it is that of the title, then."""
     type: Kind | None = None
     """integer, number, boolean, date, time, duration (in seconds), text, or language: the code of the language that the
     column's text is written in; None: inferred while planning."""
     optional: bool = False
     """Whether the input column may be absent: the column is empty then, and a note says so."""
+
+
+    @model_validator(mode="after")
+    def _has_column(self) -> ColumnSpec:
+        if not self.column and self.type != "language":
+            raise ValueError("name the input column of a typed column")
+        return self
 
 
 def _by_column(value: Any) -> Any:
