@@ -38,15 +38,20 @@ Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
 
 def name_groups(groups: Mapping[str, Siblings], spec: NamingSpec, each: Map = map) -> dict[str, dict[int, Name]]:
-    """Return a name for every subcategory of every group; names differ within a group.
+    """Return a name for every subcategory of every group, with its coherence; names differ within a group."""
+    names = choose_names(groups, spec, each)
+    jobs = [(siblings, names[group]) for group, siblings in groups.items()]
+    return dict(zip(groups, each(_with_coherence, jobs), strict=True))
+
+
+def choose_names(groups: Mapping[str, Siblings], spec: NamingSpec, each: Map = map) -> dict[str, dict[int, Name]]:
+    """Return names as ``name_groups``, without their coherence.
 
     All groups are named at once, because word usage (see ``Usage``) is learned from all of them.
     """
     counted: dict[str, dict[int, Counted]] = dict(zip(groups, each(_count, groups.values()), strict=True))
     usage = Usage(one for siblings in counted.values() for one in siblings.values())
-    names = {group: _name_siblings(score(group, inside, usage), inside, spec) for group, inside in counted.items()}
-    jobs = [(siblings, names[group]) for group, siblings in groups.items()]
-    return dict(zip(groups, each(_with_coherence, jobs), strict=True))
+    return {group: _name_siblings(score(group, inside, usage), inside, spec) for group, inside in counted.items()}
 
 
 def _count(siblings: Siblings) -> dict[int, Counted]:

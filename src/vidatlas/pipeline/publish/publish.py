@@ -9,6 +9,7 @@ from vidatlas.errors import InputError
 from vidatlas.pipeline.publish.images import make_pictures, picture_facts
 from vidatlas.pipeline.publish.index import index_fact, make_index
 from vidatlas.pipeline.publish.map import draw_map, make_map, map_fact
+from vidatlas.pipeline.publish.regions import put_labels, regions_of
 from vidatlas.pipeline.publish.report import card_of, report_of
 from vidatlas.pipeline.publish.wording import (
     LIBRARIES,
@@ -58,12 +59,20 @@ def _publish(run: Run) -> tuple[Files, PublishFacts]:
         "Map": map_fact(laid_out, recipe.publish.nouns),
         "Search index": index_fact(indexed, recipe.publish.nouns),
     }
+    regions, years = regions_of(recipe, store, shards, runner)
     facts |= picture_facts(learned) | tuning_fact(recipe, metrics)
     drawn, drawing = draw_map(recipe, store, points, reduced["counts"]["rows"])
     report = replace(
         report_of(recipe, store, manifest, table, metrics, facts), drawing=drawing, losses=losses_of(metrics, learned)
     )
-    files = mapped | indexes | pictures | drawn | store.put(layout.REPORT, render(report).encode())
+    files = (
+        mapped
+        | indexes
+        | pictures
+        | drawn
+        | put_labels(store, regions)
+        | store.put(layout.REPORT, render(report).encode())
+    )
     listener(Event("publish", 3, 4, {"step": "data card"}))
     files |= store.put(layout.README, render_card(card_of(recipe, manifest, facts)).encode())
     versions = {name: version(name) for name in LIBRARIES}
