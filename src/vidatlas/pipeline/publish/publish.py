@@ -9,7 +9,8 @@ from vidatlas.errors import InputError
 from vidatlas.pipeline.publish.images import make_pictures, picture_facts
 from vidatlas.pipeline.publish.index import index_fact, make_index
 from vidatlas.pipeline.publish.map import draw_map, make_map, map_fact
-from vidatlas.pipeline.publish.regions import put_labels, regions_of
+from vidatlas.pipeline.publish.poster import poster_fact, poster_of, put_poster
+from vidatlas.pipeline.publish.regions import land_of, put_labels, regions_of
 from vidatlas.pipeline.publish.report import card_of, report_of
 from vidatlas.pipeline.publish.wording import (
     LIBRARIES,
@@ -60,6 +61,8 @@ def _publish(run: Run) -> tuple[Files, PublishFacts]:
         "Search index": index_fact(indexed, recipe.publish.nouns),
     }
     regions, years = regions_of(recipe, store, shards, runner)
+    poster = poster_of(recipe, store, points, regions, land_of(points.places), years)
+    facts["Poster"] = poster_fact(poster)
     facts |= picture_facts(learned) | tuning_fact(recipe, metrics)
     drawn, drawing = draw_map(recipe, store, points, reduced["counts"]["rows"])
     report = replace(

@@ -225,11 +225,14 @@ def _named(areas: list[_Area], names: list[Name], sample: _Sample) -> Iterator[R
     used: set[str] = set()
     for area, name in zip(areas, names, strict=True):
         group = sample.order[area.group] if area.share > 0.5 and len(sample.order) > 1 else None
-        texts = [JOIN.join(name.terms[:length]) for length in range(min(TERMS, len(name.terms)), len(name.terms) + 1)]
-        # Half of a category, and it half of the region: here its name says the most.
-        if group and area.level == 0 and area.share * area.size > totals[area.group] / 2:
-            texts.insert(0, group)
-        text = next((text for text in texts if text and text.casefold() not in used), None)
+        texts = _texts(name)
+        # Where a category is at home, its name says the most.
+        if group and area.level == 0 and min(area.share, area.share * area.size / totals[area.group]) > AT_HOME:
+            texts = _texts(name)
+        # Where a category is at home, its name says the most.
+        if group and area.level == 0 and min(area.share, area.share * area.size / totals[area.group]) > AT_HOME:
+            texts = [group, *texts]
+        text = next((text for text in texts if text.casefold() not in used), None)
         if text:
             used.add(text.casefold())
             yield Region(area.level, text, *peaks.centre_of(area.peak), area.size, group, area.share)
