@@ -44,7 +44,7 @@ def centre_of(cell: int) -> tuple[float, float]:
 
 
 def basins(density: Grid) -> NDArray[np.int64]:
-    """Return, for each cell (flat), the peak that the steepest ascent from it ends at, as the flat number of its cell."""
+    """Return, for each cell, where the steepest ascent from it ends: cells by their flat numbers [CELLS * CELLS]."""
     size = len(density)
     padded = np.pad(density, 1, constant_values=-1.0)
     numbers = np.pad(np.arange(size * size).reshape(size, size), 1, constant_values=-1)
@@ -55,10 +55,10 @@ def basins(density: Grid) -> NDArray[np.int64]:
             there = (slice(down, down + size), slice(right, right + size))
             higher = padded[there] >= best
             best[higher], to[higher] = padded[there][higher], numbers[there][higher]
-    to = to.reshape(-1)
-    while not np.array_equal(further := to[to], to):
-        to = further
-    return np.asarray(to, np.int64)
+    ends: NDArray[np.int64] = to.reshape(-1)
+    while not np.array_equal(further := ends[ends], ends):
+        ends = further
+    return ends
 
 
 def peaks(cells: NDArray[np.int64], weights: Floats, most: int, least: float, narrowest: float) -> NDArray[np.int64]:

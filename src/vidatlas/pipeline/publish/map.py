@@ -25,7 +25,9 @@ from vidatlas.storage.tensors import Tensors, read_tensors
 from vidatlas.types import Floats, Json, Runner
 from vidatlas.views.map_data import Drawing, Points, drawing_of, labels_of, merge_points, quantised
 from vidatlas.views.nouns import Nouns
+from vidatlas.views.poster.poster import Poster
 from vidatlas.views.report import render_map
+from vidatlas.views.social import SocialCard, with_card
 
 SAMPLE = "model/layout.safetensors"
 TITLED = 100_000
@@ -150,7 +152,9 @@ def read_positions(store: Store, shards: list[SealedShard]) -> Iterator[pa.Table
         yield store.table(name, store.listed(published, name))
 
 
-def draw_map(recipe: Recipe, store: Store, points: Points, rows: int) -> tuple[Files, Drawing]:
+def draw_map(
+    recipe: Recipe, store: Store, points: Points, rows: int, poster: Poster, card: SocialCard
+) -> tuple[Files, Drawing]:
     """Write map.html; return the drawing of the report, which holds at most 100,000 videos."""
     table = subcategory_rows(store)
     labels = labels_of(points, table)
@@ -159,7 +163,8 @@ def draw_map(recipe: Recipe, store: Store, points: Points, rows: int) -> tuple[F
     which = f"all {nouns.records(rows)}" if shown == rows else f"{shown:,} of {nouns.records(rows)}, drawn by chance"
     about = which if len(points.titles) == shown else f"{which}; titles of {len(points.titles):,}"
     drawing = drawing_of(points, table, labels, TITLED)
-    files = store.put(layout.MAP, render_map(recipe.publish.title, about, drawing, nouns).encode())
+    page = render_map(recipe.publish.title, about, drawing, nouns)
+    files = store.put(layout.MAP, with_card(page, card, layout.MAP).encode())
     if len(points.titles) == shown:
         return files, drawing
     first = slice(0, len(points.titles))

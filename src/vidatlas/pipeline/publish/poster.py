@@ -5,21 +5,22 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from vidatlas.pipeline.publish.map import subcategory_rows
+from vidatlas.pipeline.publish.regions import land_of, put_labels, regions_of
 from vidatlas.recipe import Recipe
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import Files, Store
+from vidatlas.storage.tables import SealedShard
+from vidatlas.types import Runner
 from vidatlas.views.map_data import Points, group_order
 from vidatlas.views.nouns import Nouns
 from vidatlas.views.poster.labels import drawable
 from vidatlas.views.poster.poster import DARK, LIGHT, Poster, poster_svg
-from vidatlas.views.poster.raster import Fonts, fonts_for, png_of
-from vidatlas.views.regions import Land, Region
+from vidatlas.views.poster.raster import png_of
+from vidatlas.views.social import SocialCard
 
 _RARE = 0.005
 """Share of the dated videos at each end that the years of the title leave out: a wrong clock makes no epoch."""
@@ -27,54 +28,39 @@ _SCRIPTS = {"CJK": "Han"}
 """What the names of characters begin with, where people call the script otherwise."""
 
 
-@dataclass(frozen=True)
-class Drawable:
-    """Hold a poster and the fonts for it."""
-
-    poster: Poster
-
-    @cached_property
-    def fonts(self) -> Fonts:
-        """Which fonts its texts need."""
-        return fonts_for(self.poster.texts())
-
-    def light(self) -> str:
-        """Return the poster with few points and names, for a page: less than 60 kB of SVG."""
-        return poster_svg(self.poster, (LIGHT, DARK), self.fonts, 1_500, 40)
-
-
-def poster_of(
-    recipe: Recipe, store: Store, points: Points, regions: Sequence[Region], land: Land, years: Counter[int]
-) -> Drawable:
-    """Return the poster of an atlas."""
+def make_poster(recipe: Recipe, store: Store, shards: list[SealedShard], points: Points, runner: Runner) -> Poster:
+    """Return the poster of a laid-out atlas: it finds the regions of the map and its land."""
     table, nouns = subcategory_rows(store), recipe.publish.nouns
     order = group_order(table)
     number = {group: at for at, group in enumerate(order)}
     sizes = Counter[str]()
     for row in table:
         sizes[row["group"]] += row["size"]
-    of_code = np.array([number[row["group"]] for row in table], np.int64)
-    return Drawable(
-        Poster(
-            title=recipe.publish.title,
-            counts=counts_of(sizes.total(), years, nouns),
-            groups=tuple((group, sizes[group]) for group in order),
-            group_nouns=nouns.group,
-            credit=(f"Each dot is a {nouns.record[0]}; near ones are alike.", "Made with vidatlas"),
-            regions=regions,
-            land=land,
-            places=points.places,
-            members=of_code[points.codes],
-        )
+    regions, years = regions_of(recipe, store, shards, runner)
+    return Poster(
+        title=recipe.publish.title,
+        counts=counts_of(sizes.total(), years, nouns),
+        groups=tuple((group, sizes[group]) for group in order),
+        group_nouns=nouns.group,
+        credit=("Made with vidatlas", f"Each dot is one {nouns.record[0]}; near ones are alike."),
+        regions=tuple(regions),
+        land=land_of(points.places),
+        places=points.places,
+        members=np.array([number[row["group"]] for row in table], np.int64)[points.codes],
     )
 
 
-def put_poster(store: Store, drawn: Drawable) -> Files:
-    """Write map.svg, which follows its viewer's preference, and map.png (dark) and map-light.png."""
-    poster, fonts = drawn.poster, drawn.fonts
-    files = store.put(layout.POSTER_SVG, poster_svg(poster, (DARK, LIGHT), fonts).encode())
-    files |= store.put(layout.POSTER, png_of(poster_svg(poster, (DARK,), fonts), fonts))
-    return files | store.put(layout.POSTER_LIGHT, png_of(poster_svg(poster, (LIGHT,), fonts), fonts))
+def put_poster(store: Store, poster: Poster) -> Files:
+    """Write the regions, map.svg, which follows its viewer's preference, map.png (dark) and map-light.png."""
+    files = put_labels(store, poster.regions)
+    files |= store.put(layout.POSTER_SVG, poster_svg(poster, (DARK, LIGHT)).encode())
+    files |= store.put(layout.POSTER, png_of(poster_svg(poster, (DARK,)), poster.fonts))
+    return files | store.put(layout.POSTER_LIGHT, png_of(poster_svg(poster, (LIGHT,)), poster.fonts))
+
+
+def social_card(recipe: Recipe, poster: Poster) -> SocialCard:
+    """Return what links to the pages of an atlas are shown with."""
+    return SocialCard(recipe.publish.title, ", ".join(poster.counts), layout.POSTER, recipe.publish.url)
 
 
 def counts_of(records: int, years: Counter[int], nouns: Nouns) -> tuple[str, ...]:
@@ -89,9 +75,9 @@ def counts_of(records: int, years: Counter[int], nouns: Nouns) -> tuple[str, ...
     return (nouns.records(records), f"{span[0]}" if span[0] == span[-1] else f"{span[0]}\N{EN DASH}{span[-1]}")
 
 
-def poster_fact(drawn: Drawable) -> str:
+def poster_fact(poster: Poster) -> str:
     """Return in words what the poster is, and which names this machine has no font for."""
-    regions, fonts = drawn.poster.regions, drawn.fonts
+    regions, fonts = poster.regions, poster.fonts
     said = f"map.png, map-light.png and map.svg, of at most 20,000 points; {len(regions):,} named regions"
     absent = sum(not drawable(region.name, fonts) for region in regions)
     short = sum(not fonts.draws(region.name) for region in regions) - absent

@@ -9,8 +9,7 @@ from vidatlas.errors import InputError
 from vidatlas.pipeline.publish.images import make_pictures, picture_facts
 from vidatlas.pipeline.publish.index import index_fact, make_index
 from vidatlas.pipeline.publish.map import draw_map, make_map, map_fact
-from vidatlas.pipeline.publish.poster import poster_fact, poster_of, put_poster
-from vidatlas.pipeline.publish.regions import land_of, put_labels, regions_of
+from vidatlas.pipeline.publish.poster import make_poster, poster_fact, put_poster, social_card
 from vidatlas.pipeline.publish.report import card_of, report_of
 from vidatlas.pipeline.publish.wording import (
     LIBRARIES,
@@ -28,6 +27,7 @@ from vidatlas.types import Event
 from vidatlas.views.card import render_card
 from vidatlas.views.charts import losses_of
 from vidatlas.views.report import render
+from vidatlas.views.social import with_card
 
 
 def publish(run: Run) -> PublishEntry:
@@ -60,22 +60,16 @@ def _publish(run: Run) -> tuple[Files, PublishFacts]:
         "Map": map_fact(laid_out, recipe.publish.nouns),
         "Search index": index_fact(indexed, recipe.publish.nouns),
     }
-    regions, years = regions_of(recipe, store, shards, runner)
-    poster = poster_of(recipe, store, points, regions, land_of(points.places), years)
+    poster = make_poster(recipe, store, shards, points, runner)
     facts["Poster"] = poster_fact(poster)
+    card = social_card(recipe, poster)
     facts |= picture_facts(learned) | tuning_fact(recipe, metrics)
-    drawn, drawing = draw_map(recipe, store, points, reduced["counts"]["rows"])
+    drawn, drawing = draw_map(recipe, store, points, reduced["counts"]["rows"], poster, card)
     report = replace(
         report_of(recipe, store, manifest, table, metrics, facts), drawing=drawing, losses=losses_of(metrics, learned)
     )
-    files = (
-        mapped
-        | indexes
-        | pictures
-        | drawn
-        | put_labels(store, regions)
-        | store.put(layout.REPORT, render(report).encode())
-    )
+    files = mapped | indexes | pictures | drawn | put_poster(store, poster)
+    files |= store.put(layout.REPORT, with_card(render(report), card, layout.REPORT).encode())
     listener(Event("publish", 3, 4, {"step": "data card"}))
     files |= store.put(layout.README, render_card(card_of(recipe, manifest, facts)).encode())
     versions = {name: version(name) for name in LIBRARIES}

@@ -29,7 +29,7 @@ from vidatlas.views.regions import Land, Polygon, Region
 LEAST = 10
 """Fewest videos, and fewest of the sample, of a region."""
 TERMS = 2
-"""Terms of a name, and one more where another region has that name."""
+"""Terms of a name."""
 JOIN = " · "
 PUBLISHED = "published"
 """The typed column that holds when a video was published."""
@@ -46,7 +46,7 @@ class _Scale:
     """Sampled videos of a region whose texts are read for its name."""
 
 
-SCALES = (_Scale(24, 100, 200), _Scale(80, 60, 100), _Scale(240, 40, 50))
+SCALES = (_Scale(24, 100, 150), _Scale(80, 60, 100), _Scale(240, 40, 40))
 """The levels of the map, the coarsest first."""
 _SAME = 0.6
 """Share of the videos of two regions of different levels that they have in common, above which they are one."""
@@ -56,7 +56,7 @@ OUTSIDE = (0.01, 0.12, 0.35, 0.6, 0.85)
 """Share of the points outside of each level of the land."""
 CORNERS = 1_800
 _SHORE = 0.09
-"""Smoothing width of the land, in units of the map, of a single point; it shrinks with the sixth root of their number."""
+"""Smoothing width of the land, in units of the map, of one point; it shrinks with the sixth root of their number."""
 _SPECK = 4e-4
 """Smallest area of an outline, in square units of the map."""
 _ROUGH = 0.0015
@@ -97,7 +97,7 @@ def regions_of(
 ) -> tuple[list[Region], Counter[int]]:
     """Return the named regions of a laid-out atlas, level by level, the largest first; and its videos by year.
 
-    Memory is bounded by the sample of the layout and by the texts that are read for names, at most 30,000.
+    Memory is bounded by the sample of the layout and by the texts that are read for names, at most 21,200.
     The years are those of the typed column ``published``; none where there is no such column.
     """
     arrays = store.tensors(SAMPLE)
@@ -203,7 +203,6 @@ def _read_block(
 
 def _names(areas: list[_Area], read: list[list[tuple[Drawn, Member]]], spec: NamingSpec, each: Map) -> list[Name]:
     """Return a name for each area: its terms are those that set it apart from the others of its level."""
-    spec = spec.model_copy(update={"name_terms": TERMS})
     levels: dict[str, dict[int, int]] = {}
     for at, area in enumerate(areas):
         levels.setdefault(str(area.level), {})[at] = area.size
@@ -239,16 +238,10 @@ def _named(areas: list[_Area], names: list[Name], sample: _Sample) -> Iterator[R
 
 
 def _texts(name: Name) -> list[str]:
-    """Return what a region may be called: its usual name, then other pairs of its terms, the best first."""
-    pairs = sorted(
-        combinations(range(len(name.terms)), min(TERMS, len(name.terms))), key=lambda pair: (sum(pair), pair)
-    )
-    texts = [JOIN.join(name.terms[at] for at in pair) for pair in pairs if pair]
-    return (
-        [name.text, *texts]
-        if set(name.text.split(JOIN)) <= set(name.terms) and name.text.count(JOIN) < TERMS
-        else texts
-    )
+    """Return what a region may be called: pairs of its terms, the best first."""
+    terms = range(len(name.terms))
+    pairs = sorted(combinations(terms, min(TERMS, len(terms))), key=lambda pair: (sum(pair), pair))
+    return [JOIN.join(name.terms[at] for at in pair) for pair in pairs if pair]
 
 
 def land_of(places: NDArray[np.uint16]) -> Land:
@@ -268,7 +261,8 @@ def land_of(places: NDArray[np.uint16]) -> Land:
     at = np.asarray(np.quantile(grid.reshape(-1)[cells], OUTSIDE), np.float64)
     axis = (np.arange(peaks.CELLS) + 0.5) * (2 * peaks.REACH / peaks.CELLS) - peaks.REACH
     contours = contour_generator(axis, axis, grid)
-    drawn = [[line for line in contours.lines(value) if _area_of(line) > _SPECK] for value in np.unique(at)]
+    outlines = [[np.asarray(line, np.float64) for line in contours.lines(value)] for value in np.unique(at)]
+    drawn = [[line for line in level if _area_of(line) > _SPECK] for level in outlines]
     tolerance = _ROUGH
     while True:
         levels = [[_simplified(line, tolerance) for line in level] for level in drawn]

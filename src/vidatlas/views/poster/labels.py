@@ -88,18 +88,21 @@ def labels_of(regions: Sequence[Placed], fonts: Fonts, frame: Box, most: int) ->
     """Yield the names that fit within a frame, at most so many: coarse levels first, of each the largest."""
     named = [(drawable(region.name, fonts), region, x, y) for region, x, y in regions]
     named = sorted((one for one in named if one[0]), key=lambda one: (one[1].level, -one[1].size, one[0]))
-    named = named[: 4 * most]
+    named = named[: 3 * most]
     largest = {
         level: max(one[1].size for one in named if one[1].level == level) for level in {one[1].level for one in named}
     }
-    widths = widths_of([text for text, *_ in named], fonts)
+    widths = widths_of(tuple(text for text, *_ in named), fonts)
     taken: list[Box] = []
+    used = set[str]()
     for (text, region, x, y), width in zip(named, widths, strict=True):
         least, more = _SIZES[min(region.level, len(_SIZES) - 1)]
         size = round(least + more * math.sqrt(region.size / largest[region.level]))
         box = _free(x, y, width * size, size, (frame, taken))
-        if box is None:
+        # Names that lost a term without a font may be the same now.
+        if box is None or text in used:
             continue
+        used.add(text)
         taken.append(box)
         yield Label(text, round((box.left + box.right) / 2), round(box.bottom - 0.3 * size), size, region.group)
         if len(taken) == most:

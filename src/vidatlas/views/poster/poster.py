@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from vidatlas.views.colours import GREY, Colour, colours_of
-from vidatlas.views.poster.labels import Box, Label, labels_of
-from vidatlas.views.poster.raster import Fonts, widths_of
+from vidatlas.views.poster.labels import Box, labels_of
+from vidatlas.views.poster.raster import Fonts, fonts_for, widths_of
 from vidatlas.views.regions import Land, Level, Region
 from vidatlas.views.text import clean, shown
 
@@ -22,8 +23,8 @@ _PANEL = Box(72, 72, 560, HEIGHT - 64)
 _FRAME = Box(616, 40, WIDTH - 40, HEIGHT - 40)
 _STRETCH = 1.4
 """Most that one axis of the map is drawn longer than the other, to fill the frame."""
-_LEGEND = 9
-"""Categories that are listed; those with the same grey count as one."""
+_LEGEND = 8
+"""Categories that are listed, each with a colour of its own."""
 _LAYERS = 12
 """Times that each category's points are drawn, a part at a time, so that none lies over all others."""
 
@@ -40,8 +41,8 @@ class Theme:
     """Of the levels of the land, the lowest first."""
 
 
-DARK = Theme("dark", "#0d1214", "#f2efe8", "#a2a8a9", ("#151e22", "#1a272d", "#203139", "#273c45", "#2f4852"))
-LIGHT = Theme("light", "#fbfaf6", "#1c2023", "#5c6265", ("#eff1ec", "#e4e9e5", "#d8e0dd", "#cbd6d4", "#bdcbcb"))
+DARK = Theme("dark", "#0d1214", "#f2efe8", "#a2a8a9", ("#162127", "#1d2c34", "#263b45", "#304b57", "#3c5e6c"))
+LIGHT = Theme("light", "#fbfaf6", "#1c2023", "#5c6265", ("#edf0ec", "#e0e7e4", "#d1dcda", "#bfcecd", "#abbfc0"))
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,17 @@ class Poster:
     """Categories and their records, the largest first."""
     group_nouns: tuple[str, str]
     credit: tuple[str, ...]
-    regions: Sequence[Region]
+    regions: tuple[Region, ...]
     land: Land
     places: NDArray[np.uint16]
     """Of points [n, 2], as ``quantised``, in an order of which any beginning is a fair sample."""
     members: NDArray[np.int64]
     """Of points [n]: the number of each one's category."""
+
+    @cached_property
+    def fonts(self) -> Fonts:
+        """What can be drawn of its texts."""
+        return fonts_for(self.texts())
 
     def texts(self) -> Iterator[str]:
         """Yield all texts that are drawn."""
@@ -79,15 +85,16 @@ class Line:
     style: str
     dot: int | None = None
     """Number of the colour of the dot before it."""
+    note: str = ""
+    """What stands behind it, less conspicuous."""
 
 
-def poster_svg(poster: Poster, themes: Sequence[Theme], fonts: Fonts, points: int = 20_000, names: int = 64) -> str:
+def poster_svg(poster: Poster, themes: Sequence[Theme], points: int = 20_000, names: int = 64) -> str:
     """Return the poster as SVG, 2400 × 1350.
 
     Args:
         poster: what it shows.
         themes: its colours, and those for a viewer who prefers the second theme.
-        fonts: what can be drawn of its texts.
         points: most points to draw.
         names: most names of regions to draw.
     """
@@ -95,7 +102,7 @@ def poster_svg(poster: Poster, themes: Sequence[Theme], fonts: Fonts, points: in
     number = _numbers(poster, colours)
     view = _View(poster)
     placed = [(region, *view.at(region.x, region.y)) for region in poster.regions]
-    labels = list(labels_of(placed, fonts, _FRAME, names))
+    labels = list(labels_of(placed, poster.fonts, _FRAME, names))
     group_at = {name: at for at, (name, _) in enumerate(poster.groups)}
     return _environment().get_template("poster.svg.jinja").render(
         width=WIDTH,
@@ -109,8 +116,14 @@ def poster_svg(poster: Poster, themes: Sequence[Theme], fonts: Fonts, points: in
         layers=list(view.dots(points, number[poster.members])),
         labels=[(label, len(colours) if label.group is None else number[group_at[label.group]]) for label in labels],
         panel=_PANEL,
-        lines=list(_panel(poster, number, fonts)),
+        lines=list(_panel(poster, number, poster.fonts)),
     )  # fmt: skip
+
+
+def data_uri(poster: Poster) -> str:
+    """Return the poster with few points and names as a ``data:`` URI to stand in a page: at most 60 kB."""
+    svg = poster_svg(poster, (LIGHT, DARK), 1_500, 40)
+    return "data:image/svg+xml," + quote(svg, safe=" !$&'()*+,-./:;=?@[]_~")
 
 
 def _numbers(poster: Poster, colours: Sequence[Colour]) -> NDArray[np.int64]:
@@ -120,8 +133,8 @@ def _numbers(poster: Poster, colours: Sequence[Colour]) -> NDArray[np.int64]:
 
 def _drawn(colour: Colour, theme: Theme) -> tuple[str, str]:
     """Return how points and how names of a colour are drawn in a theme."""
-    own = colour.dark if theme.name == "dark" else colour.light
-    return own, _mixed(own, theme.ink, 0.45)
+    own, share = (colour.dark, 0.45) if theme.name == "dark" else (colour.light, 0.25)
+    return own, _mixed(own, theme.ink, share)
 
 
 def _mixed(first: str, second: str, share: float) -> str:
@@ -131,7 +144,7 @@ def _mixed(first: str, second: str, share: float) -> str:
 
 
 def _dot_size(points: int) -> float:
-    return round(min(max(9 * (3_000 / max(points, 1)) ** 0.3, 4.0), 11.0), 1)
+    return float(min(max(round(9 * (3_000 / max(points, 1)) ** 0.3, 1), 4.0), 11.0))
 
 
 class _View:
@@ -160,9 +173,8 @@ class _View:
         return right, down
 
     def outline(self, level: Level) -> str:
-        """Return the polygons of a level of the land as an SVG path."""
-        pieces = (self.pixels(np.array(polygon, np.float64)).tolist() for polygon in level)
-        return "".join("M" + "L".join(f"{x} {y}" for x, y in piece) + "z" for piece in pieces)
+        """Return the polygons of a level of the land as an SVG path: curves from middle to middle of their sides."""
+        return "".join(_curve(self.pixels(np.array(polygon, np.float64))) for polygon in level)
 
     def dots(self, most: int, colours: NDArray[np.int64]) -> Iterator[tuple[int, str]]:
         """Yield points as SVG paths of lines without length, with the number of their colour."""
@@ -173,6 +185,15 @@ class _View:
             some, theirs = pixels[first::_LAYERS], colours[first::_LAYERS]
             for colour in np.unique(theirs).tolist():
                 yield colour, "".join(f"M{x} {y}h0" for x, y in some[theirs == colour].tolist())
+
+
+def _curve(corners: NDArray[np.int64]) -> str:
+    """Return a smooth closed outline, in steps from one middle to the next."""
+    middles = (corners + np.roll(corners, -1, axis=0)) // 2
+    before = np.roll(middles, 1, axis=0)
+    bends = np.concatenate([corners - before, middles - before], axis=1).tolist()
+    x, y = before[0].tolist()
+    return f"M{x} {y}q" + " ".join(f"{a} {b} {c} {d}" for a, b, c, d in bends) + "z"
 
 
 def _panel(poster: Poster, number: NDArray[np.int64], fonts: Fonts) -> Iterator[Line]:
@@ -193,7 +214,7 @@ def _panel(poster: Poster, number: NDArray[np.int64], fonts: Fonts) -> Iterator[
         y += 34
         for name, count, colour in listed:
             y += step
-            yield Line(shown(_readable(name, fonts), 24) + f"  {count:,}", round(y), 30, "group", colour)
+            yield Line(shown(_readable(name, fonts), 24), round(y), 30, "group", colour, f"{count:,}")
         if rest > 0:
             y += step
             yield Line(f"{rest:,} more {poster.group_nouns[rest != 1]}", round(y), 30, "group", int(number[-1]))
@@ -209,7 +230,7 @@ def _readable(text: str, fonts: Fonts) -> str:
 def _wrapped(title: str, fonts: Fonts) -> tuple[list[str], int]:
     """Return the lines of a title and their font size: at most four, as large as the panel allows."""
     words = shown(title, 90).split(" ")
-    widths = widths_of([*words, "n n", "nn"], fonts)
+    widths = widths_of((*words, "n n", "nn"), fonts)
     space = widths[-2] - widths[-1]
     for size in (92, 84, 76, 68, 60, 52, 46, 40, 34):
         lines, room = [[words[0]]], widths[0]
