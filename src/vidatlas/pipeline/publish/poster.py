@@ -42,7 +42,7 @@ def make_poster(recipe: Recipe, store: Store, shards: list[SealedShard], points:
         counts=counts_of(sizes.total(), years, nouns),
         groups=tuple((group, sizes[group]) for group in order),
         group_nouns=nouns.group,
-        credit=("Made with vidatlas", f"Each dot is one {nouns.record[0]}; near ones are alike."),
+        credit=(f"Each dot is one {nouns.record[0]}; near ones are alike.", "Made with vidatlas"),
         regions=tuple(regions),
         land=land_of(points.places),
         places=points.places,
