@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import combinations
@@ -54,7 +54,8 @@ AT_HOME = 2 / 3
 """Share of a region that a category holds, and of a category that a region holds, above which it has its name."""
 OUTSIDE = (0.01, 0.12, 0.35, 0.6, 0.85)
 """Share of the points outside of each level of the land."""
-CORNERS = 1_800
+CORNERS, MOST_OUTLINES = 1_800, 100
+"""Most corners of the land, and most outlines of a level."""
 _SHORE = 0.09
 """Smoothing width of the land, in units of the map, of one point; it shrinks with the sixth root of their number."""
 _SPECK = 4e-4
@@ -262,13 +263,20 @@ def land_of(places: NDArray[np.uint16]) -> Land:
     axis = (np.arange(peaks.CELLS) + 0.5) * (2 * peaks.REACH / peaks.CELLS) - peaks.REACH
     contours = contour_generator(axis, axis, grid)
     outlines = [[np.asarray(line, np.float64) for line in contours.lines(value)] for value in np.unique(at)]
-    drawn = [[line for line in level if _area_of(line) > _SPECK] for level in outlines]
+    levels = [_largest(level) for level in outlines]
     tolerance = _ROUGH
     while True:
-        levels = [[_simplified(line, tolerance) for line in level] for level in drawn]
-        if sum(len(line) for level in levels for line in level) <= CORNERS:
+        levels = [[_simplified(line, tolerance) for line in level] for level in levels]
+        if sum(len(line) - 1 for level in levels for line in level) <= CORNERS:
             return Land(tuple(tuple(_polygon(line) for line in level) for level in levels))
         tolerance *= 1.3
+
+
+def _largest(lines: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    """Return the outlines of a level that are worth drawing: few enough to be simplified to so many corners."""
+    sizes = [_area_of(line) for line in lines]
+    largest = sorted(range(len(lines)), key=lambda at: -sizes[at])[:MOST_OUTLINES]
+    return [lines[at] for at in sorted(largest) if sizes[at] > _SPECK]
 
 
 def _area_of(line: NDArray[np.float64]) -> float:

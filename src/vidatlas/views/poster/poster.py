@@ -122,7 +122,7 @@ def poster_svg(poster: Poster, themes: Sequence[Theme], points: int = 20_000, na
 
 def data_uri(poster: Poster) -> str:
     """Return the poster with few points and names as a ``data:`` URI to stand in a page: at most 60 kB."""
-    svg = poster_svg(poster, (LIGHT, DARK), 1_500, 40)
+    svg = poster_svg(poster, (LIGHT, DARK), 1_200, 40)
     return "data:image/svg+xml," + quote(svg, safe=" !$&'()*+,-./:;=?@[]_~")
 
 
