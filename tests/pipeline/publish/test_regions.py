@@ -132,7 +132,7 @@ def test_land_lies_below_the_points_and_has_lakes() -> None:
     assert shares == sorted(shares, reverse=True)
 
 
-@pytest.mark.parametrize("rows", [0, 1, 2, 3_000, 40_000])
+@pytest.mark.parametrize("rows", [0, 1, 2, 12_000])
 def test_land_is_of_bounded_size_and_the_same_again(rows: int) -> None:
     places = np.random.default_rng(rows).integers(0, 65536, (rows, 2)).astype(np.uint16)
     land = land_of(places)

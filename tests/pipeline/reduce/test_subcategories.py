@@ -38,7 +38,7 @@ def rows(count: int, seed: int = 0) -> list[Row]:
 
 
 def tallied(data: list[Row], spec: RecordSpec, naming: NamingSpec = NAMING) -> dict[str, Tally]:
-    table = pa.table({name: [row[name] for row in data] for name in spec.stored()})
+    table = pa.table({name: [row[name] for row in data] for name in spec.stored() if name not in spec.columns})
     assigned = pa.table(
         {
             "in_group": [row["group"] for row in data],
