@@ -19,7 +19,7 @@ class Region:
     size: int
     """Videos of the whole atlas, estimated from the sample of the layout."""
     group: str | None
-    """The category of more than half of its videos, if there is one."""
+    """The category of more than half of its videos, if there is one; None where the atlas has only one category."""
     share: float
     """Share of its largest category, 0 to 1."""
 
