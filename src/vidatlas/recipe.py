@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from vidatlas.clustering.dec import DecSpec
 from vidatlas.clustering.kinds import AxesClusterer, KMeansClusterer, NoReducer, PcaReducer
@@ -129,6 +138,8 @@ class PublishSpec(_Strict):
     """The recipe's section on the report, the map and the search index."""
 
     title: str = "Video atlas"
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s\"<>]+/$", max_length=500)] | None = None
+    """Address of the folder in which the atlas will be hosted, for the pages' social cards; it ends with a slash."""
     nouns: Nouns = Nouns()
     """Nouns for a record and a group, singular and plural, in everything people read."""
     layout: LayoutSpec = LayoutSpec()

@@ -28,7 +28,7 @@ def test_signs_of_markdown_are_escaped(text: str, shown: str) -> None:
 def test_the_data_card_holds_no_markup_of_the_data() -> None:
     pairs = ((HOSTILE, HOSTILE),)
     card = Card(HOSTILE, "1", HOSTILE, HOSTILE, pairs, pairs, HOSTILE, HOSTILE, HOSTILE, 8, ("id",), (HOSTILE,), "ab")
-    text = render_card(card)
+    text = render_card(card).replace("![Map](map.png)", "", 1)
     assert "![" not in text
     assert "<img" not in text.replace("\\<img", "")
     assert "](" not in text.replace("\\](", "")

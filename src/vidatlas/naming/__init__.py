@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from vidatlas.naming.names import Map, Member, Name, NamingSpec, name_by_members, name_groups
+from vidatlas.naming.names import (
+    Map,
+    Member,
+    Name,
+    NamingSpec,
+    Siblings,
+    choose_names,
+    name_by_members,
+    name_groups,
+)
 from vidatlas.naming.sample import Drawn, core_distance, draw, merge
 from vidatlas.naming.terms import is_unsplit, key_of, record_terms
 
@@ -12,6 +21,8 @@ __all__ = [
     "Member",
     "Name",
     "NamingSpec",
+    "Siblings",
+    "choose_names",
     "core_distance",
     "draw",
     "is_unsplit",

@@ -46,18 +46,23 @@ Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
 
 def name_groups(groups: Mapping[str, Siblings], spec: NamingSpec, each: Map = map) -> dict[str, dict[int, Name]]:
-    """Return a name for every subcategory of every group; names differ within a group.
+    """Return a name for every subcategory of every group, with its figures; names differ within a group."""
+    names = choose_names(groups, spec, each)
+    jobs = [(siblings, names[group]) for group, siblings in groups.items()]
+    return dict(zip(groups, each(_with_figures, jobs), strict=True))
+
+
+def choose_names(groups: Mapping[str, Siblings], spec: NamingSpec, each: Map = map) -> dict[str, dict[int, Name]]:
+    """Return names as ``name_groups``, without these figures.
 
     All groups are named at once, because word usage (see ``Usage``) is learned from all of them.
     """
     counted: dict[str, dict[int, Counted]] = dict(zip(groups, each(_count, groups.values()), strict=True))
     usage = Usage(one for siblings in counted.values() for one in siblings.values())
     filler = frozenset(map(key_of, spec.filler))
-    names = {
+    return {
         group: _name_siblings(score(group, inside, usage, filler), inside, spec) for group, inside in counted.items()
     }
-    jobs = [(siblings, names[group]) for group, siblings in groups.items()]
-    return dict(zip(groups, each(_with_figures, jobs), strict=True))
 
 
 def _count(siblings: Siblings) -> dict[int, Counted]:

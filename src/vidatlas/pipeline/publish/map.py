@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import cast
 
@@ -26,7 +26,9 @@ from vidatlas.storage.tensors import Tensors, read_tensors
 from vidatlas.types import Floats, Json, Runner
 from vidatlas.views.map_data import Drawing, Points, drawing_of, labels_of, merge_points, quantised
 from vidatlas.views.nouns import Nouns
+from vidatlas.views.poster.poster import Poster
 from vidatlas.views.report import render_map
+from vidatlas.views.social import SocialCard, with_card
 
 SAMPLE = "model/layout.safetensors"
 TITLED = 100_000
@@ -42,6 +44,7 @@ class Drawn:
 
     shard: str
     rows: NDArray[np.int64]
+    codes: NDArray[np.int64]
     components: Floats
 
 
@@ -55,7 +58,7 @@ def make_map(
     vectors = np.concatenate([found.components for found in drawn])
     positions = lay_out(vectors, recipe.publish.layout)
     first = np.cumsum([0, *(len(found.rows) for found in drawn)])
-    arrays = {"components": vectors, "positions": positions}
+    arrays = {"components": vectors, "positions": positions, "codes": np.concatenate([found.codes for found in drawn])}
     # By name: each shard finds its own rows of the sample, which keep the places they were given.
     arrays |= {f"rows/{found.shard}": np.stack([found.rows, at + np.arange(len(found.rows))])
                for found, at in zip(drawn, first.tolist(), strict=False)}  # fmt: skip
@@ -69,14 +72,14 @@ def make_map(
 
 
 def _draw_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> list[Drawn]:
-    rates, order = _rates(store, recipe), subcategory_order(store)
+    rates, order = sample_rates(store, recipe), subcategory_order(store)
     reduced = store.stage("reduce")
     found = []
     for shard, _ in block:
         random = _random(recipe.publish.layout.seed, shard, 0)
         codes = _codes(read_assignments(store, shard, reduced, _HOME), order)
         rows = np.flatnonzero(random.random(len(codes)) < rates[codes])
-        found.append(Drawn(shard, rows, ordered_components(store, shard)[rows]))
+        found.append(Drawn(shard, rows, codes[rows], ordered_components(store, shard)[rows]))
     return found
 
 
@@ -85,7 +88,7 @@ def _random(seed: int, shard: str, purpose: int) -> np.random.Generator:
     return np.random.default_rng([seed, purpose, zlib.crc32(shard.encode())])
 
 
-def _rates(store: Store, recipe: Recipe) -> NDArray[np.float64]:
+def sample_rates(store: Store, recipe: Recipe) -> NDArray[np.float64]:
     """Return, by code, the share of a subcategory that is drawn: the same of all, but a few videos of the smallest."""
     sizes = np.array([row["size"] for row in subcategory_rows(store)], np.float64)
     share = recipe.publish.layout.sample / max(sizes.sum(), 1)
@@ -150,32 +153,20 @@ def read_positions(store: Store, shards: list[SealedShard]) -> Iterator[pa.Table
         yield store.table(name, store.listed(published, name))
 
 
-_SCHEMA = pa.schema(
-    [
-        ("level", pa.int8()),
-        ("group", pa.string()),
-        ("subcategory", pa.int32()),
-        ("name", pa.string()),
-        ("size", pa.int64()),
-        ("x", pa.float32()),
-        ("y", pa.float32()),
-    ]
-)
-
-
-def draw_map(recipe: Recipe, store: Store, points: Points, rows: int, accepted: ByHand) -> tuple[Files, Drawing]:
-    """Write the labels and map.html; return the drawing of the report, which holds at most 100,000 videos."""
+def draw_map(
+    recipe: Recipe, store: Store, points: Points, accepted: ByHand, poster: Poster, card: SocialCard
+) -> tuple[Files, Drawing]:
+    """Write map.html; return the drawing of the report, which holds at most 100,000 videos."""
+    rows = store.stage("reduce")["counts"]["rows"]
     table = with_names(subcategory_rows(store), accepted)
     labels = labels_of(points, table)
-    # From the steps of the drawing back to the square from -1 to 1.
-    placed = [asdict(replace(label, x=label.x / 32767.5 - 1, y=label.y / 32767.5 - 1)) for label in labels]
-    files = store.put_table(layout.LABELS, pa.Table.from_pylist(placed, schema=_SCHEMA))
     shown = len(points.codes)
     nouns = recipe.publish.nouns
     which = f"all {nouns.records(rows)}" if shown == rows else f"{shown:,} of {nouns.records(rows)}, drawn by chance"
     about = which if len(points.titles) == shown else f"{which}; titles of {len(points.titles):,}"
     drawing = drawing_of(points, table, labels, TITLED)
-    files |= store.put(layout.MAP, render_map(recipe.publish.title, about, drawing, nouns).encode())
+    page = render_map(recipe.publish.title, about, drawing, nouns)
+    files = store.put(layout.MAP, with_card(page, card, layout.MAP).encode())
     if len(points.titles) == shown:
         return files, drawing
     first = slice(0, len(points.titles))

@@ -10,6 +10,7 @@ from vidatlas.pipeline.names.accepted import ByHand, fingerprint_with, put_accep
 from vidatlas.pipeline.publish.images import make_pictures, picture_facts
 from vidatlas.pipeline.publish.index import index_fact, make_index
 from vidatlas.pipeline.publish.map import draw_map, make_map, map_fact
+from vidatlas.pipeline.publish.poster import make_poster, poster_fact, put_poster, social_card
 from vidatlas.pipeline.publish.report import card_of, report_of
 from vidatlas.pipeline.publish.wording import (
     LIBRARIES,
@@ -28,6 +29,7 @@ from vidatlas.types import Event
 from vidatlas.views.card import render_card
 from vidatlas.views.charts import losses_of
 from vidatlas.views.report import render
+from vidatlas.views.social import with_card
 
 
 def publish(run: Run) -> PublishEntry:
@@ -63,13 +65,16 @@ def _publish(run: Run, accepted: ByHand) -> tuple[Files, PublishFacts]:
         "Map": map_fact(laid_out, recipe.publish.nouns),
         "Search index": index_fact(indexed, recipe.publish.nouns),
     }
+    poster = make_poster(recipe, store, shards, points, runner)
+    facts["Poster"] = poster_fact(poster)
+    card = social_card(recipe, poster)
     facts |= picture_facts(learned) | tuning_fact(recipe, metrics) | names_fact(len(accepted), len(table))
-    drawn, drawing = draw_map(recipe, store, points, reduced["counts"]["rows"], accepted)
+    drawn, drawing = draw_map(recipe, store, points, accepted, poster, card)
     report = replace(
         report_of(recipe, store, manifest, table, metrics, facts), drawing=drawing, losses=losses_of(metrics, learned)
     )
-    files = mapped | indexes | pictures | drawn | store.put(layout.REPORT, render(report).encode())
-    files |= put_accepted(store, accepted)
+    files = mapped | indexes | pictures | drawn | put_poster(store, poster) | put_accepted(store, accepted)
+    files |= store.put(layout.REPORT, with_card(render(report), card, layout.REPORT).encode())
     listener(Event("publish", 3, 4, {"step": "data card"}))
     files |= store.put(layout.README, render_card(card_of(recipe, manifest, facts)).encode())
     versions = {name: version(name) for name in LIBRARIES}

@@ -32,6 +32,7 @@ LIBRARIES = (
     "pyarrow",
     "openTSNE",
     "faiss-cpu",
+    "resvg-py",
     "ray",
 )
 

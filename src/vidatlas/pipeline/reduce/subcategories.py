@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,31 +73,49 @@ def tally(table: pa.Table, assigned: pa.Table, record: RecordSpec, spec: NamingS
         record: which fields hold running text and which hold lists of tags.
         spec: how many rows are kept for names and as exemplars.
     """
-    columns = {name: table[name].to_pylist() for name in record.stored() if name not in record.columns}
+    columns = text_columns(table, record)
     ids, titles = columns["id"], columns[record.title]
-    authors = _authors(ids, columns.get("author"))
     labels, distances = assigned["subcategory"].to_pylist(), assigned["distance"].to_pylist()
     ranks = [-value for value in assigned["value"].to_pylist()] if "value" in assigned.column_names else distances
     counts = columns.get("count") or [1] * len(ids)
     further = list(zip(*(columns[name] for name in record.shown), strict=True)) or [()] * len(ids)
     groups = assigned["in_group"].to_pylist()
     tallies: dict[str, Tally] = {}
-    for row in range(table.num_rows):
+    for row, drawn in enumerate(drawn_of(columns, record, range(len(ids)), ranks)):
         found = tallies.setdefault(groups[row], Tally(spec, Counter(), {}, {}, {}, {}))
         label = labels[row]
         found.sizes[label] += 1
         found.distances[label] = found.distances.get(label, 0.0) + distances[row]
-        words = [
-            columns[name][row] for name, field in record.fields.items() if not field.separator and columns[name][row]
-        ]
-        tags = [tag for name, field in record.fields.items() if field.separator for tag in columns[name][row]]
-        found.sample.setdefault(label, []).append(draw(ids[row], authors[row], words, tags, ranks[row]))
-        shown = titles[row] if isinstance(titles[row], str) else ", ".join(titles[row] or [])
+        found.sample.setdefault(label, []).append(drawn)
+        shown = title_of(titles[row])
         found.members.setdefault(label, []).append((-counts[row], shown))
         line = " · ".join([shown, *filter(None, further[row])])
         found.exemplars.setdefault(label, []).append((ranks[row], ids[row], line))
     empty = Tally(spec, Counter(), {}, {}, {}, {})
     return {group: found.merge(empty) for group, found in tallies.items()}
+
+
+def text_columns(table: pa.Table, record: RecordSpec) -> dict[str, list[Any]]:
+    """Return what names are made of, in a shard of embeddings: ids, authors and counts if there are any, and texts."""
+    return {name: table[name].to_pylist() for name in record.stored() if name not in record.columns}
+
+
+def drawn_of(
+    columns: Mapping[str, list[Any]], record: RecordSpec, rows: Iterable[int], ranks: Sequence[float] | None = None
+) -> Iterator[Drawn]:
+    """Yield some rows of a shard as a sample for naming holds them; all are of the core where none is ranked."""
+    authors = _authors(columns["id"], columns.get("author"))
+    running = [name for name, field in record.fields.items() if not field.separator]
+    lists = [name for name, field in record.fields.items() if field.separator]
+    for row in rows:
+        words = [columns[name][row] for name in running if columns[name][row]]
+        tags = [tag for name in lists for tag in columns[name][row]]
+        yield draw(columns["id"][row], authors[row], words, tags, ranks[row] if ranks else 0.0)
+
+
+def title_of(value: str | list[str] | None) -> str:
+    """Return a title as text: its parts in one line where the field has several."""
+    return value if isinstance(value, str) else ", ".join(value or [])
 
 
 def _authors(ids: list[str], named: list[str | None] | None) -> list[str]:

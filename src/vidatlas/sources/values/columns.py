@@ -63,7 +63,6 @@ class ColumnSpec(BaseModel):
     optional: bool = False
     """Whether the input column may be absent: the column is empty then, and a note says so."""
 
-
     @model_validator(mode="after")
     def _has_column(self) -> ColumnSpec:
         if not self.column and self.type != "language":
