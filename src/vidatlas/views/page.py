@@ -9,7 +9,6 @@ from vidatlas.views.charts import Grid, Losses
 from vidatlas.views.map_data import Drawing
 from vidatlas.views.nouns import Nouns
 
-
 Verdict = Literal["good", "fair", "poor"]
 
 

@@ -37,7 +37,7 @@ LEAST_MONTHS = 3
 """Fewest months to compare with as many before."""
 LEAST_BEFORE = 10
 """Fewest videos in the earlier months for a growth: of fewer, it says nothing."""
-_EARLY, _RARE = 0.05, 0.001
+_EARLY, _RARE = 0.1, 0.001
 """Share of the videos that lies before the first month of a line, and a share that its last month exceeds: old videos
 are few, and dates in the future are wrong."""
 _RATIO = np.log(1.01)
@@ -124,10 +124,7 @@ def make_trends(recipe: Recipe, store: Store, shards: list[SealedShard], runner:
     if not (viewed or dated):
         return Trends({}, {}, total.scripts)
     rows, span = subcategory_rows(store), _span(total.months) if dated else None
-    of = {
-        (row["group"], row["subcategory"]): _trend(total, code, span)
-        for code, row in enumerate(rows)
-    }
+    of = {(row["group"], row["subcategory"]): _trend(total, code, span) for code, row in enumerate(rows)}
     files = store.put_table(layout.TRENDS, _table(total.months, rows, viewed)) if dated else {}
     named = (_name(span[0]), _name(span[1])) if span else None
     return Trends(files, of, total.scripts, named, _window(span) if span else 0)
