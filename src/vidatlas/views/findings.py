@@ -44,7 +44,7 @@ def _findings(report: Report, rows: Sequence[Row]) -> Iterator[Finding | None]:
     large = [row for row in rows if row.sub.size >= LEAST_VIDEOS] or list(rows)
     if len(rows) < 2:
         large = []
-    yield _scripts(report, many)
+    yield _scripts(report)
     yield _best(large, "Largest", lambda row: row.sub.size, lambda row: _size(row, report))
     yield _best(large, "Fastest growing", lambda row: row.trend.growth, lambda row: _growth(row, report), least=0.05)
     yield _best(large, "Most viewed", lambda row: row.trend.median_views, lambda row: _views(row, many))
@@ -78,8 +78,9 @@ def _size(row: Row, report: Report) -> str:
 
 
 def _growth(row: Row, report: Report) -> str:
-    growth, months = row.trend.growth or 0.0, report.window
-    return f"{growth:+.0%} {report.nouns.record[1]} in the last {months} months, against the {months} before."
+    growth, months, many = row.trend.growth or 0.0, report.window, report.nouns.record[1]
+    more = f"{growth:.0%} more {many}" if growth < 1 else f"{growth + 1:,.1f} times as many {many}"
+    return f"{more} in the last {months} months than in the {months} before."
 
 
 def _views(row: Row, many: str) -> str:
@@ -97,11 +98,12 @@ def _clearness(row: Row, many: str) -> str:
     return words[band(row.sub.silhouette)]
 
 
-def _scripts(report: Report, many: str) -> Finding | None:
+def _scripts(report: Report) -> Finding | None:
     foreign = [(name, share) for name, share in report.scripts if name != "Latin"]
     total = sum(share for _, share in foreign)
     if total < _FOREIGN:
         return None
     named = ", ".join(f"{name} {share:.1%}" for name, share in foreign[:_SCRIPTS])
-    says = f"{total:.1%} of the titles are not in Latin letters: {named}."
+    unknown = " The encoder knows English only." if report.warning else ""
+    says = f"{total:.1%} of the titles are not in Latin letters: {named}.{unknown}"
     return Finding("Scripts", "", says, "languages")

@@ -36,10 +36,9 @@ def link_exemplars(recipe: Recipe, store: Store, table: Iterable[Json]) -> Linke
     record, rows = recipe.record, sorted(table, key=lambda row: -row["size"])
     names = [name for name in names_in(record.url or "") if name != "id"]
     ids = _in_turn([row["exemplars"] for row in rows])
+    found: dict[str, dict[str, Any]] = {key: {"id": key} for key in ids}
     if names or record.image:
         found = _values(store, ids, [*names, *(["image"] if record.image else [])])
-    else:
-        found = {key: {"id": key} for key in ids}
     links = {key: link for key in ids if (link := link_of(record.url, found.get(key, {})))}
     files = {key: found[key]["image"] for key in ids if key in found and found[key].get("image")}
     return Linked(links, _images(record.image.folder, files) if record.image else {})

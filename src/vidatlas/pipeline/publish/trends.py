@@ -37,7 +37,7 @@ LEAST_MONTHS = 3
 """Fewest months to compare with as many before."""
 LEAST_BEFORE = 10
 """Fewest videos in the earlier months for a growth: of fewer, it says nothing."""
-_EARLY, _RARE = 0.1, 0.001
+_EARLY, _RARE = 0.15, 0.001
 """Share of the videos that lies before the first month of a line, and a share that its last month exceeds: old videos
 are few, and dates in the future are wrong."""
 _RATIO = np.log(1.01)
@@ -215,7 +215,8 @@ def _median(values: Ints, counts: NDArray[np.float64]) -> int:
 def _line(months: Ints, videos: NDArray[np.float64], span: tuple[int, int]) -> NDArray[np.float64]:
     """Return the videos of each month of the span."""
     inside = (months >= span[0]) & (months <= span[1])
-    return np.bincount(months[inside] - span[0], videos[inside], span[1] - span[0] + 1)
+    counts = np.bincount(months[inside] - span[0], videos[inside], span[1] - span[0] + 1)
+    return np.asarray(counts, np.float64)
 
 
 def _window(span: tuple[int, int]) -> int:

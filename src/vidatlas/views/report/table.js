@@ -79,7 +79,7 @@
       for (const sub of subs) {
         const cell = sub.node.querySelector(".growth");
         if (!cell || !sub.line) continue;
-        cell.replaceChildren(line(sub.line), make("span", cell.textContent.trim()));
+        cell.replaceChildren(line(sub.line), make("span", cell.textContent.trim(), sub.growth === undefined ? "no" : ""));
       }
     };
 
@@ -184,7 +184,7 @@
       add("Size", `${records(sub.size)}: ${percent(sub.size / Math.max(page.kept, 1))} of all${inGroup}`);
       if (sub.viewed) add("Views", `median ${number(sub.views ?? 0)}, total ${number(sub.total ?? 0)}${sub.viewed < sub.size ? `, of ${records(sub.viewed)} with known views` : ""}`);
       if (sub.dated) add("Dates", `${sub.from} to ${sub.to}, median ${sub.date}${sub.dated < sub.size ? `, of ${records(sub.dated)} with a date` : ""}`);
-      if (page.window && sub.growth !== undefined) add("Growth", `${sub.growth < 0 ? "−" : "+"}${percent(Math.abs(sub.growth), 0)} ${many} in the last ${page.window} months, against the ${page.window} before`);
+      if (page.window && sub.growth !== undefined) add("Growth", `${sub.node.querySelector(".growth").textContent} ${many} in the last ${page.window} months, against the ${page.window} before`);
       if (sub.line) add("Per month", `at most ${number(sub.peak ?? 0)}, from ${page.span[0]} to ${page.span[1]}`);
       if (sub.quality !== undefined) add("Silhouette", `${sub.quality.toFixed(2).replace("-", "−")}: ${sub.node.querySelector(".quality").textContent}`);
       if (sub.distance !== undefined) add("Distance", `${sub.distance.toFixed(2)} on average from its centre`);
