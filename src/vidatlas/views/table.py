@@ -106,7 +106,7 @@ def _columns(report: Report, viewed: bool, dated: bool) -> Iterator[Column]:
         about = f"{many.capitalize()} of the last {report.window} months against as many before; the line: each month"
         yield Column("growth", "Growth" if report.window else "By month", about, "8.5rem", "7.5rem")
     if report.clustered:
-        yield Column("quality", "Groups", "How well it is separated from the others", "6rem", "5.75rem")
+        yield Column("quality", "Clarity", "How well it is separated from the others", "6rem", "5.75rem")
     label = f"Frequent {many}" if report.members else "Further terms"
     yield Column("terms", label, "", "minmax(9rem, 1.15fr)", "")
 

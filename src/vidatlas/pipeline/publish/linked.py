@@ -52,7 +52,7 @@ def _in_turn(lists: list[list[str]]) -> list[str]:
 
 def _values(store: Store, ids: list[str], names: list[str]) -> dict[str, dict[str, Any]]:
     wanted = pa.array(ids, pa.string())
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for shard, facts in sealed_shards(store.stage("embed")):
         rows = read_embeddings(store, shard, facts, list(dict.fromkeys(["id", *names])))
         found |= {row["id"]: row for row in rows.filter(pc.is_in(rows["id"], value_set=wanted)).to_pylist()}

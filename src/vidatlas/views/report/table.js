@@ -11,6 +11,7 @@
   const number = (value) => value.toLocaleString("en");
   const percent = (value, digits = 1) => `${(100 * value).toFixed(digits)}%`;
   const fold = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+  const STEP = 200;  // rows to show at once: a page of thousands would be slow, and end nowhere
   const SVG = "http://www.w3.org/2000/svg";
 
   // ── The page's address: #key=value&key=value, of which each part of the page keeps the others' keys ──
@@ -52,7 +53,11 @@
       return found;
     });
     const byKey = new Map(subs.map((sub) => [sub.key, sub]));
-    let [sorted, chosen, words] = ["size", null, []];
+    let [sorted, ordered, chosen, room] = ["size", subs, null, STEP];
+    const further = make("button");
+    further.type = "button";
+    further.className = "further";
+    table.parentElement.after(further);
 
     // ── A row as a list of lines: roles that its grid would lose, and a line per month ──
     const roles = () => {
@@ -103,7 +108,8 @@
       known.sort(compare(key));
       if (wanted.startsWith("-")) known.reverse();
       const all = document.createDocumentFragment();
-      for (const sub of [...known, ...unknown]) all.append(sub.node, ...(sub.panel ? [sub.panel] : []));
+      ordered = [...known, ...unknown];
+      for (const sub of ordered) all.append(sub.node, ...(sub.panel ? [sub.panel] : []));
       body.append(all);
       for (const cell of head.cells) {
         if (cell.className === key) cell.setAttribute("aria-sort", Boolean(TEXTS[key]) === wanted.startsWith("-") ? "descending" : "ascending");
@@ -118,6 +124,7 @@
         button.addEventListener("click", () => {
           const key = cell.className;
           sort(sorted === key ? `-${key}` : key);
+          filter();
           state.set({ sort: sorted === "size" ? null : sorted });
         });
         cell.replaceChildren(button);
@@ -126,18 +133,20 @@
 
     // ── Filtering: by words, by category, and by what was chosen on the map ──
     const filter = () => {
-      words = fold(input.value).split(/\s+/).filter(Boolean);
+      const words = fold(input.value).split(/\s+/).filter(Boolean);
       const rank = Number(group?.value ?? 0);
       let shown = 0;
-      for (const sub of subs) {
+      for (const sub of ordered) {
         const within = (!rank || sub.rank === rank) && (!chosen || (chosen.key ? sub.key === chosen.key : sub.rank === chosen.rank));
-        const hidden = !within || !words.every((word) => sub.text.includes(word));
-        sub.node.hidden = hidden;
-        if (sub.panel) sub.panel.hidden = hidden || sub.button.ariaExpanded !== "true";
-        shown += hidden ? 0 : 1;
+        const found = within && words.every((word) => sub.text.includes(word));
+        shown += found ? 1 : 0;
+        sub.node.hidden = !found || shown > room;
+        if (sub.panel) sub.panel.hidden = sub.node.hidden || sub.button.ariaExpanded !== "true";
       }
       const all = !words.length && !rank && !chosen;
       none.hidden = shown > 0;
+      further.hidden = shown <= room;
+      further.textContent = `Show ${number(Math.min(STEP, shown - room))} more of ${number(shown)}`;
       clear.hidden = all;
       output.textContent = all ? "" : `${number(shown)} of ${number(subs.length)}${chosen ? ", chosen on the map" : ""}`;
     };
@@ -265,11 +274,12 @@
         const [box, inside] = [make("td"), make("div", "", "opened")];
         box.setAttribute("role", "cell");
         box.colSpan = head.cells.length;
-        const [left, right] = [make("div"), make("div")];
+        const [left, right] = [make("div"), make("div")];  // what it holds, what it measures
         if (sub.titles.length) left.append(titled(`Example ${many}, ${page.nearest}`, titles(sub)));
         if (sub.terms.length) right.append(titled(page.members ? `Its ${many}, and how often each occurs` : "Typical terms, with their scores", terms(sub)));
         right.append(titled("Figures", figures(sub)));
-        inside.append(left, right, actions(sub));
+        left.append(actions(sub));
+        inside.append(left, right);
         box.append(inside);
         sub.panel.append(box);
         sub.node.after(sub.panel);
@@ -282,7 +292,10 @@
       state.set({ s: wanted ? sub.key : null });
     };
     const reveal = (sub) => {
-      if (sub.node.hidden) showAll();
+      if (sub.node.hidden) {
+        room = Math.max(room, ordered.indexOf(sub) + 1);
+        showAll();
+      }
       open(sub, true);
       sub.node.scrollIntoView({ block: "start" });
       sub.button.focus({ preventScroll: true });
@@ -324,7 +337,9 @@
       pending = requestAnimationFrame(() => { filter(); remember(); });
     });
     group?.addEventListener("change", () => { chosen = null; filter(); remember(); });
-    order.addEventListener("change", () => { sort(order.value); state.set({ sort: sorted === "size" ? null : sorted }); });
+    order.addEventListener("change", () => { sort(order.value); filter(); state.set({ sort: sorted === "size" ? null : sorted }); });
+    further.addEventListener("click", () => { room += STEP; filter(); });
+    addEventListener("beforeprint", () => { room = Infinity; filter(); });
     clear.addEventListener("click", () => {
       if (chosen) dispatchEvent(new CustomEvent("vidatlas:show", { detail: null }));
       showAll();
@@ -346,6 +361,7 @@
     draw();
     for (const sub of subs) sub.button.disabled = false;
     table.classList.add("live");
+    table.parentElement.classList.add("lively");
     tools.hidden = false;
     new ResizeObserver(() => table.style.setProperty("--below", `${tools.offsetHeight}px`)).observe(tools);
     restore();
