@@ -79,8 +79,9 @@ def _size(row: Row, report: Report) -> str:
 
 def _growth(row: Row, report: Report) -> str:
     growth, months, many = row.trend.growth or 0.0, report.window, report.nouns.record[1]
-    more = f"{growth:.0%} more {many}" if growth < 1 else f"{growth + 1:,.1f} times as many {many}"
-    return f"{more} in the last {months} months than in the {months} before."
+    if growth < 1:
+        return f"{growth:.0%} more {many} in the last {months} months than in the {months} before."
+    return f"{growth + 1:,.1f} times as many {many} in the last {months} months as in the {months} before."
 
 
 def _views(row: Row, many: str) -> str:

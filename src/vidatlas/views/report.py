@@ -46,7 +46,7 @@ def render(report: Report) -> str:
             report=report,
             nouns=report.nouns,
             categories=categories,
-            colours=colours_of([category.name for category in categories]),
+            colours=colours_of([category.name.encode(errors="replace").decode() for category in categories]),
             rows=rows,
             columns=columns_of(report, rows),
             table_data=table_data(report, rows),
@@ -130,7 +130,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         count="{:,}".format, counted=_counted, share=_share, width=_width, decimal=_decimal, significant=_significant,
-        band=band, duration=_duration, known=is_known, shown=shown, short=_short, change=_change,
+        band=band, duration=_duration, known=is_known, shown=shown, short=short, change=change,
     )  # fmt: skip
     return environment
 
@@ -177,7 +177,7 @@ def _significant(value: float) -> str:
     return f"{value:.3g}"
 
 
-def _short(value: int | None) -> str:
+def short(value: int | None) -> str:
     """Return a count with two digits or three and its unit: 1.2k, 58k, 1.3M."""
     if value is None:
         return UNKNOWN
@@ -188,7 +188,7 @@ def _short(value: int | None) -> str:
     return str(value)
 
 
-def _change(value: float | None) -> str:
+def change(value: float | None) -> str:
     """Return a growth as a signed percentage, a large one as a factor."""
     if not is_known(value):
         return UNKNOWN

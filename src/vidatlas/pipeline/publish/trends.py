@@ -54,7 +54,7 @@ class Sums:
     """Sum videos and views by key: a bounded table, however many rows are added."""
 
     keys: Ints = field(default_factory=lambda: np.empty(0, np.int64))
-    values: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
+    totals: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
     _pending: list[tuple[Ints, NDArray[np.float64]]] = field(default_factory=list)
 
     def add(self, keys: Ints, values: NDArray[np.float64]) -> None:
@@ -66,16 +66,16 @@ class Sums:
     def settle(self) -> Sums:
         """Sum what was added; keys are ascending and distinct afterwards."""
         keys = np.concatenate([self.keys, *(found for found, _ in self._pending)])
-        values = np.concatenate([self.values, *(found for _, found in self._pending)])
+        values = np.concatenate([self.totals, *(found for _, found in self._pending)])
         self.keys, at = np.unique(keys, return_inverse=True)
         sums = [np.bincount(at, column, len(self.keys)) for column in values.T]
-        self.values, self._pending = np.stack(sums, axis=1), []
+        self.totals, self._pending = np.stack(sums, axis=1), []
         return self
 
     def of(self, code: int) -> tuple[Ints, NDArray[np.float64]]:
         """Return the places of a subcategory, ascending, and their sums; after ``settle``."""
         low, high = np.searchsorted(self.keys, [code * _PLACES, (code + 1) * _PLACES])
-        return self.keys[low:high] - code * _PLACES, self.values[low:high]
+        return self.keys[low:high] - code * _PLACES, self.totals[low:high]
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,8 @@ class Counted:
 
     def add(self, other: Counted) -> None:
         """Add what other shards held."""
-        self.views.add(other.views.keys, other.views.values)
-        self.months.add(other.months.keys, other.months.values)
+        self.views.add(other.views.keys, other.views.totals)
+        self.months.add(other.months.keys, other.months.totals)
         self.scripts.update(other.scripts)
 
 
@@ -163,7 +163,7 @@ def _count_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> Coun
 
 def _views(column: pa.ChunkedArray) -> NDArray[np.float64]:
     """Return views, NaN where there are none; a negative number is none."""
-    found = np.asarray(pc.cast(column, pa.float64()).fill_null(float("nan")).to_numpy(), np.float64)
+    found = np.asarray(pc.cast(column, pa.float64(), safe=False).fill_null(float("nan")).to_numpy(), np.float64)
     return np.where(found >= 0, found, np.nan)
 
 
@@ -178,7 +178,7 @@ def _span(months: Sums) -> tuple[int, int]:
     at = months.keys % _PLACES + _UNDATED
     dated = at != _UNDATED
     found, places = np.unique(at[dated], return_inverse=True)
-    videos = np.bincount(places, months.values[dated, 0])
+    videos = np.bincount(places, months.totals[dated, 0])
     last = int(found[videos > _RARE * videos.sum()][-1])
     first = int(found[np.searchsorted(np.cumsum(videos), _EARLY * videos.sum())])
     return max(first, last - LINE + 1), last

@@ -1,6 +1,6 @@
 "use strict";
 // The table of subcategories: sorting, filtering, opening rows. Everything from data enters the page as textContent, or
-// as an address that starts with https: or an image that starts with data:. Of the map it needs `vidatlas` (data.js).
+// as the address of a link, or as an image that is a data: URI. Of the map it needs `vidatlas` (data.js).
 (() => {
   const table = document.getElementById("table");
   if (!table) return;
