@@ -94,21 +94,21 @@ def columns_of(report: Report, rows: Sequence[Row]) -> tuple[Column, ...]:
 
 def _columns(report: Report, viewed: bool, dated: bool) -> Iterator[Column]:
     (_, many), (group, _) = report.nouns.record, report.nouns.group
-    yield Column("name", "Subcategory", "Named automatically", "minmax(11rem, 1fr)", "minmax(9rem, 1fr)")
+    yield Column("name", "Subcategory", "Named automatically", "minmax(12rem, 1.35fr)", "minmax(9rem, 1fr)")
     if len(report.categories) > 1:
-        yield Column("group", group.capitalize(), "", "9.5rem", "7.5rem")
+        yield Column("group", group.capitalize(), "", "9.5rem", "7rem")
     yield Column("size", many.capitalize(), f"Number of {many}", "4.5rem", "4.25rem")
-    yield Column("share", "Share", f"Share of all {many}", "4rem", "")
+    yield Column("share", "Share", f"Share of all {many}", "3.5rem", "")
     if viewed:
         yield Column("views", "Views", f"Median of the views of its {many}", "4.25rem", "4rem")
     if dated:
         yield Column("date", "Date", f"Month in which the middle one of its {many} was published", "4.75rem", "4.75rem")
         about = f"{many.capitalize()} of the last {report.window} months against as many before; the line: each month"
-        yield Column("growth", "Growth" if report.window else "By month", about, "8.5rem", "7.5rem")
+        yield Column("growth", "Growth" if report.window else "By month", about, "8.25rem", "7.25rem")
     if report.clustered:
         yield Column("quality", "Clarity", "How well it is separated from the others", "6rem", "5.75rem")
     label = f"Frequent {many}" if report.members else "Further terms"
-    yield Column("terms", label, "", "minmax(9rem, 1.15fr)", "")
+    yield Column("terms", label, "", "minmax(8rem, 1fr)", "")
 
 
 def table_data(report: Report, rows: Sequence[Row]) -> str:

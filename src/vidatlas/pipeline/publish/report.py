@@ -172,4 +172,5 @@ def card_of(recipe: Recipe, manifest: Manifest, found: Found) -> Card:
         assigned=tuple(SCHEMA.names),
         limits=(*([warning] if warning else []), *limits_of(recipe, manifest), *stages["reduce"]["notes"]),
         content_sha256=content_sha256(manifest),
+        dated=bool(found.trends.files),
     )

@@ -9,7 +9,7 @@
   const [input, output, clear, group, order] = ["input", "output", ".clear", "#group", "#order"].map((one) => tools.querySelector(one));
   const none = document.querySelector(".none");
   const number = (value) => value.toLocaleString("en");
-  const percent = (value, digits = 1) => `${(100 * value).toFixed(digits)}%`;
+  const percent = (part, whole) => (part > 0 && part < 0.001 * whole ? "<0.1%" : `${((100 * part) / Math.max(whole, 1)).toFixed(1)}%`);
   const fold = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
   const STEP = 200;  // rows to show at once: a page of thousands would be slow, and end nowhere
   const SVG = "http://www.w3.org/2000/svg";
@@ -189,8 +189,8 @@
         pair.append(make("dt", name), make("dd", text));
         list.append(pair);
       };
-      const inGroup = Object.keys(page.groups).length > 1 ? `, ${percent(sub.size / sub.group.size)} of ${sub.group.name}` : "";
-      add("Size", `${records(sub.size)}: ${percent(sub.size / Math.max(page.kept, 1))} of all${inGroup}`);
+      const inGroup = Object.keys(page.groups).length > 1 ? `, ${percent(sub.size, sub.group.size)} of ${sub.group.name}` : "";
+      add("Size", `${records(sub.size)}: ${percent(sub.size, page.kept)} of all${inGroup}`);
       if (sub.viewed) add("Views", `median ${number(sub.views ?? 0)}, total ${number(sub.total ?? 0)}${sub.viewed < sub.size ? `, of ${records(sub.viewed)} with known views` : ""}`);
       if (sub.dated) add("Dates", `${sub.from} to ${sub.to}, median ${sub.date}${sub.dated < sub.size ? `, of ${records(sub.dated)} with a date` : ""}`);
       if (page.window && sub.growth !== undefined) add("Growth", `${sub.node.querySelector(".growth").textContent} ${many} in the last ${page.window} months, against the ${page.window} before`);
