@@ -130,7 +130,7 @@ def test_a_click_filters_the_table_and_all_comes_back(visit: Any, report: str) -
     page.mouse.down()
     page.mouse.up()
     until(page, "document.querySelectorAll('.sub:not([hidden])').length === 1")
-    assert page.locator(".sub:visible h4").inner_text() == subcategory
+    assert page.locator(".sub:visible .name").inner_text() == subcategory
     assert "chosen on the map" in page.locator(".tools output").inner_text()
     page.locator("#map [data-all]").click()
     until(page, f"document.querySelectorAll('.sub:not([hidden])').length === {every}")

@@ -119,6 +119,9 @@ def test_a_preview_says_what_it_cannot_know(console: Console) -> None:
     assert "known after the first shards" in text_of(console)
     show_preview(console, recipe, shown_preview(shards=(4, 4)), "a", Device("Ray"))
     assert "nothing left to embed" in text_of(console)
+    assert "languages" not in text_of(console)
+    show_preview(console, recipe, shown_preview(warning="It knows English only."), "a", Device("Ray"))
+    assert "It knows English only." in text_of(console)
 
 
 def status_of(**changes: Any) -> dict[str, Any]:

@@ -23,6 +23,8 @@ def test_every_figure_has_a_value_and_a_sentence() -> None:
         "AMI 0.300, NMI 0.310, purity 50.0%",
     ]
     assert all(figure.name and figure.reading.endswith(".") for figure in figures)
+    assert [figure.verdict for figure in figures] == ["good", "poor", "fair", "fair", "good", "good"]
+    assert [bool(figure.advice) for figure in figures] == [figure.verdict == "poor" for figure in figures]
 
 
 def test_what_was_not_measured_is_left_out() -> None:

@@ -68,6 +68,7 @@ def show_preview(console: Console, recipe: Recipe, preview: Preview, atlas: str,
         ("input", f"{_size(preview.input_bytes)}, {counts['read']:,} rows: {_outcome(counts)}"),
         ("fields", fill),
         ("encoder", f"{preview.encoder.model}, {preview.encoder.dim} dimensions"),
+        *([("languages", preview.warning)] if preview.warning else []),
         ("device", device.name),
         (
             "shards",

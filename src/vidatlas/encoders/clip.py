@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from vidatlas.encoders.languages import Languages, languages_of
 from vidatlas.encoders.transformer.budget import BatchTokens
 from vidatlas.encoders.transformer.checkpoint import open_checkpoint
 from vidatlas.encoders.transformer.cost import Inspection, inspect_checkpoint
@@ -33,6 +34,11 @@ class ClipSpec(BaseModel):
     """tree: each distinct token prefix once; plain: transformers' own forward, batches of equal length."""
     batch_tokens: BatchTokens = "auto"
     """Most nodes of one tree, or tokens of one batch; "auto" fits them to the device's memory and cache."""
+
+    @property
+    def languages(self) -> Languages:
+        """Return which languages the model knows."""
+        return languages_of(self.model)
 
     def inspect(self) -> Inspection:
         """Return the CLIP encoder's width and cost, from the checkpoint's files alone."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from vidatlas.encoders.languages import Languages
 from vidatlas.encoders.learned import Learned, LookupEncoder, Survey
 from vidatlas.encoders.ratings import Ratings, RatingsSpec, find_ratings, read_ratings
 from vidatlas.encoders.transformer.cost import Inspection
@@ -42,6 +43,11 @@ class FactorsSpec(BaseModel):
     learning_rate: Annotated[float, Field(gt=0)] = 5e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.1
     seed: int = 0
+
+    @property
+    def languages(self) -> Languages:
+        """Return that no language is known more than another."""
+        return "any"
 
     def inspect(self) -> Inspection:
         """Return the number of factors; a lookup has no noticeable cost.

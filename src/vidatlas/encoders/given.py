@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from vidatlas.encoders.languages import Languages
 from vidatlas.encoders.transformer.cost import Inspection
 from vidatlas.errors import InputError, UsageError
 from vidatlas.storage.folder import input_state, is_remote, local_path
@@ -58,6 +59,11 @@ class GivenSpec(BaseModel):
     def files(self) -> list[str]:
         """Return the absolute path of the .npy file, if there is one."""
         return [] if self.file is None else [str(local_path(self.file))]
+
+    @property
+    def languages(self) -> Languages:
+        """Return that no language is known more than another."""
+        return "any"
 
     def inspect(self) -> Inspection:
         """Return name and width, 0 where only the input tells it; nothing is computed.

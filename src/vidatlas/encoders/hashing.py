@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from vidatlas.encoders.languages import Languages
 from vidatlas.encoders.transformer.cost import Inspection
 from vidatlas.types import EncodeStats, Floats, Json
 
@@ -23,6 +24,11 @@ class HashingSpec(BaseModel):
 
     kind: Literal["hashing"] = "hashing"
     dim: Annotated[int, Field(ge=2)] = 256
+
+    @property
+    def languages(self) -> Languages:
+        """Return that no language is known more than another."""
+        return "any"
 
     def inspect(self) -> Inspection:
         """Return the width; hashing has no noticeable cost."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from vidatlas.encoders.languages import Languages, languages_of
 from vidatlas.encoders.transformer.budget import BatchTokens
 from vidatlas.encoders.transformer.checkpoint import open_checkpoint
 from vidatlas.encoders.transformer.cost import Inspection, inspect_checkpoint
@@ -43,6 +44,11 @@ class SentenceSpec(BaseModel):
     """Prepended to a search query; E5 needs "query: "."""
     batch_tokens: BatchTokens = "auto"
     """Most tokens in one forward pass; "auto" fits them to the device's memory and cache."""
+
+    @property
+    def languages(self) -> Languages:
+        """Return which languages the model knows."""
+        return languages_of(self.model)
 
     def inspect(self) -> Inspection:
         """Return the sentence encoder's width and cost, from the checkpoint's files alone."""

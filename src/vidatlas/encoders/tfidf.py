@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from vidatlas.encoders.languages import Languages
 from vidatlas.encoders.learned import Learned, LookupEncoder, Survey, most_frequent, survey_words, words_of
 from vidatlas.encoders.transformer.cost import Inspection
 from vidatlas.types import Floats
@@ -25,6 +26,11 @@ class TfidfSpec(BaseModel):
     kind: Literal["tfidf"] = "tfidf"
     dim: Annotated[int, Field(ge=2, le=2**16)] = 2_000
     """Number of words, those in most texts, without English function words."""
+
+    @property
+    def languages(self) -> Languages:
+        """Return that no language is known more than another."""
+        return "any"
 
     def inspect(self) -> Inspection:
         """Return the width; TF-IDF has no noticeable cost."""

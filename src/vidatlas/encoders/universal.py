@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from vidatlas.encoders.languages import Languages
 from vidatlas.encoders.transformer.cost import Inspection
 from vidatlas.encoders.transformer.device import device_name
 from vidatlas.errors import UsageError
@@ -41,6 +42,11 @@ class UniversalSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["universal"] = "universal"
+
+    @property
+    def languages(self) -> Languages:
+        """Return which languages the model knows: sixteen, not Hindi, Vietnamese, Indonesian or Hebrew."""
+        return "multilingual"
 
     def inspect(self) -> Inspection:
         """Return the width and cost of the Universal Sentence Encoder."""

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from vidatlas.encoders.languages import Languages
 from vidatlas.encoders.learned import Learned, LookupEncoder, Survey, most_frequent, survey_words, words_of
 from vidatlas.encoders.transformer.cost import Inspection
 from vidatlas.types import Floats
@@ -26,6 +27,11 @@ class SequencesSpec(BaseModel):
     """Number of words with a rank, those in most texts; others are dropped."""
     dim: Annotated[int, Field(ge=1, le=2**16)] = 100
     """Words per sequence: longer texts keep the last ones, shorter ones get leading zeros (Keras's defaults)."""
+
+    @property
+    def languages(self) -> Languages:
+        """Return that no language is known more than another."""
+        return "any"
 
     def inspect(self) -> Inspection:
         """Return the width; looking up word ranks has no noticeable cost."""

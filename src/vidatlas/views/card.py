@@ -28,6 +28,8 @@ class Card:
     """The columns of ``assignments/``."""
     limits: tuple[str, ...]
     content_sha256: str
+    dated: bool = False
+    """Whether videos have dates, and ``trends.parquet`` is there."""
 
 
 def _shown(value: object) -> object:

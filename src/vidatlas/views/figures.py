@@ -1,8 +1,9 @@
-"""Quality figures of the report, each with a sentence on how to read it."""
+"""Quality figures of the report: each with a verdict, how to read it, and what to do about a poor one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vidatlas.storage.json_files import AgreementFacts, Metrics, ProbeFacts
@@ -18,20 +19,41 @@ def quality_figures(metrics: Metrics, nouns: Nouns) -> tuple[Figure, ...]:
 def _figures(metrics: Metrics, nouns: Nouns) -> Iterator[Figure]:
     yield from _variance(metrics, nouns.record[1])
     overall: Mapping[str, Any] = metrics.get("overall", {})
-    for name, key, show, reading in _MEANS:
+    for name, key, reading, scale in _MEANS:
         value = overall.get(key)
         if value is not None:
-            yield Figure(name, show(value), reading.format(*nouns.record))
+            yield _judged(Figure(name, _two(value), reading.format(*nouns.record)), value, scale)
     yield from _agreement_with_labels(metrics.get("labels"))
     yield from _probe(metrics.get("probe"), nouns)
     agreement = metrics.get("agreement")
     if agreement:
-        yield Figure(
+        figure = Figure(
             f"Agreement with the {nouns.group[1]}",
             f"AMI {agreement['ami']:.3f}, NMI {agreement['nmi']:.3f}, purity {agreement['purity']:.1%}",
             f"How well {agreement['clusters']:,} subcategories made without them match the input's {nouns.group[1]}: "
             "AMI is 0 by chance and 1 for the same split; purity rises with the number of subcategories.",
         )
+        yield _judged(figure, agreement["ami"], _AGREEMENT)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Judge a figure: from which value on it is good, and fair; lower is better where good is below fair."""
+
+    good: float
+    fair: float
+    advice: str
+    """What to do about a poor one."""
+
+
+def _judged(figure: Figure, value: float, scale: _Scale) -> Figure:
+    """Return a figure with its verdict."""
+    sign = -1 if scale.good < scale.fair else 1
+    if sign * value >= sign * scale.good:
+        return replace(figure, verdict="good")
+    if sign * value >= sign * scale.fair:
+        return replace(figure, verdict="fair")
+    return replace(figure, verdict="poor", advice=scale.advice)
 
 
 def _variance(metrics: Metrics, many: str) -> Iterator[Figure]:
@@ -40,29 +62,32 @@ def _variance(metrics: Metrics, many: str) -> Iterator[Figure]:
     total, kept, network = f"{found['total']:.1%}", found["components"], metrics.get("network")
     if network:
         when = ", before they were tuned to the clusters" if "dec" in network else ""
-        yield Figure(
+        figure = Figure(
             "Variance explained by the codes",
             total,
             f"Share of the variance between {many} that the auto-encoder reconstructs from codes of {kept:,} dimensions"
             f"{when}; subcategories are clusters of codes.",
         )
+        yield _judged(figure, found["total"], _VARIANCE)
     elif kept:
-        yield Figure(
+        figure = Figure(
             "Explained variance",
             total,
             f"Share of the variance between {many} that {kept:,} components explain; "
             "subcategories are clusters of these components.",
         )
+        yield _judged(figure, found["total"], _VARIANCE)
 
 
 def _agreement_with_labels(found: AgreementFacts | None) -> Iterator[Figure]:
     if found:
-        yield Figure(
+        figure = Figure(
             "Agreement with known labels",
             f"AMI {found['ami']:.3f}, NMI {found['nmi']:.3f}, purity {found['purity']:.1%}",
             "How well subcategories made without them match the known labels of the records; a record counts once "
             "for each of its labels. AMI is 0 by chance and 1 for the same split.",
         )
+        yield _judged(figure, found["ami"], _AGREEMENT)
 
 
 def _probe(found: ProbeFacts | None, nouns: Nouns) -> Iterator[Figure]:
@@ -75,7 +100,7 @@ def _probe(found: ProbeFacts | None, nouns: Nouns) -> Iterator[Figure]:
     )
     for name, split, what in splits:
         if split:
-            yield Figure(
+            figure = Figure(
                 f"Label prediction, {name}",
                 "micro F1 {micro_f1:.3f}, macro F1 {macro_f1:.3f}, ranking {lrap:.3f}".format(**split["head"]),
                 f"How well a linear classifier predicts {found['labels']:,} labels of {many} from vectors, for "
@@ -84,37 +109,51 @@ def _probe(found: ProbeFacts | None, nouns: Nouns) -> Iterator[Figure]:
                     **split["most_frequent"]
                 ),
             )
+            yield _judged(figure, split["head"]["micro_f1"] - split["most_frequent"]["micro_f1"], _PREDICTION)
 
 
 def _two(value: float) -> str:
     return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
-_MEANS: tuple[tuple[str, str, Callable[[float], str], str], ...] = (
+_VARIANCE = _Scale(0.5, 0.3, "Keep more dimensions: --set reduce.pca.components=128, or those of the auto-encoder.")
+_AGREEMENT = _Scale(0.3, 0.1, "They say something else than the texts do. If they should not, try another encoder.")
+_PREDICTION = _Scale(0.1, 0.02, "The vectors say little of the labels: try another encoder, or more texts per record.")
+_MEANS = (
     (
         "Silhouette",
         "silhouette",
-        _two,
-        "1: every {0} deep inside its subcategory; 0: subcategories overlap. Low values are normal for short texts; "
-        "compare atlases of the same {1}, not with 1.",
+        "1: every {0} deep inside its subcategory; 0: subcategories overlap. Short texts seldom exceed 0.2; compare it "
+        "with other atlases of the same {1}.",
+        _Scale(
+            0.25,
+            0.05,
+            "Try fewer subcategories (--set reduce.clusters.k=10), or the recipe topics, which also compares words.",
+        ),
     ),
     (
         "Davies\N{EN DASH}Bouldin index",
         "davies_bouldin",
-        _two,
-        "Width of subcategories relative to the distance to their nearest sibling: lower is better.",
+        "Width of subcategories, divided by the distance to the nearest other one: lower is better.",
+        _Scale(1.5, 3.5, "Try fewer subcategories (--set reduce.clusters.k=10)."),
     ),
     (
         "Stability",
         "stability",
-        _two,
-        "How similar the subcategories are with other random seeds: 1 identical, 0 no more than by chance (adjusted "
+        "How similar the subcategories are with other random seeds: 1: identical; 0: no more than by chance (adjusted "
         "Rand index).",
+        _Scale(0.7, 0.4, "Do not rely on a single subcategory. Try fewer (--set reduce.clusters.k=10), or more input."),
     ),
     (
         "Coherence of names",
         "coherence",
-        _two,
-        "How much more often than by chance a name's terms occur in the same {1}: 1 always, 0 by chance (NPMI).",
+        "How much more often than by chance the terms of a name occur in the same {0}: 1: always; 0: by chance; below "
+        "0: less often (NPMI).",
+        _Scale(
+            0.15,
+            0.0,
+            "The terms of a name seldom occur together: it may stand for several topics or languages. Read the example "
+            "titles. Try more subcategories (--set reduce.clusters.k=auto), or an encoder that knows the languages.",
+        ),
     ),
 )

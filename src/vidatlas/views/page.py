@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from vidatlas.views.charts import Grid, Losses
 from vidatlas.views.map_data import Drawing
 from vidatlas.views.nouns import Nouns
+
+Verdict = Literal["good", "fair", "poor"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,27 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Trend:
+    """Hold views and dates of one subcategory; None where its videos have none."""
+
+    median_views: int | None = None
+    total_views: int | None = None
+    viewed: int = 0
+    """Videos whose views are known."""
+    dated: int = 0
+    """Videos whose date is known."""
+    median_month: str | None = None
+    """Such as 2021-03; as the first and the last."""
+    first_month: str | None = None
+    last_month: str | None = None
+    growth: float | None = None
+    """0.5: half as many videos again in the last ``Report.window`` months as in as many before."""
+    line: str = ""
+    """Videos of each month of the span as a digit in base 36, of which the highest stands for ``peak``."""
+    peak: int = 0
+
+
+@dataclass(frozen=True)
 class Subcategory:
     """Describe one subcategory: its terms best first, its exemplars nearest to the centre first."""
 
@@ -50,11 +74,9 @@ class Subcategory:
     mean_distance: float | None = None
     links: tuple[str, ...] = ()
     """The address of each exemplar, "" where it has none; empty where the recipe makes no links."""
-
-    @property
-    def linked(self) -> list[tuple[str, str]]:
-        """Return each exemplar with its address, "" where it has none."""
-        return [*zip(self.exemplars, self.links or [""] * len(self.exemplars), strict=True)]
+    images: tuple[str, ...] = ()
+    """A small image of each exemplar as data: URI, "" where it has none; empty where the atlas has no images."""
+    trend: Trend | None = None
 
 
 @dataclass(frozen=True)
@@ -73,11 +95,15 @@ class Category:
 
 @dataclass(frozen=True)
 class Figure:
-    """Hold one quality figure of the page, and one sentence on how to read it."""
+    """Hold one quality figure of the page, and how to read it."""
 
     name: str
     value: str
     reading: str
+    verdict: Verdict | None = None
+    """None where a figure is neither good nor poor."""
+    advice: str = ""
+    """What to do about a poor one."""
 
 
 @dataclass(frozen=True)
@@ -117,3 +143,11 @@ class Report:
     """If labels were predicted from vectors: how often each, by group."""
     losses: tuple[Losses, ...] = ()
     """Training losses of each network."""
+    span: tuple[str, str] | None = None
+    """First and last month of the small lines; None where no video has a date."""
+    window: int = 0
+    """Months that a growth compares with as many before."""
+    scripts: tuple[tuple[str, float], ...] = ()
+    """Share of the titles by script, the most frequent first."""
+    warning: str = ""
+    """What the encoder does not know."""

@@ -3,50 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
-from typing import TypeGuard
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
 from markupsafe import Markup
 
+from vidatlas.views.colours import colours_of
+from vidatlas.views.findings import findings_of
 from vidatlas.views.map_data import Drawing, map_scripts, script_hash
 from vidatlas.views.nouns import Nouns
-from vidatlas.views.page import Category, Report
+from vidatlas.views.page import Report
+from vidatlas.views.table import band, columns_of, is_known, rows_of, table_data
 from vidatlas.views.text import clean, shown
-
-
-@dataclass(frozen=True)
-class Box:
-    """A rectangle of the report's treemap."""
-
-    x: float
-    y: float
-    w: float
-    h: float
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One category of the treemap, positions in percent; one SVG path per colour draws its subcategories."""
-
-    rank: int
-    category: Category
-    box: Box
-    paths: tuple[tuple[int, str], ...]
-
-
-@dataclass(frozen=True)
-class Map:
-    """Hold the report's treemap of the categories for one screen shape."""
-
-    shape: str
-    width: int
-    height: int
-    tiles: tuple[Tile, ...]
 
 
 @dataclass(frozen=True)
@@ -57,47 +29,44 @@ class Curve:
     half_at: int
 
 
-SILHOUETTE_BANDS = (  # from this value on, shade of the map, plain words
-    (0.5, 5, "very clear groups"),
-    (0.25, 4, "clear groups"),
-    (0.1, 3, "loose groups"),
-    (0.0, 2, "groups overlap"),
-    (-math.inf, 1, "groups are mixed"),
-)
-MEMBERS_OPEN = 12
-"""Records of a subcategory to show at once; the others are collapsed."""
-MOST_MEMBERS = 60_000
-"""Most records to list in all subcategories together; above it, each may list an equal number."""
 UNKNOWN = "\N{EN DASH}"
 _STYLE_HASH = Markup("STYLE-HASH")
-NOT_MEASURED = (0, "not measured")
 
 
 def render(report: Report) -> str:
     """Return the report as one self-contained HTML document."""
-    template = _environment().get_template("report.html.jinja")
-    script = "".join(template.blocks["script"](template.new_context()))
-    style, *scripts = map_scripts() if report.drawing else ("",)
+    drawn = map_scripts() if report.drawing else ("",)
+    style, scripts = _parts("css") + drawn[0], [*drawn[1:], _parts("js")]
     categories = sorted(report.categories, key=lambda category: (-category.size, category.name))
-    rules = _Rules()
-    page = template.render(
-        report=report,
-        nouns=report.nouns,
-        categories=categories,
-        subcategory_count=sum(len(category.subcategories) for category in categories),
-        listed=sum(len(sub.terms) for category in categories for sub in category.subcategories),
-        members_open=MEMBERS_OPEN,
-        most_members=MOST_MEMBERS,
-        maps=[_map(categories, "wide", 1600, 760), _map(categories, "tall", 800, 1000)],
-        curve=_curve(report.explained_variance),
-        map_style=style,
-        map_scripts=scripts,
-        map=report.drawing,
-        script_hashes=Markup(" ".join(script_hash(code) for code in (*scripts, script))),  # noqa: S704 - hashes
-        style_hash=_STYLE_HASH,
-        rule=rules.add,
+    rows, rules = rows_of(categories), _Rules()
+    page = (
+        _environment()
+        .get_template("report.html.jinja")
+        .render(
+            report=report,
+            nouns=report.nouns,
+            categories=categories,
+            colours=colours_of([category.name.encode(errors="replace").decode() for category in categories]),
+            rows=rows,
+            columns=columns_of(report, rows),
+            table_data=table_data(report, rows),
+            findings=findings_of(report, rows),
+            curve=_curve(report.explained_variance),
+            map=report.drawing,
+            style=style,
+            scripts=scripts,
+            script_hashes=Markup(" ".join(map(script_hash, scripts))),  # noqa: S704 - hashes
+            style_hash=_STYLE_HASH,
+            rule=rules.add,
+        )
     )
     return _with_style(page, rules)
+
+
+def _parts(kind: str) -> Markup:
+    """Return the report's own style sheets or scripts, in the order of their names."""
+    files = sorted((Path(__file__).parent / "report").glob(f"*.{kind}"))
+    return Markup("\n").join(Markup(file.read_text(encoding="utf-8")) for file in files)  # noqa: S704 - our own
 
 
 def render_map(title: str, about: str, drawing: Drawing, nouns: Nouns) -> str:
@@ -161,7 +130,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         count="{:,}".format, counted=_counted, share=_share, width=_width, decimal=_decimal, significant=_significant,
-        band=_band, duration=_duration, known=_known, shown=shown,
+        band=band, duration=_duration, known=is_known, shown=shown, short=short, change=change,
     )  # fmt: skip
     return environment
 
@@ -197,12 +166,8 @@ def _width(part: float, whole: float) -> str:
     return f"{min(max(_ratio(part, whole), 0.0), 1.0) * 100:.1f}%"
 
 
-def _known(value: float | None) -> TypeGuard[float]:
-    return value is not None and math.isfinite(value)
-
-
 def _decimal(value: float | None, digits: int = 2) -> str:
-    if not _known(value):
+    if not is_known(value):
         return UNKNOWN
     return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
@@ -212,11 +177,24 @@ def _significant(value: float) -> str:
     return f"{value:.3g}"
 
 
-def _band(silhouette: float | None) -> tuple[int, str]:
-    """Return the map's shade and the plain words for a silhouette."""
-    if not _known(silhouette):
-        return NOT_MEASURED
-    return next((level, words) for floor, level, words in SILHOUETTE_BANDS if silhouette >= floor)
+def short(value: int | None) -> str:
+    """Return a count with two digits or three and its unit: 1.2k, 58k, 1.3M."""
+    if value is None:
+        return UNKNOWN
+    for unit, size in (("B", 10**9), ("M", 10**6), ("k", 10**3)):
+        if value >= size * 0.9995:
+            amount = value / size
+            return f"{amount:.1f}{unit}" if amount < 9.95 else f"{amount:,.0f}{unit}"
+    return str(value)
+
+
+def change(value: float | None) -> str:
+    """Return a growth as a signed percentage, a large one as a factor."""
+    if not is_known(value):
+        return UNKNOWN
+    if value >= 9.995:
+        return f"\N{MULTIPLICATION SIGN}{value + 1:,.0f}"
+    return f"{value:+.0%}".replace("-", "\N{MINUS SIGN}")
 
 
 def _duration(seconds: float) -> str:
@@ -228,51 +206,6 @@ def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours:,} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
-def _map(categories: Sequence[Category], shape: str, width: int, height: int) -> Map:
-    ranked = [(rank, category) for rank, category in enumerate(categories, 1) if category.size > 0]
-    boxes = _treemap([category.size for _, category in ranked], Box(0, 0, width, height))
-    tiles = []
-    for (rank, category), box in zip(ranked, boxes, strict=True):
-        percent = Box(box.x / width * 100, box.y / height * 100, box.w / width * 100, box.h / height * 100)
-        tiles.append(Tile(rank, category, percent, _cells(category, box)))
-    return Map(shape, width, height, tuple(tiles))
-
-
-def _cells(category: Category, box: Box) -> tuple[tuple[int, str], ...]:
-    """Return the category's subcategories as one path per clarity level, largest at the top left."""
-    subs = sorted((sub for sub in category.subcategories if sub.size > 0), key=lambda sub: -sub.size)
-    levels = [_band(sub.silhouette if _known(sub.silhouette) else category.silhouette)[0] for sub in subs]
-    paths: dict[int, str] = {}
-    cells = _treemap([sub.size for sub in subs] or [1], box)
-    for level, cell in zip(levels or [_band(category.silhouette)[0]], cells, strict=True):
-        paths[level] = paths.get(level, "") + _outline(cell)
-    return tuple(sorted(paths.items()))
-
-
-def _treemap(sizes: Sequence[int], box: Box) -> Iterator[Box]:
-    """Yield one box per size, area in proportion, by halving the total along the longer side."""
-    if len(sizes) <= 1:
-        yield from [box] * len(sizes)
-        return
-    total, head, cut = sum(sizes), sizes[0], 1
-    while cut < len(sizes) - 1 and head + sizes[cut] / 2 <= total / 2:
-        head, cut = head + sizes[cut], cut + 1
-    part = head / total
-    if box.w >= box.h:
-        first = Box(box.x, box.y, box.w * part, box.h)
-        second = Box(box.x + first.w, box.y, box.w - first.w, box.h)
-    else:
-        first = Box(box.x, box.y, box.w, box.h * part)
-        second = Box(box.x, box.y + first.h, box.w, box.h - first.h)
-    yield from _treemap(sizes[:cut], first)
-    yield from _treemap(sizes[cut:], second)
-
-
-def _outline(box: Box) -> str:
-    left, top, right, bottom = round(box.x), round(box.y), round(box.x + box.w), round(box.y + box.h)
-    return f"M{left} {top}H{right}V{bottom}H{left}z"
 
 
 def _curve(shares: Sequence[float]) -> Curve:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 import vidatlas
+from vidatlas.encoders.sentence import SentenceSpec
+from vidatlas.encoders.transformer.cost import Inspection
 from vidatlas.errors import UnavailableError, UsageError
-from vidatlas.pipeline.embed.preview import Preview, preview
+from vidatlas.pipeline.embed.preview import Preview, language_words, preview
 from vidatlas.recipe import Recipe
 from vidatlas.storage import folder
 
@@ -76,3 +79,27 @@ def test_an_atlas_that_cannot_fit_is_refused(
 def test_without_a_plan_there_is_nothing_to_show(tmp_path: Path, hashing_recipe: Recipe) -> None:
     with pytest.raises(UsageError, match="plan is not done yet"):
         preview(hashing_recipe, str(tmp_path))
+
+
+def test_an_encoder_of_english_is_told_how_many_titles_are_in_other_scripts() -> None:
+    scripts = Counter({"Latin": 80, "Cyrillic": 15, "Thai": 5})
+    words = language_words("English only", scripts)
+    assert words.startswith("At least 20.0% of the titles are not in English (Cyrillic 15.0%, Thai 5.0%)")
+    assert "--set encoder.model=" in words
+    for known in ("multilingual", "any", "unknown"):
+        assert language_words(known, scripts) == ""
+    assert language_words("English only", Counter({"Latin": 99, "Thai": 1})) == ""
+    assert language_words("English only", Counter()) == ""
+
+
+def test_the_preview_counts_the_scripts_of_the_first_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = tmp_path / "videos.jsonl"
+    rows = [
+        {"display_id": f"v{at}", "categories": "Music", "title": title, "tags": ""}
+        for at, title in enumerate(["a", "привет"])
+    ]
+    part.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    recipe = vidatlas.load_recipe("demo")
+    vidatlas.plan(recipe, [str(part)], tmp_path / "atlas", vidatlas.Options(runner="serial"))
+    monkeypatch.setattr(SentenceSpec, "inspect", lambda _: Inspection("tiny", 8, None, len))
+    assert "At least 50.0% of the titles" in preview(recipe, str(tmp_path / "atlas")).warning

@@ -233,7 +233,7 @@ def test_words_find_nothing_and_the_app_does_not_ask_for_any(
     card, report = (Path(atlas.url, name).read_text(encoding="utf-8") for name in ("README.md", "report.html"))
     assert "was given in the input" in card
     assert "weighted mean" not in card
-    assert "nearby dots are alike by their given vectors" in report
+    assert "Dots that lie close together are alike by their given vectors" in report
     monkeypatch.setattr(sys, "argv", ["page.py", atlas.url])
     shown = AppTest.from_file(str(PAGE), default_timeout=120).run()
     assert not shown.exception

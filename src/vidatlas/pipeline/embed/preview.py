@@ -8,14 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
 
+from vidatlas.encoders.languages import Languages
 from vidatlas.encoders.mix import distinct_texts
 from vidatlas.encoders.transformer.cost import Inspection
 from vidatlas.errors import UnavailableError
-from vidatlas.pipeline.embed.rows import kept, read_shard
+from vidatlas.pipeline.embed.rows import kept, read_shard, titles_of
 from vidatlas.pipeline.embed.vectors import mixed_fields
 from vidatlas.pipeline.plan.shards import load_shards
 from vidatlas.recipe import Recipe
+from vidatlas.sources.values.scripts import LATIN, count_scripts
 from vidatlas.storage import store as layout
 from vidatlas.storage.json_files import Example, PartFacts
 from vidatlas.storage.manifest import PlanCounts
@@ -23,6 +26,9 @@ from vidatlas.storage.store import Store
 
 _GEMM = 1024
 _MOST_SAMPLED = 2_000
+_FOREIGN = 0.02
+"""Share of titles in scripts that English is not written in, from which on it is said."""
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,7 @@ class Preview:
         disk_bytes: what the atlas will take, about.
         free_bytes: what its disk has free, None where there is no limit.
         compute_seconds: what encoding the rest will take one CPU of this machine, about; None where unknown.
+        warning: that the encoder does not know the languages of the titles, as far as their scripts tell; or empty.
     """
 
     counts: PlanCounts
@@ -50,6 +57,7 @@ class Preview:
     disk_bytes: int
     free_bytes: int | None
     compute_seconds: float | None
+    warning: str = ""
 
 
 def preview(recipe: Recipe, atlas: str) -> Preview:
@@ -72,6 +80,9 @@ def preview(recipe: Recipe, atlas: str) -> Preview:
             f"the atlas will take about {disk / 1e9:.1f} GB, and {store.folder.url} has {free / 1e9:.1f} GB free. "
             "Choose a folder on a larger disk, or fewer rows with --limit."
         )
+    left, known = entry["shards"] - done, recipe.encoder.languages
+    needed = left and (known == "English only" or inspection.flops_per_token is not None)
+    records = kept(read_shard(load_shards(store)[0], recipe.record, recipe.rows)) if needed else None
     return Preview(
         counts=entry["counts"],
         input_bytes=sum(fact["bytes"] for fact in facts),
@@ -81,8 +92,38 @@ def preview(recipe: Recipe, atlas: str) -> Preview:
         shards=(entry["shards"], done),
         disk_bytes=disk,
         free_bytes=free,
-        compute_seconds=_compute_seconds(recipe, store, inspection, entry["shards"] - done),
+        compute_seconds=_compute_seconds(recipe, records, inspection, left),
+        warning=language_words(known, _scripts(recipe, records)),
     )
+
+
+def language_words(known: Languages, scripts: Counter[str]) -> str:
+    """Return a warning where an encoder of English meets titles in other scripts; or an empty text.
+
+    Args:
+        known: what the encoder knows.
+        scripts: number of titles by script. What is written in Latin letters need not be English, so that the share
+            is a lower bound.
+    """
+    titles = sum(scripts.values())
+    foreign = [(name, count) for name, count in scripts.most_common() if name != LATIN]
+    share = sum(count for _, count in foreign) / max(titles, 1)
+    if known != "English only" or share < _FOREIGN:
+        return ""
+    named = ", ".join(f"{name} {count / titles:.1%}" for name, count in foreign[:_NAMED])
+    return (
+        f"At least {share:.1%} of the titles are not in English ({named}), and the encoder knows English only: it may "
+        "group these by script instead of topic. Use one that knows their languages: "
+        "--set encoder.model=intfloat/multilingual-e5-base --set encoder.prefix='passage: ' "
+        "--set encoder.query_prefix='query: '"
+    )
+
+
+def _scripts(recipe: Recipe, records: pa.Table | None) -> Counter[str]:
+    """Return the scripts of the first shard's titles."""
+    if records is None:
+        return Counter()
+    return count_scripts(titles_of(records, recipe.record.title, np.arange(records.num_rows)))
 
 
 def _fill(recipe: Recipe, facts: list[PartFacts]) -> dict[str, tuple[float, float]]:
@@ -111,12 +152,10 @@ def _disk(recipe: Recipe, facts: list[PartFacts], kept_rows: int, dim: int) -> i
     return int(kept_rows * (2 * dim + 4 * components + 80) + 0.5 * texts)
 
 
-def _compute_seconds(recipe: Recipe, store: Store, inspection: Inspection, left: int) -> float | None:
+def _compute_seconds(recipe: Recipe, records: pa.Table | None, inspection: Inspection, left: int) -> float | None:
     """Estimate the CPU seconds left from the first shard's distinct tokens and a matrix product timed here."""
-    if not left or inspection.flops_per_token is None:
+    if records is None or inspection.flops_per_token is None:
         return None
-    shard = load_shards(store)[0]
-    records = kept(read_shard(shard, recipe.record, recipe.rows))
     texts = distinct_texts(mixed_fields(records, recipe.record))[0]
     sample = texts[:: max(1, len(texts) // _MOST_SAMPLED)]
     tokens = inspection.count_tokens(sample) * len(texts) / max(1, len(sample))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import Any
 
-from vidatlas.pipeline.publish.linked import exemplar_links
+from vidatlas.pipeline.embed.preview import language_words
+from vidatlas.pipeline.publish.linked import link_exemplars
+from vidatlas.pipeline.publish.trends import Trends
 from vidatlas.pipeline.publish.wording import (
     absence_words,
     alike_words,
@@ -33,8 +36,26 @@ NAMED = 50
 """Names of groups or files without records that the report lists."""
 
 
-def _categories(recipe: Recipe, store: Store, table: list[Json], metrics: Metrics) -> tuple[Category, ...]:
-    links = exemplar_links(recipe, store, table)
+@dataclass(frozen=True)
+class Found:
+    """Hold what report and data card are made of, besides recipe and manifest.
+
+    Attributes:
+        table: rows of ``subcategories.parquet``.
+        metrics: figures of the atlas.
+        trends: views, dates and scripts of the videos.
+        facts: what a reader may want to know of the making, each under its name.
+    """
+
+    table: list[Json]
+    metrics: Metrics
+    trends: Trends
+    facts: dict[str, str]
+
+
+def _categories(recipe: Recipe, store: Store, found: Found) -> tuple[Category, ...]:
+    table, metrics = found.table, found.metrics
+    linked = link_exemplars(recipe, store, table)
     groups: dict[str, list[Subcategory]] = defaultdict(list)
     clustered = are_clusters(recipe)
     for row in table:
@@ -45,7 +66,9 @@ def _categories(recipe: Recipe, store: Store, table: list[Json], metrics: Metric
                 size=row["size"],
                 terms=tuple(zip(row["terms"], row["scores"], strict=True)),
                 exemplars=tuple(row["exemplar_titles"]),
-                links=tuple(links.get(key, "") for key in row["exemplars"]) if links else (),
+                links=tuple(linked.links.get(key, "") for key in row["exemplars"]) if linked.links else (),
+                images=tuple(linked.images.get(key, "") for key in row["exemplars"]) if linked.images else (),
+                trend=found.trends.of.get((row["group"], row["subcategory"])),
                 silhouette=row["silhouette"] if clustered else None,
                 mean_distance=row["mean_distance"] if clustered else None,
             )
@@ -53,7 +76,7 @@ def _categories(recipe: Recipe, store: Store, table: list[Json], metrics: Metric
     return tuple(
         Category(
             name,
-            sum(found.size for found in inside),
+            sum(sub.size for sub in inside),
             metrics["groups"][name]["silhouette"],
             tuple(inside),
             metrics["groups"][name]["stability"],
@@ -63,10 +86,10 @@ def _categories(recipe: Recipe, store: Store, table: list[Json], metrics: Metric
     )
 
 
-def report_of(
-    recipe: Recipe, store: Store, manifest: Manifest, table: list[Json], metrics: Metrics, facts: dict[str, str]
-) -> Report:
+def report_of(recipe: Recipe, store: Store, manifest: Manifest, found: Found) -> Report:
     """Return what the report of an atlas shows, but for map and training losses."""
+    metrics, trends = found.metrics, found.trends
+    titles = sum(trends.scripts.values())
     planned, reduced = manifest["stages"]["plan"], manifest["stages"]["reduce"]
     counts = planned["counts"]
     reasons = dict(counts["rejects"])
@@ -82,17 +105,21 @@ def report_of(
         alike=alike_words(recipe),
         inputs=tuple(url.rsplit("/", 1)[-1] for url in planned["inputs"]),
         counts=Counts(counts["read"], counts["kept"], counts["rejected"], counts["duplicates"]),
-        categories=_categories(recipe, store, table, metrics),
+        categories=_categories(recipe, store, found),
         rejects=tuple(Reject(reason, count, Reason(reason).meaning) for reason, count in reasons.items()),
         explained_variance=tuple(metrics["explained_variance"]["ratio"]),
         figures=quality_figures(metrics, recipe.publish.nouns),
         encoder=encoder_words(manifest),
         stages=_stages(store, manifest, recipe.publish.nouns.record[1]),
-        facts=tuple(facts.items()),
+        facts=tuple(found.facts.items()),
         recipe_yaml=recipe.to_yaml(),
         content_sha256=content_sha256(manifest),
         notes=(*limits_of(recipe, manifest), *reduced["notes"]),
         told=_told(store, reduced, metrics.get("probe")),
+        span=trends.span,
+        window=trends.window,
+        scripts=tuple((name, count / titles) for name, count in trends.scripts.most_common()),
+        warning=language_words(recipe.encoder.languages, trends.scripts),
     )
 
 
@@ -116,8 +143,9 @@ def _stages(store: Store, manifest: Manifest, many: str) -> tuple[Stage, ...]:
     )
 
 
-def card_of(recipe: Recipe, manifest: Manifest, facts: dict[str, str]) -> Card:
+def card_of(recipe: Recipe, manifest: Manifest, found: Found) -> Card:
     """Return what the data card of an atlas says."""
+    warning = language_words(recipe.encoder.languages, found.trends.scripts)
     stages = manifest["stages"]
     counts, reduced = stages["plan"]["counts"], stages["reduce"]["counts"]
     rejects: Any = [(f"rejected: {reason}", f"{count:,}") for reason, count in counts["rejects"].items()]
@@ -136,12 +164,13 @@ def card_of(recipe: Recipe, manifest: Manifest, facts: dict[str, str]) -> Card:
         recipe_name=recipe.name,
         about=recipe.about,
         counts=tuple(rows),
-        facts=(("Encoder", encoder_words(manifest)), *facts.items()),
+        facts=(("Encoder", encoder_words(manifest)), *found.facts.items()),
         weights=weights_words(recipe),
         normalisation=normalisation_words(recipe),
         making=making_words(recipe, stages["reduce"]),
         dim=stages["embed"]["encoder"]["dim"],
         assigned=tuple(SCHEMA.names),
-        limits=(*limits_of(recipe, manifest), *stages["reduce"]["notes"]),
+        limits=(*([warning] if warning else []), *limits_of(recipe, manifest), *stages["reduce"]["notes"]),
         content_sha256=content_sha256(manifest),
+        dated=bool(found.trends.files),
     )

@@ -1,0 +1,371 @@
+"use strict";
+// The table of subcategories: sorting, filtering, opening rows. Everything from data enters the page as textContent, or
+// as the address of a link, or as an image that is a data: URI. Of the map it needs `vidatlas` (data.js).
+(() => {
+  const table = document.getElementById("table");
+  if (!table) return;
+  const [head, body] = [table.tHead.rows[0], table.tBodies[0]];
+  const tools = document.querySelector(".tools");
+  const [input, output, clear, group, order] = ["input", "output", ".clear", "#group", "#order"].map((one) => tools.querySelector(one));
+  const none = document.querySelector(".none");
+  const number = (value) => value.toLocaleString("en");
+  const percent = (part, whole) => (part > 0 && part < 0.001 * whole ? "<0.1%" : `${((100 * part) / Math.max(whole, 1)).toFixed(1)}%`);
+  const fold = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+  const STEP = 200;  // rows to show at once: a page of thousands would be slow, and end nowhere
+  const SVG = "http://www.w3.org/2000/svg";
+
+  // ── The page's address: #key=value&key=value, of which each part of the page keeps the others' keys ──
+  const state = window.vidatlas?.state ?? {
+    get: (key) => new URLSearchParams(location.hash.slice(1)).get(key),
+    set: (changes) => {
+      const kept = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
+      for (const [key, value] of Object.entries(changes)) value ? kept.set(key, value) : kept.delete(key);
+      history.replaceState(null, "", kept.size ? `#${kept}` : location.pathname + location.search);
+    },
+  };
+
+  const unpack = async (element) => {
+    const bytes = Uint8Array.from(atob(element.textContent.trim()), (sign) => sign.charCodeAt(0));
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
+  };
+
+  const make = (kind, text = "", name = "") => {
+    const node = document.createElement(kind);
+    if (text) node.textContent = text;
+    if (name) node.className = name;
+    return node;
+  };
+  const titled = (title, ...nodes) => {
+    const part = make("section");
+    part.append(make("h3", title), ...nodes);
+    return part;
+  };
+
+  const start = async () => {
+    const page = await unpack(document.getElementById("table-data"));
+    const [one, many] = page.nouns;
+    const records = (count) => `${number(count)} ${count === 1 ? one : many}`;
+    const subs = page.subs.map((sub) => {
+      const [rank, place] = sub.key.split("-").map(Number);
+      const node = document.getElementById(`c${sub.key}`);
+      const found = { ...sub, rank, place, node, group: page.groups[rank], button: node.querySelector("button") };
+      found.text = fold([sub.name, ...sub.terms.map(([term]) => term)].join(" "));
+      return found;
+    });
+    const byKey = new Map(subs.map((sub) => [sub.key, sub]));
+    let [sorted, ordered, chosen, room] = ["size", subs, null, STEP];
+    const further = make("button");
+    further.type = "button";
+    further.className = "further";
+    table.parentElement.after(further);
+
+    // ── A row as a list of lines: roles that its grid would lose, and a line per month ──
+    const roles = () => {
+      table.setAttribute("role", "table");
+      table.setAttribute("aria-labelledby", "subcategories-title");
+      for (const part of [table.tHead, body]) part.setAttribute("role", "rowgroup");
+      for (const row of table.rows) {
+        row.setAttribute("role", "row");
+        for (const cell of row.cells) cell.setAttribute("role", cell.scope === "col" ? "columnheader" : cell.scope === "row" ? "rowheader" : "cell");
+      }
+    };
+    const line = (digits) => {
+      const [svg, path] = ["svg", "path"].map((kind) => document.createElementNS(SVG, kind));
+      const heights = Array.from(digits, (digit) => parseInt(digit, 36));
+      svg.setAttribute("viewBox", `0 0 ${Math.max(heights.length - 1, 1)} 36`);
+      svg.setAttribute("preserveAspectRatio", "none");
+      svg.setAttribute("class", "line");
+      svg.setAttribute("aria-hidden", "true");
+      path.setAttribute("d", heights.map((height, at) => `${at ? "L" : "M"}${at} ${36 - height}`).join(""));
+      svg.append(path);
+      return svg;
+    };
+    const draw = () => {
+      for (const sub of subs) {
+        const cell = sub.node.querySelector(".growth");
+        if (!cell || !sub.line) continue;
+        cell.replaceChildren(line(sub.line), make("span", cell.textContent.trim(), sub.growth === undefined ? "no" : ""));
+      }
+    };
+
+    // ── Sorting ──
+    const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
+    const TEXTS = { name: (sub) => sub.name, group: (sub) => sub.group.name, terms: (sub) => sub.node.querySelector(".terms").textContent };
+    const NUMBERS = { size: (sub) => sub.size, share: (sub) => sub.size, views: (sub) => sub.views, growth: (sub) => sub.growth };
+    NUMBERS.quality = (sub) => sub.quality;
+    NUMBERS.date = (sub) => sub.date && Number(sub.date.replace("-", ""));
+    const compare = (key) => {
+      if (TEXTS[key]) return (one, other) => collator.compare(TEXTS[key](one), TEXTS[key](other)) || other.size - one.size;
+      return (one, other) => (NUMBERS[key](other) ?? -Infinity) - (NUMBERS[key](one) ?? -Infinity) || other.size - one.size;
+    };
+    const sort = (wanted) => {
+      const key = wanted.replace("-", "");
+      if (!head.querySelector(`.${CSS.escape(key)}`) || !(TEXTS[key] || NUMBERS[key])) return;
+      sorted = wanted;
+      // What has no value stays last in both directions.
+      const [known, unknown] = [[], []];
+      for (const sub of subs) (NUMBERS[key] && (NUMBERS[key](sub) ?? null) === null ? unknown : known).push(sub);
+      known.sort(compare(key));
+      if (wanted.startsWith("-")) known.reverse();
+      const all = document.createDocumentFragment();
+      ordered = [...known, ...unknown];
+      for (const sub of ordered) all.append(sub.node, ...(sub.panel ? [sub.panel] : []));
+      body.append(all);
+      for (const cell of head.cells) {
+        if (cell.className === key) cell.setAttribute("aria-sort", Boolean(TEXTS[key]) === wanted.startsWith("-") ? "descending" : "ascending");
+        else cell.removeAttribute("aria-sort");
+      }
+      order.value = key;
+    };
+    const heads = () => {
+      for (const cell of head.cells) {
+        const button = make("button", cell.textContent);
+        button.type = "button";
+        button.addEventListener("click", () => {
+          const key = cell.className;
+          sort(sorted === key ? `-${key}` : key);
+          filter();
+          state.set({ sort: sorted === "size" ? null : sorted });
+        });
+        cell.replaceChildren(button);
+      }
+    };
+
+    // ── Filtering: by words, by category, and by what was chosen on the map ──
+    const filter = () => {
+      const words = fold(input.value).split(/\s+/).filter(Boolean);
+      const rank = Number(group?.value ?? 0);
+      let shown = 0;
+      for (const sub of ordered) {
+        const within = (!rank || sub.rank === rank) && (!chosen || (chosen.key ? sub.key === chosen.key : sub.rank === chosen.rank));
+        const found = within && words.every((word) => sub.text.includes(word));
+        shown += found ? 1 : 0;
+        sub.node.hidden = !found || shown > room;
+        if (sub.panel) sub.panel.hidden = sub.node.hidden || sub.button.ariaExpanded !== "true";
+      }
+      const all = !words.length && !rank && !chosen;
+      none.hidden = shown > 0;
+      further.hidden = shown <= room;
+      further.textContent = `Show ${number(Math.min(STEP, shown - room))} more of ${number(shown)}`;
+      clear.hidden = all;
+      output.textContent = all ? "" : `${number(shown)} of ${number(subs.length)}${chosen ? ", chosen on the map" : ""}`;
+    };
+    const remember = () => state.set({ f: input.value.trim() || null, g: group?.value || null });
+    const showAll = () => {
+      input.value = "";
+      if (group) group.value = "";
+      chosen = null;
+      filter();
+    };
+
+    // ── What a row opens to ──
+    const titles = (sub) => {
+      const list = make("ul", "", "titles");
+      sub.titles.forEach((title, at) => {
+        const [item, link] = [make("li"), sub.links?.[at] ?? ""];
+        const text = make(/^https?:\/\//.test(link) ? "a" : "bdi", title);
+        if (text.localName === "a") Object.assign(text, { href: link, target: "_blank", rel: "noopener noreferrer nofollow", dir: "auto" });
+        const image = sub.images?.[at] ?? "";
+        if (image.startsWith("data:image/jpeg;base64,")) item.append(Object.assign(make("img"), { src: image, alt: "", loading: "lazy", decoding: "async" }));
+        item.append(text);
+        list.append(item);
+      });
+      return list;
+    };
+    const terms = (sub) => {
+      const list = make("ul", "", "words");
+      for (const [term, score] of sub.terms) {
+        const item = make("li");
+        item.append(make("bdi", term), " ", make("small", page.members ? `×${number(score)}` : score.toFixed(2)));
+        list.append(item);
+      }
+      if (sub.unlisted) list.append(make("li", `and ${number(sub.unlisted)} more that ${sub.unlisted === 1 ? "is" : "are"} not listed here`));
+      return list;
+    };
+    const figures = (sub) => {
+      const list = make("dl", "", "exact");
+      const add = (name, text) => {
+        const pair = make("div");
+        pair.append(make("dt", name), make("dd", text));
+        list.append(pair);
+      };
+      const inGroup = Object.keys(page.groups).length > 1 ? `, ${percent(sub.size, sub.group.size)} of ${sub.group.name}` : "";
+      add("Size", `${records(sub.size)}: ${percent(sub.size, page.kept)} of all${inGroup}`);
+      if (sub.viewed) add("Views", `median ${number(sub.views ?? 0)}, total ${number(sub.total ?? 0)}${sub.viewed < sub.size ? `, of ${records(sub.viewed)} with known views` : ""}`);
+      if (sub.dated) add("Dates", `${sub.from} to ${sub.to}, median ${sub.date}${sub.dated < sub.size ? `, of ${records(sub.dated)} with a date` : ""}`);
+      if (page.window && sub.growth !== undefined) add("Growth", `${sub.node.querySelector(".growth").textContent} ${many} in the last ${page.window} months, against the ${page.window} before`);
+      if (sub.line) add("Per month", `at most ${number(sub.peak ?? 0)}, from ${page.span[0]} to ${page.span[1]}`);
+      if (sub.quality !== undefined) add("Silhouette", `${sub.quality.toFixed(2).replace("-", "−")}: ${sub.node.querySelector(".quality").textContent}`);
+      if (sub.distance !== undefined) add("Distance", `${sub.distance.toFixed(2)} on average from its centre`);
+      return list;
+    };
+    const act = (text, action) => {
+      const button = make("button", text);
+      button.type = "button";
+      button.addEventListener("click", () => action(button));
+      return button;
+    };
+    const actions = (sub) => {
+      const acts = make("div", "", "acts");
+      const copy = act("Copy link", async (button) => {
+        const address = `${location.href.split("#")[0]}#c${sub.key}`;
+        try {
+          await navigator.clipboard.writeText(address);
+          button.textContent = "Copied";
+        } catch {
+          history.replaceState(null, "", `#c${sub.key}`);
+          button.textContent = "The link is in the address bar";
+        }
+      });
+      acts.append(copy);
+      if (window.vidatlas?.data) window.vidatlas.data.then((data) => offer(sub, data, acts));
+      return acts;
+    };
+
+    // ── All videos of a subcategory, from the data of the map ──
+    const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+    const offer = (sub, data, acts) => {
+      const code = data.subs.findIndex((found) => found.group === sub.rank - 1 && found.number === sub.place);
+      const rows = [];
+      for (let at = 0; at < data.ids.length; at += 1) if (code >= 0 && data.codes[at] === code) rows.push(at);
+      if (rows.length) {
+        const which = rows.length >= sub.size ? `all ${records(sub.size)}` : `${number(rows.length)} of ${records(sub.size)}`;
+        acts.prepend(act(`Save ${which} as CSV`, () => save(sub, data, rows)));
+      }
+      if (code >= 0) acts.append(act("Show on the map", () => {
+        dispatchEvent(new CustomEvent("vidatlas:show", { detail: { sub: code } }));
+        document.getElementById("map")?.scrollIntoView({ block: "center" });
+      }));
+      if (rows.length < sub.size) {
+        const note = make("p", `This page holds a sample of the ${many}. For all of them: `);
+        note.append(make("code", `vidatlas list ATLAS --group ${quoted(sub.group.name)} --subcategory ${sub.place} --csv`));
+        acts.append(note);
+      }
+    };
+    // A spreadsheet would run a text that starts like a formula.
+    const cell = (value, inert = false) => {
+      const text = String(value ?? "");
+      const safe = inert && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+      return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+    };
+    const typed = (column, value) => {
+      if (value === null || value === undefined || Number.isNaN(value)) return "";
+      if (["date", "time"].includes(column.kind) && typeof value === "number") return new Date(value * 864e5).toISOString().slice(0, 10);
+      return cell(value, column.kind === "text");
+    };
+    const save = (sub, data, rows) => {
+      const linked = Boolean(rows.length && data.link(rows[0]));
+      const lines = [["id", "title", ...data.columns.map((column) => cell(column.name)), ...(linked ? ["link"] : [])]];
+      for (const at of rows) lines.push([cell(data.ids[at]), cell(data.titles[at], true), ...data.columns.map((column) => typed(column, column.values[at])), ...(linked ? [cell(data.link(at))] : [])]);
+      const file = new Blob(["\ufeff", ...lines.map((one) => `${one.join(",")}\r\n`)], { type: "text/csv;charset=utf-8" });
+      const link = make("a");
+      link.href = URL.createObjectURL(file);
+      link.download = `subcategory-${sub.key}.csv`;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    };
+
+    const open = (sub, wanted) => {
+      sub.button.ariaExpanded = String(wanted);
+      sub.node.classList.toggle("open", wanted);
+      if (wanted && !sub.panel) {
+        sub.panel = make("tr", "", "more");
+        sub.panel.setAttribute("role", "row");
+        const [box, inside] = [make("td"), make("div", "", "opened")];
+        box.setAttribute("role", "cell");
+        box.colSpan = head.cells.length;
+        const [left, right] = [make("div"), make("div")];  // what it holds, what it measures
+        if (sub.titles.length) left.append(titled(`Example ${many}, ${page.nearest}`, titles(sub)));
+        if (sub.terms.length) right.append(titled(page.members ? `Its ${many}, and how often each occurs` : "Typical terms, with their scores", terms(sub)));
+        right.append(titled("Figures", figures(sub)));
+        left.append(actions(sub));
+        inside.append(left, right);
+        box.append(inside);
+        sub.panel.append(box);
+        sub.node.after(sub.panel);
+      }
+      if (sub.panel) sub.panel.hidden = !wanted;
+    };
+    const toggle = (sub) => {
+      const wanted = sub.button.ariaExpanded !== "true";
+      open(sub, wanted);
+      state.set({ s: wanted ? sub.key : null });
+    };
+    const reveal = (sub) => {
+      if (sub.node.hidden) {
+        room = Math.max(room, ordered.indexOf(sub) + 1);
+        showAll();
+      }
+      open(sub, true);
+      sub.node.scrollIntoView({ block: "start" });
+      sub.button.focus({ preventScroll: true });
+    };
+
+    const restore = () => {
+      const old = /^#c(\d+)(?:-([\d,]+))?$/.exec(location.hash);  // the address of a row or a category
+      if (group) group.value = (old && !old[2] ? old[1] : state.get("g")) ?? "";
+      if (group && group.selectedIndex < 0) group.value = "";
+      input.value = state.get("f") ?? "";
+      sort(state.get("sort") ?? "size");
+      filter();
+      const sub = byKey.get(old?.[2] ? `${old[1]}-${old[2].replaceAll(",", "")}` : state.get("s"));
+      if (sub) reveal(sub);
+      else if (old) document.getElementById("subcategories").scrollIntoView();
+    };
+
+    body.addEventListener("click", ({ target }) => {
+      const row = target.closest("tr.sub");
+      if (row && !target.closest("a") && !String(getSelection())) toggle(byKey.get(row.id.slice(1)));
+    });
+    body.addEventListener("keydown", (event) => {
+      const row = event.target.closest("tr");
+      const own = row?.classList.contains("more") ? row.previousElementSibling : row;
+      if (event.key === "Escape" && own?.classList.contains("open")) {
+        toggle(byKey.get(own.id.slice(1)));
+        own.querySelector("button").focus();
+      }
+      const step = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
+      if (!step || !event.target.matches("tr.sub > .name > button")) return;
+      let next = row[step];
+      while (next && (next.hidden || !next.classList.contains("sub"))) next = next[step];
+      next?.querySelector("button").focus();
+      event.preventDefault();
+    });
+    let pending = 0;
+    input.addEventListener("input", () => {
+      cancelAnimationFrame(pending);
+      pending = requestAnimationFrame(() => { filter(); remember(); });
+    });
+    group?.addEventListener("change", () => { chosen = null; filter(); remember(); });
+    order.addEventListener("change", () => { sort(order.value); filter(); state.set({ sort: sorted === "size" ? null : sorted }); });
+    further.addEventListener("click", () => { room += STEP; filter(); });
+    addEventListener("beforeprint", () => { room = Infinity; filter(); });
+    clear.addEventListener("click", () => {
+      if (chosen) dispatchEvent(new CustomEvent("vidatlas:show", { detail: null }));
+      showAll();
+      remember();
+    });
+    addEventListener("vidatlas:choose", ({ detail }) => {
+      showAll();
+      chosen = detail && (detail.number === null ? { rank: detail.group + 1 } : { key: `${detail.group + 1}-${detail.number}` });
+      filter();
+    });
+    addEventListener("hashchange", () => {
+      const linked = /^#(c\d|g=)/.test(location.hash);
+      if (linked || location.hash.includes("=")) restore();
+      if (location.hash.startsWith("#g=")) document.getElementById("subcategories").scrollIntoView();
+    });
+
+    roles();
+    heads();
+    draw();
+    for (const sub of subs) sub.button.disabled = false;
+    table.classList.add("live");
+    table.parentElement.classList.add("lively");
+    tools.hidden = false;
+    new ResizeObserver(() => table.style.setProperty("--below", `${tools.offsetHeight}px`)).observe(tools);
+    restore();
+    table.dataset.state = "ready";
+  };
+  start();
+})();

@@ -1,0 +1,168 @@
+"""The table of subcategories: its columns, its rows, and what a row opens to, as compressed data."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+from vidatlas.views.page import Category, Report, Subcategory, Trend
+from vidatlas.views.text import shown
+
+SILHOUETTE_BANDS = (  # from this value on, plain words
+    (0.5, "very clear"),
+    (0.25, "clear"),
+    (0.1, "loose"),
+    (0.0, "overlapping"),
+    (-math.inf, "mixed"),
+)
+NOT_MEASURED = "not measured"
+SHOWN_TERMS = 5
+"""Terms of a row, besides those in its name."""
+MOST_MEMBERS = 60_000
+"""Most records to list in all subcategories together, where they are named after records."""
+MEMBERS_OPEN = 12
+"""Fewest records of a subcategory to list."""
+_LONGEST_TITLE = 160
+_LONGEST_TERM = 80
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its key in the page's address, its heading, and its width on wide and on medium screens."""
+
+    key: str
+    label: str
+    about: str
+    wide: str
+    medium: str
+    """Empty: only wide screens show it."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One subcategory, with the rank of its category by size, from 1."""
+
+    rank: int
+    category: Category
+    sub: Subcategory
+
+    @property
+    def key(self) -> str:
+        """Return the key of the subcategory in the page's address, such as 3-5."""
+        return f"{self.rank}-{self.sub.number}"
+
+    @property
+    def trend(self) -> Trend:
+        """Return views and dates, without any where there are none."""
+        return self.sub.trend or Trend()
+
+    @property
+    def terms(self) -> list[str]:
+        """Return the first terms that are not in the name."""
+        named = set(self.sub.name.split(" · "))
+        return [term for term, _ in self.sub.terms if term not in named][:SHOWN_TERMS]
+
+
+def is_known(value: float | None) -> TypeGuard[float]:
+    """Tell whether a figure was measured and is a number."""
+    return value is not None and math.isfinite(value)
+
+
+def band(silhouette: float | None) -> str:
+    """Return plain words for a silhouette."""
+    if not is_known(silhouette):
+        return NOT_MEASURED
+    return next(words for floor, words in SILHOUETTE_BANDS if silhouette >= floor)
+
+
+def rows_of(categories: Sequence[Category]) -> list[Row]:
+    """Return the rows, the largest first; categories are given by rank."""
+    found = [Row(rank, category, sub) for rank, category in enumerate(categories, 1) for sub in category.subcategories]
+    return sorted(found, key=lambda row: (-row.sub.size, row.rank, row.sub.number))
+
+
+def columns_of(report: Report, rows: Sequence[Row]) -> tuple[Column, ...]:
+    """Return the columns that have something to show."""
+    trends = [row.sub.trend for row in rows if row.sub.trend]
+    return tuple(_columns(report, any(trend.viewed for trend in trends), any(trend.dated for trend in trends)))
+
+
+def _columns(report: Report, viewed: bool, dated: bool) -> Iterator[Column]:
+    (_, many), (group, _) = report.nouns.record, report.nouns.group
+    yield Column("name", "Subcategory", "Named automatically", "minmax(12rem, 1.35fr)", "minmax(9rem, 1fr)")
+    if len(report.categories) > 1:
+        yield Column("group", group.capitalize(), "", "9.5rem", "7rem")
+    yield Column("size", many.capitalize(), f"Number of {many}", "4.5rem", "4.25rem")
+    yield Column("share", "Share", f"Share of all {many}", "3.5rem", "")
+    if viewed:
+        yield Column("views", "Views", f"Median of the views of its {many}", "4.25rem", "4rem")
+    if dated:
+        yield Column("date", "Date", f"Month in which the middle one of its {many} was published", "4.75rem", "4.75rem")
+        about = f"{many.capitalize()} of the last {report.window} months against as many before; the line: each month"
+        yield Column("growth", "Growth" if report.window else "By month", about, "8.25rem", "7.25rem")
+    if report.clustered:
+        yield Column("quality", "Clarity", "How well it is separated from the others", "6rem", "5.75rem")
+    label = f"Frequent {many}" if report.members else "Further terms"
+    yield Column("terms", label, "", "minmax(8rem, 1fr)", "")
+
+
+def table_data(report: Report, rows: Sequence[Row]) -> str:
+    """Return what rows open to, and what they are sorted by, as base64 of compressed JSON."""
+    groups = {row.rank: {"name": shown(row.category.name), "size": row.category.size} for row in rows}
+    listed = sum(len(row.sub.terms) for row in rows)
+    room = len(rows) and (MOST_MEMBERS if listed <= MOST_MEMBERS else max(MEMBERS_OPEN, MOST_MEMBERS // len(rows)))
+    data = {
+        "nouns": report.nouns.record,
+        "group": report.nouns.group[0],
+        "kept": report.counts.kept,
+        "members": report.members,
+        "nearest": "nearest to its centre" if report.clustered else "with the largest values",
+        "span": report.span,
+        "window": report.window,
+        "groups": groups,
+        "subs": [_packed_row(row, report, room) for row in rows],
+    }
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
+
+
+def _packed_row(row: Row, report: Report, room: int) -> dict[str, Any]:
+    """Return one subcategory without the values that it lacks."""
+    sub = row.sub
+    titles = [shown(title, _LONGEST_TITLE) for title in sub.exemplars]
+    found: dict[str, Any] = {
+        "key": row.key,
+        "name": shown(sub.name),
+        "size": sub.size,
+        "quality": round(sub.silhouette, 4) if is_known(sub.silhouette) else None,
+        "distance": round(sub.mean_distance, 4) if is_known(sub.mean_distance) else None,
+        "terms": [[shown(term, _LONGEST_TERM), round(score, 3)] for term, score in _terms(sub, report, room)],
+        "unlisted": _unlisted(sub, report, room),
+        "titles": titles,
+        "links": list(sub.links) if any(sub.links) else None,
+        "images": list(sub.images) if any(sub.images) else None,
+    }
+    if sub.trend:
+        trend = sub.trend
+        found |= {"views": trend.median_views, "total": trend.total_views, "viewed": trend.viewed}
+        found |= {"dated": trend.dated, "date": trend.median_month, "from": trend.first_month, "to": trend.last_month}
+        found |= {"growth": trend.growth if trend.growth is None else round(trend.growth, 4)}
+        found |= {"line": trend.line, "peak": trend.peak}
+    return {key: value for key, value in found.items() if value is not None and value != ""}
+
+
+def _terms(sub: Subcategory, report: Report, room: int) -> tuple[tuple[str, float], ...]:
+    return sub.terms[:room] if report.members else sub.terms
+
+
+def _unlisted(sub: Subcategory, report: Report, room: int) -> int:
+    """Return how many records are not listed, where a subcategory is named after its records."""
+    if not report.members:
+        return 0
+    every = len(sub.terms) < report.members and len(sub.terms) <= room
+    return 0 if every else max(0, sub.size - len(sub.terms[:room]))

@@ -1,0 +1,301 @@
+"""The report in a real browser: its table sorts, filters, opens rows and saves them, and hostile data stays text."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import vidatlas
+from vidatlas import Options
+from vidatlas.recipe import Recipe
+
+HOSTILE = "<img src=x onerror=alert(2)> {{7*7}} \u202edcba"
+SHOWN = "<img src=x onerror=alert(2)> {{7*7}} dcba"
+ROWS = 240
+
+
+@pytest.fixture(scope="module")
+def atlas(tmp_path_factory: pytest.TempPathFactory, hashing_recipe: Recipe, make_lines: Callable[..., bytes]) -> Path:
+    """Return an atlas of 240 videos with dates, views and links, of which every sixth is hostile."""
+    folder = tmp_path_factory.mktemp("report")
+    rows = [json.loads(line) for line in make_lines(ROWS).splitlines()]
+    for at, row in enumerate(rows):
+        row |= {"upload_date": f"20{18 + at % 3}-{at % 12 + 1:02d}-01", "view_count": (at * 7919) % 50_000}
+    for row in rows[::6]:
+        row |= {"title": f"=1+1 {HOSTILE} {row['title']}", "tags": f"{HOSTILE},evil", "categories": f"Evil {HOSTILE}"}
+    part = folder / "videos.jsonl"
+    part.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    vidatlas.run(hashing_recipe, str(part), folder / "atlas", Options(runner="serial"))
+    return folder / "atlas"
+
+
+def stand_in(atlas: Path, most: int = ROWS) -> str:
+    """Return a script that defines the map's data of some videos, as views/map/data.js does."""
+    subs = pd.read_parquet(atlas / "subcategories.parquet")
+    groups = subs.groupby("group")["size"].sum().reset_index().sort_values(["size", "group"], ascending=[False, True])
+    ranks = {group: rank for rank, group in enumerate(groups["group"])}
+    listed = [{"group": ranks[row.group], "number": row.subcategory} for row in subs.itertuples()]
+    videos = pd.read_parquet(atlas / "index" / "videos.parquet").head(most)
+    place = {(sub["group"], sub["number"]): at for at, sub in enumerate(listed)}
+    data = {
+        "subs": listed,
+        "ids": videos["id"].tolist(),
+        "titles": videos["title"].tolist(),
+        "codes": [place[ranks[row.in_group], row.subcategory] for row in videos.itertuples()],
+        "columns": [{"name": "views", "kind": "integer", "values": videos["views"].tolist()}],
+    }
+    return (
+        f"window.vidatlas = {{ data: Promise.resolve({{ ...{json.dumps(data)}, "
+        "link: (at) => `https://www.youtube.com/watch?v=${at}` }) };"
+    )
+
+
+def opened(visit: Any, atlas: Path, where: str = "") -> Any:
+    """Open the report and wait until its table can be used."""
+    visit.page.goto((atlas / "report.html").as_uri() + where)
+    visit.page.wait_for_selector('#table[data-state="ready"]')
+    return visit.page
+
+
+def until(page: Any, condition: str, seconds: float = 60) -> None:
+    """Wait until an expression is true. (Playwright's own way evaluates text, which the page forbids.)"""
+    end = time.monotonic() + seconds
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, f"never true: {condition}"
+        page.wait_for_timeout(50)
+
+
+def cells(page: Any, column: str) -> list[str]:
+    # What is not on the screen has no inner text: it is not laid out.
+    return [text.strip() for text in page.locator(f"tr.sub:visible > .{column}").all_text_contents()]
+
+
+def numbers(texts: list[str]) -> list[float]:
+    units = {"k": 1e3, "M": 1e6}
+    return [float(text.rstrip("kM%").replace(",", "")) * units.get(text[-1], 1) for text in texts]
+
+
+def test_every_column_sorts_in_both_directions(visit: Any, atlas: Path) -> None:
+    page = opened(visit, atlas)
+    assert numbers(cells(page, "size")) == sorted(numbers(cells(page, "size")), reverse=True)
+    for column, key in (
+        ("size", numbers),
+        ("share", numbers),
+        ("views", numbers),
+        ("date", list),
+        ("name", str.casefold),
+    ):
+        head = page.locator(f"thead .{column}")
+        found = []
+        for _ in range(2):
+            head.locator("button").click()
+            texts = cells(page, column)
+            values = [key(text) for text in texts] if key is str.casefold else key(texts)
+            found.append((head.get_attribute("aria-sort"), values))
+        for direction, values in found:
+            if column != "name":  # by the rules of a language, not of code points
+                assert values == sorted(values, reverse=direction == "descending"), column
+        assert {direction for direction, _ in found} == {"ascending", "descending"}
+        assert found[0][1] != found[1][1]
+    for column in ("group", "growth", "quality", "terms"):
+        page.locator(f"thead .{column} button").click()
+        assert page.locator("thead [aria-sort]").get_attribute("class") == column
+    assert visit.errors == []
+
+
+def test_words_and_categories_filter_and_all_comes_back(visit: Any, atlas: Path) -> None:
+    page = opened(visit, atlas)
+    every = page.locator("tr.sub:visible").count()
+    page.locator("#filter").fill("GUITÁR")
+    until(page, "document.querySelector('.tools output').textContent.includes(' of ')")
+    assert 0 < page.locator("tr.sub:visible").count() < every
+    assert "f=GUIT" in page.url
+    page.locator("#filter").fill("nothing of the kind")
+    page.locator(".none").wait_for()
+    page.locator(".tools .clear").click()
+    assert page.locator("tr.sub:visible").count() == every
+    page.locator("#group").select_option(index=2)
+    assert len(set(cells(page, "group"))) == 1
+    assert page.url.endswith("#g=2")
+    assert visit.errors == []
+
+
+def test_a_row_opens_to_titles_terms_figures_and_a_link(visit: Any, atlas: Path) -> None:
+    page = opened(visit, atlas)
+    button = page.locator("tr.sub button").first
+    assert button.get_attribute("aria-expanded") == "false"
+    button.focus()
+    page.keyboard.press("Enter")
+    assert button.get_attribute("aria-expanded") == "true"
+    row = page.locator("tr.more")
+    links = row.locator(".titles a")
+    assert links.count() == 3
+    assert str(links.first.get_attribute("href")).startswith("https://www.youtube.com/watch?v=id")
+    assert links.first.get_attribute("rel") == "noopener noreferrer nofollow"
+    assert all(word in row.inner_text() for word in ("median", "total", "Silhouette", "Typical terms"))
+    assert page.url.split("#")[1].startswith("s=1-")
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.closest('tr').id") == page.locator("tr.sub").nth(1).get_attribute("id")
+    button.focus()
+    page.keyboard.press("Escape")
+    assert not row.is_visible()
+    assert "#" not in page.url
+    assert visit.errors == []
+
+
+def test_an_address_restores_what_was_seen(visit: Any, atlas: Path) -> None:
+    page = opened(visit, atlas)
+    page.locator("thead .views button").click()
+    page.locator("#group").select_option(index=1)
+    page.locator("tr.sub:visible button").nth(1).click()
+    rows, url = cells(page, "name"), page.url
+    again = opened(visit, atlas, "")
+    again.goto("about:blank")
+    again.goto(url)
+    again.wait_for_selector('#table[data-state="ready"]')
+    assert cells(again, "name") == rows
+    assert again.locator("#group").input_value() == "1"
+    assert again.locator("tr.sub:visible button").nth(1).get_attribute("aria-expanded") == "true"
+    assert again.locator("thead .views").get_attribute("aria-sort") == "descending"
+
+
+@pytest.mark.parametrize("where", ["#c2-0", "#c2"])
+def test_the_addresses_of_rows_and_categories_stay_valid(where: str, visit: Any, atlas: Path) -> None:
+    page = opened(visit, atlas, where)
+    if where == "#c2-0":
+        assert page.locator("#c2-0 button").get_attribute("aria-expanded") == "true"
+        assert page.evaluate("document.activeElement.closest('tr').id") == "c2-0"
+    else:
+        assert page.locator("#group").input_value() == "2"
+        assert len(set(cells(page, "group"))) == 1
+    assert page.evaluate("scrollY") > 300
+
+
+def test_findings_lead_to_their_rows(visit: Any, atlas: Path) -> None:
+    page = opened(visit, atlas)
+    page.locator("#filter").fill("nothing of the kind")
+    until(page, "!document.querySelector('.none').hidden")
+    finding = page.locator(".findings a", has_text="Largest")
+    finding.click()
+    until(page, "document.querySelector('tr.open:not([hidden])') !== null")
+    assert page.locator("tr.open .name bdi").inner_text() == finding.locator("bdi").inner_text()
+
+
+def saved(page: Any, button: str) -> list[dict[str, str]]:
+    with page.expect_download() as download:
+        page.locator(".acts button", has_text=button).click()
+    with Path(download.value.path()).open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_all_videos_of_a_row_are_saved_as_csv(visit: Any, atlas: Path) -> None:
+    visit.page.add_init_script(stand_in(atlas))
+    page = opened(visit, atlas)
+    page.locator("tr.sub", has_text="Evil").first.locator("button").click()
+    rank, number = map(int, page.locator("tr.open").get_attribute("id")[1:].split("-"))
+    rows = saved(page, "Save all")
+    frame = vidatlas.open_atlas(atlas).assignments()
+    group = str(page.locator("tr.open .group").text_content())
+    mine = frame[frame["in_group"].str.startswith("Evil") & (frame["subcategory"] == number)]
+    assert group.startswith("Evil")
+    assert rank > 0
+    assert sorted(row["id"] for row in rows) == sorted(mine["id"])
+    titles = pd.read_parquet(atlas / "index" / "videos.parquet").set_index("id")["title"]
+    for row in rows:
+        assert row["title"] == f"'{titles[row['id']]}", "a spreadsheet must not run it"
+        assert row["views"].isdecimal()
+        assert row["link"].startswith("https://")
+    assert visit.errors == []
+
+
+def test_a_sample_says_so_and_names_the_command(visit: Any, atlas: Path) -> None:
+    visit.page.add_init_script(stand_in(atlas, most=100))
+    page = opened(visit, atlas)
+    page.locator("tr.sub button").first.click()
+    size = cells(page, "size")[0]
+    page.locator(".acts button", has_text=f"of {size} videos as CSV").wait_for()
+    assert 0 < len(saved(page, "Save")) < int(size)
+    group = page.locator("tr.open .group").inner_text()
+    assert f"vidatlas list ATLAS --group '{group}' --subcategory" in page.locator(".acts p").inner_text()
+
+
+def test_a_row_is_shown_on_the_map_and_a_choice_on_the_map_in_the_table(visit: Any, atlas: Path) -> None:
+    visit.page.add_init_script(stand_in(atlas))
+    page = opened(visit, atlas)
+    page.evaluate("() => { window.asked = []; addEventListener('vidatlas:show', ({ detail }) => asked.push(detail)); }")
+    page.locator("tr.sub button").first.click()
+    page.locator(".acts button", has_text="Show on the map").click()
+    assert page.evaluate("asked[0].sub") >= 0
+    choose = "(detail) => dispatchEvent(new CustomEvent('vidatlas:choose', { detail }))"
+    page.evaluate(choose, {"group": 1, "name": "x", "number": 0})
+    assert page.locator("tr.sub:visible").count() == 1
+    assert "chosen on the map" in page.locator(".tools output").inner_text()
+    page.evaluate(choose, {"group": 1, "name": "x", "number": None})
+    assert len(set(cells(page, "group"))) == 1
+    page.evaluate(choose, None)
+    assert page.locator("tr.sub:visible").count() == page.locator("tr.sub").count()
+
+
+def test_a_link_to_a_row_is_copied(visit: Any, atlas: Path) -> None:
+    visit.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = opened(visit, atlas)
+    page.locator("tr.sub button").first.click()
+    page.locator(".acts button", has_text="Copy link").click()
+    page.locator(".acts button", has_text="Copied").wait_for()
+    expected = f"{(atlas / 'report.html').as_uri()}#{page.locator('tr.open').get_attribute('id')}"
+    assert page.evaluate("navigator.clipboard.readText()") == expected
+
+
+def test_hostile_names_and_titles_stay_text(visit: Any, atlas: Path) -> None:
+    page = opened(visit, atlas)
+    for button in page.locator("tr.sub button").all():
+        button.click()
+    assert any(SHOWN in text for text in cells(page, "group"))
+    assert any(SHOWN in text for text in page.locator(".titles").all_text_contents())
+    assert page.locator("img").count() == 0
+    assert visit.errors == []
+    assert visit.requests == [(atlas / "report.html").as_uri()]
+
+
+def test_a_phone_needs_no_sideways_scrolling(visit: Any, atlas: Path) -> None:
+    visit.page.set_viewport_size({"width": 390, "height": 844})
+    page = opened(visit, atlas)
+    for button in page.locator("tr.sub button").all()[:3]:
+        button.click()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.locator("tr.sub").last.bounding_box()["height"] < 75, "two lines"
+    page.locator("#order").select_option("views")
+    assert numbers(cells(page, "views")) == sorted(numbers(cells(page, "views")), reverse=True)
+
+
+def test_without_a_script_a_plain_table_is_there(chromium: Any, atlas: Path) -> None:
+    page = chromium.new_context(java_script_enabled=False).new_page()
+    page.goto((atlas / "report.html").as_uri())
+    assert page.locator("tr.sub:visible").count() == len(pd.read_parquet(atlas / "subcategories.parquet"))
+    assert page.locator(".tools").is_hidden()
+    assert page.locator("tr.sub button:enabled").count() == 0
+    page.context.close()
+
+
+def test_the_printed_page_has_every_row_and_no_tools(visit: Any, atlas: Path) -> None:
+    page = opened(visit, atlas)
+    page.emulate_media(media="print")
+    assert page.locator(".tools").is_hidden()
+    assert page.locator("tr.sub:visible").count() == page.locator("tr.sub").count()
+    assert len(page.pdf()) > 10_000
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_accessibility_violation(scheme: str, visit: Any, atlas: Path) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    visit.page.emulate_media(color_scheme=scheme)
+    page = opened(visit, atlas, "#c1-0")
+    found = axe.Axe().run(page, context={"exclude": [["#map"]]}).response["violations"]
+    assert [(one["id"], [node["html"][:120] for node in one["nodes"]][:3]) for one in found] == []
