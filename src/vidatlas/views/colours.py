@@ -26,6 +26,15 @@ GREY = Colour("#70757a", "#8d9499")
 """Of the categories behind the eight largest."""
 
 
+RAMP = (
+    Colour("#a8790a", "#5b5fd0"),
+    Colour("#2f8a5b", "#2f9fb0"),
+    Colour("#1f6f9c", "#4fc98a"),
+    Colour("#3a2a80", "#f0e04a"),
+)
+"""Of numbers and dates, from low to high."""
+
+
 def colours_of(groups: Sequence[str]) -> list[Colour]:
     """Return the colour of each category, given largest first: its name decides, as far as colours are free."""
     free = list(range(len(PALETTE)))
