@@ -81,10 +81,12 @@ def labels_of(points: Points, table: Sequence[Mapping[str, Any]]) -> list[Label]
 
 
 def regions_of_labels(labels: Sequence[Label]) -> list[Region]:
-    """Return the labels as regions."""
+    """Return the labels as regions; an only category says nothing, so that its subcategories stand alone."""
+    single = len({label.group for label in labels}) < 2
     return [
         Region(label.level, label.name, label.x / _HALF - 1, label.y / _HALF - 1, label.size, label.group, 1.0)
         for label in labels
+        if label.level or not single
     ]
 
 

@@ -17,18 +17,19 @@ const schemes = ({ groups, subs, columns, codes, titled: known, ramp, grey, pale
   const shade = (count) => Array.from({ length: count }, (_, at) => ({ light: mixed(ramp.map(({ light }) => light), count > 1 ? at / (count - 1) : 0.5), dark: mixed(ramp.map(({ dark }) => dark), count > 1 ? at / (count - 1) : 0.5) }));
   const strong = (names) => names.map((name, at) => ({ ...(palette[at] ?? grey), name }));
   const byKind = (names, of) => ({ classes: names, of });
+  const inside = () => [...subs.keys()].filter((code) => subs[code].group === (chosenGroup() ?? 0));
   if (groups.length > 1) found.set("category", { label: noun, ...byKind(groups, (at) => subs[codes[at]].group) });
   found.set("subcategory", {
     label: "subcategory",
     get usable() { return groups.length === 1 || chosenGroup() !== null; },
-    get classes() { return strong(subs.filter(({ group }) => group === (chosenGroup() ?? 0)).map(({ name }) => name)); },
+    get classes() { return strong(inside().map((code) => subs[code].name)).map((one, at) => ({ ...one, id: inside()[at] })); },
     get of() {
-      const place = new Map(subs.map((sub, code) => [code, sub]).filter(([, { group }]) => group === (chosenGroup() ?? 0)).map(([code], at) => [code, at]));
+      const place = new Map(inside().map((code, at) => [code, at]));
       return (at) => place.get(codes[at]) ?? NOTHING;
     },
   });
   const graded = (label, kind, values, of, note = "") => {
-    const log = kind !== "date" && values.length && values[0] >= 0 && values.at(-1) / Math.max(1, values[Math.floor(values.length / 2)]) > 20;
+    const log = kind !== "date" && values.length && values[0] >= 0 && values.at(-1) / Math.max(1, values[Math.floor(values.length / 2)]) > 5;
     const [to, back] = log ? [Math.log1p, Math.expm1] : [Number, Number];
     const [low, high] = [to(values[Math.floor(0.01 * values.length)]), to(values[Math.ceil(0.99 * values.length) - 1])];
     const count = high > low ? CLASSES : 1;
@@ -74,14 +75,14 @@ const colouring = ({ data, tones, key, caption, select, dark, group, painted, pr
     for (let at = from; at < data.count; at += 1) tones[at] = Math.min(NOTHING, of(at));
   };
   const entries = () => {
-    key.replaceChildren(...scheme.classes.map(({ name }, at) => {
+    key.replaceChildren(...scheme.classes.map(({ name, id }, at) => {
       const [entry, button] = [element("li"), element("button", "", { type: "button" })];
       const swatch = element("i");
       swatch.dataset.at = button.dataset.at = at;
       button.append(swatch, textOf("bdi", name));
-      if (isPressed(current, at) !== null) {
-        button.addEventListener("click", () => pressed(current, at));
-        button.setAttribute("aria-pressed", String(isPressed(current, at)));
+      if (isPressed(current, id ?? at) !== null) {
+        button.addEventListener("click", () => pressed(current, id ?? at));
+        button.setAttribute("aria-pressed", String(isPressed(current, id ?? at)));
       }
       for (const [event, light] of [["pointerenter", at], ["focus", at], ["pointerleave", -1], ["blur", -1]]) button.addEventListener(event, () => { hot = light; colours(); });
       entry.append(button);
@@ -89,7 +90,7 @@ const colouring = ({ data, tones, key, caption, select, dark, group, painted, pr
     }));
     caption.textContent = `Colours show: ${scheme.label}${scheme.note ? ` (${scheme.note})` : ""}`;
   };
-  const press = () => { for (const button of key.querySelectorAll("button[aria-pressed]")) button.setAttribute("aria-pressed", String(isPressed(current, Number(button.dataset.at)))); };
+  const press = () => { for (const button of key.querySelectorAll("button[aria-pressed]")) button.setAttribute("aria-pressed", String(isPressed(current, scheme.classes[button.dataset.at].id ?? Number(button.dataset.at)))); };
   const able = () => { for (const option of select.options) option.disabled = ways?.get(option.value).usable === false; };
   const use = (name) => {
     ways ??= build();

@@ -69,7 +69,7 @@ const start = async (root) => {
     const before = screen.width > 1 ? centre() : null;
     const [width, height] = [Math.max(stage.clientWidth, 1), Math.max(stage.clientHeight, 1)];
     const [least, ratio] = [Math.min(width, height), Math.min(devicePixelRatio, 2)];
-    const [wide, tall] = [0.94 * Math.min(width, 1.9 * least), 0.94 * Math.min(height, 1.9 * least)];
+    const [wide, tall] = [0.9 * Math.min(width, 1.9 * least), 0.92 * Math.min(height, 1.9 * least)];
     Object.assign(screen, { width, height, wide, tall, ratio, left: (width - wide) / 2, top: (height - tall) / 2 });
     for (const layer of [canvas, find("canvas.land")]) Object.assign(layer, { width: Math.round(width * ratio), height: Math.round(height * ratio) });
     letters.measure();
