@@ -217,10 +217,16 @@ SCRIPTS = (
 
 def map_scripts() -> tuple[Markup, Markup, Markup]:
     """Return the map's style sheet, the script of the page's data, and that of the map."""
-    style, data = ((PARTS / name).read_text(encoding="utf-8") for name in ("map.css", "data.js"))
-    code = "".join((PARTS / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
+    data, *code = (_light((PARTS / f"{name}.js").read_text(encoding="utf-8")) for name in ("data", *SCRIPTS))
+    style = (PARTS / "map.css").read_text(encoding="utf-8")
     # Our own code, nothing from data.
-    return Markup(style), Markup(data), Markup('"use strict";\n(() => {\n' + code + "})();\n")  # noqa: S704
+    return Markup(style), Markup(data), Markup('"use strict";\n(() => {\n' + "".join(code) + "})();\n")  # noqa: S704
+
+
+def _light(code: str) -> str:
+    """Return a script without indentation and without the lines that are comments."""
+    lines = (line.strip() for line in code.splitlines())
+    return "".join(f"{line}\n" for line in lines if line and not line.startswith("//"))
 
 
 def script_hash(script: str) -> str:

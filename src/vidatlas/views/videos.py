@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
@@ -40,35 +41,41 @@ class Videos:
 
     def taken(self, order: Sequence[int]) -> Videos:
         """Return some of the videos, in this order."""
-        return _each(self, lambda texts: tuple(texts[at] for at in order) if texts else ())
+
+        def pick(texts: tuple[Any, ...]) -> tuple[Any, ...]:
+            return tuple(texts[at] for at in order) if texts else ()
+
+        return replace(
+            self,
+            ids=pick(self.ids),
+            titles=pick(self.titles),
+            notes=pick(self.notes),
+            words=pick(self.words),
+            columns=tuple(replace(column, values=pick(column.values)) for column in self.columns),
+            links=pick(self.links),
+        )
 
 
 def merge_videos(pieces: Sequence[Videos], keys: Sequence[NDArray[np.float64]]) -> Videos:
     """Return the videos of all pieces by ascending key; a piece may have more keys than videos."""
     if not pieces:
         return Videos()
-    first = pieces[0]
     columns = tuple(
-        replace(column, values=tuple(value for piece in pieces for value in piece.columns[at].values))
-        for at, column in enumerate(first.columns)
+        replace(column, values=_chained(piece.columns[at].values for piece in pieces))
+        for at, column in enumerate(pieces[0].columns)
     )
-    joined = Videos(
-        *(
-            tuple(text for piece in pieces for text in getattr(piece, name))
-            for name in ("ids", "titles", "notes", "words")
-        ),
-        columns,
-        first.address,
-        tuple(link for piece in pieces for link in piece.links),
+    joined = replace(
+        pieces[0],
+        ids=_chained(piece.ids for piece in pieces),
+        titles=_chained(piece.titles for piece in pieces),
+        notes=_chained(piece.notes for piece in pieces),
+        words=_chained(piece.words for piece in pieces),
+        columns=columns,
+        links=_chained(piece.links for piece in pieces),
     )
     every = np.concatenate([own[: len(piece.ids)] for piece, own in zip(pieces, keys, strict=True)])
     return joined.taken(np.argsort(every, kind="stable").tolist())
 
 
-def _each(videos: Videos, change: Callable[[tuple[Any, ...]], tuple[Any, ...]]) -> Videos:
-    return Videos(
-        *(change(texts) for texts in (videos.ids, videos.titles, videos.notes, videos.words)),
-        tuple(replace(column, values=change(column.values)) for column in videos.columns),
-        videos.address,
-        change(videos.links),
-    )
+def _chained(pieces: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
+    return tuple(chain.from_iterable(pieces))

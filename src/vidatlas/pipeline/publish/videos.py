@@ -19,8 +19,8 @@ from vidatlas.sources.values.links import link_of, names_in
 from vidatlas.views.text import clean, shown
 from vidatlas.views.videos import Column, ColumnKind, Videos
 
-MOST_WORDS = 160
-"""Characters of a video's further words."""
+MOST_WORDS = 100
+"""Characters of a video's further words: a page is to stay light, and the first tags say most."""
 _LONGEST_VALUE = 80
 _CHANNEL_ID = re.compile(r"UC[\w-]{22}")
 """Says nothing to a reader, and pages are to be light."""

@@ -1,6 +1,6 @@
 // Words for values: numbers, dates and durations as people read them, and elements that hold text.
 const english = (value) => value.toLocaleString("en");
-const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
+const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 2 });
 const DAY = 86400000;
 const isoDay = (days) => new Date(days * DAY).toISOString().slice(0, 10);
 const clock = (seconds) => {

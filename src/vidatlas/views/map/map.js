@@ -163,6 +163,9 @@ const start = async (root) => {
     tip.hide();
     card.show(at, focus);
     note({ v: at < data.titled ? data.ids[at] : null });
+    const hidden = screen.y(places[2 * at + 1]) - find(".card").offsetTop + 24;
+    // On a phone the card stands at the bottom: the map makes way, so that the point stays in sight.
+    if (!fly && gl && hidden > 0 && find(".card").offsetTop > 0.2 * screen.height) nav.pan(0, -hidden);
     if (fly && gl) go((places[2 * at] / STEPS) * 2 - 1, (places[2 * at + 1] / STEPS) * 2 - 1, Math.max(view.k, 8), flying);
     refresh();
   };
