@@ -199,19 +199,9 @@ def _packed(data: bytes) -> str:
 
 
 SCRIPTS = (
-    "gl",
-    "view",
-    "land",
-    "labels",
-    "colours",
-    "format",
-    "selection",
-    "filters",
-    "results",
-    "card",
-    "controls",
-    "map",
-)
+    "gl", "view", "land", "labels", "scene", "format", "colours", "selection", "filters", "lasso", "results", "card",
+    "address", "controls", "map",
+)  # fmt: skip
 """The files of the map's script in their order; they share one scope."""
 
 

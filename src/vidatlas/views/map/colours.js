@@ -22,7 +22,7 @@ const schemes = ({ groups, subs, columns, codes, titled: known, ramp, grey, pale
   found.set("subcategory", {
     label: "subcategory",
     get usable() { return groups.length === 1 || chosenGroup() !== null; },
-    get classes() { return strong(inside().map((code) => subs[code].name)).map((one, at) => ({ ...one, id: inside()[at] })); },
+    get classes() { return strong(inside().map((code) => subs[code].name)).map((one, at) => ({ ...one, code: inside()[at] })); },
     get of() {
       const place = new Map(inside().map((code, at) => [code, at]));
       return (at) => place.get(codes[at]) ?? NOTHING;
@@ -58,57 +58,55 @@ const schemes = ({ groups, subs, columns, codes, titled: known, ramp, grey, pale
   return found;
 };
 
-const colouring = ({ data, tones, key, caption, select, dark, group, painted, pressed, isPressed }) => {
-  let [ways, current, scheme, hot] = [null, "category", null, -1];
+const colouring = ({ data, tones, key, caption, select, dark, wanted, choose, painted }) => {
+  const ways = schemes(data, select.dataset.group, () => wanted.group);
+  const usable = (name) => ways.has(name) && ways.get(name).usable !== false;
   const palette = new Uint8Array(1024);
-  const colours = () => {
+  let [current, scheme, hot] = ["", null, -1];
+  select.replaceChildren(...Array.from(ways, ([name, { label }]) => element("option", titled(label), { value: name })));
+  const paint = (toned = false) => {
+    const ground = dark.matches ? "dark" : "light";
     palette.fill(0);
-    const faded = (at) => (hot < 0 || hot === at ? 255 : 24);
-    const put = (at, colour, alpha) => palette.set([...rgb(colour[dark.matches ? "dark" : "light"]), alpha], 4 * at);
-    scheme.classes.slice(0, NOTHING).forEach((colour, at) => put(at, colour, faded(at)));
-    put(NOTHING, data.grey, hot < 0 ? (data.count > 20000 ? 110 : 160) : 16);
-    for (const swatch of key.querySelectorAll("i")) swatch.style.background = (scheme.classes[swatch.dataset.at] ?? data.grey)[dark.matches ? "dark" : "light"];
-    painted(palette);
+    scheme.classes.slice(0, NOTHING).forEach((colour, at) => palette.set([...rgb(colour[ground]), hot < 0 || hot === at ? 255 : 24], 4 * at));
+    palette.set([...rgb(data.grey[ground]), hot < 0 ? 140 : 16], 4 * NOTHING);
+    for (const swatch of key.querySelectorAll("i")) swatch.style.background = scheme.classes[swatch.dataset.at][ground];
+    painted(palette, toned);
   };
-  const tone = (from = 0) => {
-    const { of } = scheme;
-    for (let at = from; at < data.count; at += 1) tones[at] = Math.min(NOTHING, of(at));
+  const more = (from = 0) => {
+    for (let at = from; at < data.count; at += 1) tones[at] = Math.min(NOTHING, scheme.of(at));
+    paint(true);
   };
-  const entries = () => {
-    key.replaceChildren(...scheme.classes.map(({ name, id }, at) => {
-      const [entry, button] = [element("li"), element("button", "", { type: "button" })];
-      const swatch = element("i");
-      swatch.dataset.at = button.dataset.at = at;
-      button.append(swatch, textOf("bdi", name));
-      if (isPressed(current, id ?? at) !== null) {
-        button.addEventListener("click", () => pressed(current, id ?? at));
-        button.setAttribute("aria-pressed", String(isPressed(current, id ?? at)));
-      }
-      for (const [event, light] of [["pointerenter", at], ["focus", at], ["pointerleave", -1], ["blur", -1]]) button.addEventListener(event, () => { hot = light; colours(); });
-      entry.append(button);
-      return entry;
-    }));
-    caption.textContent = `Colours show: ${scheme.label}${scheme.note ? ` (${scheme.note})` : ""}`;
+  // A category or subcategory of the key is chosen by a click; classes of other columns only light up.
+  const choiceOf = (at) => (current === "category" ? { group: at } : current === "subcategory" ? { group: data.subs[scheme.classes[at].code].group, sub: scheme.classes[at].code } : null);
+  const isChosen = ({ group, sub = null }) => wanted.group === group && wanted.sub === sub;
+  const press = () => {
+    for (const button of key.querySelectorAll("button")) {
+      const choice = choiceOf(Number(button.dataset.at));
+      if (choice) button.setAttribute("aria-pressed", String(isChosen(choice)));
+    }
   };
-  const press = () => { for (const button of key.querySelectorAll("button[aria-pressed]")) button.setAttribute("aria-pressed", String(isPressed(current, scheme.classes[button.dataset.at].id ?? Number(button.dataset.at)))); };
-  const able = () => { for (const option of select.options) option.disabled = ways?.get(option.value).usable === false; };
+  const entry = ({ name }, at) => {
+    const [item, button, swatch] = [element("li"), element("button", "", { type: "button" }), element("i")];
+    swatch.dataset.at = button.dataset.at = at;
+    button.append(swatch, textOf("bdi", name));
+    const choice = choiceOf(at);
+    if (choice) button.addEventListener("click", () => choose(isChosen(choice) ? null : choice));
+    for (const [event, light] of [["pointerenter", at], ["focus", at], ["pointerleave", -1], ["blur", -1]]) button.addEventListener(event, () => { hot = light; paint(); });
+    item.append(button);
+    return item;
+  };
   const use = (name) => {
-    ways ??= build();
-    const usable = (way) => way && way.usable !== false;
-    current = usable(ways.get(name)) ? name : [...ways].find(([, way]) => usable(way))[0];
-    able();
-    select.value = current;
+    const before = [current, scheme?.group];
+    for (const option of select.options) option.disabled = !usable(option.value);
+    current = select.value = usable(name) ? name : [...ways.keys()].find(usable);
+    if (current === before[0] && (current !== "subcategory" || wanted.group === before[1])) return;
     const { label, note, classes, of } = ways.get(current);
-    scheme = { label, note, classes, of };
+    scheme = { label, note, classes, of, group: wanted.group };
     hot = -1;
-    tone();
-    entries();
-    colours();
+    key.replaceChildren(...classes.map(entry));
+    press();
+    caption.textContent = `Colours show: ${label}${note ? ` (${note})` : ""}`;
+    more();
   };
-  const build = () => {
-    const made = schemes(data, select.dataset.group, group);
-    select.replaceChildren(...Array.from(made, ([name, { label }]) => element("option", titled(label), { value: name })));
-    return made;
-  };
-  return { use, tone, colours, press, able, name: () => current, fallback: () => [...ways.keys()][0] };
+  return { use, more, paint, press, name: () => current, first: () => [...ways.keys()][0] };
 };

@@ -31,7 +31,7 @@ const copy = async (text) => {
   return done;
 };
 
-const listing = ({ panel, data, open, told: say }) => {
+const listing = ({ panel, data, open, say }) => {
   const find = (name) => panel.querySelector(name);
   const [list, note] = [find("ol"), find("p")];
   let members = new Uint32Array();

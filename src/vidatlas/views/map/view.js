@@ -1,5 +1,6 @@
 // Moving over the map: drag, wheel, two fingers, keys and flights. A view is a scale k and a shift x, y in pixels.
-const [LEAST, MOST, once, flying] = [0.7, 400, 0, 1];
+const [LEAST, MOST] = [0.7, 400];
+const [once, flying] = [0, 1];
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 // Call moved(moving) at every change; within a longer page (inside), the wheel and one finger are the page's.
