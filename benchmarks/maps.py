@@ -113,7 +113,7 @@ def _opened(browser: Any, file: Path) -> str:
         page.evaluate(f"performance.getEntriesByName('map-{mark}')[0].startTime / 1000")
         for mark in ("ready", "complete")
     )
-    box = page.locator("#map canvas").bounding_box()
+    box = page.locator("#map canvas.points").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.wait_for_timeout(1000)
     frames = []

@@ -86,19 +86,16 @@ def hashed(page: Any) -> dict[str, str]:
 
 
 def position(page: Any, at: int) -> tuple[float, float]:
-    """Return where a video is on the page."""
-    box = page.locator("#map canvas.points").bounding_box()
-    place = page.evaluate(
-        """async (at) => {
-          const { places } = await vidatlas.data;
-          const stage = document.querySelector('#map .stage');
-          return [places[2 * at] / 65535, 1 - places[2 * at + 1] / 65535, stage.clientWidth, stage.clientHeight];
-        }""",
-        at,
-    )
-    wide, tall = (share * min(side, 1.9 * min(place[2:])) for share, side in zip((0.9, 0.92), place[2:], strict=True))
-    x, y = place[0] * wide + (place[2] - wide) / 2, place[1] * tall + (place[3] - tall) / 2
-    return box["x"] + x, box["y"] + y
+    """Return where a video is on the page: where its address pins it."""
+    video = page.evaluate("async (at) => (await vidatlas.data).ids[at]", at)
+    page.evaluate("(video) => { location.hash = `v=${video}`; }", video)
+    pin = page.locator("#map .pin")
+    pin.wait_for()
+    page.evaluate("() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
+    box = pin.bounding_box()
+    page.get_by_role("button", name="Close").click()
+    pin.wait_for(state="hidden")
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
 def number(page: Any, video: str) -> int:

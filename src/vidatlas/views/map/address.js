@@ -8,8 +8,7 @@ const addressing = (map) => {
   let pending = 0;
   const noteView = () => {
     const [x, y, k] = map.centre();
-    const home = Math.abs(k - 1) < 0.005 && Math.hypot(x, y) < 0.005;
-    state.set(home ? { x: null, y: null, k: null } : { x: x.toFixed(4), y: y.toFixed(4), k: Number(k.toPrecision(4)) });
+    state.set(!map.away() ? { x: null, y: null, k: null } : { x: x.toFixed(4), y: y.toFixed(4), k: Number(k.toPrecision(4)) });
   };
   const noteViewSoon = () => { clearTimeout(pending); pending = setTimeout(noteView, 250); };
   const noteSelection = () => {
@@ -39,7 +38,8 @@ const addressing = (map) => {
     map.choose(choice, { tell: !same, noted: false });
     map.colours.use(read("colour"));
     const [x, y, k] = ["x", "y", "k"].map((key) => Number(state.get(key) ?? NaN));
-    map.go(...([x, y, k].every(Number.isFinite) ? [x, y, k] : [0, 0, 1]));
+    if ([x, y, k].every(Number.isFinite)) map.go(x, y, k);
+    else map.home();
     const at = read("v") ? map.select.withId(read("v")) : -1;
     if (at >= 0) map.card.show(at, false);
     else map.card.close();

@@ -41,7 +41,7 @@ const controls = (map) => {
     }, data.titled > 20000 ? 200 : 0);
   });
   const link = async () => map.say((await copy(location.href)) ? "Link to this view copied" : "Copying is not allowed here");
-  const acts = { all: clear, fit: map.toMatches, link, in: () => nav.zoom(1.6), out: () => nav.zoom(1 / 1.6), home: () => map.go(0, 0, 1, flying) };
+  const acts = { all: clear, fit: map.toMatches, link, in: () => nav.zoom(1.6), out: () => nav.zoom(1 / 1.6), home: () => map.home(flying) };
   for (const [name, act] of Object.entries(acts)) find(`[data-${name}]`).addEventListener("click", act);
   find("[data-colour]").addEventListener("change", ({ target }) => {
     map.colours.use(target.value);

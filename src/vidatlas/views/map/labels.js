@@ -43,7 +43,7 @@ const lettering = (layer, { regions, groups }, screen) => {
     return made;
   };
   // A name fits once its region is about as wide as its text; at the start, a little before.
-  const fits = (label, k) => label.level === coarsest || finest === coarsest || label.share * largest / Math.sqrt(screen.total) * Math.min(screen.wide, screen.tall) * k > (k < 1.3 ? 0.5 : 0.62) * label.across;
+  const fits = (label, k) => label.level === coarsest || finest === coarsest || label.share * largest / Math.sqrt(screen.total) * Math.min(screen.width, screen.height) * k > (k < 1.3 ? 0.5 : 0.62) * label.across;
   const write = (view, dark) => {
     const [taken, shown] = [[[0, screen.height - 136, 54, screen.height]], new Set()];  // the buttons' corner
     for (const label of labels) {

@@ -54,7 +54,7 @@ const finding = (map) => {
   const under = (event) => {
     const box = canvas.getBoundingClientRect();
     const [px, py] = [event.clientX - box.left, event.clientY - box.top];
-    const [across, up] = [(map.screen.wide * map.nav.view.k) / STEPS, (map.screen.tall * map.nav.view.k) / STEPS];
+    const [across, up] = [map.screen.across * map.nav.view.k, map.screen.up * map.nav.view.k];
     const [cx, cy] = map.screen.steps(px, py);
     const near = event.pointerType === "touch" ? 2 * NEAR : NEAR;
     const active = select.active();
@@ -74,7 +74,8 @@ const finding = (map) => {
       const [x, y] = [places[2 * at], places[2 * at + 1]];
       [left, right, low, high] = [Math.min(left, x), Math.max(right, x), Math.min(low, y), Math.max(high, y)];
     }
-    const k = (0.85 * STEPS) / Math.max(right - left, high - low, 0.03 * STEPS);
+    const { width, height, across, up } = map.screen;
+    const k = 0.85 / Math.max(((right - left) * across) / width, ((high - low) * up) / height, 0.03);
     map.go((left + right) / STEPS - 1, (low + high) / STEPS - 1, Math.min(30, Math.max(1, k)), flying);
   };
   return { open, under, toMatches };
