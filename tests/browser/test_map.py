@@ -477,3 +477,46 @@ def test_no_violation_of_accessibility(chromium: Any, atlas: Place, scheme: str)
     violations = Axe().run(page).response["violations"]
     assert [(found["id"], [node["html"] for node in found["nodes"]]) for found in violations] == []
     context.close()
+
+
+def test_the_report_shows_and_hears_what_is_chosen(visit: Any, atlas: Place) -> None:
+    page = opened(visit.page, f"{atlas.report}#s=1-2")
+    page.evaluate("""() => {
+      window.heard = [];
+      addEventListener('vidatlas:choose', ({ detail }) => heard.push(detail));
+      window.show = (detail) => dispatchEvent(new CustomEvent('vidatlas:show', { detail }));
+    }""")
+    name, size = page.evaluate(
+        "async () => { const { subs } = await vidatlas.data; return [subs[2].name, subs[2].size]; }"
+    )
+    page.evaluate("show({ sub: 2 })")
+    found(page, f"{size} of {VIDEOS} videos in {name}")
+    page.evaluate("show({ group: 0 })")
+    until(page, "!document.querySelector('#map output').textContent.includes(' · ')")
+    page.evaluate("show(null)")
+    found(page, f"{VIDEOS} videos")
+    assert page.evaluate("heard") == []
+    page.evaluate("show({ video: 5 })")
+    title = page.evaluate("async () => (await vidatlas.data).titles[5]")
+    assert page.locator("#map .card strong").inner_text() == title
+    page.locator("#map .card").get_by_role("button", name="Show the subcategory").click()
+    chosen = page.evaluate("""async () => {
+      const { subs, codes, groups } = await vidatlas.data;
+      const { group, number } = subs[codes[5]];
+      return { group, name: groups[group].name, number };
+    }""")
+    assert page.evaluate("heard") == [chosen]
+    assert hashed(page)["s"] == "1-2"
+
+
+def test_the_address_keeps_the_keys_of_others_and_any_text(visit: Any, atlas: Place) -> None:
+    page = opened(visit.page, f"{atlas.map}#sort=views&f=a+b")
+    text = "50% + a&b=c, é/ #x"
+    page.evaluate("(text) => vidatlas.state.set({ q: text, sort: null })", text)
+    assert page.evaluate("['q', 'f', 'sort'].map((key) => vidatlas.state.get(key))") == [text, "a b", None]
+    page.reload()
+    page.wait_for_selector('#map[data-state="complete"]')
+    assert page.locator("#map input[type=search]").input_value() == text
+    page.evaluate("location.hash = '#c1-2'")
+    page.evaluate("vidatlas.state.set({ x: null })")
+    assert page.evaluate("location.hash") == "#c1-2"
