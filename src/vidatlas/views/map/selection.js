@@ -32,6 +32,7 @@ const selecting = (data, chosen) => {
   const withId = (id) => (byId ??= new Map(ids.map((own, at) => [own, at]))).get(id) ?? -1;
   // The video that a pasted address or id names; "absent" for the address of one that is not here.
   const named = (text) => {
+    if (!text.trim()) return null;
     const id = youtubeId(text) || text.trim();
     const at = withId(id);
     return at >= 0 ? at : youtubeId(text) ? "absent" : null;
@@ -61,6 +62,7 @@ const selecting = (data, chosen) => {
     if (wanted.sub !== null) tests.unshift((at) => codes[at] === wanted.sub);
     else if (wanted.group !== null) tests.unshift((at) => subs[codes[at]].group === wanted.group);
     if (!from) found = 0;
+    if (!tests.length) { chosen.fill(1, from, data.count); found += data.count - from; return; }
     for (let at = from; at < data.count; at += 1) found += chosen[at] = tests.every((test) => test(at)) ? 1 : 0;
   };
   const members = () => {
