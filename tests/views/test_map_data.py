@@ -115,6 +115,9 @@ def test_videos_are_stored_by_subcategory_and_no_column_is_empty() -> None:
     order = [at for code in (0, 1) for at in range(50) if points.codes[at] == code]
     for name in ("ids", "titles", "notes", "words"):
         assert names[name] == [getattr(videos, name)[at] for at in order]
+    named = replace(videos, words=("Markup empty </SCRIPT><b> red",) * 50)
+    found = json.loads(unpacked(drawing_of(replace(points, videos=named), TABLE, [], LAND, 200).names))["words"]
+    assert set(found) == {"Markup empty </SCRIPT><b> red", "Markup empty </SCRIPT><b>"}  # the name of one is "red ab"
     views = [videos.columns[0].values[at] for at in order]
     assert names["columns"] == [{"name": "views", "kind": "number", "values": views}]
     assert names["address"] == ["https://video.example/", "?a"]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from vidatlas.types import Floats
 from vidatlas.views.colours import GREY, PALETTE, RAMP, colours_of
 from vidatlas.views.regions import Land, Region
-from vidatlas.views.text import shown
+from vidatlas.views.text import fold, shown
 from vidatlas.views.videos import Videos, merge_videos
 
 PARTS = Path(__file__).parent / "map"
@@ -142,7 +142,7 @@ def drawing_of(
         "palette": [asdict(colour) for colour in PALETTE],
         "ramp": [asdict(colour) for colour in RAMP],
         "grey": asdict(GREY),
-        **_videos(points.videos, codes),
+        **_videos(points.videos, codes, table),
     }
     # A map always has a first chunk, even if it is empty.
     bounds = sorted({0, *range(min(first, len(codes)), len(codes), CHUNK), len(codes)}) if len(codes) else [0, 0]
@@ -177,9 +177,16 @@ def _region(region: Region, number: Mapping[str, int]) -> dict[str, Any]:
     return {"level": region.level, "name": shown(region.name), "size": region.size, "group": group, **place}
 
 
-def _videos(videos: Videos, codes: NDArray[np.uint16]) -> dict[str, Any]:
+def _videos(videos: Videos, codes: NDArray[np.uint16], table: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return what is known of the first points, by subcategory: like texts side by side compress better."""
-    found = videos.taken(np.argsort(codes[: len(videos.ids)], kind="stable").tolist())
+    order = np.argsort(codes[: len(videos.ids)], kind="stable").tolist()
+    found = videos.taken(order)
+    # A search looks into the name of a video's subcategory too.
+    names = [fold(row["name"]) for row in table]
+    words = [
+        " ".join(word for word in text.split() if word not in names[codes[at]])
+        for at, text in zip(order, found.words, strict=False)
+    ]
     titles, notes = (
         [shown(text, _LONGEST_TITLE) if text else "" for text in texts] for texts in (found.titles, found.notes)
     )
@@ -187,7 +194,7 @@ def _videos(videos: Videos, codes: NDArray[np.uint16]) -> dict[str, Any]:
         "ids": found.ids,
         "titles": titles,
         "notes": notes,
-        "words": found.words if any(found.words) else (),
+        "words": words if any(words) else [],
         "columns": [asdict(column) for column in found.columns if any(value is not None for value in column.values)],
         "address": found.address,
         "links": found.links,

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 import vidatlas
-from vidatlas.pipeline.publish.videos import MOST_WORDS, columns_of, fold, videos_of
+from vidatlas.pipeline.publish.videos import MOST_WORDS, columns_of, videos_of
 from vidatlas.sources.fields import RecordSpec
 
 
@@ -82,4 +82,3 @@ def test_further_words_have_a_limit_and_no_accents() -> None:
     words = videos_of(record(), table(tags=tags), EVERY).words[0]
     assert words.startswith("word0 word1 ")
     assert MOST_WORDS - 8 < len(words) <= MOST_WORDS
-    assert fold("Crème BRÛLÉE ﬁ") == "creme brulee fi"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from string import Formatter
 from typing import Any
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from vidatlas.pipeline.embed.rows import notes_of, titles_of
 from vidatlas.sources.fields import RecordSpec
 from vidatlas.sources.values.links import link_of, names_in
-from vidatlas.views.text import clean, shown
+from vidatlas.views.text import clean, fold, shown
 from vidatlas.views.videos import Column, ColumnKind, Videos
 
 MOST_WORDS = 100
@@ -88,12 +87,6 @@ def _addresses(template: str | None, found: pa.Table) -> tuple[tuple[str, ...], 
                 pieces.append("")
         return tuple(pieces), ()
     return (), tuple(link_of(template, row) for row in found.select(list(dict.fromkeys(names))).to_pylist())
-
-
-def fold(text: str) -> str:
-    """Return a text as the search of a page compares it: no accents, no capitals; ``fold`` of data.js is the same."""
-    parts = unicodedata.normalize("NFKD", text)
-    return "".join(sign for sign in parts if not unicodedata.category(sign).startswith("M")).lower()
 
 
 def _words(record: RecordSpec, found: pa.Table, titles: list[str]) -> tuple[str, ...]:
