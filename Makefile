@@ -6,7 +6,7 @@ GPU_PYTHON ?= python3
 GPU_OPTIONS ?=
 WHEELS := wheels
 
-.PHONY: help demo test lint types unit browser viewer chaos cluster-test bench gpu gpu-wheels format clean
+.PHONY: help demo test lint types unit browser chaos cluster-test bench gpu gpu-wheels format clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/'
@@ -35,10 +35,6 @@ unit: $(VENV)/installed browser
 browser: ## Install the browser for the page tests, if it is missing (Debian, as root)
 	@command -v chromium >/dev/null || test -n "$$VIDATLAS_CHROMIUM" || test "$$(id -u)" != 0 || \
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-core >/dev/null; }
-
-viewer: ## Rebuild the bundle of the map's libraries, byte for byte the same every time; needs npm
-	cd viewer && npm ci --ignore-scripts --no-audit --no-fund && npx esbuild libraries.js --bundle --minify --format=iife \
-		--global-name=libraries --legal-comments=none --charset=ascii --outfile=../src/vidatlas/views/map/libraries.min.js
 
 chaos: $(VENV)/installed ## Fault injection: kill runs, damage files, exhaust resources (about 10 minutes)
 	$(BIN)/pytest -m chaos tests/chaos

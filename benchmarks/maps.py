@@ -25,9 +25,11 @@ from benchmarks.vectors import clustered
 from vidatlas.decomposition.pca import PcaSpec, fit_pca, merge_all, moments_of
 from vidatlas.decomposition.tsne import LayoutSpec, lay_out, place
 from vidatlas.types import Floats
-from vidatlas.views.map_data import Points, drawing_of, labels_of, quantised
+from vidatlas.views.map_data import Points, drawing_of, quantised
 from vidatlas.views.nouns import Nouns
+from vidatlas.views.regions import Land
 from vidatlas.views.report import render_map
+from vidatlas.views.videos import Videos
 
 TITLED = 100_000
 _SUBCATEGORIES, _GROUPS = 2_000, 16
@@ -76,12 +78,13 @@ def points_of(rows: int, data: Path | None) -> tuple[Points, list[dict[str, Any]
     centres = random.uniform(-0.9, 0.9, (_SUBCATEGORIES, 2))
     at = np.clip(centres[codes] + random.normal(0, 0.02, (rows, 2)), -1, 1).astype(np.float32)
     titles = titles_of(rows, data)
+    videos = Videos(tuple(f"{random.bytes(8).hex()}" for _ in titles), titles, address=("https://example.org/", ""))
     counts = np.bincount(codes, minlength=_SUBCATEGORIES)
     table = [
         {"group": f"Category {at % _GROUPS}", "subcategory": at, "name": f"name · of · {at}", "size": int(size)}
         for at, size in enumerate(counts)
     ]
-    return Points(np.linspace(0, 1, rows, endpoint=False), quantised(at), codes, titles), table
+    return Points(np.linspace(0, 1, rows, endpoint=False), quantised(at), codes, videos), table
 
 
 def pages(sizes: list[int], data: Path | None) -> None:
@@ -93,7 +96,7 @@ def pages(sizes: list[int], data: Path | None) -> None:
         for rows in sizes:
             points, table = points_of(rows, data)
             started = time.perf_counter()
-            drawing = drawing_of(points, table, labels_of(points, table), TITLED)
+            drawing = drawing_of(points, table, (), Land(()), TITLED)
             file = Path(folder) / f"{rows}.html"
             file.write_text(render_map("Benchmark", f"{rows:,} invented videos", drawing, Nouns()), encoding="utf-8")
             made = time.perf_counter() - started
@@ -110,7 +113,7 @@ def _opened(browser: Any, file: Path) -> str:
         page.evaluate(f"performance.getEntriesByName('map-{mark}')[0].startTime / 1000")
         for mark in ("ready", "complete")
     )
-    box = page.locator("#map canvas").bounding_box()
+    box = page.locator("#map canvas.points").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.wait_for_timeout(1000)
     frames = []

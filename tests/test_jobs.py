@@ -77,7 +77,6 @@ RUBBISH = (
     "tests/test_jobs.py",
     "videos.jsonl",
     "videos.jsonl.gz",
-    "viewer/node_modules/three.js",
 )
 
 

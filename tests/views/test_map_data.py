@@ -6,17 +6,28 @@ import base64
 import gzip
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from vidatlas.views.map_data import Points, drawing_of, group_order, labels_of, merge_points, quantised
+from vidatlas.views.map_data import (
+    PARTS,
+    SCRIPTS,
+    Points,
+    drawing_of,
+    group_order,
+    merge_points,
+    quantised,
+)
 from vidatlas.views.nouns import Nouns
-from vidatlas.views.report import render_map
+from vidatlas.views.regions import Land, Region
+from vidatlas.views.report import map_policy, render_map
+from vidatlas.views.videos import Column, Videos
 
 TABLE: list[dict[str, Any]] = [
     {"group": "B", "subcategory": 0, "name": "</script><b>", "size": 6},
-    {"group": "A", "subcategory": 1, "name": "\x1b[31mred \u202eab", "size": 4},
+    {"group": "A", "subcategory": 1, "name": "\x1b[31mred \u202eab", "size": 4, "silhouette": 0.123},
     {"group": "B", "subcategory": 2, "name": "empty", "size": 1},
 ]
 
@@ -27,7 +38,9 @@ def some(rows: int, seed: int, titles: int) -> Points:
     places = quantised(random.uniform(-1, 1, (rows, 2)).astype(np.float32))
     titled = [f"{key:.6f}" for key in keys[:titles]]
     codes = random.integers(2, size=rows)
-    return Points(keys, places, codes, tuple(f"t{key}" for key in titled), tuple(f"n{key}" for key in titled))
+    texts = (tuple(f"{kind}{key}" for key in titled) for kind in ("i", "t", "n", "w"))
+    views = Column("views", "number", tuple(round(float(key) * 1000) for key in keys[:titles]))
+    return Points(keys, places, codes, Videos(*texts, (views,), ("https://video.example/", "?a")))
 
 
 def unpacked(text: str) -> bytes:
@@ -42,49 +55,77 @@ def test_pieces_merge_by_key_and_titles_stay_with_their_points() -> None:
     merged = merge_points([some(30, 1, 12), some(20, 2, 9)])
     assert (np.diff(merged.keys) >= 0).all()
     of_key = {f"t{key:.6f}" for key in merged.keys}
-    assert set(merged.titles) <= of_key
-    assert list(merged.titles) == sorted(merged.titles)
-    assert [note[1:] for note in merged.notes] == [title[1:] for title in merged.titles]
+    videos = merged.videos
+    assert len(videos.titles) == 21
+    assert set(videos.titles) <= of_key
+    assert list(videos.titles) == sorted(videos.titles)
+    for texts in (videos.ids, videos.notes, videos.words):
+        assert [text[1:] for text in texts] == [title[1:] for title in videos.titles]
+    assert list(videos.columns[0].values) == [round(float(title[1:]) * 1000) for title in videos.titles]
+    assert videos.address == ("https://video.example/", "?a")
     assert len(merge_points([]).codes) == 0
 
 
-def test_labels_stand_where_their_videos_are_densest() -> None:
-    places = np.array([[100, 100]] * 3 + [[60000, 60000]] * 2 + [[200, 50]], np.uint16)
-    points = Points(np.arange(6.0), places, np.array([0, 0, 0, 0, 1, 1]), ())
-    found = {(label.group, label.subcategory): (label.x, label.y) for label in labels_of(points, TABLE)}
-    assert found["B", 0] == (100, 100)
-    assert found["B", None] == (100, 100)
-    assert ("B", 2) not in found
+def test_categories_are_ordered_by_size() -> None:
     assert group_order(TABLE) == ["B", "A"]
+
+
+def regions() -> list[Region]:
+    return [Region(0, "B", -0.5, 0.123456, 7, "B", 0.987), Region(1, "</script> a", 0, 1, 2, None, 0.4)]
+
+
+LAND = Land(((((0, 0), (65535, 0), (9, 65535)),), ()))
 
 
 def test_a_drawing_holds_every_point_once() -> None:
     points = some(500, 4, 50)
-    drawing = drawing_of(points, TABLE, labels_of(points, TABLE), 200)
+    drawing = drawing_of(points, TABLE, regions(), LAND, 200)
     assert len(drawing.points) == 2
     pieces = [np.frombuffer(unpacked(piece), "<u2").reshape(3, -1) for piece in drawing.points]
     assert pieces[0].shape[1] == 200
     back = np.concatenate(pieces, axis=1)
     assert (points.places == back[:2].T).all()
     assert (back[2] == points.codes).all()
-    names = json.loads(unpacked(drawing.names))
+
+
+def test_names_of_a_drawing() -> None:
+    names = json.loads(unpacked(drawing_of(some(500, 4, 50), TABLE, regions(), LAND, 200).names))
     assert names["total"] == 500
-    assert names["titles"] == list(points.titles)
-    assert names["notes"] == list(points.notes)
-    assert [group["name"] for group in names["groups"]] == ["B", "A"]
-    assert names["subs"][1]["name"] == "red ab"
+    assert [(group["name"], group["size"]) for group in names["groups"]] == [("B", 7), ("A", 4)]
+    assert all(re.fullmatch("#[0-9a-f]{6}", group[ground]) for group in names["groups"] for ground in ("light", "dark"))
+    assert names["subs"][1] == {"group": 1, "number": 1, "name": "red ab", "size": 4, "silhouette": 0.12}
+    assert "silhouette" not in names["subs"][0]
+    first, second = names["regions"]
+    assert first == {"level": 0, "name": "B", "size": 7, "group": 0, "x": -0.5, "y": 0.1235, "share": 0.99}
+    assert second["group"] == -1
+    assert names["land"] == [[[0, 0, 65535, 0, 9, 65535]], []]
+
+
+def test_videos_are_stored_by_subcategory_and_no_column_is_empty() -> None:
+    points = some(500, 4, 50)
+    videos = replace(points.videos, columns=(*points.videos.columns, Column("likes", "number", (None,) * 50)))
+    names = json.loads(unpacked(drawing_of(replace(points, videos=videos), TABLE, [], LAND, 200).names))
+    order = [at for code in (0, 1) for at in range(50) if points.codes[at] == code]
+    for name in ("ids", "titles", "notes", "words"):
+        assert names[name] == [getattr(videos, name)[at] for at in order]
+    named = replace(videos, words=("Markup empty </SCRIPT><b> red",) * 50)
+    found = json.loads(unpacked(drawing_of(replace(points, videos=named), TABLE, [], LAND, 200).names))["words"]
+    assert set(found) == {"Markup empty </SCRIPT><b> red", "Markup empty </SCRIPT><b>"}  # the name of one is "red ab"
+    views = [videos.columns[0].values[at] for at in order]
+    assert names["columns"] == [{"name": "views", "kind": "number", "values": views}]
+    assert names["address"] == ["https://video.example/", "?a"]
 
 
 def test_no_point_at_all_is_a_map_too() -> None:
     none = merge_points([])
-    assert [unpacked(piece) for piece in drawing_of(none, TABLE, [], 9).points] == [b""]
+    assert [unpacked(piece) for piece in drawing_of(none, TABLE, [], LAND, 9).points] == [b""]
 
 
 def test_nothing_of_the_data_is_markup() -> None:
     points = some(20, 5, 20)
     script = ("</script><script>alert(1)</script>",) * 20
-    hostile = Points(points.keys, points.places, points.codes, script, script)
-    page = render_map("<script>alert(2)</script>", "{{7*7}}", drawing_of(hostile, TABLE, [], 9), Nouns())
+    hostile = replace(points, videos=Videos(script, script, script, script))
+    page = render_map("<script>alert(2)</script>", "{{7*7}}", drawing_of(hostile, TABLE, regions(), LAND, 9), Nouns())
     assert "alert(1)" not in page
     assert "<script>alert(2)" not in page
     assert "{{7*7}}" in page
@@ -92,3 +133,18 @@ def test_nothing_of_the_data_is_markup() -> None:
     assert policy
     assert "unsafe-eval" not in policy[1]
     assert "default-src 'none'" in policy[1]
+
+
+def test_every_map_has_one_policy_and_its_poster_in_the_page() -> None:
+    """The app compares the policy word for word."""
+    with_poster = replace(drawing_of(some(9, 1, 9), TABLE, regions(), LAND, 9), poster="data:image/png;base64,AAAA")
+    page = render_map("Title", "", with_poster, Nouns(record=("film", "films")))
+    assert map_policy() in page
+    assert '<img class="poster" src="data:image/png;base64,AAAA" alt="Map of the films">' in page
+    assert "<img" not in render_map("Title", "", replace(with_poster, poster=""), Nouns())
+
+
+def test_the_files_of_the_script_are_those_of_the_folder_and_short() -> None:
+    assert {file.stem for file in PARTS.glob("*.js")} == {*SCRIPTS, "data"}
+    for file in PARTS.iterdir():
+        assert len(file.read_text(encoding="utf-8").splitlines()) <= 400

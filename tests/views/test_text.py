@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vidatlas.views.card import Card, render_card
-from vidatlas.views.text import as_markdown
+from vidatlas.views.text import as_markdown, fold
 
 HOSTILE = "![x](http://127.0.0.1/a.png) <img src=http://127.0.0.1/b.png> [y](http://127.0.0.1) `z` $q$ | *w* &lt;\nnext"
 
@@ -33,3 +33,7 @@ def test_the_data_card_holds_no_markup_of_the_data() -> None:
     assert "<img" not in text.replace("\\<img", "")
     assert "](" not in text.replace("\\](", "")
     assert "\nnext" not in text
+
+
+def test_a_search_knows_no_accents_and_no_capitals() -> None:
+    assert fold("Crème BRÛLÉE ﬁ") == "creme brulee fi"

@@ -15,25 +15,55 @@ class Colour:
     dark: str
 
 
-PALETTE = tuple(
+# Searched for: as near to eight plain hues as may be, with a contrast of 3:1 on their ground, and no two of them nearer
+# than a colour difference of 13 for anyone, colour-blind or not (tests/views/test_colours.py measures it).
+BLUE, ORANGE, GREEN, PINK, GOLD, VIOLET, RED, AQUA = PALETTE = tuple(
     Colour(*pair)
     for pair in (
-        ("#0f5f9c", "#56b4e9"), ("#b34a00", "#f0803c"), ("#00735c", "#2fc79a"), ("#9c2a6b", "#e58bc0"),
-        ("#7a6200", "#e0c23c"), ("#5b3fa8", "#a992f2"), ("#b3261e", "#ff7a70"), ("#3c6e17", "#8fd15a"),
+        ("#1860d3", "#5e85b0"), ("#a24900", "#fe7908"), ("#0b7e4c", "#39c26a"), ("#e61a80", "#ff95c0"),
+        ("#aa810d", "#f2e14b"), ("#1c1cc0", "#b08cfe"), ("#75150f", "#cf3e2e"), ("#2f95c0", "#5febef"),
     )
 )  # fmt: skip
-GREY = Colour("#70757a", "#8d9499")
-"""Of the categories behind the eight largest."""
+GREY = Colour("#767b80", "#8d9499")
+"""Of the categories behind the eight largest, and of missing values."""
+RAMP = (
+    Colour("#b07a10", "#6a5fd8"),
+    Colour("#2c7c58", "#2f93c4"),
+    Colour("#1d5a86", "#37c48d"),
+    Colour("#2a1a6e", "#f4e64a"),
+)
+"""Of numbers and dates, from low to high: ever farther from the ground."""
+_OWN = {
+    "Music": PINK,
+    "Entertainment": ORANGE,
+    "Gaming": GREEN,
+    "People & Blogs": BLUE,
+    "Education": AQUA,
+    "Howto & Style": VIOLET,
+    "News & Politics": RED,
+    "Sports": GOLD,
+}
+"""The eight most common categories of YouTube: their colours are theirs wherever they are among the eight largest."""
+_WANTED = {
+    "Film & Animation": VIOLET,
+    "Science & Technology": AQUA,
+    "Comedy": GOLD,
+    "Autos & Vehicles": RED,
+    "Travel & Events": ORANGE,
+    "Pets & Animals": GREEN,
+    "Nonprofits & Activism": BLUE,
+}
 
 
 def colours_of(groups: Sequence[str]) -> list[Colour]:
     """Return the colour of each category, given largest first: its name decides, as far as colours are free."""
-    free = list(range(len(PALETTE)))
+    first = groups[: len(PALETTE)]
+    free = [colour for colour in PALETTE if colour not in {_OWN.get(group) for group in first}]
     found = []
-    for group in groups:
-        if not free:
-            found.append(GREY)
-            continue
-        wanted = crc32(group.encode()) % len(PALETTE)
-        found.append(PALETTE[free.pop(free.index(wanted) if wanted in free else 0)])
-    return found
+    for group in first:
+        colour = _OWN.get(group)
+        if colour is None:
+            wanted = _WANTED.get(group, PALETTE[crc32(group.encode()) % len(PALETTE)])
+            colour = free.pop(free.index(wanted) if wanted in free else 0)
+        found.append(colour)
+    return found + [GREY] * (len(groups) - len(found))

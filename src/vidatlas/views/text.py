@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 LONGEST_TEXT = 240
 _NOISE = re.compile(
@@ -25,6 +26,12 @@ def shown(text: str, longest: int = LONGEST_TEXT) -> str:
     if len(line) > longest:
         line = line[: longest - 1] + "…"
     return line or "(untitled)"
+
+
+def fold(text: str) -> str:
+    """Return a text as the search of a page compares it: no accents, no capitals; ``fold`` of data.js is the same."""
+    parts = unicodedata.normalize("NFKD", text)
+    return "".join(sign for sign in parts if not unicodedata.category(sign).startswith("M")).lower()
 
 
 def as_markdown(text: str) -> str:

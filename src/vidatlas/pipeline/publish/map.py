@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import save as save_tensors
 
 from vidatlas.decomposition.tsne import lay_out, place
-from vidatlas.pipeline.embed.rows import notes_of, titles_of
 from vidatlas.pipeline.names.accepted import ByHand, with_names
+from vidatlas.pipeline.publish.videos import columns_of, videos_of
 from vidatlas.pipeline.reduce.assignments import read_assignments
 from vidatlas.recipe import Recipe
 from vidatlas.storage import store as layout
@@ -24,9 +24,15 @@ from vidatlas.storage.store import Files, Store
 from vidatlas.storage.tables import SealedShard, blocks_of, ordered_components, read_embeddings
 from vidatlas.storage.tensors import Tensors, read_tensors
 from vidatlas.types import Floats, Json, Runner
-from vidatlas.views.map_data import Drawing, Points, drawing_of, labels_of, merge_points, quantised
+from vidatlas.views.map_data import (
+    Drawing,
+    Points,
+    drawing_of,
+    merge_points,
+    quantised,
+)
 from vidatlas.views.nouns import Nouns
-from vidatlas.views.poster.poster import Poster
+from vidatlas.views.poster.poster import Poster, data_uri
 from vidatlas.views.report import render_map
 from vidatlas.views.social import SocialCard, with_card
 
@@ -96,9 +102,10 @@ def sample_rates(store: Store, recipe: Recipe) -> NDArray[np.float64]:
 
 
 def subcategory_rows(store: Store) -> list[Json]:
-    """Return group, subcategory, name and size of every subcategory, the largest first; the place is its code."""
+    """Return the subcategories with name, size and silhouette, the largest first; the place is the code."""
     facts = store.listed(store.stage("reduce")["files"], layout.SUBCATEGORIES)
-    rows: list[Json] = store.table(layout.SUBCATEGORIES, facts, ["group", "subcategory", "name", "size"]).to_pylist()
+    columns = ["group", "subcategory", "name", "size", "silhouette"]
+    rows: list[Json] = store.table(layout.SUBCATEGORIES, facts, columns).to_pylist()
     return sorted(rows, key=lambda row: (-row["size"], row["group"], row["subcategory"]))
 
 
@@ -139,10 +146,9 @@ def _place_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> tupl
         keys = _random(recipe.publish.layout.seed, shard, 1).random(len(found))
         shown = np.argsort(keys, kind="stable")[: int((keys < recipe.publish.map_points / total).sum())]
         titled = shown[keys[shown] < TITLED / total]
-        table = read_embeddings(store, shard, facts, [recipe.record.title, *recipe.record.shown])
-        titles, notes = titles_of(table, recipe.record.title, titled), notes_of(table, recipe.record.shown, titled)
+        videos = videos_of(recipe.record, read_embeddings(store, shard, facts, columns_of(recipe.record)), titled)
         codes = _codes(assigned, order)[shown]
-        points.append(Points(keys[shown], quantised(found[shown]), codes, tuple(titles), tuple(notes)))
+        points.append(Points(keys[shown], quantised(found[shown]), codes, videos))
     return files, merge_points(points)
 
 
@@ -159,19 +165,20 @@ def draw_map(
     """Write map.html; return the drawing of the report, which holds at most 100,000 videos."""
     rows = store.stage("reduce")["counts"]["rows"]
     table = with_names(subcategory_rows(store), accepted)
-    labels = labels_of(points, table)
     shown = len(points.codes)
     nouns = recipe.publish.nouns
     which = f"all {nouns.records(rows)}" if shown == rows else f"{shown:,} of {nouns.records(rows)}, drawn by chance"
-    about = which if len(points.titles) == shown else f"{which}; titles of {len(points.titles):,}"
-    drawing = drawing_of(points, table, labels, TITLED)
+    titled = len(points.videos.ids)
+    about = which if titled == shown else f"{which}; titles of {titled:,}"
+    picture = data_uri(poster)
+    drawing = replace(drawing_of(points, table, poster.regions, poster.land, TITLED), poster=picture)
     page = render_map(recipe.publish.title, about, drawing, nouns)
     files = store.put(layout.MAP, with_card(page, card, layout.MAP).encode())
-    if len(points.titles) == shown:
+    if titled == shown:
         return files, drawing
-    first = slice(0, len(points.titles))
+    first = slice(0, titled)
     few = replace(points, keys=points.keys[first], places=points.places[first], codes=points.codes[first])
-    return files, drawing_of(few, table, labels, len(few.codes))
+    return files, replace(drawing_of(few, table, poster.regions, poster.land, titled), poster=picture)
 
 
 def map_fact(laid_out: LayoutFacts, nouns: Nouns) -> str:
