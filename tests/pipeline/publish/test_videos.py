@@ -14,7 +14,9 @@ from vidatlas.sources.fields import RecordSpec
 
 
 def record(**changes: Any) -> RecordSpec:
-    return vidatlas.load_recipe("demo", {f"record.{key}": value for key, value in changes.items()}).record
+    recipe = vidatlas.load_recipe("demo").record
+    columns = {name: column for name, column in recipe.columns.items() if column.type != "language"}
+    return RecordSpec.model_validate({**recipe.model_dump(), "columns": columns, **changes})
 
 
 def table(**columns: Any) -> pa.Table:

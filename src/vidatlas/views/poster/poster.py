@@ -121,8 +121,8 @@ def poster_svg(poster: Poster, themes: Sequence[Theme], points: int = 20_000, na
 
 
 def data_uri(poster: Poster) -> str:
-    """Return the poster with few points and names as a ``data:`` URI to stand in a page: at most 60 kB."""
-    svg = poster_svg(poster, (LIGHT, DARK), 1_200, 40)
+    """Return the poster with few points and names as a ``data:`` URI to stand in a page: at most 40 kB."""
+    svg = poster_svg(poster, (LIGHT, DARK), 300, 24)
     return "data:image/svg+xml," + quote(svg, safe=" !$&'()*+,-./:;=?@[]_~")
 
 
