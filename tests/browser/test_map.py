@@ -353,7 +353,7 @@ def test_buttons_and_keys_move_the_map_and_names_stay_inside(visit: Any, atlas: 
 def test_names_get_more_the_nearer_one_comes(visit: Any, tmp_path: Path) -> None:
     places = np.random.default_rng(0).integers(20_000, 45_000, (400, 2)).astype(np.uint16)
     table = [{"group": "A", "subcategory": 0, "name": "a", "size": 400}]
-    fine = [Region(1, f"term {at}", at % 10 / 20 - 0.25, at // 10 / 20 - 0.25, 4, "A", 1.0) for at in range(100)]
+    fine = [Region(1, f"term {at}", at % 8 / 40 - 0.1, at // 8 / 40 - 0.1, 4, "A", 1.0) for at in range(64)]
     points = Points(np.linspace(0, 1, 400), places, np.zeros(400, np.int64))
     drawing = drawing_of(points, table, [Region(0, "all of it", 0.0, 0.0, 400, "A", 1.0), *fine], Land(()), 400)
     file = tmp_path / "map.html"
