@@ -88,13 +88,15 @@ def test_auto_does_in_python_what_the_command_does(
 def test_auto_asks_in_python_too(tmp_path: Path) -> None:
     rows = [{"a": f"one of {n}", "b": f"two of {n}"} for n in range(9)]
     with pytest.raises(UsageError, match=r"which column holds the title\? Candidates: 'a', 'b'"):
-        vidatlas.run("auto", rows, tmp_path, SERIAL)
+        vidatlas.run("auto", rows, tmp_path / "atlas", SERIAL)
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     recipe = vidatlas.assume(str(tmp_path / "rows.jsonl"), {"record.fields.title.column": "b"}).recipe
     assert recipe.record.fields["title"].column == "b"
     vectors = pa.array([[0.5] * 8] * 9, pa.list_(pa.float32()))
     with pytest.raises(UsageError, match="which column holds the vectors"):
-        vidatlas.run("auto", pa.table({"title": map(str, range(9)), "x": vectors, "y": vectors}), tmp_path, SERIAL)
+        vidatlas.run(
+            "auto", pa.table({"title": map(str, range(9)), "x": vectors, "y": vectors}), tmp_path / "atlas", SERIAL
+        )
 
 
 @pytest.fixture(scope="module")
