@@ -63,7 +63,7 @@ _MEANINGS = {
     Reason.BLANK_LINE: "the line is empty or only white space",
     Reason.LINE_TOO_LONG: "the line is longer than 16 MiB",
     Reason.INVALID_UTF8: "the line is not valid UTF-8, or (CSV) not in the encoding of source.format.encoding",
-    Reason.INVALID_JSON: "the line is not valid JSON (cut off, NaN, a lone surrogate, nested too deeply)",
+    Reason.INVALID_JSON: "the line is not valid JSON (cut off, a lone surrogate, nested too deeply)",
     Reason.NOT_AN_OBJECT: "the line is JSON but not an object",
     Reason.INVALID_CSV: "the row is not valid CSV (an open quote; with strict, text after a quote too)",
     Reason.WRONG_WIDTH: "the row has more or fewer cells than columns",
@@ -74,7 +74,7 @@ _MEANINGS = {
     Reason.UNREADABLE_IMAGE: "the image file is missing, damaged, too large, or not an image",
     Reason.INVALID_VECTOR: "the given vector is null, not numeric, of another length than the first (or encoder.dim), "
     "or has a number that is NaN, infinite or beyond 65,504",
-    Reason.EXCLUDED: "the recipe excludes it (record.where, or a stop word of source.explode)",
+    Reason.EXCLUDED: "it is null, or the recipe excludes it (record.where, or a stop word of source.explode)",
     Reason.MISSING_VALUE: "a column that the recipe requires (record.require) is empty",
     Reason.NO_TERMS: "the column whose terms become records (source.explode) has no terms",
     Reason.DUPLICATE_ID: "an earlier row has the same id; the first one is kept",

@@ -24,6 +24,7 @@ from vidatlas.sources.values.category_names import YOUTUBE
 
 WORDS = ("castle", "piano", "bread", "radio", "chess", "garden", "knitting", "guitar")
 COUNT = 40
+SERIAL = vidatlas.Options(runner="serial")
 _SIGNS = "abcdefghijkmnopqrstuvwxyzABCDEFGHJK23456789-_"
 IDS = ["".join(Random(number).choices(_SIGNS, k=11)) for number in range(COUNT)]
 TITLES = [f"{WORDS[number % 8].title()} lesson {number} at home" for number in range(COUNT)]
@@ -595,3 +596,45 @@ def test_one_command_makes_an_atlas_and_a_second_one_resumes(tmp_path: Path, cap
     assert main(command) == 0
     assert {path: path.stat().st_mtime_ns for path in Path(atlas).rglob("*") if path.is_file()} == before
     assert set(vidatlas.open_atlas(atlas).subcategories()["group"]) == {"Music", "Gaming"}
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "signed", "sure"),
+    [
+        ("audience_retention", 8, False, None),
+        ("heat", 100, False, None),
+        ("clip_vec", 8, False, "sure"),
+        ("title_embedding", 8, True, "sure"),
+        ("mean_rgb", 128, True, "likely"),
+    ],
+)
+def test_a_curve_is_no_vector(name: str, width: int, signed: bool, sure: str | None, tmp_path: Path) -> None:
+    curves = [[(n + at) % 7 / 10 - 0.3 * signed for at in range(width)] for n in NUMBERS]
+    file = tmp_path / "videos.jsonl"
+    file.write_text(lines([{"id": IDS[n], "title": TITLES[n], name: curves[n]} for n in NUMBERS]))
+    guess = assume(str(file))
+    assert (guess.recipe.encoder.kind == "given") == bool(sure)
+    said = [one for one in guess.assumed if one.key == "encoder.column"]
+    assert [(one.column, one.sure) for one in said] == [(name if sure else f"(not {name})", sure or "guessed")]
+
+
+def test_integers_in_a_column_of_that_name_are_vectors(tmp_path: Path) -> None:
+    file = tmp_path / "videos.jsonl"
+    rows = [{"id": IDS[n], "title": TITLES[n], "embedding": [n, *range(15)]} for n in NUMBERS]
+    file.write_text(lines(rows))
+    assert assume(str(file)).recipe.encoder.kind == "given"
+    file.write_text(lines([{**row, "embedding": None, "counts": row["embedding"]} for row in rows]))
+    assert assume(str(file)).recipe.encoder.kind == "sentence"
+
+
+@pytest.mark.parametrize("at", [0, 1, 20])
+def test_null_in_the_place_of_a_video_is_excluded(at: int, tmp_path: Path) -> None:
+    entries: list[Any] = [{"id": IDS[n], "title": TITLES[n]} for n in NUMBERS]
+    file = tmp_path / "list.json"
+    file.write_text(
+        json.dumps({"id": "PL1", "title": "My list", "entries": [*entries[:at], None, None, *entries[at:]]})
+    )
+    recipe = assume(str(file)).recipe
+    assert recipe.source.format.model_dump() == {"kind": "json", "records": "entries"}
+    counts = vidatlas.plan(recipe, str(file), tmp_path / "atlas", SERIAL)["counts"]
+    assert (counts["kept"], counts["rejects"]) == (COUNT, {"excluded": 2})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -31,7 +32,7 @@ LATER, EVERY = 50_000, 100
 FEWEST_FILES, MOST_FILES = 5, 50
 _LOOK = 1 << 20
 """Bytes from which the format is detected."""
-_VECTOR_NAMES = ("embedding", "embeddings", "vector", "emb", "features")
+_VECTOR_NAMES = ("embedding", "embeddings", "vector", "vectors", "emb", "feature", "features")
 _FORMAT = "source.format"
 
 
@@ -169,6 +170,11 @@ def vector_by_name(columns: list[str]) -> str | None:
     """Return the column whose name says that it holds the vectors, if any."""
     named = [name for wanted in _VECTOR_NAMES for name in columns if name.casefold() == wanted]
     return named[0] if named else None
+
+
+def is_vector_name(name: str) -> bool:
+    """Tell whether a word of a column's name says that it holds vectors."""
+    return not {*_VECTOR_NAMES, "vec"}.isdisjoint(re.split(r"[^a-z]+", name.casefold()))
 
 
 def _records(rows: list[Json]) -> str | None:

@@ -255,6 +255,8 @@ def records_key(row: Json, names_record: Any) -> str | None:
         inside = {key: value} if isinstance(value, list) else {}
         inside |= {f"{key}.{name}": item for name, item in value.items()} if isinstance(value, dict) else {}
         for path, items in inside.items():
-            if isinstance(items, list) and items and isinstance(items[0], dict) and names_record(items[0]):
+            # Writers leave null where a video is private.
+            first = next((item for item in items if item is not None), None) if isinstance(items, list) else None
+            if isinstance(first, dict) and names_record(first):
                 return path
     return None
