@@ -638,3 +638,65 @@ def test_null_in_the_place_of_a_video_is_excluded(at: int, tmp_path: Path) -> No
     assert recipe.source.format.model_dump() == {"kind": "json", "records": "entries"}
     counts = vidatlas.plan(recipe, str(file), tmp_path / "atlas", SERIAL)["counts"]
     assert (counts["kept"], counts["rejects"]) == (COUNT, {"excluded": 2})
+
+
+VIDEOS = [{"title": TITLES[n], "views": n} for n in NUMBERS]
+TABLES = {
+    "by id": dict(zip(IDS, VIDEOS, strict=True)),
+    "titles by id": dict(zip(IDS, TITLES, strict=True)),
+    "index": {str(n): VIDEOS[n] for n in NUMBERS},
+    "columns": {name: {str(n): VIDEOS[n][name] for n in NUMBERS} for name in VIDEOS[0]},
+    "split": {"columns": ["title"], "index": list(NUMBERS), "data": [[title] for title in TITLES]},
+}
+
+
+@pytest.mark.parametrize("orient", TABLES)
+def test_an_object_that_is_the_whole_table_is_no_row(orient: str, tmp_path: Path) -> None:
+    file = tmp_path / "videos.json"
+    file.write_text(json.dumps(TABLES[orient]))
+    with pytest.raises(UsageError, match=r"one object with all rows in it.*orient='records'"):
+        assume(str(file))
+    file.write_text(lines([TABLES[orient]]))
+    with pytest.raises(UsageError, match="one object with all rows in it"):
+        assume(str(file))
+
+
+def test_the_records_of_graphql_are_found(tmp_path: Path) -> None:
+    file = tmp_path / "page.json"
+    edges = [{"cursor": "x", "node": {"id": IDS[n], "title": TITLES[n]}} for n in NUMBERS]
+    file.write_text(json.dumps({"data": {"videos": {"edges": edges, "pageInfo": {}}}}))
+    recipe = assume(str(file)).recipe
+    assert recipe.source.format.model_dump()["records"] == "data.videos.edges"
+    assert (recipe.record.id, recipe.record.fields["title"].column) == ("node.id", "node.title")
+
+
+@pytest.mark.parametrize("header", ["id,title,tags", "Nr,Titel,Schlagworte", "Nr,Titel,Schlagworte,"])
+@pytest.mark.parametrize("behind", [",", ",,"])
+def test_delimiters_behind_every_row_hide_no_header(header: str, behind: str, tmp_path: Path) -> None:
+    file = tmp_path / "videos.csv"
+    rows = [f"{n},{TITLES[n]},{';'.join(TAGS[n])}{behind}\n" for n in NUMBERS]
+    file.write_text(f"{header}\n{''.join(rows)}")
+    guess = assume(str(file))
+    assert guess.recipe.source.format == load_recipe("demo", {"source.format": "csv"}).source.format
+    assert guess.recipe.record.fields["title"].column == header.split(",")[1]
+    counts = vidatlas.plan(guess.recipe, str(file), tmp_path / "atlas", SERIAL)["counts"]
+    assert counts["kept"] == COUNT
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("encoding", "klingon", "no text encoding 'klingon'"),
+        ("encoding", "base64", "no text encoding 'base64'"),
+        ("delimiter", "abc", "must not be letters"),
+        ("quote", "ab", "must be one ASCII character"),
+        ("skip", "x", "valid integer"),
+        ("kind", "xls", "'xls' is none of 'jsonlines', 'json', 'csv'"),
+        ("other", 1, "no such key"),
+    ],
+)
+def test_a_wrong_format_is_one_line(key: str, value: Any, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "videos.csv"
+    file.write_text("id,title\n" + "".join(f"{IDS[n]},{TITLES[n]}\n" for n in NUMBERS))
+    with pytest.raises(UsageError, match=rf"recipe auto: source\.format.*{said}"):
+        assume(str(file), {f"source.format.{key}": value})

@@ -26,7 +26,7 @@ from vidatlas.sources.parquet import vector_columns
 from vidatlas.sources.rows import HIVE
 from vidatlas.sources.values.category_names import YOUTUBE
 from vidatlas.sources.values.profile import columns_of
-from vidatlas.sources.values.roles import Assumed, Roles, Sure
+from vidatlas.sources.values.roles import Assumed, Roles, Sure, is_known
 from vidatlas.types import Floats, Json, Place
 
 _LOG = logging.getLogger("vidatlas")
@@ -84,6 +84,8 @@ def assume(inputs: Place | Iterable[Place], settings: Mapping[str, Any] = Mappin
     """
     urls = expand_all(fspath(place) for place in ([inputs] if isinstance(inputs, str | PathLike) else inputs))
     looks, rows, form = read_sample(urls, format_of(settings), settings)
+    if "record.fields.title.column" not in settings and form["kind"] != "csv":
+        _refuse_keyed(urls[0], rows)
     data, assumed = _recipe(urls, looks, rows, form, settings)
     data["about"] = f"Made from a look at {len(rows):,} rows of {urls[0].rsplit('/', 1)[-1]}" + (
         f" and {len(urls) - 1:,} more files." if len(urls) > 1 else "."
@@ -186,6 +188,23 @@ def _more_fields(roles: Roles, settings: Mapping[str, Any]) -> tuple[Json, str |
     if text:
         fields["text"] = {"column": text, "weight": 0.6, "max_chars": 1000}
     return fields, category
+
+
+def _refuse_keyed(url: str, rows: list[Json]) -> None:
+    """Raise UsageError where a row is a whole table: an object keyed by id, or what pandas writes by default."""
+    row = rows[0]
+    inside = [value for value in row.values() if isinstance(value, dict)]
+    shared = inside[0].keys() & inside[-1].keys() if len(inside) > 1 else ()
+    texts = len(rows) == 1 and len(row) >= _MOST_NAMED and all(isinstance(value, str) for value in row.values())
+    keyed = len(inside) == len(row) and len(shared) > len(inside[0]) / 2 if inside else texts
+    if row.keys() >= {"columns", "data"} or (
+        keyed and ((shared and all(map(str.isdecimal, shared))) or not any(map(is_known, row)))
+    ):
+        raise UsageError(
+            f"{url}: this is one object with all rows in it, not one object per row. Write it as records: in pandas "
+            "to_json(orient='records'); an object keyed by id with jq 'to_entries | map({id: .key"
+            + (", title: .value})'" if texts else "} + .value)'")
+        )
 
 
 def _undecided(roles: Roles, url: str) -> UsageError:

@@ -17,7 +17,7 @@ from vidatlas.sources.content.sniff import detect_csv, detect_json, detect_title
 from vidatlas.sources.content.text import ROWS, Text
 from vidatlas.sources.jsonl import JsonLinesSpec
 from vidatlas.sources.parquet import vector_columns
-from vidatlas.sources.rows import HIVE, RowSpec
+from vidatlas.sources.rows import HIVE, Format, RowSpec
 from vidatlas.sources.scan import Scan, errors_of
 from vidatlas.sources.values.profile import columns_of
 from vidatlas.sources.values.roles import Roles
@@ -60,6 +60,10 @@ def format_of(settings: Mapping[str, Any]) -> Json:
 
 def read_sample(urls: list[str], given: Json, settings: Mapping[str, Any]) -> tuple[list[Look], list[Json], Json]:
     """Read the first rows of the first files; return what the files look like, the rows, and their format."""
+    if given:
+        # What is wrong in it is said before it is used.
+        columns = {"columns": ["column"]} if given.get("header") is False else {}
+        _format({"kind": "json" if "records" in given else "csv", **columns, **given})
     looks = [_looked(url, given) for url in urls[:FEWEST_FILES]]
     form = _common(looks, given)
     path = settings.get("source.path") or hive_path(urls)
@@ -152,11 +156,8 @@ def _common(looks: list[Look], given: Json) -> Json:
 
 def _rows(look: Look, form: Json, path: str | None) -> Iterator[Json]:
     """Yield the rows of a file as planning reads them, those that can be read."""
-    # A recipe reads the format: its section is checked as the user's own is.
-    record = {"id": None, "title": "t", "fields": {"t": {"column": "t", "weight": 1}}}
-    recipe = load_recipe({"name": "auto", "source": {"format": form}, "record": record, "encoder": {"kind": "hashing"}})
     vector = look.vectors[0] if len(look.vectors) == 1 else vector_by_name(look.vectors)
-    spec = RowSpec(recipe.source.format, path=path, vector=vector)
+    spec = RowSpec(_format(form), path=path, vector=vector)
     with errors_of(look.url), closing(open_input(look.url)) as file:
         scan = Scan(file, vector)
         with closing(scan.chunks()) as content:
@@ -164,6 +165,13 @@ def _rows(look: Look, form: Json, path: str | None) -> Iterator[Json]:
             here = spec.inside(scan.compression, text.encoding).at(look.url)
             source, names, rows = here.start(text.chunks(), len)
             yield from (row for raw in rows if isinstance(row := source.decode(raw, names), dict))
+
+
+def _format(form: Json) -> Format:
+    """Return a format; a recipe reads it, so that it is checked as the user's own is."""
+    record = {"id": None, "title": "t", "fields": {"t": {"column": "t", "weight": 1}}}
+    made = {"name": "auto", "source": {"format": form}, "record": record, "encoder": {"kind": "hashing"}}
+    return load_recipe(made).source.format
 
 
 def vector_by_name(columns: list[str]) -> str | None:
