@@ -195,6 +195,8 @@ def _made_with(atlas: Place, settings: Mapping[str, Any] | None, section: str) -
 
 @contextmanager
 def _runner(options: Options, places: Iterable[str]) -> Iterator[Runner]:
+    if not isinstance(options, Options):
+        raise UsageError(f"options must be vidatlas.Options(…), not {type(options).__name__}.")
     places = list(places)
     refuse_relative(places)
     if options.runner == "serial":

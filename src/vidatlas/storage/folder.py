@@ -135,10 +135,10 @@ class LocalFolder:
             names = [entry.name for entry in os.scandir(at) if entry.is_file() and not entry.name.startswith(TEMPORARY)]
         return [f"{directory}/{name}" for name in sorted(names)]
 
-    def entries(self) -> list[str]:
+    def entries(self) -> tuple[str, ...]:
         """Return the names of all that lies directly in the folder."""
         with _storage(self.url, ""):
-            return sorted(one.name for one in self.path.iterdir()) if self.path.exists() else []
+            return tuple(sorted(one.name for one in self.path.iterdir())) if self.path.exists() else ()
 
     def delete(self, name: str) -> None:
         """Remove a file from the folder if it is there."""
@@ -226,18 +226,18 @@ class RemoteFolder:
         names = [str(entry["name"]).rsplit("/", 1)[-1] for entry in entries if entry["type"] == "file"]
         return [f"{directory}/{name}" for name in sorted(names)]
 
-    def entries(self) -> list[str]:
+    def entries(self) -> tuple[str, ...]:
         """Return the names of all that lies directly in the folder."""
         found = (str(entry["name"]).rstrip("/") for entry in self._ls(""))
         # Some stores list the folder itself too.
-        return sorted(name.rsplit("/", 1)[-1] for name in found if not self._root.endswith(name))
+        return tuple(sorted(name.rsplit("/", 1)[-1] for name in found if not self._root.endswith(name)))
 
-    def _ls(self, directory: str) -> list[dict[str, Any]]:
+    def _ls(self, directory: str) -> tuple[dict[str, Any], ...]:
         with _storage(self.url, directory):
             try:
-                return cast(list[dict[str, Any]], self._fs.ls(self._at(directory), detail=True, refresh=True))
+                return tuple(self._fs.ls(self._at(directory), detail=True, refresh=True))
             except FileNotFoundError:
-                return []
+                return ()
 
     def delete(self, name: str) -> None:
         """Remove a file from the folder if it is there."""
