@@ -700,3 +700,33 @@ def test_a_wrong_format_is_one_line(key: str, value: Any, said: str, tmp_path: P
     file.write_text("id,title\n" + "".join(f"{IDS[n]},{TITLES[n]}\n" for n in NUMBERS))
     with pytest.raises(UsageError, match=rf"recipe auto: source\.format.*{said}"):
         assume(str(file), {f"source.format.{key}": value})
+
+
+def test_what_is_not_used_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "videos.jsonl"
+    rows = [{"id": IDS[n], "title": TITLES[n % 3], "show": "ab"[n % 2], "seen": n} for n in NUMBERS]
+    file.write_text(lines(rows))
+    said = {(one.key, one.column): (one.sure, one.example) for one in assume(str(file)).assumed}
+    assert said["record.fields.title.column", "title"] == ("likely", f"3 distinct in {COUNT} rows: {TITLES[0]}")
+    assert said["record.group", "(none)"] == ("guessed", "all rows are one group; columns of few values: show")
+    assert said["record.columns", "(not used)"] == ("sure", "show, seen")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("id,title\n", "it has no rows"), ("", "it has no rows"), ("[[1, 2]]", "JSON but not an object"),
+     ("{'id': 1}\n{'id': 2}\n", "not valid JSON")],
+)  # fmt: skip
+def test_a_file_without_a_row_says_why(text: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "videos"
+    file.write_text(text)
+    with pytest.raises(InputError, match=f"no row can be read: .*{said}"):
+        assume(str(file))
+
+
+def test_tags_of_bigquery_are_found(tmp_path: Path) -> None:
+    file = tmp_path / "videos.jsonl"
+    file.write_text(
+        lines([{"id": IDS[n], "title": TITLES[n], "tags": [{"v": tag} for tag in TAGS[n]]} for n in NUMBERS])
+    )
+    assert assume(str(file)).recipe.record.fields["tags"].column == "tags[].v"

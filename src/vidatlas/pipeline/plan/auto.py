@@ -141,6 +141,7 @@ def _recipe(
     if placeholders:
         said = ", ".join(placeholders)
         seen.append(Assumed("record.missing", "(the default)", "sure", f"{said} stands for nothing"))
+    roles.say_unused()
     order = ("source", "record", "encoder")
     return data, sorted([*seen, *roles.assumed], key=lambda one: order.index(one.key.split(".")[0]))
 
@@ -210,7 +211,7 @@ def _refuse_keyed(url: str, rows: list[Json]) -> None:
 def _undecided(roles: Roles, url: str) -> UsageError:
     """Return the error that asks for the column of titles."""
     there = roles.candidates()
-    names = ", ".join(repr(column.name) for column in roles.columns[:_MOST_NAMED])
+    names = ", ".join(repr(column.name) for column in roles.columns[:_MOST_NAMED]) or "the columns"
     said = f"Candidates: {', '.join(map(repr, there))}" if there else f"None of {names} holds texts that differ"
     setting = quote(f"record.fields.title.column={there[0]}") if there else "record.fields.title.column=…"
     filled = roles.find_tags() and len(roles.chosen["tags"].values) > 0.9 * roles.chosen["tags"].rows

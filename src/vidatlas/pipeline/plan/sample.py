@@ -23,7 +23,7 @@ from vidatlas.sources.values.profile import columns_of
 from vidatlas.sources.values.roles import Roles
 from vidatlas.storage.folder import open_input
 from vidatlas.storage.parquet import open_parquet
-from vidatlas.types import Json
+from vidatlas.types import Json, Reason
 
 SAMPLE = 1_000
 """Rows that are read of each file, and of all files together, if the first ones have as many."""
@@ -99,7 +99,9 @@ def _first_rows(urls: list[str], looks: list[Look], form: Json, path: str | None
         # Files are often in order of time, and columns that the first rows lack come later.
         rows += islice(found, 0, LATER, EVERY) if not at else ()
     if not rows:
-        raise InputError(f"{urls[0]}: no row can be read. Check the file, or choose a recipe: vidatlas recipes")
+        first = next((one for look in looks if not look.empty for one in _decoded(look, form, path)), None)
+        why = f"the first row: {first.meaning}" if isinstance(first, Reason) else "it has no rows"
+        raise InputError(f"{urls[0]}: no row can be read: {why}. Check the file, or choose a recipe: vidatlas recipes")
     return rows
 
 
@@ -155,7 +157,12 @@ def _common(looks: list[Look], given: Json) -> Json:
 
 
 def _rows(look: Look, form: Json, path: str | None) -> Iterator[Json]:
-    """Yield the rows of a file as planning reads them, those that can be read."""
+    """Yield the rows of a file that can be read."""
+    return (row for row in _decoded(look, form, path) if isinstance(row, dict))
+
+
+def _decoded(look: Look, form: Json, path: str | None) -> Iterator[Json | Reason]:
+    """Yield the rows of a file as planning reads them, or why they cannot be read."""
     vector = look.vectors[0] if len(look.vectors) == 1 else vector_by_name(look.vectors)
     spec = RowSpec(_format(form), path=path, vector=vector)
     with errors_of(look.url), closing(open_input(look.url)) as file:
@@ -164,7 +171,7 @@ def _rows(look: Look, form: Json, path: str | None) -> Iterator[Json]:
             text = Text(content, scan.compression, spec.inside(scan.compression).format)
             here = spec.inside(scan.compression, text.encoding).at(look.url)
             source, names, rows = here.start(text.chunks(), len)
-            yield from (row for raw in rows if isinstance(row := source.decode(raw, names), dict))
+            yield from (source.decode(raw, names) for raw in rows)
 
 
 def _format(form: Json) -> Format:

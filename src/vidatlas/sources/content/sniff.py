@@ -164,10 +164,10 @@ def _dialect(delimiter: str, lines: list[bytes], text: str, given: Json) -> tupl
     best = max(variants, key=lambda found: _share(_widths(CsvSpec(**found), lines)))
     form = CsvSpec(**best)
     width = _mode(_widths(form, lines))
-    top = _rows(form, lines)[:_ROWS]
-    filled = _filled(top, width)
+    first = _rows(form, lines)[:_ROWS]
+    filled = _filled(first, width)
     # Some tools write a delimiter behind every row but the header: the empty cells are no columns.
-    width = next((len(row) for row in top[:_TOP] if filled <= len(row) < width), width)
+    width = next((len(row) for row in first[:_TOP] if filled <= len(row) < width), width)
     skip = int(given.get("skip", _preamble(form, lines, width)))
     rows = [row if any(row[width:]) else row[:width] for row in _rows(form, lines[skip:])[:_ROWS]]
     # The names of the columns are as many as the cells of the rows below.
