@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -88,13 +89,15 @@ def test_auto_does_in_python_what_the_command_does(
 def test_auto_asks_in_python_too(tmp_path: Path) -> None:
     rows = [{"a": f"one of {n}", "b": f"two of {n}"} for n in range(9)]
     with pytest.raises(UsageError, match=r"which column holds the title\? Candidates: 'a', 'b'"):
-        vidatlas.run("auto", rows, tmp_path, SERIAL)
+        vidatlas.run("auto", rows, tmp_path / "atlas", SERIAL)
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     recipe = vidatlas.assume(str(tmp_path / "rows.jsonl"), {"record.fields.title.column": "b"}).recipe
     assert recipe.record.fields["title"].column == "b"
     vectors = pa.array([[0.5] * 8] * 9, pa.list_(pa.float32()))
     with pytest.raises(UsageError, match="which column holds the vectors"):
-        vidatlas.run("auto", pa.table({"title": map(str, range(9)), "x": vectors, "y": vectors}), tmp_path, SERIAL)
+        vidatlas.run(
+            "auto", pa.table({"title": map(str, range(9)), "x": vectors, "y": vectors}), tmp_path / "atlas", SERIAL
+        )
 
 
 @pytest.fixture(scope="module")
@@ -124,10 +127,54 @@ def test_given_vectors_take_the_place_of_the_encoder(
     assert Path(atlas.url).parent == tmp_path
     placed = atlas.assignments().set_index("id")["subcategory"]
     for first in (0, 30, 60):
-        assert placed.loc[[key for key in ids[first : first + 30] if key != ids[8]]].nunique() == 1
+        assert placed.loc[[key for key in ids[first : first + 30] if key != ids[8]]].unique().size == 1
     assert sorted(atlas.subcategories()["size"]) == [29, 30, 30]
 
 
 def test_a_column_of_another_length_is_refused(hashing_recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there are 2 texts, but 1 of group"):
         vidatlas.fit(["a", "b"], ["x"], atlas=tmp_path, recipe=hashing_recipe, options=SERIAL)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (pd.DataFrame([["1", "a", "b"]], columns=["display_id", "title", "title"]), "Duplicate column names"),
+        (pd.Series(["a", "b"]), "the Series is not a table"),
+        (pd.DataFrame({"display_id": ["1"], "title": ["a"], "z": [1j]}), "complex128"),
+    ],
+)
+def test_what_is_no_table_is_one_line(data: Any, said: str, hashing_recipe: Any, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=said):
+        vidatlas.plan(hashing_recipe, data, tmp_path / "atlas", SERIAL)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"texts": "hello"}, "texts must be a list"),
+        ({"groups": "categories"}, "groups must be a list"),
+        ({"ids": ["1", "1", "2"]}, "ids has '1' more than once"),
+        ({"vectors": np.ones(3)}, r"shape \[n, dim\]"),
+        ({"vectors": [[1.0], ["x"], [2.0]]}, r"shape \[n, dim\]"),
+        ({"options": "serial"}, r"options must be vidatlas\.Options"),
+    ],
+)
+def test_fit_refuses_what_is_no_column(given: Any, said: str, hashing_recipe: Any) -> None:
+    with pytest.raises(UsageError, match=said):
+        vidatlas.fit(**{"texts": ["a b", "c d", "e f"], "recipe": hashing_recipe, "options": SERIAL} | given)
+
+
+@pytest.mark.parametrize("wrong", [{"runner": "spark"}, {"threads": 0}, {"actors": 3}, {"backend": "x"}, {"gpus": "1"}])
+def test_an_option_has_only_values_that_it_can_have(wrong: Any) -> None:
+    with pytest.raises(UsageError, match=f"{next(iter(wrong))}=.*it must be"):
+        Options(**wrong)
+
+
+def test_vectors_of_zeros_are_rejects(hashing_recipe: Any, tmp_path: Path) -> None:
+    vectors = np.eye(8, dtype=np.float32)
+    vectors[3] = 0
+    made = vidatlas.fit(
+        [f"{n} b" for n in range(8)], None, vectors, atlas=tmp_path / "a", recipe=hashing_recipe, options=SERIAL
+    )
+    assert made.counts["rejects"] == {"invalid_vector": 1}

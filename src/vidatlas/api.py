@@ -20,7 +20,7 @@ from vidatlas.pipeline.plan.memory import Data, as_files, text_table
 from vidatlas.pipeline.publish import publish as publishing
 from vidatlas.pipeline.reduce import probe as probing
 from vidatlas.pipeline.reduce import reduce as reduction
-from vidatlas.pipeline.stage import Run
+from vidatlas.pipeline.stage import Run, refuse_foreign
 from vidatlas.recipe import Recipe, load_recipe, recipe_of
 from vidatlas.recipes import AUTO
 from vidatlas.runners.remote import refuse_relative
@@ -164,7 +164,12 @@ def _plan(run: Run, inputs: list[str], planned: Planned) -> PlanEntry:
 
 
 def _input(recipe: Recipe | str, inputs: Data, atlas: Place) -> tuple[Recipe, list[str]]:
-    """Return a recipe, and the input as files."""
+    """Return a recipe, and the input as files.
+
+    Raises:
+        UsageError: the folder of the atlas holds other files.
+    """
+    refuse_foreign(Store(atlas))
     return from_data(inputs, atlas) if recipe == AUTO else as_files(inputs, _recipe(recipe), atlas)
 
 
@@ -190,6 +195,8 @@ def _made_with(atlas: Place, settings: Mapping[str, Any] | None, section: str) -
 
 @contextmanager
 def _runner(options: Options, places: Iterable[str]) -> Iterator[Runner]:
+    if not isinstance(options, Options):
+        raise UsageError(f"options must be vidatlas.Options(…), not {type(options).__name__}.")
     places = list(places)
     refuse_relative(places)
     if options.runner == "serial":

@@ -64,6 +64,14 @@ _BY_NAME = ("format", "reducer", "clusterer", "pictures")
 """Sections that the name of a kind alone can stand for."""
 
 
+_PLAIN = {
+    "extra_forbidden": "no such key",
+    "missing": "this key is missing",
+    "union_tag_invalid": "{tag!r} is none of {expected_tags}",
+}
+"""What is wrong with a value, where pydantic says it in words of its own."""
+
+
 Clusterer = KMeansClusterer | DecSpec | AxesClusterer
 
 
@@ -278,7 +286,8 @@ def load_recipe(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
         return Recipe.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        where, what = _dotted(first["loc"], data), first["msg"].removeprefix("Value error, ")
+        plain, said = _PLAIN.get(first["type"]), first["msg"].removeprefix("Value error, ")
+        where, what = _dotted(first["loc"], data), plain.format(**first.get("ctx", {})) if plain else said
         meant = _meant(first["loc"]) if first["type"] == "extra_forbidden" else ""
         raise UsageError(
             f"recipe {label}: {where}: {what}. {meant}See the keys with: vidatlas recipes {_shown(data, label)}"

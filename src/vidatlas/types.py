@@ -6,7 +6,7 @@ import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import Annotated, Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from pydantic import AfterValidator, Field
 
 # Below Python 3.12, pydantic cannot check those of ``typing``.
 from typing_extensions import TypedDict
+
+from vidatlas.errors import UsageError
 
 Floats = NDArray[np.float32]
 Json = dict[str, Any]
@@ -63,7 +65,7 @@ _MEANINGS = {
     Reason.BLANK_LINE: "the line is empty or only white space",
     Reason.LINE_TOO_LONG: "the line is longer than 16 MiB",
     Reason.INVALID_UTF8: "the line is not valid UTF-8, or (CSV) not in the encoding of source.format.encoding",
-    Reason.INVALID_JSON: "the line is not valid JSON (cut off, NaN, a lone surrogate, nested too deeply)",
+    Reason.INVALID_JSON: "the line is not valid JSON (cut off, a lone surrogate, nested too deeply)",
     Reason.NOT_AN_OBJECT: "the line is JSON but not an object",
     Reason.INVALID_CSV: "the row is not valid CSV (an open quote; with strict, text after a quote too)",
     Reason.WRONG_WIDTH: "the row has more or fewer cells than columns",
@@ -72,9 +74,9 @@ _MEANINGS = {
     Reason.INVALID_FIELD: "a text field, group, author or label holds something other than text (an object, say)",
     Reason.NO_TEXT: "every text field is absent or empty: there is nothing to embed",
     Reason.UNREADABLE_IMAGE: "the image file is missing, damaged, too large, or not an image",
-    Reason.INVALID_VECTOR: "the given vector is null, not numeric, of another length than the first (or encoder.dim), "
-    "or has a number that is NaN, infinite or beyond 65,504",
-    Reason.EXCLUDED: "the recipe excludes it (record.where, or a stop word of source.explode)",
+    Reason.INVALID_VECTOR: "the given vector is null, all zeros, not numeric, of another length than the first (or "
+    "encoder.dim), or has a number that is NaN, infinite or beyond 65,504",
+    Reason.EXCLUDED: "it is null, or the recipe excludes it (record.where, or a stop word of source.explode)",
     Reason.MISSING_VALUE: "a column that the recipe requires (record.require) is empty",
     Reason.NO_TERMS: "the column whose terms become records (source.explode) has no terms",
     Reason.DUPLICATE_ID: "an earlier row has the same id; the first one is kept",
@@ -337,6 +339,22 @@ class Options:
     max_rejects: float = 0.01
     take_over: bool = False
     backend: Backend | None = None
+
+    def __post_init__(self) -> None:
+        """Raise UsageError where a value is none that the option can have."""
+        whole = isinstance(self.threads, int) and self.threads >= 1
+        share = isinstance(self.max_rejects, int | float) and 0 <= self.max_rejects <= 1
+        actors = self.actors is None or (isinstance(self.actors, tuple) and len(self.actors) == 2)
+        for name, fits, wanted in (
+            ("runner", self.runner in ("ray", "serial"), "'ray' or 'serial'"),
+            ("backend", self.backend in (None, *get_args(Backend)), f"one of {get_args(Backend)}, or None"),
+            ("actors", actors, "a tuple (fewest, most), or None"),
+            ("threads", whole, "an integer from 1"),
+            ("gpus", self.gpus is None or isinstance(self.gpus, int | float), "a number, or None"),
+            ("max_rejects", share, "a number from 0 to 1"),
+        ):
+            if not fits:
+                raise UsageError(f"Options({name}={getattr(self, name)!r}): it must be {wanted}.")
 
 
 def ignore(event: object) -> None:

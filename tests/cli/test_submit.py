@@ -102,7 +102,7 @@ def test_a_recipe_of_one_s_own_goes_along(submitted: list[Any], tmp_path: Path) 
         (["embed", "demo", "s3://b/in", "~/atlas"], "~/atlas: the cluster does not know this folder"),
         (["reduce", "atlas"], "atlas: the cluster does not know this folder"),
         (["run", "nowhere.yaml", "s3://b/in", "s3://b/atlas"], "no recipe 'nowhere.yaml'"),
-        (["run", "demo", "s3://b/in", "s3://b/atlas", "--set", "no.such=1"], "recipe demo: no: Extra inputs"),
+        (["run", "demo", "s3://b/in", "s3://b/atlas", "--set", "no.such=1"], "recipe demo: no: no such key"),
     ],
 )
 def test_what_would_fail_there_is_refused_here(

@@ -104,7 +104,8 @@ def _unexpected(error: Exception) -> int:
     # Typer's parser has its own copy of click's exceptions; what they share is this method.
     wording = getattr(error, "format_message", None)
     if wording is not None:
-        return _fail(f"{wording().rstrip('.')}. See: vidatlas --help", UsageError.exit_code)
+        command = getattr(getattr(error, "ctx", None), "command_path", None) or "vidatlas"
+        return _fail(f"{wording().rstrip('.')}. See: {command} --help", UsageError.exit_code)
     traceback.print_exception(error)
     what = f"{type(error).__name__}: {error}"
     return _fail(f"this is a bug in vidatlas: {what}. Please report it with the lines above.", 1)

@@ -109,7 +109,7 @@ class GivenVectors:
         found = read_vector(row.get(self.column)) if self.column is not None else self._stored(number)
         if found is None or not len(found) or len(found) != (self.dim or len(found)):
             return Reason.INVALID_VECTOR
-        return found if bool((np.abs(found) <= MOST).all()) else Reason.INVALID_VECTOR
+        return found if bool((np.abs(found) <= MOST).all() and found.any()) else Reason.INVALID_VECTOR
 
     def _stored(self, number: int) -> Floats | None:
         rows = open_vectors(str(self.file), self.state)

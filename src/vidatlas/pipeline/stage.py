@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
+from vidatlas.errors import UsageError
 from vidatlas.recipe import Recipe
-from vidatlas.storage.lock import Lock
+from vidatlas.storage import store as layout
+from vidatlas.storage.lock import CLAIMS, Lock
 from vidatlas.storage.manifest import STAGES, EmbedEntry, PlanEntry, PublishEntry, ReduceEntry, Stage
 from vidatlas.storage.store import Files, Store, digest_of
 from vidatlas.types import Listener, Options, Runner
@@ -20,6 +22,8 @@ Facts = Mapping[str, object]
 Work = Callable[[], tuple[Files, Facts]]
 """Do a stage's work; return the files written, and what else its entry of the manifest is to say."""
 Entry = TypeVar("Entry", PlanEntry, EmbedEntry, ReduceEntry, PublishEntry)
+_BEGUN = {layout.LOCK, layout.PROGRESS, layout.TIMINGS, layout.INPUTS, CLAIMS, "input", "logs", "plan"}
+"""What a run leaves that failed before it wrote the manifest."""
 _STAGE: dict[type, Stage] = {PlanEntry: "plan", EmbedEntry: "embed", ReduceEntry: "reduce", PublishEntry: "publish"}
 
 
@@ -40,6 +44,18 @@ class Run:
     runner: Runner
     options: Options
     listener: Listener
+
+
+def refuse_foreign(store: Store) -> None:
+    """Raise UsageError where a folder is no atlas and holds other files, which a new atlas could overwrite."""
+    if any(store.folder.size(name) is not None for name in (layout.MANIFEST, layout.ENCODER)):
+        return
+    found = [name for name in store.folder.entries() if name not in _BEGUN and not name.startswith(".")]
+    if found:
+        raise UsageError(
+            f"{store.url} is no atlas and not empty: it holds {found[0]!r}, and an atlas could overwrite such files. "
+            f"Name a new folder, such as {store.url.rstrip('/')}/atlas"
+        )
 
 
 def committed(run: Run, kind: type[Entry], made_of: Facts) -> Entry | None:

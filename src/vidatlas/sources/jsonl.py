@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
@@ -34,10 +35,23 @@ def parse_line(line: bytes) -> dict[str, Any] | Reason:
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError:
+        if b"NaN" in line or b"Infinity" in line:
+            return _without_nan(line)
         # What tools leave between files that they join: zeros of a filled block, a byte-order mark.
         bare = line.strip(b"\0").removeprefix(BOM_UTF8)
         return parse_line(bare) if bare and bare != line else _why_undecodable(line)
+    if row is None:  # in the place of a video that is private or gone
+        return Reason.EXCLUDED
     return row if isinstance(row, dict) else Reason.NOT_AN_OBJECT
+
+
+def _without_nan(line: bytes) -> dict[str, Any] | Reason:
+    """Parse a line with NaN or Infinity, which Python's json writes, as null, which pandas writes for them."""
+    try:
+        row = json.loads(line, parse_constant=lambda name: None)
+        return parse_line(orjson.dumps(row))
+    except (ValueError, TypeError, RecursionError):
+        return _why_undecodable(line)
 
 
 def _why_undecodable(line: bytes) -> Reason:

@@ -135,6 +135,11 @@ class LocalFolder:
             names = [entry.name for entry in os.scandir(at) if entry.is_file() and not entry.name.startswith(TEMPORARY)]
         return [f"{directory}/{name}" for name in sorted(names)]
 
+    def entries(self) -> tuple[str, ...]:
+        """Return the names of all that lies directly in the folder."""
+        with _storage(self.url, ""):
+            return tuple(sorted(one.name for one in self.path.iterdir())) if self.path.exists() else ()
+
     def delete(self, name: str) -> None:
         """Remove a file from the folder if it is there."""
         with _storage(self.url, name):
@@ -217,13 +222,22 @@ class RemoteFolder:
 
     def list(self, directory: str) -> list[str]:
         """Return the sorted names of the files directly in a subfolder."""
-        with _storage(self.url, directory):
-            try:
-                entries: list[dict[str, Any]] = self._fs.ls(self._at(directory), detail=True, refresh=True)
-            except FileNotFoundError:
-                return []
+        entries = self._ls(directory)
         names = [str(entry["name"]).rsplit("/", 1)[-1] for entry in entries if entry["type"] == "file"]
         return [f"{directory}/{name}" for name in sorted(names)]
+
+    def entries(self) -> tuple[str, ...]:
+        """Return the names of all that lies directly in the folder."""
+        found = (str(entry["name"]).rstrip("/") for entry in self._ls(""))
+        # Some stores list the folder itself too.
+        return tuple(sorted(name.rsplit("/", 1)[-1] for name in found if not self._root.endswith(name)))
+
+    def _ls(self, directory: str) -> tuple[dict[str, Any], ...]:
+        with _storage(self.url, directory):
+            try:
+                return tuple(self._fs.ls(self._at(directory), detail=True, refresh=True))
+            except FileNotFoundError:
+                return ()
 
     def delete(self, name: str) -> None:
         """Remove a file from the folder if it is there."""
@@ -252,7 +266,13 @@ def is_relative(url: str) -> bool:
 
 
 def local_path(url: str) -> Path:
-    """Return the absolute local path of a location that is not remote."""
+    """Return the absolute local path of a location that is not remote.
+
+    Raises:
+        UsageError: it is empty, as an unset variable of a shell is.
+    """
+    if not url.strip():
+        raise UsageError("a path is empty. Name the folder or file; perhaps a variable of the shell is not set.")
     return Path(url.removeprefix("file://")).expanduser().absolute()
 
 

@@ -115,3 +115,9 @@ def test_an_atlas_without_a_recipe_that_this_version_knows_is_refused(small_atla
             vidatlas.assign(str(atlas), str(small_atlas.part), str(tmp_path / "out.parquet"))
         with pytest.raises(InputError, match=r"atlas\.json: recipe"):
             vidatlas.open_atlas(atlas).search("guitar")
+
+
+def test_assignments_are_parquet_in_a_folder_that_exists(tmp_path: Path) -> None:
+    for out, said in (("x.csv", r"ends in \.parquet"), ("no/x.parquet", "no such folder")):
+        with pytest.raises(UsageError, match=said):
+            vidatlas.assign(tmp_path / "atlas", tmp_path / "new.jsonl", tmp_path / out)

@@ -24,6 +24,7 @@ from vidatlas.sources.values.category_names import YOUTUBE
 
 WORDS = ("castle", "piano", "bread", "radio", "chess", "garden", "knitting", "guitar")
 COUNT = 40
+SERIAL = vidatlas.Options(runner="serial")
 _SIGNS = "abcdefghijkmnopqrstuvwxyzABCDEFGHJK23456789-_"
 IDS = ["".join(Random(number).choices(_SIGNS, k=11)) for number in range(COUNT)]
 TITLES = [f"{WORDS[number % 8].title()} lesson {number} at home" for number in range(COUNT)]
@@ -602,3 +603,137 @@ def test_one_command_makes_an_atlas_and_a_second_one_resumes(tmp_path: Path, cap
     assert main(command) == 0
     assert {path: path.stat().st_mtime_ns for path in Path(atlas).rglob("*") if path.is_file()} == before
     assert set(vidatlas.open_atlas(atlas).subcategories()["group"]) == {"Music", "Gaming"}
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "signed", "sure"),
+    [
+        ("audience_retention", 8, False, None),
+        ("heat", 100, False, None),
+        ("clip_vec", 8, False, "sure"),
+        ("title_embedding", 8, True, "sure"),
+        ("mean_rgb", 128, True, "likely"),
+    ],
+)
+def test_a_curve_is_no_vector(name: str, width: int, signed: bool, sure: str | None, tmp_path: Path) -> None:
+    curves = [[(n + at) % 7 / 10 - 0.3 * signed for at in range(width)] for n in NUMBERS]
+    file = tmp_path / "videos.jsonl"
+    file.write_text(lines([{"id": IDS[n], "title": TITLES[n], name: curves[n]} for n in NUMBERS]))
+    guess = assume(str(file))
+    assert (guess.recipe.encoder.kind == "given") == bool(sure)
+    said = [one for one in guess.assumed if one.key == "encoder.column"]
+    assert [(one.column, one.sure) for one in said] == [(name if sure else f"(not {name})", sure or "guessed")]
+
+
+def test_integers_in_a_column_of_that_name_are_vectors(tmp_path: Path) -> None:
+    file = tmp_path / "videos.jsonl"
+    rows = [{"id": IDS[n], "title": TITLES[n], "embedding": [n, *range(15)]} for n in NUMBERS]
+    file.write_text(lines(rows))
+    assert assume(str(file)).recipe.encoder.kind == "given"
+    file.write_text(lines([{**row, "embedding": None, "counts": row["embedding"]} for row in rows]))
+    assert assume(str(file)).recipe.encoder.kind == "sentence"
+
+
+@pytest.mark.parametrize("at", [0, 1, 20])
+def test_null_in_the_place_of_a_video_is_excluded(at: int, tmp_path: Path) -> None:
+    entries: list[Any] = [{"id": IDS[n], "title": TITLES[n]} for n in NUMBERS]
+    file = tmp_path / "list.json"
+    file.write_text(
+        json.dumps({"id": "PL1", "title": "My list", "entries": [*entries[:at], None, None, *entries[at:]]})
+    )
+    recipe = assume(str(file)).recipe
+    assert recipe.source.format.model_dump() == {"kind": "json", "records": "entries"}
+    counts = vidatlas.plan(recipe, str(file), tmp_path / "atlas", SERIAL)["counts"]
+    assert (counts["kept"], counts["rejects"]) == (COUNT, {"excluded": 2})
+
+
+VIDEOS = [{"title": TITLES[n], "views": n} for n in NUMBERS]
+TABLES = {
+    "by id": dict(zip(IDS, VIDEOS, strict=True)),
+    "titles by id": dict(zip(IDS, TITLES, strict=True)),
+    "index": {str(n): VIDEOS[n] for n in NUMBERS},
+    "columns": {name: {str(n): VIDEOS[n][name] for n in NUMBERS} for name in VIDEOS[0]},
+    "split": {"columns": ["title"], "index": list(NUMBERS), "data": [[title] for title in TITLES]},
+}
+
+
+@pytest.mark.parametrize("orient", TABLES)
+def test_an_object_that_is_the_whole_table_is_no_row(orient: str, tmp_path: Path) -> None:
+    file = tmp_path / "videos.json"
+    file.write_text(json.dumps(TABLES[orient]))
+    with pytest.raises(UsageError, match=r"one object with all rows in it.*orient='records'"):
+        assume(str(file))
+    file.write_text(lines([TABLES[orient]]))
+    with pytest.raises(UsageError, match="one object with all rows in it"):
+        assume(str(file))
+
+
+def test_the_records_of_graphql_are_found(tmp_path: Path) -> None:
+    file = tmp_path / "page.json"
+    edges = [{"cursor": "x", "node": {"id": IDS[n], "title": TITLES[n]}} for n in NUMBERS]
+    file.write_text(json.dumps({"data": {"videos": {"edges": edges, "pageInfo": {}}}}))
+    recipe = assume(str(file)).recipe
+    assert recipe.source.format.model_dump()["records"] == "data.videos.edges"
+    assert (recipe.record.id, recipe.record.fields["title"].column) == ("node.id", "node.title")
+
+
+@pytest.mark.parametrize("header", ["id,title,tags", "Nr,Titel,Schlagworte", "Nr,Titel,Schlagworte,"])
+@pytest.mark.parametrize("behind", [",", ",,"])
+def test_delimiters_behind_every_row_hide_no_header(header: str, behind: str, tmp_path: Path) -> None:
+    file = tmp_path / "videos.csv"
+    rows = [f"{n},{TITLES[n]},{';'.join(TAGS[n])}{behind}\n" for n in NUMBERS]
+    file.write_text(f"{header}\n{''.join(rows)}")
+    guess = assume(str(file))
+    assert guess.recipe.source.format == load_recipe("demo", {"source.format": "csv"}).source.format
+    assert guess.recipe.record.fields["title"].column == header.split(",")[1]
+    counts = vidatlas.plan(guess.recipe, str(file), tmp_path / "atlas", SERIAL)["counts"]
+    assert counts["kept"] == COUNT
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("encoding", "klingon", "no text encoding 'klingon'"),
+        ("encoding", "base64", "no text encoding 'base64'"),
+        ("delimiter", "abc", "must not be letters"),
+        ("quote", "ab", "must be one ASCII character"),
+        ("skip", "x", "valid integer"),
+        ("kind", "xls", "'xls' is none of 'jsonlines', 'json', 'csv'"),
+        ("other", 1, "no such key"),
+    ],
+)
+def test_a_wrong_format_is_one_line(key: str, value: Any, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "videos.csv"
+    file.write_text("id,title\n" + "".join(f"{IDS[n]},{TITLES[n]}\n" for n in NUMBERS))
+    with pytest.raises(UsageError, match=rf"recipe auto: source\.format.*{said}"):
+        assume(str(file), {f"source.format.{key}": value})
+
+
+def test_what_is_not_used_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "videos.jsonl"
+    rows = [{"id": IDS[n], "title": TITLES[n % 3], "show": "ab"[n % 2], "seen": n} for n in NUMBERS]
+    file.write_text(lines(rows))
+    said = {(one.key, one.column): (one.sure, one.example) for one in assume(str(file)).assumed}
+    assert said["record.fields.title.column", "title"] == ("likely", f"3 distinct in {COUNT} rows: {TITLES[0]}")
+    assert said["record.group", "(none)"] == ("guessed", "all rows are one group; columns of few values: show")
+    assert said["record.columns", "(not used)"] == ("sure", "show, seen")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("id,title\n", "it has no rows"), ("", "it has no rows"), ("[[1, 2]]", "JSON but not an object"),
+     ("{'id': 1}\n{'id': 2}\n", "not valid JSON")],
+)  # fmt: skip
+def test_a_file_without_a_row_says_why(text: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "videos"
+    file.write_text(text)
+    with pytest.raises(InputError, match=f"no row can be read: .*{said}"):
+        assume(str(file))
+
+
+def test_tags_of_bigquery_are_found(tmp_path: Path) -> None:
+    file = tmp_path / "videos.jsonl"
+    file.write_text(
+        lines([{"id": IDS[n], "title": TITLES[n], "tags": [{"v": tag} for tag in TAGS[n]]} for n in NUMBERS])
+    )
+    assert assume(str(file)).recipe.record.fields["tags"].column == "tags[].v"

@@ -131,7 +131,7 @@ def test_every_row_is_accounted_for(hashing_recipe: Recipe, tmp_path: Path) -> N
     ]
     planned = vidatlas.plan(hashing_recipe, mixed, tmp_path, Options(runner="serial", max_rejects=1.0))
     counts = planned["counts"]
-    assert counts["rejects"] == {"invalid_id": 1, "invalid_json": 1, "no_text": 1, "not_an_object": 2}
+    assert counts["rejects"] == {"invalid_id": 1, "invalid_json": 1, "no_text": 1, "not_an_object": 1, "excluded": 1}
     assert (counts["read"], counts["kept"], counts["duplicates"]) == (8, 2, 1)
 
 
@@ -173,6 +173,10 @@ def test_columns_of_texts_are_one_value_each(tmp_path: Path) -> None:
         "embedding": [[1.0], None, [2.0, 3.0]],
     }
     assert text_table(iter("ab"), None, None, None)["id"].to_pylist() == ["0", "1"]
-    for columns in ((["a"], ["x", "y"], None, None), (["a"], None, np.zeros((2, 3)), None), (["a"], None, None, "xy")):
+    for columns in (
+        (["a"], ["x", "y"], None, None),
+        (["a"], None, np.zeros((2, 3)), None),
+        (["a"], None, None, ["x", "y"]),
+    ):
         with pytest.raises(UsageError, match="there are 1 texts, but 2 of"):
             text_table(*columns)

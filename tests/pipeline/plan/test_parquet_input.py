@@ -40,6 +40,7 @@ def rows_of(atlas: Path) -> list[dict[str, Any]]:
 
 def test_the_atlas_is_that_of_json_lines(tmp_path: Path, videos: tuple[Path, Path], hashing_recipe: Recipe) -> None:
     lines, table = videos
+    tmp_path /= "atlases"
     for name, part in (("lines", lines), ("table", table)):
         vidatlas.run(hashing_recipe, str(part), tmp_path / name, SERIAL)
     assert rows_of(tmp_path / "table") == rows_of(tmp_path / "lines")

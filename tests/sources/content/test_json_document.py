@@ -189,8 +189,8 @@ def test_a_broken_document_is_refused_with_its_place(data: bytes, size: int) -> 
 def test_what_is_wrong_with_one_record_rejects_it_alone() -> None:
     data = b'[{"id": "a"}, {"id": NaN}, 7, {"id": "\xff"}, {"id": "x\ny"}, {"id": "\\ud800"}, null, {"id": "b"}]'
     assert rows(data) == [
-        {"id": "a"}, Reason.INVALID_JSON, Reason.NOT_AN_OBJECT, Reason.INVALID_UTF8, Reason.INVALID_JSON,
-        Reason.INVALID_JSON, Reason.NOT_AN_OBJECT, {"id": "b"},
+        {"id": "a"}, {"id": None}, Reason.NOT_AN_OBJECT, Reason.INVALID_UTF8, Reason.INVALID_JSON,
+        Reason.INVALID_JSON, Reason.EXCLUDED, {"id": "b"},
     ]  # fmt: skip
 
 

@@ -27,7 +27,7 @@ TITLES = [
     (roles(**{"Video Title": NAMES, "x": NAMES}), "Video Title"),
     (roles(one=[{"title": name} for name in NAMES], two=[{"title": name} for name in NAMES]), None),
     (roles(title="https://x.example/1", k=list(range(6))), None),
-    (roles(title=list(range(6))), None),
+    (roles(title=list(range(6))), "title"),
 ]
 
 

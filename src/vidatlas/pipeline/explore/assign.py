@@ -41,9 +41,14 @@ def assign(atlas: Place, new: Place, out: Place, limit: int | None = None) -> Js
     subcategory of all. Rejected rows go to ``out`` with ``.rejects.jsonl.gz`` in place of its ending.
 
     Raises:
+        UsageError: ``out`` does not end in .parquet, or its folder does not exist.
         InputError: ``new`` is absent or damaged.
         ConflictError: the encoder on this machine is not the one the atlas was made with.
     """
+    if not fspath(out).endswith(".parquet"):
+        raise UsageError(f"{out}: the assignments are written as Parquet: name a file that ends in .parquet")
+    if not is_remote(fspath(out)) and not local_path(fspath(out)).parent.is_dir():
+        raise UsageError(f"{out}: there is no such folder. Make it first, or name another file.")
     store = Store(atlas)
     store.stage("reduce")
     recipe = recipe_of(store)

@@ -17,7 +17,7 @@ from vidatlas.encoders.given import read_vector
 from vidatlas.errors import UsageError
 from vidatlas.pipeline.plan.inputs import expand_all
 from vidatlas.pipeline.plan.memory import Data, files_of
-from vidatlas.pipeline.plan.sample import Look, format_of, hive_path, read_sample, vector_by_name
+from vidatlas.pipeline.plan.sample import Look, format_of, hive_path, is_vector_name, read_sample, vector_by_name
 from vidatlas.recipe import Recipe, load_recipe
 from vidatlas.recipes import AUTO
 from vidatlas.sources.content.sniff import NO_DELIMITER
@@ -26,11 +26,13 @@ from vidatlas.sources.parquet import vector_columns
 from vidatlas.sources.rows import HIVE
 from vidatlas.sources.values.category_names import YOUTUBE
 from vidatlas.sources.values.profile import columns_of
-from vidatlas.sources.values.roles import Assumed, Roles, Sure
-from vidatlas.types import Json, Place
+from vidatlas.sources.values.roles import Assumed, Roles, Sure, is_known
+from vidatlas.types import Floats, Json, Place
 
 _LOG = logging.getLogger("vidatlas")
 _SHORTEST_VECTOR = 8
+_LONGEST_CURVE = 64
+"""Numbers from which a list whose name says nothing is taken for a vector: shorter ones may be curves or ratings."""
 _MOST_NAMED = 10
 _GIVEN = {
     "record.id": "id",
@@ -82,6 +84,8 @@ def assume(inputs: Place | Iterable[Place], settings: Mapping[str, Any] = Mappin
     """
     urls = expand_all(fspath(place) for place in ([inputs] if isinstance(inputs, str | PathLike) else inputs))
     looks, rows, form = read_sample(urls, format_of(settings), settings)
+    if "record.fields.title.column" not in settings and form["kind"] != "csv":
+        _refuse_keyed(urls[0], rows)
     data, assumed = _recipe(urls, looks, rows, form, settings)
     data["about"] = f"Made from a look at {len(rows):,} rows of {urls[0].rsplit('/', 1)[-1]}" + (
         f" and {len(urls) - 1:,} more files." if len(urls) > 1 else "."
@@ -132,11 +136,12 @@ def _recipe(
     if vector:
         data["encoder"] = {"kind": "given", "column": vector}
         data["mix"] = {"normalize": True}
-        seen.append(Assumed("encoder.column", vector, "sure", _width(rows, vector)))
+    seen += _said_of_vectors(vector, rows, settings)
     placeholders = [f"{text!r} in {column.name!r}" for column in roles.chosen.values() for text in column.missing]
     if placeholders:
         said = ", ".join(placeholders)
         seen.append(Assumed("record.missing", "(the default)", "sure", f"{said} stands for nothing"))
+    roles.say_unused()
     order = ("source", "record", "encoder")
     return data, sorted([*seen, *roles.assumed], key=lambda one: order.index(one.key.split(".")[0]))
 
@@ -186,10 +191,27 @@ def _more_fields(roles: Roles, settings: Mapping[str, Any]) -> tuple[Json, str |
     return fields, category
 
 
+def _refuse_keyed(url: str, rows: list[Json]) -> None:
+    """Raise UsageError where a row is a whole table: an object keyed by id, or what pandas writes by default."""
+    row = rows[0]
+    inside = [value for value in row.values() if isinstance(value, dict)]
+    shared = inside[0].keys() & inside[-1].keys() if len(inside) > 1 else ()
+    texts = len(rows) == 1 and len(row) >= _MOST_NAMED and all(isinstance(value, str) for value in row.values())
+    keyed = len(inside) == len(row) and len(shared) > len(inside[0]) / 2 if inside else texts
+    if row.keys() >= {"columns", "data"} or (
+        keyed and ((shared and all(map(str.isdecimal, shared))) or not any(map(is_known, row)))
+    ):
+        raise UsageError(
+            f"{url}: this is one object with all rows in it, not one object per row. Write it as records: in pandas "
+            "to_json(orient='records'); an object keyed by id with jq 'to_entries | map({id: .key"
+            + (", title: .value})'" if texts else "} + .value)'")
+        )
+
+
 def _undecided(roles: Roles, url: str) -> UsageError:
     """Return the error that asks for the column of titles."""
     there = roles.candidates()
-    names = ", ".join(repr(column.name) for column in roles.columns[:_MOST_NAMED])
+    names = ", ".join(repr(column.name) for column in roles.columns[:_MOST_NAMED]) or "the columns"
     said = f"Candidates: {', '.join(map(repr, there))}" if there else f"None of {names} holds texts that differ"
     setting = quote(f"record.fields.title.column={there[0]}") if there else "record.fields.title.column=…"
     filled = roles.find_tags() and len(roles.chosen["tags"].values) > 0.9 * roles.chosen["tags"].rows
@@ -231,6 +253,16 @@ def _vector(looks: list[Look], rows: list[Json], settings: Mapping[str, Any]) ->
     return _vector_column(list(dict.fromkeys([*names, *(typed if len(typed) > 1 else [])])), looks[0].url)
 
 
+def _said_of_vectors(vector: str | None, rows: list[Json], settings: Mapping[str, Any]) -> list[Assumed]:
+    """Return what was assumed of the column of vectors, or of lists of numbers that are not used."""
+    if vector:
+        named = is_vector_name(vector) or "encoder.column" in settings
+        return [Assumed("encoder.column", vector, "sure" if named else "likely", _width(rows, vector))]
+    lists = [name for name, cell in rows[0].items() if isinstance(cell, list) and _numbers(rows, name)]
+    remark = "lists of equally many numbers, not used; if they are vectors: --set encoder.kind=given"
+    return [Assumed("encoder.column", f"(not {name})", "guessed", remark) for name in lists]
+
+
 def _vector_column(names: list[str], where: str) -> str | None:
     """Return the column of vectors out of some that hold any; None if there is none.
 
@@ -247,15 +279,23 @@ def _vector_column(names: list[str], where: str) -> str | None:
 
 
 def _width(rows: list[Json], name: str) -> str:
-    """Return how many numbers the vectors of a column have, in words; "" if it holds no vectors."""
-    cells = [cell for row in rows[:200] if (cell := row.get(name)) is not None]
-    if not all(isinstance(cell, list) or (isinstance(cell, str) and len(cell) >= _SHORTEST_VECTOR) for cell in cells):
-        return ""
-    found = [read_vector(cell) for cell in cells]
-    vectors = [vector for vector in found if vector is not None and len(vector) >= _SHORTEST_VECTOR]
-    if not vectors or len(vectors) < 0.9 * len(found) or len({len(vector) for vector in vectors}) > 1:
+    """Return how many numbers the vectors of a column have, in words; "" if it probably holds no vectors."""
+    vectors, named = _numbers(rows, name), is_vector_name(name)
+    if not vectors or not all(bool(np.isfinite(one).all() and (np.abs(one) < 1e4).all()) for one in vectors):
         return ""
     # Numbers without a fraction are counts or ids; a text of eight letters can be read as base64.
-    real = sum(bool(np.isfinite(vector).all() and (np.abs(vector) < 1e4).all()) for vector in vectors) == len(vectors)
-    fractions = any(bool((vector != np.round(vector)).any()) for vector in vectors)
-    return f"{len(vectors[0]):,} numbers each" if real and fractions else ""
+    fractions = any(bool((one != np.round(one)).any()) for one in vectors)
+    signed = any(bool((one < 0).any()) for one in vectors)
+    unnamed = fractions and signed and len(vectors[0]) >= _LONGEST_CURVE
+    lists = isinstance(next(row[name] for row in rows if row.get(name) is not None), list)
+    return f"{len(vectors[0]):,} numbers each" if unnamed or (named and (fractions or lists)) else ""
+
+
+def _numbers(rows: list[Json], name: str) -> list[Floats]:
+    """Return the vectors of a column whose cells are lists of equally many numbers; none if they are not."""
+    cells = [cell for row in rows[:200] if (cell := row.get(name)) is not None]
+    if not all(isinstance(cell, list) or (isinstance(cell, str) and len(cell) >= _SHORTEST_VECTOR) for cell in cells):
+        return []
+    found = [read_vector(cell) for cell in cells]
+    vectors = [vector for vector in found if vector is not None and len(vector) >= _SHORTEST_VECTOR]
+    return vectors if len(vectors) >= 0.9 * len(found) and len({len(vector) for vector in vectors}) == 1 else []

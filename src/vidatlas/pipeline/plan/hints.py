@@ -119,6 +119,11 @@ class Hints:
         self.first = self.first or (line, str(reason))
         if reason is Reason.INVALID_UTF8 and form.kind == "csv":
             self.remedy = self.remedy or "If the text is Latin-1: --set source.format.encoding=cp1252"
+        if reason is Reason.WRONG_WIDTH:
+            self.remedy = self.remedy or (
+                "If cells hold lone carriage returns, which end a line here as in Python's csv, replace them "
+                "(pandas: replace('\\r', ' ', regex=True)), or quote the cells"
+            )
         if not self.remedy and not isinstance(row, Reason) and reason in (Reason.INVALID_FIELD, Reason.INVALID_ID):
             self.remedy = next(_objects(row, spec), "")
 

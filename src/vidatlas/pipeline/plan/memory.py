@@ -88,7 +88,16 @@ def _tables(data: Any) -> Iterator[Any] | None:
         # Datasets of Hugging Face; their ``data`` ignores what was selected, sorted and filtered.
         batches: Iterator[Any] = data.with_format("arrow").iter(batch_size=BATCH)
         return batches
-    return pa.RecordBatchReader.from_stream(data) if hasattr(data, "__arrow_c_stream__") else None
+    if not hasattr(data, "__arrow_c_stream__"):
+        return None
+    try:
+        reader: Iterator[Any] = pa.RecordBatchReader.from_stream(data)
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        # A series, a column name that stands twice, complex numbers.
+        raise UsageError(
+            f"the {type(data).__name__} is not a table that can be read ({error}). {_EXPECTED}."
+        ) from error
+    return reader
 
 
 def _lines(table: Any, vector: str | None) -> Iterator[bytes]:
@@ -152,8 +161,15 @@ def text_table(
     """Return a table of texts with the columns id, title, and where given group and embedding.
 
     Raises:
-        UsageError: the columns differ in length.
+        UsageError: the columns differ in length, ids repeat, or something is no list or no vectors.
     """
+    for name, values in {
+        "texts": texts,
+        "groups": () if groups is None else groups,
+        "ids": () if ids is None else ids,
+    }.items():
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise UsageError(f"{name} must be a list or column with one value per record, not {type(values).__name__}.")
     titles = list(texts)
     columns: dict[str, Any] = {"id": map(str, range(len(titles))) if ids is None else ids, "title": titles}
     columns |= {} if groups is None else {"group": groups}
@@ -163,6 +179,10 @@ def text_table(
     for name, column in columns.items():
         if len(column) != len(titles):
             raise UsageError(f"there are {len(titles):,} texts, but {len(column):,} of {name}. Pass one per text.")
+    found = columns["id"].value_counts() if ids is not None else ()
+    twice = next((one["values"] for one in found if one["counts"].as_py() > 1 and one["values"].is_valid), None)
+    if twice is not None:
+        raise UsageError(f"ids has {twice.as_py()!r} more than once. Each record needs an id of its own.")
     return pa.table(columns)
 
 
@@ -181,5 +201,8 @@ def _vectors(vectors: Any) -> pa.Array:
         with np.errstate(over="ignore"):
             flat = np.ascontiguousarray(vectors, np.float32).reshape(-1)
         return pa.FixedSizeListArray.from_arrays(pa.array(flat), vectors.shape[1])
-    rows = [None if row is None else np.asarray(row, np.float32) for row in vectors]
-    return pa.array(rows, pa.list_(pa.float32()))
+    try:
+        rows = [None if row is None else np.asarray(row, np.float32) for row in vectors]
+        return pa.array(rows, pa.list_(pa.float32()))
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        raise UsageError(f"vectors must be numbers of the shape [n, dim], one row per text ({error}).") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -16,13 +17,13 @@ from vidatlas.sources.content.sniff import detect_csv, detect_json, detect_title
 from vidatlas.sources.content.text import ROWS, Text
 from vidatlas.sources.jsonl import JsonLinesSpec
 from vidatlas.sources.parquet import vector_columns
-from vidatlas.sources.rows import HIVE, RowSpec
+from vidatlas.sources.rows import HIVE, Format, RowSpec
 from vidatlas.sources.scan import Scan, errors_of
 from vidatlas.sources.values.profile import columns_of
 from vidatlas.sources.values.roles import Roles
 from vidatlas.storage.folder import open_input
 from vidatlas.storage.parquet import open_parquet
-from vidatlas.types import Json
+from vidatlas.types import Json, Reason
 
 SAMPLE = 1_000
 """Rows that are read of each file, and of all files together, if the first ones have as many."""
@@ -33,7 +34,7 @@ _LOOK = 1 << 20
 """Bytes from which the format is detected."""
 _LONGEST = 64 << 20
 """Bytes of JSON documents in which their first records must stand; the others hold them under a key."""
-_VECTOR_NAMES = ("embedding", "embeddings", "vector", "emb", "features")
+_VECTOR_NAMES = ("embedding", "embeddings", "vector", "vectors", "emb", "feature", "features")
 _FORMAT = "source.format"
 
 
@@ -61,6 +62,10 @@ def format_of(settings: Mapping[str, Any]) -> Json:
 
 def read_sample(urls: list[str], given: Json, settings: Mapping[str, Any]) -> tuple[list[Look], list[Json], Json]:
     """Read the first rows of the first files; return what the files look like, the rows, and their format."""
+    if given:
+        # What is wrong in it is said before it is used.
+        columns = {"columns": ["column"]} if given.get("header") is False else {}
+        _format({"kind": "json" if "records" in given else "csv", **columns, **given})
     looks = [_looked(url, given) for url in urls[:FEWEST_FILES]]
     form = _common(looks, given)
     path = settings.get("source.path") or hive_path(urls)
@@ -96,7 +101,9 @@ def _first_rows(urls: list[str], looks: list[Look], form: Json, path: str | None
         # Files are often in order of time, and columns that the first rows lack come later.
         rows += islice(found, 0, LATER, EVERY) if not at else ()
     if not rows:
-        raise InputError(f"{urls[0]}: no row can be read. Check the file, or choose a recipe: vidatlas recipes")
+        first = next((one for look in looks if not look.empty for one in _decoded(look, form, path)), None)
+        why = f"the first row: {first.meaning}" if isinstance(first, Reason) else "it has no rows"
+        raise InputError(f"{urls[0]}: no row can be read: {why}. Check the file, or choose a recipe: vidatlas recipes")
     return rows
 
 
@@ -152,12 +159,14 @@ def _common(looks: list[Look], given: Json) -> Json:
 
 
 def _rows(look: Look, form: Json, path: str | None) -> Iterator[Json]:
-    """Yield the rows of a file as planning reads them, those that can be read."""
-    # A recipe reads the format: its section is checked as the user's own is.
-    record = {"id": None, "title": "t", "fields": {"t": {"column": "t", "weight": 1}}}
-    recipe = load_recipe({"name": "auto", "source": {"format": form}, "record": record, "encoder": {"kind": "hashing"}})
+    """Yield the rows of a file that can be read."""
+    return (row for row in _decoded(look, form, path) if isinstance(row, dict))
+
+
+def _decoded(look: Look, form: Json, path: str | None) -> Iterator[Json | Reason]:
+    """Yield the rows of a file as planning reads them, or why they cannot be read."""
     vector = look.vectors[0] if len(look.vectors) == 1 else vector_by_name(look.vectors)
-    spec = RowSpec(recipe.source.format, path=path, vector=vector)
+    spec = RowSpec(_format(form), path=path, vector=vector)
     with errors_of(look.url), closing(open_input(look.url)) as file:
         scan = Scan(file, vector)
         with closing(scan.chunks()) as content:
@@ -166,7 +175,14 @@ def _rows(look: Look, form: Json, path: str | None) -> Iterator[Json]:
             text = Text(start, scan.compression, spec.inside(scan.compression).format)
             here = spec.inside(scan.compression, text.encoding).at(look.url)
             source, names, rows = here.start(text.chunks(), len)
-            yield from (row for raw in rows if isinstance(row := source.decode(raw, names), dict))
+            yield from (source.decode(raw, names) for raw in rows)
+
+
+def _format(form: Json) -> Format:
+    """Return a format; a recipe reads it, so that it is checked as the user's own is."""
+    record = {"id": None, "title": "t", "fields": {"t": {"column": "t", "weight": 1}}}
+    made = {"name": "auto", "source": {"format": form}, "record": record, "encoder": {"kind": "hashing"}}
+    return load_recipe(made).source.format
 
 
 def _up_to(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
@@ -182,6 +198,11 @@ def vector_by_name(columns: list[str]) -> str | None:
     """Return the column whose name says that it holds the vectors, if any."""
     named = [name for wanted in _VECTOR_NAMES for name in columns if name.casefold() == wanted]
     return named[0] if named else None
+
+
+def is_vector_name(name: str) -> bool:
+    """Tell whether a word of a column's name says that it holds vectors."""
+    return not {*_VECTOR_NAMES, "vec"}.isdisjoint(re.split(r"[^a-z]+", name.casefold()))
 
 
 def _records(rows: list[Json]) -> str | None:

@@ -63,7 +63,7 @@ def check_encoding(name: str) -> str:
     try:
         "".encode(name)
         found = codecs.lookup(name)
-    except (LookupError, UnicodeError) as error:
+    except (LookupError, UnicodeError, AssertionError) as error:
         raise ValueError(f"Python knows no text encoding {name!r}; try utf-8, cp1252 or utf-16") from error
     if found.incrementaldecoder is None:
         raise ValueError(f"text in the encoding {name!r} cannot be read piece by piece; convert the file to UTF-8")

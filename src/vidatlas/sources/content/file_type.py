@@ -68,6 +68,8 @@ _BLOCK = 512
 _MARKUP = 4096
 """Bytes within which a page of markup tells itself apart."""
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}\[\]]', re.DOTALL)
+_OBJECT = re.compile(r"\s*+(?:null\s*+,\s*+)*+\{")
+"""An object as the first item of a list that is not null."""
 _COMPRESSED = ("gzip", "zstd", "bzip2", "xz")
 
 
@@ -136,7 +138,7 @@ def records_under(head: bytes) -> str | None:
         if sign == "{":
             keys.append(last)
         elif sign == "[":
-            if keys and None not in keys and text[found.end() :].lstrip()[:1] == "{":
+            if keys and None not in keys and _OBJECT.match(text, found.end()):
                 return ".".join([*filter(None, keys[1:]), last])
             keys.append(None)
         elif sign[0] == '"':

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -34,6 +34,8 @@ _SENTENCE = 5
 _TORN = re.compile(r'(?:^|[\t|]|::)"[^"\t|]*"[^"\t|:\r\n]', re.MULTILINE)
 """A cell that begins with a quoted word and goes on: there the quote is a character like any other."""
 _ADDRESS = re.compile(r"[a-z]+://", re.IGNORECASE)
+_DEEPEST = 3
+"""Objects around a list of records, at most."""
 _NO_TABLE = (b"{", b"[", b"<")
 """How JSON and markup start."""
 
@@ -162,8 +164,12 @@ def _dialect(delimiter: str, lines: list[bytes], text: str, given: Json) -> tupl
     best = max(variants, key=lambda found: _share(_widths(CsvSpec(**found), lines)))
     form = CsvSpec(**best)
     width = _mode(_widths(form, lines))
+    first = _rows(form, lines)[:_ROWS]
+    filled = _filled(first, width)
+    # Some tools write a delimiter behind every row but the header: the empty cells are no columns.
+    width = next((len(row) for row in first[:_TOP] if filled <= len(row) < width), width)
     skip = int(given.get("skip", _preamble(form, lines, width)))
-    rows = _rows(form, lines[skip:])[:_ROWS]
+    rows = [row if any(row[width:]) else row[:width] for row in _rows(form, lines[skip:])[:_ROWS]]
     # The names of the columns are as many as the cells of the rows below.
     if not rows or len(rows[0]) != width:
         return 0.0, 0, best
@@ -188,6 +194,11 @@ def _rows(form: CsvSpec, lines: Iterable[bytes]) -> list[list[str]]:
 
 def _widths(form: CsvSpec, lines: list[bytes]) -> list[int]:
     return [len(cells) for cells in _rows(form, lines)[:_ROWS]]
+
+
+def _filled(rows: list[list[str]], width: int) -> int:
+    """Return how many columns are left of a width without those at the end that are empty in every such row."""
+    return max((at + 1 for row in rows if len(row) == width for at, cell in enumerate(row) if cell.strip()), default=0)
 
 
 def _mode(widths: list[int]) -> int:
@@ -251,10 +262,18 @@ def records_key(row: Json, names_record: Any) -> str | None:
         row: the object.
         names_record: tells whether an object looks like a record, by its keys.
     """
-    for key, value in row.items():
-        inside = {key: value} if isinstance(value, list) else {}
-        inside |= {f"{key}.{name}": item for name, item in value.items()} if isinstance(value, dict) else {}
-        for path, items in inside.items():
-            if isinstance(items, list) and items and isinstance(items[0], dict) and names_record(items[0]):
-                return path
+    for path, items in _lists(row, "", _DEEPEST):
+        # Writers leave null where a video is private.
+        first = next((item for item in items if item is not None), None)
+        if isinstance(first, dict) and names_record(first):
+            return path
     return None
+
+
+def _lists(row: Json, name: str, depth: int) -> Iterator[tuple[str, list[Any]]]:
+    """Yield the lists in an object and the objects within it, by their paths."""
+    for key, value in row.items():
+        if isinstance(value, list):
+            yield f"{name}{key}", value
+        elif isinstance(value, dict) and depth:
+            yield from _lists(value, f"{name}{key}.", depth - 1)

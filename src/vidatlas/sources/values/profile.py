@@ -78,6 +78,12 @@ class Column:
         plain = self.share(lambda value: ADDRESS.match(str(value))) < 0.5
         return filled and differs and plain and self.only({"text"}, 0.5)
 
+    def has_few_words(self) -> bool:
+        """Tell whether it holds the same few short texts again and again, as a column of categories does."""
+        few = 2 <= self.distinct <= max(2, min(50, 0.3 * len(self.values)))
+        plain = self.share(lambda value: ADDRESS.match(str(value))) == 0
+        return few and plain and self.only({"text"}) and self.words <= 4
+
     def holds_bare_objects(self) -> bool:
         """Tell whether it holds objects that have no name, or lists of lists."""
         return self.share(_is_bare) > 0

@@ -21,21 +21,26 @@ _TITLES = (
     "title videotitle fulltitle primarytitle movietitle headline name videoname originaltitle videodescription caption"
 )
 _TEXTS = "description desc overview summary synopsis text content body transcript"
-_TAGS = "tags videotags keywords hashtags hashtagnames tag genres listedin"
-_CATEGORIES = "categories category categoryname categorytitle maincategory categoryid"
-_KINDS = "genre genres topic section titletype type label"
+_TAGS = "tags videotags keywords hashtags hashtagnames tag genres listedin schlagwrter etiquetas"
+_CATEGORIES = (
+    "categories category categoryname categorytitle maincategory categoryid showcategories kategorie categora categoria"
+)
+"""Also in German and Spanish, without the letters that are not ASCII."""
+_KINDS = "genre genres topic tema thema subject section gamename tname titletype type label"
 _CHANNELS = (
     "channelid uploaderid authorid userid ownerid creatorid channel channelname channeltitle uploader author username "
     "user creator owner"
 )
+_NAMING = (*NAMING_KEYS, "tag", "id", "v")
+"""Keys of an object that name it; BigQuery writes lists as objects with a ``v``."""
 _FOREIGN = {*_CHANNELS.split(), *_CATEGORIES.split(), *_TAGS.split(), "music", "song", "playlist", "localized"}
 """Steps below which an id or a title is not the video's."""
 _KEPT = {
     "published": "publishedat publishtime publishdate publisheddate published uploaddate uploadedat createtime "
-    "createdat created releasedate dateadded date timestamp",
+    "createdat created createdtime createdutc publishedtimestamp pubdate releasedate dateadded date timestamp",
     "year": "releaseyear startyear year",
     "duration": "duration videolength lengthseconds runtimeminutes runtime",
-    "views": "viewcount views viewscount playcount nplays plays",
+    "views": "viewcount views viewscount viewstotal playcount nplays plays",
     "likes": "likecount likes likescount diggcount nlikes",
     "comments": "commentcount comments commentscount ncomments",
     "shares": "sharecount shares nshares",
@@ -90,8 +95,8 @@ class Roles:
                 continue
             if last in ranks and (parents or not _FOREIGN & set(steps[:-1])):
                 found.append((ranks[last], len(steps), at, column))
-            elif parents and above in ranks and last in (*NAMING_KEYS, "tag", "id"):
-                found.append((ranks[above], 9 + (*NAMING_KEYS, "tag", "id").index(last), at, column))
+            elif parents and above in ranks and last in _NAMING:
+                found.append((ranks[above], 9 + _NAMING.index(last), at, column))
         return [column for *_, column in sorted(found, key=lambda one: one[:3])]
 
     def _take(self, role: str, key: str, column: Column, sure: Sure, remark: str = "") -> Column:
@@ -157,9 +162,17 @@ class Roles:
             return self._take("title", "record.fields.title.column", found[0], "sure" if by_name else "likely").name
         found = [column for column in self._texts(taken) if column.words >= 2 and column.unique >= 0.9]
         if len(found) != 1 or found[0].rows < 2:
-            return None
+            return self._other_title(taken)
         remark = f"the only column of distinct texts: {found[0].example}"
         return self._take("title", "record.fields.title.column", found[0], "guessed", remark).name
+
+    def _other_title(self, taken: set[str]) -> str | None:
+        """Return the only column that is called title, where its titles repeat or are numbers."""
+        named = [one for one in self._named("title videotitle", taken) if one.only({"text", "duration", *NUMBERS})]
+        if len(named) != 1 or named[0].distinct < 2 or len(named[0].values) < 0.5 * named[0].rows:
+            return None
+        remark = f"{named[0].distinct:,} distinct in {len(named[0].values):,} rows: {named[0].example}"
+        return self._take("title", "record.fields.title.column", named[0], "likely", remark).name
 
     def candidates(self) -> list[str]:
         """Return the columns that may hold titles, the likeliest first."""
@@ -240,9 +253,10 @@ class Roles:
                     continue
                 distinct = f"{column.distinct:,} distinct: {column.example}"
                 return self._take("category", "record.group", column, sure, distinct).name
-        self.assumed.append(
-            Assumed("record.group", "(none)", "sure", "no column of categories: all rows are one group")
-        )
+        few = [one.name for one in self.columns if one.name not in taken and one.has_few_words()]
+        remark = "all rows are one group; columns of few values: " + ", ".join(few[:_CANDIDATES])
+        none = Assumed("record.group", "(none)", "sure", "no column of categories: all rows are one group")
+        self.assumed.append(Assumed("record.group", "(none)", "guessed", remark) if few else none)
         return None
 
     def are_youtubes(self) -> bool:
@@ -271,6 +285,15 @@ class Roles:
                     found[name] = self._take(name, f"record.columns.{name}", column, "sure").name
                     break
         return found
+
+    def say_unused(self) -> None:
+        """Note the columns that have no role."""
+        used = {column.name for column in self.chosen.values()} | {one.column for one in self.assumed}
+        unused = [one.name for one in self.columns if one.name not in used]
+        more = f" and {len(unused) - _CANDIDATES:,} more" if len(unused) > _CANDIDATES else ""
+        if unused:
+            said = ", ".join(unused[:_CANDIDATES]) + more
+            self.assumed.append(Assumed("record.columns", "(not used)", "sure", said))
 
     def are_youtube_videos(self) -> bool:
         """Tell whether the ids are those of YouTube."""
