@@ -68,7 +68,7 @@ def test_every_column_sorts_in_both_directions(visit: Any, atlas: Path) -> None:
     assert numbers(cells(page, "size")) == sorted(numbers(cells(page, "size")), reverse=True)
     for column, key in (
         ("size", numbers),
-        ("share", numbers),
+        ("fits", numbers),
         ("views", numbers),
         ("date", list),
         ("name", str.casefold),

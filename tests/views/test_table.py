@@ -50,13 +50,16 @@ def test_a_row_shows_the_terms_that_its_name_does_not() -> None:
 
 def test_there_are_columns_only_of_what_there_is() -> None:
     one, two = Category("a", 5, 0.1, (sub(),)), Category("b", 5, 0.1, (sub(),))
-    assert keys(report(one)) == ["name", "size", "share", "quality", "terms"]
-    assert keys(report(one, two)) == ["name", "group", "size", "share", "quality", "terms"]
-    assert keys(report(one, clustered=False)) == ["name", "size", "share", "terms"]
+    assert keys(report(one)) == ["name", "size", "quality", "terms"]
+    assert keys(report(one, two)) == ["name", "group", "size", "quality", "terms"]
+    assert keys(report(one, clustered=False)) == ["name", "size", "terms"]
     viewed = Category("a", 5, 0.1, (sub(trend=Trend(median_views=3, viewed=5)), sub(1)))
-    assert keys(report(viewed)) == ["name", "size", "share", "views", "quality", "terms"]
+    assert keys(report(viewed)) == ["name", "size", "views", "quality", "terms"]
+    named = Category("a", 5, 0.1, (sub(coverage=0.834),))
+    assert keys(report(named)) == ["name", "size", "fits", "quality", "terms"]
+    assert unpacked(report(named))["subs"][0]["fits"] == 0.834
     dated = Category("a", 5, 0.1, (sub(trend=Trend(dated=5)),))
-    assert keys(report(dated)) == ["name", "size", "share", "date", "growth", "quality", "terms"]
+    assert keys(report(dated)) == ["name", "size", "date", "growth", "quality", "terms"]
 
 
 @pytest.mark.parametrize(

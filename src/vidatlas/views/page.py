@@ -72,6 +72,8 @@ class Subcategory:
     exemplars: tuple[str, ...]
     silhouette: float | None = None
     mean_distance: float | None = None
+    coverage: float | None = None
+    """Share of its records that have a term of the name."""
     links: tuple[str, ...] = ()
     """The address of each exemplar, "" where it has none; empty where the recipe makes no links."""
     images: tuple[str, ...] = ()

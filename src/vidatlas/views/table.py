@@ -98,7 +98,8 @@ def _columns(report: Report, viewed: bool, dated: bool) -> Iterator[Column]:
     if len(report.categories) > 1:
         yield Column("group", group.capitalize(), "", "9.5rem", "7rem")
     yield Column("size", many.capitalize(), f"Number of {many}", "4.5rem", "4.25rem")
-    yield Column("share", "Share", f"Share of all {many}", "3.5rem", "")
+    if any(sub.coverage is not None for category in report.categories for sub in category.subcategories):
+        yield Column("fits", "Name fits", f"Share of its {many} that have a term of the name", "4.5rem", "")
     if viewed:
         yield Column("views", "Views", f"Median of the views of its {many}", "4.25rem", "4rem")
     if dated:
@@ -141,6 +142,7 @@ def _packed_row(row: Row, report: Report, room: int) -> dict[str, Any]:
         "size": sub.size,
         "quality": round(sub.silhouette, 4) if is_known(sub.silhouette) else None,
         "distance": round(sub.mean_distance, 4) if is_known(sub.mean_distance) else None,
+        "fits": round(sub.coverage, 4) if is_known(sub.coverage) else None,
         "terms": [[shown(term, _LONGEST_TERM), round(score, 3)] for term, score in _terms(sub, report, room)],
         "unlisted": _unlisted(sub, report, room),
         "titles": titles,

@@ -71,6 +71,7 @@ def _categories(recipe: Recipe, store: Store, found: Found) -> tuple[Category, .
                 trend=found.trends.of.get((row["group"], row["subcategory"])),
                 silhouette=row["silhouette"] if clustered else None,
                 mean_distance=row["mean_distance"] if clustered else None,
+                coverage=row["coverage"],
             )
         )
     return tuple(

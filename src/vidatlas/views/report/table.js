@@ -91,7 +91,7 @@
     // ── Sorting ──
     const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
     const TEXTS = { name: (sub) => sub.name, group: (sub) => sub.group.name, terms: (sub) => sub.node.querySelector(".terms").textContent };
-    const NUMBERS = { size: (sub) => sub.size, share: (sub) => sub.size, views: (sub) => sub.views, growth: (sub) => sub.growth };
+    const NUMBERS = { size: (sub) => sub.size, fits: (sub) => sub.fits, views: (sub) => sub.views, growth: (sub) => sub.growth };
     NUMBERS.quality = (sub) => sub.quality;
     NUMBERS.date = (sub) => sub.date && Number(sub.date.replace("-", ""));
     const compare = (key) => {
@@ -195,6 +195,7 @@
       if (sub.dated) add("Dates", `${sub.from} to ${sub.to}, median ${sub.date}${sub.dated < sub.size ? `, of ${records(sub.dated)} with a date` : ""}`);
       if (page.window && sub.growth !== undefined) add("Growth", `${sub.node.querySelector(".growth").textContent} ${many} in the last ${page.window} months, against the ${page.window} before`);
       if (sub.line) add("Per month", `at most ${number(sub.peak ?? 0)}, from ${page.span[0]} to ${page.span[1]}`);
+      if (sub.fits !== undefined) add("Name", `a term of it is in ${Math.round(100 * sub.fits)}% of its ${many}`);
       if (sub.quality !== undefined) add("Silhouette", `${sub.quality.toFixed(2).replace("-", "−")}: ${sub.node.querySelector(".quality").textContent}`);
       if (sub.distance !== undefined) add("Distance", `${sub.distance.toFixed(2)} on average from its centre`);
       return list;
