@@ -32,7 +32,7 @@ class Made:
     def subcategories(self) -> pd.DataFrame:
         rows = [("Music", "piano · cello", 500), ("Music", HOSTILE, 250), ("Music", "drums", 100), ("Music", "x", 20)]
         rows += [(HOSTILE, "castle", 100)]
-        return pd.DataFrame(rows, columns=["group", "name", "size"])
+        return pd.DataFrame(rows, columns=["group", "name", "size"]).assign(coverage=None)
 
 
 @pytest.fixture
@@ -75,8 +75,8 @@ def test_the_tree_of_a_real_atlas_adds_up(console: Console, small_atlas: Any) ->
     show_tree(console, atlas, most=99)
     text = text_of(console)
     assert text.startswith(f"{small_atlas.rows} videos · 3 categories · {len(atlas.subcategories())} subcategories")
-    for name, size in zip(atlas.subcategories()["name"], atlas.subcategories()["size"], strict=True):
-        assert f"{name}  {size:,}\n" in text
+    for row in atlas.subcategories().itertuples():
+        assert f"{row.name}  {row._asdict()['size']:,}  fits {row.coverage:.0%}\n" in text
     assert "405 read = 400 kept + 2 rejected + 3 duplicates" in text
 
 
@@ -106,9 +106,9 @@ def test_a_preview_shows_the_work_ahead_and_hostile_texts_as_text(console: Conso
         "about 3 min 20 s to embed",
         "about 5.0 MB of 2.0 GB free",
         "[red]atlas",
-        f"0.6 × title: {SHOWN}",
+        f"0.4 × title: {SHOWN}",
         f"a  [{SHOWN}]",
-        "0.4 × tags: a | b | c | d | e | f  … 2 more",
+        "0.6 × tags: a | b | c | d | e | f  … 2 more",
     ):
         assert part in text
 

@@ -172,7 +172,7 @@ def _processor() -> str:
 
 
 def show_tree(console: Console, atlas: Any, most: int = 3) -> None:
-    """Print categories and their largest subcategories by name, the share that a name covers, and the counts."""
+    """Print categories and their largest subcategories by name, the share of videos that a name fits, and the counts."""
     frame, counts = atlas.subcategories(), atlas.counts
     sizes = frame.groupby("group")["size"].sum().sort_values(ascending=False, kind="stable")
     many = [atlas.nouns.records(counts["kept"]), atlas.nouns.groups(len(sizes)), f"{len(frame):,} subcategories"]
@@ -181,7 +181,7 @@ def show_tree(console: Console, atlas: Any, most: int = 3) -> None:
         inside = frame[frame["group"] == group]
         branch = tree.add(plain(f"{group}  {size:,}").append(f"  in {len(inside)}", style="dim"))
         for row in inside.head(most).itertuples():
-            fits = "" if row.coverage is None or row.coverage != row.coverage else f"  in {row.coverage:.0%}"
+            fits = "" if row.coverage is None or row.coverage != row.coverage else f"  fits {row.coverage:.0%}"
             branch.add(plain(f"{row.name}  {row.size:,}").append(fits, style="dim"))
     console.print(tree)
     console.print(
