@@ -92,7 +92,7 @@ def test_search_and_its_filters(small_atlas: Any) -> None:
 
 
 def test_a_text_finds_the_video_that_has_it_as_title(small_atlas: Any) -> None:
-    row = vidatlas.open_atlas(small_atlas.url)._search.videos.slice(7, 1).to_pylist()[0]
+    row = vidatlas.open_atlas(small_atlas.url).finder.videos.take([7]).to_pylist()[0]
     found = vidatlas.open_atlas(small_atlas.url).search(row["title"], 20)
     assert row["id"] in found["id"].tolist()
 
