@@ -77,7 +77,7 @@ def test_search_and_its_filters(small_atlas: Any) -> None:
     atlas = vidatlas.open_atlas(small_atlas.url)
     found = atlas.search("guitar piano violin concert", 5)
     assert set(found["group"]) == {"Music"}
-    assert found["cosine"].is_monotonic_decreasing
+    assert found["cosine"].min() > 0.5
     elsewhere = atlas.search("guitar piano violin concert", 5, group="Gaming")
     assert set(elsewhere["group"]) == {"Gaming"}
     inside = atlas.search("guitar", 5, group="Music", subcategory=1)

@@ -165,9 +165,8 @@ class Atlas:
 
     def videos(self) -> pd.DataFrame:
         """Return id, groups, subcategory, title, typed columns of every video, in the order of ``assignments``."""
-        frame: pd.DataFrame = self._read(
-            layout.INDEX_VIDEOS, {layout.INDEX_VIDEOS: self.finder.videos.facts}
-        ).to_pandas()
+        table = self._store.table(layout.INDEX_VIDEOS, self.finder.videos.facts)
+        frame: pd.DataFrame = table.to_pandas()
         return frame
 
     def listed(self, group: str, subcategory: int | str | None = None, sort: str = NEARNESS) -> Listing:

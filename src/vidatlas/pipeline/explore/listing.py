@@ -65,7 +65,11 @@ def listing(search: Search, group: str | None, subcategory: int | str | None, so
     if len(homes) > 1:
         places = ", ".join(repr(home[0]) for home in homes)
         raise UsageError(f"subcategory {subcategory!r} is in several categories. Choose one of them: {places}")
-    return Listing(search, search.videos.sorted(*homes[0], sort), homes[0][0], homes[0])
+    found = search.videos.sorted(*homes[0], sort)
+    if group is not None:
+        # Where clusters are made over all categories, a subcategory has videos of several.
+        found = found[search.videos.of_group(search.group_named(group))[found]]
+    return Listing(search, found, group or homes[0][0], homes[0])
 
 
 def shown_rows(search: Search, positions: Positions) -> Iterator[Json]:

@@ -38,7 +38,7 @@ Range = tuple[str, Any, Any]
 _IN_EACH_LIST = 300
 _DAMPING = 60
 _WORDS = 1.25
-"""Weight of a word's ranks beside a vector's: the first 16 by words stand before the first that only its vector finds."""
+"""Weight of ranks by words beside those by vectors: the first 16 by words stand before the first by its vector alone."""
 _LISTED = 12
 
 
@@ -160,12 +160,12 @@ class Search:
         """Return where a video stands in the index, given its id or its address on YouTube."""
         return self.videos.position(video)
 
-    def near(self, at: int, k: int, among: NDArray[np.bool_] | None) -> list[tuple[int, float]]:
+    def near(self, at: int, k: int, among: Mask | None) -> list[tuple[int, float]]:
         """Return position and cosine of the k videos nearest to the one at a position, itself left out."""
         found = self.near_vector(self.vector(at), k + 1, among)
         return [(row, cosine) for row, cosine in found if row != at][:k]
 
-    def near_vector(self, vector: Floats, k: int, among: NDArray[np.bool_] | None = None) -> list[tuple[int, float]]:
+    def near_vector(self, vector: Floats, k: int, among: Mask | None = None) -> list[tuple[int, float]]:
         """Return position and cosine of the k videos nearest to a unit vector [1, dim]."""
         rows, cosines = self.index.search(vector, k, among)
         return [(row, cosine) for row, cosine in zip(rows[0].tolist(), cosines[0].tolist(), strict=True) if row >= 0]

@@ -110,8 +110,8 @@ def _suggestion(search: Search, candidate: Candidate, record: Json, own: Json | 
 
 def _allowed(search: Search, own: Json, method: Method) -> NDArray[np.bool_] | None:
     if method == "subcategory":
-        return search.inside(own["in_group"], own["subcategory"])
-    return ~search.of_group(own["group"]) if method == "elsewhere" else None
+        return search.videos.inside(own["in_group"], own["subcategory"])
+    return ~search.videos.of_group(own["group"]) if method == "elsewhere" else None
 
 
 def _reasons(own: Json, other: Json, tags: list[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from datetime import date, datetime
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -176,11 +176,12 @@ class Videos:
 
     def numbers(self, name: str) -> Floats:
         """Return a column as float64 [videos], NaN where it is empty; days or milliseconds of dates and times."""
-        return self._numbers(name)
+        found: Floats = self._numbers(name)
+        return found
 
     @cached_property
     def _numbers(self) -> Any:
-        @lru_cache(maxsize=None)
+        @cache
         def read(name: str) -> Floats:
             column = self.column(name)
             if pa.types.is_date(column.type):
@@ -195,9 +196,8 @@ class Videos:
     def ranged(self) -> dict[str, pa.DataType]:
         """Return the typed columns that have an order, so that a range of them can be asked for, with their types."""
         kinds = {name: self.schema.field(name).type for name in self.typed}
-        return {
-            name: kind for name, kind in kinds.items() if not (pa.types.is_string(kind) or pa.types.is_boolean(kind))
-        }
+        unordered = (pa.string(), pa.bool_())
+        return {name: kind for name, kind in kinds.items() if kind not in unordered}
 
     def within(self, name: str, low: Any, high: Any) -> Mask:
         """Return which videos have a value from low to high, both included; None: no bound.
@@ -233,7 +233,8 @@ class Videos:
         """
         if by not in self.sorts:
             raise UsageError(f"cannot sort by {by!r}. Choose one of: {', '.join(self.sorts)}.")
-        return self._ordered(group, subcategory, by)
+        found: Positions = self._ordered(group, subcategory, by)
+        return found
 
     def _order(self, group: str, subcategory: int | None, by: str) -> Positions:
         mask = self.of_group(group) if subcategory is None else self.inside(group, subcategory)
@@ -259,6 +260,4 @@ def _number(bound: Any, kind: pa.DataType, last: bool) -> float:
             return float(pa.scalar(bound, kind).cast(pa.int64()).as_py())
         return float((days + last) * 86_400_000 - last)
     except (ValueError, TypeError, pa.ArrowException) as error:
-        raise UsageError(
-            f"{bound!r} is no bound of a range of {kind}: {error}. Write 2020-01-31, or a number."
-        ) from error
+        raise UsageError(f"{bound!r} bounds no range of {kind}: {error}. Write 2020-01-31, or a number.") from error
