@@ -229,8 +229,12 @@ class Atlas:
         spec = self.finder.recipe.record.image
         if spec is None:
             return [None] * len(ids)
-        records = self.finder.records([self.finder.position(video) for video in ids])
-        return [_thumbnail(spec.folder, record["image"], size) for record in records]
+        return [self.thumbnail_at(self.finder.position(video), size) for video in ids]
+
+    def thumbnail_at(self, position: int, size: tuple[int, int]) -> bytes | None:
+        """Return a JPEG of the video at a position of the index, as ``thumbnails`` does."""
+        spec = self.finder.recipe.record.image
+        return _thumbnail(spec.folder, self.finder.records([position])[0]["image"], size) if spec else None
 
     @cached_property
     def finder(self) -> Search:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -41,13 +41,8 @@ class Listing:
             yield from shown_rows(self.search, self.positions[at : min(last, at + _AT_ONCE)])
 
     def csv(self) -> Iterator[str]:
-        """Yield all videos as lines of CSV, safe to open in a spreadsheet: no cell is a formula."""
-        names: list[str] = []
-        for row in self.rows():
-            if not names:
-                names = list(row)
-                yield csv_line(names)
-            yield csv_line([row[name] for name in names])
+        """Yield all videos as lines of CSV."""
+        yield from csv_lines(self.rows())
 
 
 def listing(search: Search, group: str | None, subcategory: int | str | None, sort: str) -> Listing:
@@ -72,7 +67,13 @@ def listing(search: Search, group: str | None, subcategory: int | str | None, so
     return Listing(search, found, group or homes[0][0], homes[0])
 
 
-def shown_rows(search: Search, positions: Positions) -> Iterator[Json]:
+def subcategory_rows(search: Search) -> Iterator[Json]:
+    """Yield category, number, name and size of every subcategory, largest first."""
+    for row in search.subcategories:
+        yield {name: row[name] for name in ("group", "subcategory", "name", "size")}
+
+
+def shown_rows(search: Search, positions: Sequence[int] | Positions) -> Iterator[Json]:
     """Yield what a list of videos says of each at some positions."""
     several = ["id", "title", "group", "subcategory", "in_group", "distance", *search.videos.typed]
     for row in search.videos.take(positions, several).to_pylist():
@@ -83,8 +84,18 @@ def shown_rows(search: Search, positions: Positions) -> Iterator[Json]:
         yield {name: row[name] for name in (*first, *search.videos.typed, *url)}
 
 
-def csv_line(cells: list[Any]) -> str:
-    """Return a line of CSV: times as ISO 8601, and an apostrophe before what a spreadsheet takes for a formula."""
+def csv_lines(rows: Iterable[Json]) -> Iterator[str]:
+    """Yield rows as lines of CSV under their names: times as ISO 8601, and no cell that a spreadsheet would compute.
+
+    A text that starts like a formula, and is neither a number nor an id, gets an apostrophe in front.
+    """
+    for number, row in enumerate(rows):
+        if not number:
+            yield _line(list(row))
+        yield _line(list(row.values()))
+
+
+def _line(cells: list[Any]) -> str:
     out = io.StringIO()
     csv.writer(out).writerow([_cell(cell) for cell in cells])
     return out.getvalue()

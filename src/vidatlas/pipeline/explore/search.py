@@ -28,7 +28,7 @@ from vidatlas.storage.manifest import IndexFacts
 from vidatlas.storage.mapped import MappedFiles
 from vidatlas.storage.store import Store
 from vidatlas.storage.tables import SealedShard, matrix, sealed_shards
-from vidatlas.types import EncodeStats, Floats, Json
+from vidatlas.types import EncodeStats, Floats, Json, Kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +38,7 @@ Range = tuple[str, Any, Any]
 _IN_EACH_LIST = 300
 _DAMPING = 60
 _WORDS = 1.25
-"""Weight of ranks by words beside those by vectors: the first 16 by words stand before the first by its vector alone."""
+"""Weight of ranks by words beside those by vectors: the first 16 by words stand before the first by vector alone."""
 _LISTED = 12
 
 
@@ -255,10 +255,21 @@ class Search:
         return open_index(self._store, layout.INDEX, facts, len(self.videos), dim)
 
     @cached_property
+    def kinds(self) -> dict[str, Kind]:
+        """Return what kind of values each typed column holds."""
+        return dict(self._store.stage("plan").get("columns", {}))
+
+    @cached_property
     def names(self) -> dict[tuple[str, int], str]:
         """Return the name of every subcategory by group and number."""
-        rows = self._store.table(layout.SUBCATEGORIES, columns=["group", "subcategory", "name"]).to_pylist()
-        return {(row["group"], row["subcategory"]): row["name"] for row in rows}
+        return {(row["group"], row["subcategory"]): row["name"] for row in self.subcategories}
+
+    @cached_property
+    def subcategories(self) -> list[Json]:
+        """Return group, subcategory, name and size of every subcategory, largest first."""
+        columns = ["group", "subcategory", "name", "size"]
+        rows: list[Json] = self._store.table(layout.SUBCATEGORIES, columns=columns).to_pylist()
+        return sorted(rows, key=lambda row: (-row["size"], row["group"], row["name"]))
 
     def name_of(self, video: Json) -> str:
         """Return the name of a video's subcategory."""

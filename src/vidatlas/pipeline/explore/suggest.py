@@ -49,6 +49,8 @@ class Suggestion:
     reasons: tuple[str, ...]
     url: str = ""
     """Its address, where the recipe makes one."""
+    position: int = -1
+    """Where it stands in the index."""
 
 
 def suggest(search: Search, video: str, k: int, method: Method = "nearest") -> list[Suggestion]:
@@ -101,11 +103,11 @@ def varied(search: Search, candidates: Sequence[Candidate], k: int, own: Json | 
 
 
 def _suggestion(search: Search, candidate: Candidate, record: Json, own: Json | None, tags: list[str]) -> Suggestion:
-    _, score, known = candidate
+    row, score, known = candidate
     reasons = (*known, *(_reasons(own, record, tags) if own else ()))
     url = link_of(search.recipe.record.url, record)
     name = search.name_of(record)
-    return Suggestion(record["id"], record["title"], record["group"], name, score, reasons, url)
+    return Suggestion(record["id"], record["title"], record["group"], name, score, reasons, url, row)
 
 
 def _allowed(search: Search, own: Json, method: Method) -> NDArray[np.bool_] | None:

@@ -241,7 +241,8 @@ class Videos:
         found = np.flatnonzero(mask)
         if by == TITLE:
             titles = pc.utf8_lower(self.take(found, [TITLE])[TITLE])
-            return found[pc.array_sort_indices(titles.combine_chunks()).to_numpy().astype(np.int64)]
+            order: Positions = pc.array_sort_indices(titles.combine_chunks()).to_numpy().astype(np.int64)
+            return found[order]
         values = self.numbers("distance")[found] if by == NEARNESS else -self.numbers(by)[found]
         return found[np.argsort(values, kind="stable")]
 
