@@ -12,10 +12,10 @@ from urllib.parse import urlencode, urlsplit
 from vidatlas.app.library import Library
 from vidatlas.pipeline.explore.search import Hit
 from vidatlas.pipeline.explore.suggest import Suggestion
+from vidatlas.pipeline.explore.words import words_of
 from vidatlas.sources.values.links import link_of
 
 _UNITS = ((1e9, "B"), (1e6, "M"), (1e3, "K"))
-MATCHES = {"title": "has this title", "words": "has these words", "meaning": ""}
 
 
 def link(path: str, **values: Any) -> str:
@@ -48,7 +48,8 @@ class Card:
     @property
     def line(self) -> str:
         """Return the facts that say what they are by themselves."""
-        return " · ".join(_by_itself(name, value) for name, value in self.facts if name in _SHOWN)
+        known = dict(self.facts)
+        return " · ".join(known[name] + unit for name, unit in _SHOWN.items() if name in known)
 
     @property
     def host(self) -> str:
@@ -57,10 +58,7 @@ class Card:
 
 
 _SHOWN = {"channel": "", "author": "", "views": " views", "published": "", "duration": ""}
-
-
-def _by_itself(name: str, value: str) -> str:
-    return value + _SHOWN[name]
+"""Facts on a card, each with what is written behind its value."""
 
 
 def cards_at(library: Library, rows: Sequence[int]) -> list[Card]:
@@ -68,13 +66,21 @@ def cards_at(library: Library, rows: Sequence[int]) -> list[Card]:
     return [card_of(library, row, record) for row, record in zip(rows, library.search.records(rows), strict=True)]
 
 
-def found_cards(library: Library, hits: Sequence[Hit]) -> list[Card]:
-    """Return the cards of search results, each with its similarity and how it was found."""
+def found_cards(library: Library, hits: Sequence[Hit], text: str) -> list[Card]:
+    """Return the cards of search results, each with its similarity and the words by which it was found."""
     records = library.search.records([hit.row for hit in hits])
     return [
-        card_of(library, hit.row, record, hit.cosine, tuple(filter(None, [MATCHES[hit.match]])))
+        card_of(library, hit.row, record, hit.cosine, _found_by(hit, text, record["title"]))
         for hit, record in zip(hits, records, strict=True)
     ]
+
+
+def _found_by(hit: Hit, text: str, title: str) -> tuple[str, ...]:
+    if hit.match == "title":
+        return ("exact title",)
+    has = set(words_of(title)) if hit.match == "words" else ()
+    words = [word for word in words_of(text) if word in has]
+    return (f"words: {', '.join(words)}",) if words else ()
 
 
 def suggested_cards(library: Library, suggestions: Sequence[Suggestion], cosines: bool) -> list[Card]:
@@ -100,7 +106,10 @@ def card_of(
     kinds = library.search.kinds
     facts = [(name, worded(record[name], name, kinds.get(name, ""))) for name in library.search.videos.typed]
     if record["author"] and "channel" not in kinds:
-        facts = [("author", str(record["author"])), *facts]
+        column = str(library.search.recipe.record.author)
+        # An id says nothing to people: it is no fact for a card.
+        author = "channel id" if column.lower().endswith("id") else "author"
+        facts = [(author, str(record["author"])), *facts]
     return Card(
         id=record["id"],
         title=record["title"],

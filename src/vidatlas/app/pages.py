@@ -85,7 +85,7 @@ def _add_search(site: FastAPI, library: Library, page: Page) -> None:
         answer = page(
             "search.html.jinja",
             text=text,
-            cards=found_cards(library, found),
+            cards=found_cards(library, found, text),
             notice=notice,
             group=given.get("group", ""),
             sub=given.get("sub", ""),
