@@ -78,10 +78,9 @@ class Search:
         return self._frame(self.hits(text, k, only))
 
     def hits(self, text: str, k: int, only: Filter, vectors: bool = True) -> list[Hit]:
-        """Return the k videos that fit a text best: those with it as their title, then by words and vectors.
+        """Return the k videos that fit a text best: with it as their title, with a rare word of it, then all others.
 
-        Both lists are fused by reciprocal rank (Cormack et al., 2009), in which words count a little more, so that a
-        word the encoder does not know finds its videos; common words have no ranks to speak of.
+        Those are ordered by words and by vectors, two lists that are fused by reciprocal rank (Cormack et al., 2009).
 
         Args:
             text: is compared with titles, and embedded as a title without tags.
@@ -100,16 +99,16 @@ class Search:
         vector = self._encoded(text) if vectors else None
         near = dict(self.near_vector(vector, depth, among)) if vector is not None else {}
         named = self.words.find(text, depth, among)
-        exact = self.words.exact(text, depth, among)
+        exact, rare = self.words.exact(text, depth, among), self.words.rare(text, among)
         if vectors and vector is None and not (named or exact):
             raise self._says_nothing(text)
         scores: dict[int, float] = defaultdict(float)
         for weight, rows in ((1.0, list(near)), (_WORDS, named)):
             for rank, row in enumerate(rows, 1):
                 scores[row] += weight / (_DAMPING + rank)
-        first = sorted(exact, key=lambda row: (-near.get(row, 0), row))
-        rest = sorted(scores.keys() - set(exact), key=lambda row: (-scores[row], row))
-        best, has = [*first, *rest][:k], set(named)
+        first = [*sorted(exact, key=lambda row: (-near.get(row, 0), row)), *rare]
+        rest = sorted(scores, key=lambda row: (-scores[row], row))
+        best, has = list(dict.fromkeys([*first, *rest]))[:k], {*named, *rare}
         if vector is not None:
             near |= self._cosines(vector, [row for row in best if row not in near])
         return [

@@ -23,6 +23,8 @@ IN_MEMORY = 50_000
 _VERSION = 1
 _COMMON = 20_000
 """A word in more titles than this does not rank them: scoring each of a million takes seconds, and says little."""
+_RARE = 20
+"""A word in at most so many titles, and in at most one of fifty, is what somebody who writes it looks for."""
 _MOST_WORDS = 12
 _WORD = re.compile(r"[^\W_]+")
 _UNSPLIT = re.compile("([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])")
@@ -54,7 +56,7 @@ class Words:
     """Find videos by the words of their titles."""
 
     def __init__(self, videos: Videos, checksum: str) -> None:
-        self._lock = threading.Lock()
+        self._lock, self._total = threading.Lock(), len(videos)
         if len(videos) <= IN_MEMORY:
             self._database = sqlite3.connect(":memory:", check_same_thread=False)
             _fill(self._database, videos)
@@ -81,6 +83,13 @@ class Words:
             more = self._found(" OR ".join(map(_quoted, some)), k, among, ranked=True)
             found += [row for row in more if row not in set(found)]
         return found[:k]
+
+    def rare(self, text: str, among: Mask | None = None) -> list[int]:
+        """Return the positions of the videos with a word of a text that hardly any title has, best first."""
+        counts = self._counts(words_of(text)[:_MOST_WORDS])
+        most = min(_RARE, self._total // 50)
+        words = [word for word, count in counts.items() if 0 < count <= most]
+        return self._found(" OR ".join(map(_quoted, words)), _RARE * len(words), among, ranked=True) if words else []
 
     def _counts(self, words: list[str]) -> dict[str, int]:
         """Return in how many titles each word stands, at most one more than makes it common."""
