@@ -30,8 +30,9 @@ PURPOSES = {
     "verify": "Verify an atlas",
     "recipes": "List the built-in recipes",
     "assign": "Assign new videos",
-    "search": "Find the videos nearest to a text",
+    "search": "Find the videos that fit a text best",
     "similar": "Find the videos nearest to one of the atlas",
+    "list": "List all videos of a category",
     "serve": "Explore an atlas",
     "export": "Export an atlas for another tool",
 }

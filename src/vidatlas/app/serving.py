@@ -28,7 +28,10 @@ def serve(atlas: str, port: int, host: str, say: Callable[[str], object]) -> Non
 
     with _listening(host, port) as listener:
         say(f"http://{host}:{listener.getsockname()[1]} (Ctrl-C stops it)")
-        settings = uvicorn.Config(site, log_level="warning", access_log=False, server_header=False, lifespan="off")
+        settings = uvicorn.Config(
+            site, log_level="warning", access_log=False, server_header=False, lifespan="off",
+            timeout_graceful_shutdown=1,  # a browser keeps its connections; Ctrl-C does not wait for it
+        )  # fmt: skip
         uvicorn.Server(settings).run(sockets=[listener])
 
 

@@ -37,6 +37,10 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="5" cy="6" r="3.5" fill="#0f6fbf"/>'
+    '<circle cx="11" cy="5" r="2" fill="#b34a00"/><circle cx="10" cy="11.5" r="3" fill="#00735c"/></svg>'
+)
 HERE = Path(__file__).parent
 
 
@@ -53,6 +57,10 @@ def make_site(library: Library, hosts: tuple[str, ...] = LOOPBACK) -> FastAPI:
     @site.get("/app.css", include_in_schema=False)
     def sheet() -> Response:
         return Response(style, media_type="text/css")
+
+    @site.get("/icon.svg", include_in_schema=False)
+    def icon() -> Response:
+        return Response(ICON, media_type="image/svg+xml")
 
     _answer_errors(site, page)
     _close(site, hosts)
