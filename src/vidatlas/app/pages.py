@@ -17,6 +17,7 @@ from vidatlas.app.library import Library
 from vidatlas.app.questions import MOST, STEP, bounds, filtered, kept, number, text_of
 from vidatlas.errors import UsageError
 from vidatlas.pipeline.explore.suggest import Method
+from vidatlas.pipeline.explore.videos import NEARNESS
 from vidatlas.pipeline.publish.wording import alike_words
 from vidatlas.views.report import map_policy
 
@@ -106,40 +107,40 @@ def _add_browse(site: FastAPI, library: Library, page: Page) -> None:
 
     @site.get("/browse/videos", include_in_schema=False)
     def videos(request: Request) -> Response:
-        given = request.query_params
-        sort = given.get("sort") or "nearness"
-        found = library.atlas.listed(given.get("group", ""), given.get("sub") or None, sort)
-        pages = max(1, -(-len(found) // PER_PAGE))
-        at = number(given.get("page"), 1, pages, 1)
-        rows = found.positions[(at - 1) * PER_PAGE : at * PER_PAGE].tolist()
-        sub = library.subcategories[found.home] if found.home else None
-        return page(
-            "videos.html.jinja",
-            group=found.group,
-            sub=sub,
-            subs=library.tree.get(found.group, []),
-            rank=library.ranks.get(found.group, 0),
-            count=len(found),
-            sort=sort,
-            sorts=[
-                (name, link("/browse/videos", **kept(given, sort=name, page=None)))
-                for name in library.search.videos.sorts
-            ],
-            cards=cards_at(library, rows),
-            at=at,
-            pages=pages,
-            steps=_steps(given, at, pages),
-            csv=link("/browse/videos.csv", **kept(given, page=None)),
-            compare=link("/compare", a=f"{sub.number if sub else ''}:{found.group}"),
-        )
+        return page("videos.html.jinja", **_listed(library, request.query_params))
 
     @site.get("/browse/videos.csv", include_in_schema=False)
     def table(request: Request) -> Response:
         given = request.query_params
-        found = library.atlas.listed(given.get("group", ""), given.get("sub") or None, given.get("sort") or "nearness")
+        found = library.atlas.listed(given.get("group", ""), given.get("sub") or None, given.get("sort") or NEARNESS)
         name = f"videos-{given.get('sub')}.csv" if given.get("sub", "").isdecimal() else "videos.csv"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return StreamingResponse(found.csv(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _listed(library: Library, given: Any) -> dict[str, Any]:
+    """Return what a page of a category's or subcategory's videos shows."""
+    sort = given.get("sort") or NEARNESS
+    found = library.atlas.listed(given.get("group", ""), given.get("sub") or None, sort)
+    pages = max(1, -(-len(found) // PER_PAGE))
+    at = number(given.get("page"), 1, pages, 1)
+    sub = library.subcategories[found.home] if found.home else None
+    orders = library.search.videos.sorts
+    return {
+        "group": found.group,
+        "sub": sub,
+        "subs": library.tree.get(found.group, []),
+        "rank": library.ranks.get(found.group, 0),
+        "count": len(found),
+        "sort": sort,
+        "sorts": [(name, link("/browse/videos", **kept(given, sort=name, page=None))) for name in orders],
+        "cards": cards_at(library, found.positions[(at - 1) * PER_PAGE : at * PER_PAGE].tolist()),
+        "at": at,
+        "pages": pages,
+        "steps": _steps(given, at, pages),
+        "csv": link("/browse/videos.csv", **kept(given, page=None)),
+        "compare": link("/compare", a=f"{sub.number if sub else ''}:{found.group}"),
+    }
 
 
 def _steps(given: Any, at: int, pages: int) -> list[tuple[str, str]]:
