@@ -101,8 +101,10 @@ def served(atlas: Path) -> Iterator[tuple[str, int]]:
     command = [sys.executable, "-m", "vidatlas", "serve", str(atlas), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
-        yield server.stdout.readline().split()[0], server.pid
-        server.terminate()
+        try:
+            yield server.stdout.readline().split()[0], server.pid
+        finally:
+            server.terminate()
 
 
 def memory(pid: int, what: str) -> float:

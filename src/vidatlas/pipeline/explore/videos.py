@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from vidatlas.errors import UsageError
+from vidatlas.errors import InputError, UsageError
 from vidatlas.pipeline.publish.index import SCHEMA
 from vidatlas.sources.values.links import youtube_id
 from vidatlas.storage import store as layout
@@ -59,9 +59,19 @@ class Videos:
     def _file(self) -> pq.ParquetFile:
         """Return the table, opened once in each thread."""
         if not hasattr(self._local, "file"):
-            self._local.file = self._files.open(layout.INDEX_VIDEOS, self.facts)
+            opened = self._files.open(layout.INDEX_VIDEOS, self.facts)
+            self._check(opened.schema_arrow)
+            self._local.file = opened
         file: pq.ParquetFile = self._local.file
         return file
+
+    def _check(self, found: pa.Schema) -> None:
+        for field in SCHEMA:
+            if field.name in found.names and found.field(field.name).type != field.type:
+                raise InputError(
+                    f"{self._store.url}/{layout.INDEX_VIDEOS}: {field.name!r} is {found.field(field.name).type}, "
+                    f"not {field.type}. Make the atlas again."
+                )
 
     def _group(self, number: int, columns: list[str] | None) -> pa.Table:
         with self._store.readable(layout.INDEX_VIDEOS):

@@ -138,4 +138,4 @@ def _rows(videos: Videos) -> Iterator[tuple[int, str]]:
         for title in table["title"].to_pylist():
             number += 1
             # What is no valid text comes back as such: SQLite takes UTF-8 only.
-            yield number, f"{_spaced(title)} {_whole(title)}".encode(errors="replace").decode()
+            yield number, f"{_spaced(title or '')} {_whole(title or '')}".encode(errors="replace").decode()
