@@ -15,11 +15,9 @@ from hashlib import blake2b
 from pathlib import Path
 from unicodedata import normalize
 
-from vidatlas.pipeline.explore.videos import Mask, Videos
+from vidatlas.pipeline.explore.videos import IN_MEMORY, Mask, Videos
 from vidatlas.storage.cache import kept
 
-IN_MEMORY = 50_000
-"""Most videos whose index is made anew each time: it takes less than a second."""
 _VERSION = 1
 _COMMON = 20_000
 """A word in more titles than this does not rank them: scoring each of a million takes seconds, and says little."""
