@@ -161,7 +161,7 @@ SILENT: Reads = {
     "open_atlas, positions": ("layout/*-00000.parquet", "id", lambda atlas: opened(atlas).positions()),
     "open_atlas, table": ("reduced/*-00000.parquet", "id", lambda atlas: opened(atlas).table("reduced")),
 }
-"""The same of columns that stay in Arrow there today, or have their type checked: nothing runs yet, and they are refused all the same."""
+"""The same of columns that stay in Arrow there today, or have their type checked: they are refused all the same."""
 
 
 def victim(atlas: Path, pattern: str) -> str:
