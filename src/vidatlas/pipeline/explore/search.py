@@ -37,8 +37,8 @@ Range = tuple[str, Any, Any]
 """A typed column and its lowest and highest value, both included; None: no bound."""
 _IN_EACH_LIST = 300
 _DAMPING = 60
-_WORDS = 1.25
-"""Weight of ranks by words beside those by vectors: the first 16 by words stand before the first by vector alone."""
+_EVERY_WORD, _SOME_WORDS = 1.25, 0.5
+"""Weights of ranks by words beside those by vectors: titles with all words stand before what only vectors find."""
 _LISTED = 12
 
 
@@ -98,17 +98,16 @@ class Search:
         among, depth = self.among(only), max(k, _IN_EACH_LIST)
         vector = self._encoded(text) if vectors else None
         near = dict(self.near_vector(vector, depth, among)) if vector is not None else {}
-        named = self.words.find(text, depth, among)
-        exact, rare = self.words.exact(text, depth, among), self.words.rare(text, among)
-        if vectors and vector is None and not (named or exact):
+        named, exact = self.words.find(text, depth, among), self.words.exact(text, depth, among)
+        if vectors and vector is None and not (exact or named.every or named.some):
             raise self._says_nothing(text)
         scores: dict[int, float] = defaultdict(float)
-        for weight, rows in ((1.0, list(near)), (_WORDS, named)):
+        for weight, rows in ((1.0, list(near)), (_EVERY_WORD, named.every), (_SOME_WORDS, named.some)):
             for rank, row in enumerate(rows, 1):
                 scores[row] += weight / (_DAMPING + rank)
-        first = [*sorted(exact, key=lambda row: (-near.get(row, 0), row)), *rare]
+        first = [*sorted(exact, key=lambda row: (-near.get(row, 0), row)), *named.rare]
         rest = sorted(scores, key=lambda row: (-scores[row], row))
-        best, has = list(dict.fromkeys([*first, *rest]))[:k], {*named, *rare}
+        best, has = list(dict.fromkeys([*first, *rest]))[:k], {*named.rare, *named.every, *named.some}
         if vector is not None:
             near |= self._cosines(vector, [row for row in best if row not in near])
         return [

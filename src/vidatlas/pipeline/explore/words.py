@@ -11,18 +11,20 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from unicodedata import normalize
 
+from vidatlas.naming.filler import english_function_words
 from vidatlas.pipeline.explore.videos import IN_MEMORY, Mask, Videos
 from vidatlas.storage.cache import kept
 
 _VERSION = 1
 _COMMON = 20_000
 """A word in more titles than this does not rank them: scoring each of a million takes seconds, and says little."""
-_RARE = 20
-"""A word in at most so many titles, and in at most one of fifty, is what somebody who writes it looks for."""
+_RARE = 3
+"""A word in at most so many titles, and in at most one of a hundred, is what somebody who writes it looks for."""
 _MOST_WORDS = 12
 _WORD = re.compile(r"[^\W_]+")
 _UNSPLIT = re.compile("([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])")
@@ -50,6 +52,17 @@ def _whole(title: str) -> str:
     return "t0t" + blake2b(folded(title).encode(errors="replace"), digest_size=8).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Hold the positions of videos by the words of their titles, each list the best first."""
+
+    rare: list[int]
+    """Those with a word that hardly any other has."""
+    every: list[int]
+    """Those with all words."""
+    some: list[int]
+
+
 class Words:
     """Find videos by the words of their titles."""
 
@@ -66,28 +79,19 @@ class Words:
         """Return the positions of at most k videos with this title, whatever its case."""
         return self._found(f'"{_whole(title)}"', k, among, ranked=False) if title.strip() else []
 
-    def find(self, text: str, k: int, among: Mask | None = None) -> list[int]:
-        """Return the positions of at most k videos: those with all words of a text, then those with rare ones."""
-        counts = self._counts(words_of(text)[:_MOST_WORDS])
+    def find(self, text: str, k: int, among: Mask | None = None) -> Found:
+        """Return the positions of at most k videos each: with a very rare word of a text, with all words, with some."""
+        counts = self._counts(_telling(words_of(text)[:_MOST_WORDS]))
         known = {word: count for word, count in counts.items() if count}
-        if not known:
-            return []
-        found: list[int] = []
-        if len(known) == len(counts):
-            rare = min(known.values()) <= _COMMON
-            found = self._found(" AND ".join(map(_quoted, known)), k, among, rare)
-        some = [word for word, count in known.items() if count <= _COMMON]
-        if len(found) < k and some and len(counts) > 1:
-            more = self._found(" OR ".join(map(_quoted, some)), k, among, ranked=True)
-            found += [row for row in more if row not in set(found)]
-        return found[:k]
+        every: list[int] = []
+        if known and len(known) == len(counts):
+            every = self._found(" AND ".join(map(_quoted, known)), k, among, min(known.values()) <= _COMMON)
+        some = [word for word, count in known.items() if count <= _COMMON] if len(counts) > 1 else []
+        rare = [word for word, count in known.items() if count <= min(_RARE, self._total // 100)]
+        return Found(self._any(rare, _RARE * len(rare), among), every, self._any(some, k, among))
 
-    def rare(self, text: str, among: Mask | None = None) -> list[int]:
-        """Return the positions of the videos with a word of a text that hardly any title has, best first."""
-        counts = self._counts(words_of(text)[:_MOST_WORDS])
-        most = min(_RARE, self._total // 50)
-        words = [word for word, count in counts.items() if 0 < count <= most]
-        return self._found(" OR ".join(map(_quoted, words)), _RARE * len(words), among, ranked=True) if words else []
+    def _any(self, words: list[str], k: int, among: Mask | None) -> list[int]:
+        return self._found(" OR ".join(map(_quoted, words)), k, among, ranked=True) if words else []
 
     def _counts(self, words: list[str]) -> dict[str, int]:
         """Return in how many titles each word stands, at most one more than makes it common."""
@@ -108,6 +112,11 @@ class Words:
                 (match, k),
             ).fetchall()
         return [row - 1 for (row,) in rows]
+
+
+def _telling(words: list[str]) -> list[str]:
+    """Return the words without English function words, unless there are no others."""
+    return [word for word in words if word not in english_function_words()] or words
 
 
 def _quoted(word: str) -> str:
