@@ -77,8 +77,11 @@ def _add_search(site: FastAPI, library: Library, page: Page) -> None:
     def search(request: Request) -> Response:
         given, text = request.query_params, text_of(request.query_params)
         wanted = number(given.get("n"), 1, MOST, STEP)
-        found, notice, vectors = [], "", library.vectors_ready and library.atlas.encodes_texts
-        if text and library.words_ready:
+        # What is said of the results is what they were made with: loading goes on meanwhile.
+        ready, words = library.ready, library.words_ready
+        vectors = library.vectors_ready and library.atlas.encodes_texts
+        found, notice = [], ""
+        if text and words:
             try:
                 found = library.search.hits(text, wanted, filtered(library, given), vectors)
             except UsageError as error:
@@ -91,9 +94,11 @@ def _add_search(site: FastAPI, library: Library, page: Page) -> None:
             group=given.get("group", ""),
             sub=given.get("sub", ""),
             bounds=bounds(library, given),
+            ready=ready,
+            words=words,
             more=_more("/search", given, len(found), wanted),
         )
-        if text and not library.ready:
+        if text and not ready:
             answer.headers["Refresh"] = "3"
         return answer
 
