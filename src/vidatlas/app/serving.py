@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from vidatlas.errors import UsageError
@@ -32,7 +33,8 @@ def serve(atlas: str, port: int, host: str, say: Callable[[str], object]) -> Non
             site, log_level="warning", access_log=False, server_header=False, lifespan="off",
             timeout_graceful_shutdown=1,  # a browser keeps its connections; Ctrl-C does not wait for it
         )  # fmt: skip
-        uvicorn.Server(settings).run(sockets=[listener])
+        with suppress(KeyboardInterrupt):  # it was told to end so
+            uvicorn.Server(settings).run(sockets=[listener])
 
 
 def prepare(atlas: str, host: str = HOST) -> FastAPI:

@@ -110,7 +110,9 @@ def serve(
 
     def say(address: str) -> None:
         if not is_loopback(host):
-            console.print("warning: everyone who reaches this machine can read the atlas; there is no password.")
+            console.print(
+                "warning: everyone who reaches this machine can read the atlas; there is no password.", soft_wrap=True
+            )
         console.print(address, highlight=False, soft_wrap=True)
 
     start(atlas, port, host, say)
@@ -150,7 +152,9 @@ def listing(
         for line in csv_lines(rows) if csv else json_rows(rows):
             console.out(line, highlight=False, end="")
     else:
-        show_rows(console, rows)
+        # What fits a terminal; the other columns are in CSV and JSON.
+        wanted = ("id", "title", "name", sort) if group or subcategory else ("group", "subcategory", "name", "size")
+        show_rows(console, ({name: row[name] for name in wanted if name in row} for row in rows))
 
 
 def export(
