@@ -8,6 +8,7 @@ import json
 import logging
 import lzma
 import os
+import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -26,6 +27,7 @@ from vidatlas.storage.store import Store
 from vidatlas.storage.training import SavedTraining
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="vidatlas-tests-cache-")
 
 WORDS = {
     "Music": ("guitar piano violin concert chord melody", "rap beat lyrics freestyle hiphop mixtape"),

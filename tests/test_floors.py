@@ -138,6 +138,7 @@ OPENED_BY = {
         "pa.ipc.read_schema",
         "pa.ipc.read_message",
         "pa.ipc.open_stream",
+        "pa.ipc.open_file",
     },
     "search_index.py": {"faiss.deserialize_index"},
 }

@@ -6,18 +6,17 @@ import io
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from streamlit.testing.v1 import AppTest
+from starlette.testclient import TestClient
 
 import vidatlas
 from vidatlas import Atlas, Options
-from vidatlas.app.serving import PAGE
+from vidatlas.app.serving import prepare
 
 
 def test_what_the_recipe_of_films_leaves_out_has_a_reason(netflix: Atlas) -> None:
@@ -104,17 +103,11 @@ def test_an_interrupted_training_leaves_nothing_and_gives_the_same_bytes(
 
 
 def test_the_app_searches_where_there_is_one_group_and_says_where_words_say_nothing(
-    netflix: Atlas, rated_films: tuple[Atlas, Path], monkeypatch: pytest.MonkeyPatch
+    netflix: Atlas, rated_films: tuple[Atlas, Path]
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["page.py", netflix.url])
-    app = AppTest.from_file(str(PAGE), default_timeout=120).run()
-    app.sidebar.radio(key="page").set_value("Search").run()
-    assert not [box for box in app.selectbox if box.key == "group"]
-    app.text_input(key="query").set_value("ghost").run()
-    assert len([button for button in app.button if button.key.startswith("like-")]) == 12
-    monkeypatch.setattr(sys, "argv", ["page.py", rated_films[0].url])
-    app = AppTest.from_file(str(PAGE), default_timeout=120).run()
-    app.sidebar.radio(key="page").set_value("Search").run()
-    app.text_input(key="query").set_value("ghost").run()
-    assert not app.exception
-    assert any("(factors) knows nothing in" in shown.proto.body for shown in app.get("html"))
+    app = TestClient(prepare(netflix.url), "http://127.0.0.1")
+    assert app.get("/api/search", params={"q": "ghost", "k": 12}).json()["videos"]
+    assert 'name="group"' not in app.get("/search?q=ghost").text
+    rated = TestClient(prepare(rated_films[0].url), "http://127.0.0.1").get("/api/search", params={"q": "ghost"})
+    assert rated.status_code == 400
+    assert "(factors) knows nothing in" in rated.json()["error"]

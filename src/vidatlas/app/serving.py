@@ -1,46 +1,71 @@
-"""Serving the app: Streamlit on loopback, without telemetry, uploads or downloads."""
+"""Serving the app: check the atlas, take the port, say the address in one line, answer until Ctrl-C."""
 
 from __future__ import annotations
 
 import importlib.util
-import os
-import sys
-from pathlib import Path
-from typing import NoReturn
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from vidatlas.errors import UsageError
 from vidatlas.pipeline.explore.atlas import open_atlas
-from vidatlas.storage.store import Store
 
-PAGE = Path(__file__).with_name("page.py")
-SETTINGS = {
-    "server.address": "127.0.0.1",
-    "server.headless": "true",
-    "server.enableXsrfProtection": "true",
-    "server.enableCORS": "true",
-    "server.enableStaticServing": "false",
-    "server.maxUploadSize": "1",
-    "server.fileWatcherType": "none",
-    "browser.gatherUsageStats": "false",
-    "client.toolbarMode": "minimal",
-    "client.showErrorDetails": "none",
-}
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+HOST = "127.0.0.1"
 
 
-def command(atlas: str, port: int) -> list[str]:
-    """Return the command that serves an atlas.
+def serve(atlas: str, port: int, host: str, say: Callable[[str], object]) -> None:
+    """Serve an atlas until it is stopped; ``say`` is told the address once everything is in order.
 
     Raises:
-        UsageError: Streamlit is not installed, or the atlas is not published.
+        UsageError: FastAPI is not installed, there is no published atlas, or the port is taken.
+        InputError: a file of the atlas is missing, altered or damaged.
     """
-    if importlib.util.find_spec("streamlit") is None:
-        raise UsageError("the app needs Streamlit. Install it with: pip install 'vidatlas[app]'")
-    Store(open_atlas(atlas).url).stage("publish")
-    settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
-    return [sys.executable, "-m", "streamlit", "run", str(PAGE), f"--server.port={port}", *settings, "--", atlas]
+    site = prepare(atlas, host)
+    import uvicorn
+
+    with _listening(host, port) as listener:
+        say(f"http://{host}:{listener.getsockname()[1]} (Ctrl-C stops it)")
+        settings = uvicorn.Config(
+            site, log_level="warning", access_log=False, server_header=False, lifespan="off",
+            timeout_graceful_shutdown=1,  # a browser keeps its connections; Ctrl-C does not wait for it
+        )  # fmt: skip
+        with suppress(KeyboardInterrupt):  # it was told to end so
+            uvicorn.Server(settings).run(sockets=[listener])
 
 
-def serve(atlas: str, port: int) -> NoReturn:
-    """Become the app's server; Ctrl-C stops it."""
-    words = command(atlas, port)
-    os.execv(words[0], words)  # noqa: S606 - our own interpreter, no shell
+def prepare(atlas: str, host: str = HOST) -> FastAPI:
+    """Return the application of an atlas that was found in order; its encoder is being loaded in the background."""
+    missing = [name for name in ("fastapi", "uvicorn") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(f"the app needs {missing[0]}. Install it with: pip install 'vidatlas[app]'")
+    from vidatlas.app.library import Library
+    from vidatlas.app.site import LOOPBACK, make_site
+
+    library = Library(open_atlas(atlas))
+    library.open()
+    library.warm()
+    # Told to listen to others, it cannot know by which names they call this machine.
+    return make_site(library, LOOPBACK if is_loopback(host) else ("*",))
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only programs on this machine reach a host."""
+    return host in (HOST, "localhost", "::1")
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen()  # whoever reads the address may follow it at once
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot listen on {host}:{port}: {reason}. Choose another --port.") from error
+    return listener

@@ -1,8 +1,9 @@
-"""Commands that explore a finished atlas: search, similar, serve, export."""
+"""Commands that explore a finished atlas: search, similar, list, serve, export."""
 
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ from typer.core import TyperCommand
 
 from vidatlas.cli.exit import quiet_libraries
 from vidatlas.cli.run import console, show_found, show_next
+from vidatlas.errors import UsageError
 
 _OPTION_OF_ONE = re.compile(r"-k=?[0-9]*")
 _YOUTUBE_ID = re.compile(r"[\w-]{11}", re.ASCII)
@@ -64,7 +66,7 @@ def search(
     subcategory: Subcategory_ = None,
     json: Json_ = False,
 ) -> None:
-    """Find the videos nearest to a text, encoded by the atlas's own encoder.
+    """Find the videos that fit a text best: by the words of their titles, and by the atlas's own encoder.
 
     Example: vidatlas search atlas/ "squat workout" -k 5 --group Sports
     """
@@ -95,16 +97,64 @@ def similar(
 
 
 def serve(
-    atlas: Atlas_, port: Annotated[int, typer.Option(min=1, max=65_535, help="On this machine only.")] = 8501
+    atlas: Atlas_,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes one that is free.")] = 8501,
+    host: Annotated[str, typer.Option(help="Listen on another address than this machine's own.")] = "127.0.0.1",
 ) -> None:
-    """Explore an atlas in the browser: browse, search, suggestions. Needs the extra "app".
+    """Explore an atlas in the browser: search, browse, compare, similar videos; and a JSON API. Needs the extra "app".
 
     Example: vidatlas serve atlas/
     """
+    from vidatlas.app.serving import is_loopback
     from vidatlas.app.serving import serve as start
 
-    console.print(f"http://127.0.0.1:{port} (Ctrl-C stops it)", highlight=False)
-    start(atlas, port)
+    def say(address: str) -> None:
+        if not is_loopback(host):
+            console.print(
+                "warning: everyone who reaches this machine can read the atlas; there is no password.", soft_wrap=True
+            )
+        console.print(address, highlight=False, soft_wrap=True)
+
+    start(atlas, port, host, say)
+
+
+def listing(
+    atlas: Atlas_,
+    group: Annotated[str | None, typer.Option(help="The category, in any case.")] = None,
+    subcategory: Annotated[str | None, typer.Option(help="The subcategory: number or name.")] = None,
+    sort: Annotated[
+        str, typer.Option(help="nearness (to the centre), title, or a typed column such as views or published.")
+    ] = "nearness",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many videos; all of them by default.")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="CSV instead of a table.")] = False,
+    json: Json_ = False,
+) -> None:
+    """List all videos of a category or subcategory, sorted.
+
+    Without either, list the subcategories.
+
+    Example: vidatlas list atlas/ --group Music --subcategory 3 --sort views --csv > music-3.csv
+    """
+    from vidatlas.cli.screens import json_rows, show_rows
+    from vidatlas.pipeline.explore.atlas import open_atlas
+    from vidatlas.pipeline.explore.listing import csv_lines, subcategory_rows
+    from vidatlas.pipeline.explore.listing import listing as listed
+
+    if csv and json:
+        raise UsageError("choose one of --csv and --json.")
+    found = open_atlas(atlas)
+    if group is None and subcategory is None:
+        rows = subcategory_rows(found.finder)
+    else:
+        rows = listed(found.finder, group, subcategory, sort).rows()
+    rows = islice(rows, limit)
+    if csv or json:
+        for line in csv_lines(rows) if csv else json_rows(rows):
+            console.out(line, highlight=False, end="")
+    else:
+        # What fits a terminal; the other columns are in CSV and JSON.
+        wanted = ("id", "title", "name", sort) if group or subcategory else ("group", "subcategory", "name", "size")
+        show_rows(console, ({name: row[name] for name in wanted if name in row} for row in rows))
 
 
 def export(

@@ -46,6 +46,7 @@ Set_ = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe key, e.g. encoder.model=/path. Repeatable."),
 ]
 Limit_ = Annotated[int | None, typer.Option(min=1, help="Read only the first N rows.")]
+Json_ = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 DryRun_ = Annotated[bool, typer.Option("--dry-run", help="Plan, show the plan and the resolved recipe, then stop.")]
 
 
@@ -168,22 +169,29 @@ def demo(
 
 
 @app.command(rich_help_panel="Look and check")
-def status(atlas: Atlas_) -> None:
+def status(atlas: Atlas_, json: Json_ = False) -> None:
     """Show progress, speed, time left and rejects; works while a run is going on."""
-    from vidatlas.cli.screens import show_notes, show_status
+    from vidatlas.cli.screens import show_json, show_notes, show_status
     from vidatlas.pipeline.explore.status import status as ask
 
     found = ask(atlas)
+    if json:
+        show_json(console, found)
+        return
     show_status(console, found)
     show_notes(console, found["damaged"])
 
 
 @app.command(rich_help_panel="Look and check")
-def verify(atlas: Atlas_) -> None:
+def verify(atlas: Atlas_, json: Json_ = False) -> None:
     """Verify an atlas: every file's checksum, and that the row counts add up."""
+    from vidatlas.cli.screens import show_json
     from vidatlas.pipeline.explore.status import verify as prove
 
     found = prove(atlas)
+    if json:
+        show_json(console, found)
+        return
     console.print(
         f"{found['files']:,} files: checksums OK. {found['read']:,} rows read = {found['kept']:,} kept + "
         f"{found['rejected']:,} rejected + {found['duplicates']:,} duplicates.",
@@ -199,21 +207,38 @@ def recipes(
         list[str] | None, typer.Option("--for", metavar="FILE", help="Write the recipe for this input. Repeatable.")
     ] = None,
     set_: Set_ = None,
+    json: Json_ = False,
 ) -> None:
     """List the built-in recipes, or show one as YAML to start your own from.
 
     Example: vidatlas recipes --for videos.csv > mine.yaml
     """
+    from vidatlas.cli.screens import show_json
     from vidatlas.recipe import builtin_recipes, load_recipe
 
     if for_:
         from vidatlas.pipeline.plan.auto import assume
 
-        console.out(assume(for_, read_settings(set_)).to_yaml(), highlight=False, end="")
-        return
-    if name:
-        console.out(load_recipe(name, read_settings(set_)).to_yaml(), highlight=False, end="")
-        return
+        guess = assume(for_, read_settings(set_))
+        if json:
+            show_json(console, guess.recipe.model_dump(mode="json"))
+        else:
+            console.out(guess.to_yaml(), highlight=False, end="")
+    elif name:
+        found = load_recipe(name, read_settings(set_))
+        if json:
+            show_json(console, found.model_dump(mode="json"))
+        else:
+            console.out(found.to_yaml(), highlight=False, end="")
+    elif json:
+        show_json(console, [{"name": one, "about": load_recipe(one).about} for one in builtin_recipes()])
+    else:
+        _list_recipes()
+
+
+def _list_recipes() -> None:
+    from vidatlas.recipe import builtin_recipes, load_recipe
+
     for builtin in builtin_recipes():
         console.print(
             f"[bold]{builtin}[/]  {load_recipe(builtin).about}", highlight=False, soft_wrap=not console.is_terminal
@@ -244,9 +269,10 @@ def assign(
     )
 
 
-for explore in (exploring.search, exploring.similar, exploring.serve, exploring.export):
+for explore in (exploring.search, exploring.similar, exploring.listing, exploring.serve, exploring.export):
     takes_id = exploring.WithIds if explore is exploring.similar else None
-    app.command(cls=takes_id, rich_help_panel="Explore")(explore)
+    name_ = "list" if explore is exploring.listing else None
+    app.command(name_, cls=takes_id, rich_help_panel="Explore")(explore)
 
 app.command(rich_help_panel="Explore")(name)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -172,7 +173,7 @@ def _processor() -> str:
 
 
 def show_tree(console: Console, atlas: Any, most: int = 3) -> None:
-    """Print categories and their largest subcategories by name, the share of videos that a name fits, and the counts."""
+    """Print categories, their largest subcategories with the share of videos that a name fits, and the counts."""
     frame, counts = atlas.subcategories(), atlas.counts
     sizes = frame.groupby("group")["size"].sum().sort_values(ascending=False, kind="stable")
     many = [atlas.nouns.records(counts["kept"]), atlas.nouns.groups(len(sizes)), f"{len(frame):,} subcategories"]
@@ -286,10 +287,43 @@ def json_lines(found: Any) -> str:
     return str(lines).replace("\\/", "/")
 
 
+def show_json(console: Console, found: Any) -> None:
+    """Print something as indented JSON; escaped, so that nothing it quotes can steer a terminal."""
+    console.out(json.dumps(found, indent=2, default=str), highlight=False)
+
+
+def json_rows(rows: Iterable[Json]) -> Iterator[str]:
+    """Yield each row as a line of JSON, escaped like all that is printed of data."""
+    yield from (json.dumps(row, default=_iso) + "\n" for row in rows)
+
+
+def show_rows(console: Console, rows: Iterable[Json]) -> None:
+    """Print rows as a table."""
+    table: Table | None = None
+    for row in rows:
+        if table is None:
+            table = Table(*row, box=None, padding=(0, 2), header_style="bold")
+        table.add_row(*(plain(_cell(value)) for value in row.values()))
+    if table is not None:
+        console.print(table)
+
+
+def _iso(value: Any) -> str:
+    return str(value.isoformat()).replace("+00:00", "Z")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d}"
+    return "" if value is None else str(value)
+
+
 def show_videos(console: Console, found: Any) -> None:
-    """Print videos that were found, nearest first."""
+    """Print videos that were found, best first."""
     table = Table("cosine", "id", "title", "category", "subcategory", box=None, padding=(0, 2), header_style="bold")
     for row in found.itertuples():
         texts = (plain(str(text)) for text in (row.id, row.title, row.group, row.name))
-        table.add_row(f"{row.cosine:.3f}", *texts)
+        table.add_row("" if row.cosine is None or row.cosine != row.cosine else f"{row.cosine:.3f}", *texts)
     console.print(table)

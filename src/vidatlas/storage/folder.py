@@ -59,7 +59,7 @@ class LocalFolder:
             )
         return path
 
-    def _plain(self, name: str) -> Path:
+    def plain(self, name: str) -> Path:
         """Return the path of a file to read; refuse pipes and devices."""
         path = self._at(name)
         if stat.S_IFMT(path.stat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
@@ -69,12 +69,12 @@ class LocalFolder:
     def read(self, name: str) -> bytes:
         """Return the bytes of a file in the folder."""
         with _storage(self.url, name, may_be_absent=True):
-            return self._plain(name).read_bytes()
+            return self.plain(name).read_bytes()
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file of the folder for reading; it is seekable."""
         with _storage(self.url, name, may_be_absent=True):
-            return self._plain(name).open("rb")
+            return self.plain(name).open("rb")
 
     @contextmanager
     def _temporaries(self, files: Mapping[str, bytes]) -> Iterator[dict[Path, Path]]:

@@ -11,7 +11,8 @@ import base64
 import binascii
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import IO, Any
 
 import pyarrow as pa
@@ -78,6 +79,20 @@ def open_arrow(file: IO[bytes]) -> pa.RecordBatchStreamReader:
     stream = pa.ipc.open_stream(source)
     _refuse(stream.schema)
     return stream
+
+
+def write_mapped(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+    """Write tables as an uncompressed Arrow IPC file, a batch each, whose rows are read where they lie."""
+    with pa.ipc.new_file(str(path), schema) as writer:
+        for table in tables:
+            writer.write_table(table.combine_chunks())
+
+
+def open_mapped(path: Path) -> pa.RecordBatchFileReader:
+    """Open a file that ``write_mapped`` wrote on this machine; nothing of it is read before it is asked for."""
+    reader = pa.ipc.open_file(pa.memory_map(str(path)))
+    _refuse(reader.schema)
+    return reader
 
 
 def _stored_schema(file: IO[bytes]) -> pa.Schema:

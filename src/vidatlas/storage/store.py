@@ -241,8 +241,8 @@ class Store:
             InputError: the file is missing or altered, not Parquet, lacks a column, or has an unsafe extension type.
         """
         data = self.read(name) if facts is None else self.check(name, facts)
-        with self._readable(name):
-            table = self._opened(name, io.BytesIO(data)).read(columns=columns).replace_schema_metadata(None)
+        with self.readable(name):
+            table = self.opened(name, io.BytesIO(data)).read(columns=columns).replace_schema_metadata(None)
         absent = [column for column in columns or () if column not in table.column_names]
         if absent:
             raise InputError(f"{self.url}/{name} has no column {absent[0]!r}. Make the atlas again.")
@@ -259,8 +259,8 @@ class Store:
             file = self.folder.open(name)
         except FileNotFoundError as error:
             raise self._missing(name) from error
-        with file, self._readable(name):
-            yield self._opened(name, file)
+        with file, self.readable(name):
+            yield self.opened(name, file)
 
     def tensors(self, name: str) -> Tensors:
         """Return the arrays of a stored safetensors file.
@@ -270,14 +270,15 @@ class Store:
         """
         return read_tensors(self.read(name), f"{self.url}/{name}")
 
-    def _opened(self, name: str, file: IO[bytes]) -> pq.ParquetFile:
+    def opened(self, name: str, file: IO[bytes]) -> pq.ParquetFile:
+        """Open Parquet of the atlas; the error names the file."""
         try:
             return open_parquet(file)
         except InputError as error:
             raise InputError(f"{self.url}/{name}: {error}") from error
 
     @contextmanager
-    def _readable(self, name: str) -> Iterator[None]:
+    def readable(self, name: str) -> Iterator[None]:
         """Name the file in what pyarrow says of damaged Parquet."""
         try:
             yield
@@ -383,12 +384,15 @@ class Store:
         """
         data = self.read(name)
         if hashlib.sha256(data).hexdigest() != facts["sha256"]:
-            raise InputError(
-                f"{self.url}/{name} was altered after it was written. Delete it "
-                "and rerun the command that made this atlas; "
-                "it recreates only that file."
-            )
+            raise self.altered(name)
         return data
+
+    def altered(self, name: str) -> InputError:
+        """Return the error of a file that is not the one that was committed."""
+        return InputError(
+            f"{self.url}/{name} was altered after it was written. Delete it and rerun the command that made this "
+            "atlas; it recreates only that file."
+        )
 
 
 def content_sha256(manifest: Manifest) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -114,20 +114,23 @@ def test_thumbnails_are_made_anew(made: Any, small_atlas: Any) -> None:
     assert {"picture"}.isdisjoint(vidatlas.open_atlas(small_atlas.url).methods)
 
 
-def test_the_app_shows_pictures(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from streamlit.testing.v1 import AppTest
+def test_the_app_shows_pictures(made: Any) -> None:
+    from starlette.testclient import TestClient
 
-    from vidatlas.app.serving import PAGE
+    from vidatlas.app.serving import prepare
 
     atlas, _ = made
-    monkeypatch.setattr(sys, "argv", ["page.py", atlas.url])
-    app = AppTest.from_file(str(PAGE), default_timeout=120).run()
-    assert len(app.get("image")) == 12
-    app.sidebar.radio(key="method").set_value("picture").run()
-    next(button for button in app.button if button.key.startswith("like-")).click().run()
-    assert not app.exception
-    assert len(app.get("image")) > 12
-    assert any("similar picture" in element.proto.body for element in app.get("html"))
+    app = TestClient(prepare(atlas.url), "http://127.0.0.1")
+    shown = app.get("/discover?seed=1").text
+    images = re.findall(r'<img src="([^"]+)" alt="Thumbnail of [^"]+"', shown)
+    assert len(images) == 12
+    sent = app.get(images[0])
+    assert sent.headers["content-type"] == "image/jpeg"
+    assert Image.open(io.BytesIO(sent.content)).size == (32, 24)
+    alike = app.get("/video", params={"id": "v7", "method": "picture"}).text
+    assert "similar picture" in alike
+    assert alike.count("<img") > 6
+    assert app.get("/image/99999999999999999999.jpg").status_code == 400
 
 
 def test_no_channel_fills_the_list(made: Any) -> None:

@@ -77,7 +77,7 @@ def test_search_and_its_filters(small_atlas: Any) -> None:
     atlas = vidatlas.open_atlas(small_atlas.url)
     found = atlas.search("guitar piano violin concert", 5)
     assert set(found["group"]) == {"Music"}
-    assert found["cosine"].is_monotonic_decreasing
+    assert found["cosine"].min() > 0.5
     elsewhere = atlas.search("guitar piano violin concert", 5, group="Gaming")
     assert set(elsewhere["group"]) == {"Gaming"}
     inside = atlas.search("guitar", 5, group="Music", subcategory=1)
@@ -92,7 +92,7 @@ def test_search_and_its_filters(small_atlas: Any) -> None:
 
 
 def test_a_text_finds_the_video_that_has_it_as_title(small_atlas: Any) -> None:
-    row = vidatlas.open_atlas(small_atlas.url)._search.videos.slice(7, 1).to_pylist()[0]
+    row = vidatlas.open_atlas(small_atlas.url).finder.videos.take([7]).to_pylist()[0]
     found = vidatlas.open_atlas(small_atlas.url).search(row["title"], 20)
     assert row["id"] in found["id"].tolist()
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from vidatlas.errors import UsageError
+from vidatlas.pipeline.explore.listing import Listing, listing
 from vidatlas.pipeline.explore.search import Filter, Search
 from vidatlas.pipeline.explore.suggest import METHODS, PICTURED, Method, Modality, Suggestion, alike, recommend, suggest
+from vidatlas.pipeline.explore.videos import NEARNESS
 from vidatlas.pipeline.names.accepted import names_of
 from vidatlas.recipe import Recipe, recipe_of
 from vidatlas.sources.images import UnreadablePictureError, locate, thumbnail
@@ -128,23 +130,32 @@ class Atlas:
         return frame
 
     def search(
-        self, text: str, k: int = 10, group: str | None = None, subcategory: int | str | None = None
+        self,
+        text: str,
+        k: int = 10,
+        group: str | None = None,
+        subcategory: int | str | None = None,
+        ranges: Mapping[str, tuple[Any, Any]] | None = None,
     ) -> pd.DataFrame:
-        """Return the k videos nearest to a text, nearest first: id, title, group, subcategory, name, cosine.
+        """Return the k videos that fit a text, best first: id, title, group, subcategory, name, cosine.
 
-        Then follow the recipe's typed columns (``record.columns``), and url where it makes links (``record.url``).
+        A video whose title is the text comes first; the others are ordered by words and vectors together. Then follow
+        the recipe's typed columns (``record.columns``), and url where it makes links (``record.url``).
 
         Args:
-            text: embedded by the atlas's own encoder, as a title without tags.
+            text: compared with titles word by word, and embedded by the atlas's own encoder as a title without tags.
             k: how many; fewer come where there are fewer.
             group: only videos of this one.
             subcategory: only videos of this one, by number or name.
+            ranges: lowest and highest value of typed columns, both included; None for no bound: a number, or a date
+                such as "2020-01-31".
 
         Raises:
-            UsageError: no text, no index, or nothing passes the filter.
+            UsageError: no text, no index, nothing passes the filter, or neither words nor vectors say anything.
             ConflictError: the encoder on this machine is not the one the atlas was made with.
         """
-        return self._search.by_text(text, k, Filter(group, subcategory))
+        bounds = tuple((name, low, high) for name, (low, high) in (ranges or {}).items())
+        return self.finder.by_text(text, k, Filter(group, subcategory, bounds))
 
     def similar(
         self, id: str, k: int = 10, group: str | None = None, subcategory: int | str | None = None
@@ -153,12 +164,27 @@ class Atlas:
 
         The video is given by its id, or by its address on YouTube.
         """
-        return self._search.by_id(id, k, Filter(group, subcategory))
+        return self.finder.by_id(id, k, Filter(group, subcategory))
 
     def videos(self) -> pd.DataFrame:
         """Return id, groups, subcategory, title, typed columns of every video, in the order of ``assignments``."""
-        frame: pd.DataFrame = self._search.videos.to_pandas()
+        table = self._store.table(layout.INDEX_VIDEOS, self.finder.videos.facts)
+        frame: pd.DataFrame = table.to_pandas()
         return frame
+
+    def listed(self, group: str, subcategory: int | str | None = None, sort: str = NEARNESS) -> Listing:
+        """Return all videos of a category or a subcategory, sorted; take what you need of it by slices.
+
+        Args:
+            group: the category, in any case.
+            subcategory: only this one, by number or name.
+            sort: nearness (to the centre of the subcategory), a typed column such as views or published (highest or
+                latest first), or title.
+
+        Raises:
+            UsageError: there is no such category or subcategory, or they cannot be sorted so.
+        """
+        return listing(self.finder, group, subcategory, sort)
 
     @property
     def map(self) -> str:
@@ -177,8 +203,8 @@ class Atlas:
                 where the atlas has pictures: by them, or by them and the words.
         """
         if method in PICTURED:
-            return alike(self._store, self._search, id, k, both=method == "both")
-        return suggest(self._search, id, k, method)
+            return alike(self._store, self.finder, id, k, both=method == "both")
+        return suggest(self.finder, id, k, method)
 
     def recommend(
         self, image: Place | None = None, title: str | None = None, k: int = 10, method: Modality = "hybrid"
@@ -188,7 +214,7 @@ class Atlas:
         Raises:
             UsageError: what the method needs is not given, not in the atlas, or cannot be read.
         """
-        return recommend(self._store, self._search, image, title, k, method)
+        return recommend(self._store, self.finder, image, title, k, method)
 
     @property
     def encodes_texts(self) -> bool:
@@ -203,14 +229,19 @@ class Atlas:
 
     def thumbnails(self, ids: Sequence[str], size: tuple[int, int] = (320, 240)) -> list[bytes | None]:
         """Return a JPEG for each of some videos; None where it has no image, or its file is no longer in its folder."""
-        spec = self._search.recipe.record.image
+        spec = self.finder.recipe.record.image
         if spec is None:
             return [None] * len(ids)
-        records = self._search.records([self._search.position(video) for video in ids])
-        return [_thumbnail(spec.folder, record["image"], size) for record in records]
+        return [self.thumbnail_at(self.finder.position(video), size) for video in ids]
+
+    def thumbnail_at(self, position: int, size: tuple[int, int]) -> bytes | None:
+        """Return a JPEG of the video at a position of the index, as ``thumbnails`` does."""
+        spec = self.finder.recipe.record.image
+        return _thumbnail(spec.folder, self.finder.records([position])[0]["image"], size) if spec else None
 
     @cached_property
-    def _search(self) -> Search:
+    def finder(self) -> Search:
+        """Return what finds videos by position; the app is built on it."""
         return Search(self._store)
 
     def _read(self, name: str, files: Files) -> pa.Table:

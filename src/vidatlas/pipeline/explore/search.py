@@ -1,34 +1,46 @@
-"""Search: the videos nearest to a text, or to a video of the atlas."""
+"""Search: the videos that fit a text, by words and by vectors, or that are nearest to a video of the atlas."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from vidatlas.errors import UsageError
+from vidatlas.errors import InputError, UsageError
 from vidatlas.pipeline.embed.encoder import same_encoder
 from vidatlas.pipeline.embed.rows import schema
 from vidatlas.pipeline.embed.vectors import vectors_of
+from vidatlas.pipeline.explore.videos import Mask, Videos
+from vidatlas.pipeline.explore.words import Words
 from vidatlas.pipeline.names.accepted import names_of
-from vidatlas.pipeline.publish.index import SCHEMA, open_index
+from vidatlas.pipeline.publish.index import open_index
 from vidatlas.recipe import Recipe, recipe_of
 from vidatlas.search_index import SearchIndex, unit
-from vidatlas.sources.values.links import link_of, youtube_id
+from vidatlas.sources.values.links import link_of
 from vidatlas.storage import store as layout
 from vidatlas.storage.manifest import IndexFacts
+from vidatlas.storage.mapped import MappedFiles
 from vidatlas.storage.store import Store
-from vidatlas.storage.tables import SealedShard, matrix, read_embeddings, sealed_shards
-from vidatlas.types import EncodeStats, Floats, Json
+from vidatlas.storage.tables import SealedShard, matrix, sealed_shards
+from vidatlas.types import EncodeStats, Floats, Json, Kind
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Range = tuple[str, Any, Any]
+"""A typed column and its lowest and highest value, both included; None: no bound."""
+_IN_EACH_LIST = 300
+_DAMPING = 60
+_EVERY_WORD, _SOME_WORDS = 1.25, 0.5
+"""Weights of ranks by words beside those by vectors: titles with all words stand before what only vectors find."""
+_LISTED = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,18 @@ class Filter:
     group: str | None = None
     subcategory: int | str | None = None
     """Number or name."""
+    ranges: tuple[Range, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Say where a video that was found stands in the index, and why it was found."""
+
+    row: int
+    cosine: float | None
+    """None where the text has no vector."""
+    match: Literal["title", "words", "meaning"]
+    """It has the text as its title; words of it in the title; a vector near that of the text."""
 
 
 class Search:
@@ -45,10 +69,52 @@ class Search:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._files = MappedFiles(store)
+        self.videos = Videos(store)
+        self._locks = {name: Lock() for name in ("encoder", "words", "index")}
+        """Each is held by whoever loads that: a second thread waits for it."""
 
     def by_text(self, text: str, k: int, only: Filter) -> pd.DataFrame:
-        """Return the k videos nearest to a text, embedded by the rule of the records that have nothing but a title."""
-        return self._nearest(self.text_vector(text), k, only, None)
+        """Return the k videos that fit a text best, by words and by vectors."""
+        return self._frame(self.hits(text, k, only))
+
+    def hits(self, text: str, k: int, only: Filter, vectors: bool = True) -> list[Hit]:
+        """Return the k videos that fit a text best: with it as their title, with a rare word of it, then all others.
+
+        Those are ordered by words and by vectors, two lists that are fused by reciprocal rank (Cormack et al., 2009).
+
+        Args:
+            text: is compared with titles, and embedded as a title without tags.
+            k: how many.
+            only: which may be found.
+            vectors: whether to compare vectors, for which the encoder is loaded.
+
+        Raises:
+            UsageError: no text, no index, nothing passes the filter, or neither words nor vectors say anything.
+            ConflictError: the encoder on this machine is not the one the atlas was made with.
+        """
+        _check(k)
+        if not text.strip():
+            raise UsageError("the text to search for is empty. Write what the videos should be about.")
+        among, depth = self.among(only), max(k, _IN_EACH_LIST)
+        vector = self._encoded(text) if vectors else None
+        near = dict(self.near_vector(vector, depth, among)) if vector is not None else {}
+        named, exact = self.words.find(text, depth, among), self.words.exact(text, depth, among)
+        if vectors and vector is None and not (exact or named.every or named.some):
+            raise self._says_nothing(text)
+        scores: dict[int, float] = defaultdict(float)
+        for weight, rows in ((1.0, list(near)), (_EVERY_WORD, named.every), (_SOME_WORDS, named.some)):
+            for rank, row in enumerate(rows, 1):
+                scores[row] += weight / (_DAMPING + rank)
+        first = [*sorted(exact, key=lambda row: (-near.get(row, 0), row)), *named.rare]
+        rest = sorted(scores, key=lambda row: (-scores[row], row))
+        best, has = list(dict.fromkeys([*first, *rest]))[:k], {*named.rare, *named.every, *named.some}
+        if vector is not None:
+            near |= self._cosines(vector, [row for row in best if row not in near])
+        return [
+            Hit(row, near.get(row), "title" if row in set(exact) else "words" if row in has else "meaning")
+            for row in best
+        ]
 
     def text_vector(self, text: str) -> Floats:
         """Return the unit vector float32 [1, dim] of a text, as of the title where titles are embedded.
@@ -57,87 +123,93 @@ class Search:
             UsageError: there is none, vectors were given, or the encoder, which knows what it learned, knows nothing in
                 it.
         """
+        vector = self._encoded(text)
+        if vector is None:
+            raise self._says_nothing(text)
+        return vector
+
+    def _encoded(self, text: str) -> Floats | None:
         if self.recipe.encoder.kind == "given":
-            raise UsageError(
-                f"the vectors of {self._store.url} were given, so nothing here can encode words. "
-                f"Search by an id: vidatlas similar {self._store.url} ID"
-            )
-        if not text.strip():
-            raise UsageError("the text to search for is empty. Write what the videos should be about.")
+            return None
         record, embedded = self.recipe.record, self.recipe.record.embedded()
         field = record.title if record.title in embedded else next(iter(embedded))
         table = pa.Table.from_pylist([{"line": 0, "id": "query", "group": "", field: [text]}], schema=schema(record))
-        vector = vectors_of(table, self.recipe, self._encoder, EncodeStats(), query=True)
-        if not vector.any():
-            raise UsageError(
-                f"the encoder of {self._store.url} ({self.recipe.encoder.kind}) knows nothing in {text!r}. "
-                f"Use other words, or search by an id: vidatlas similar {self._store.url} ID"
+        vector = vectors_of(table, self.recipe, self.encoder, EncodeStats(), query=True)
+        return unit(vector) if vector.any() else None
+
+    def _says_nothing(self, text: str) -> UsageError:
+        instead = f"search by an id: vidatlas similar {self._store.url} ID"
+        if self.recipe.encoder.kind == "given":
+            return UsageError(
+                f"no title in {self._store.url} has the words {text!r}, and its vectors were given, so nothing here "
+                f"can encode words. Use other words, or {instead}"
             )
-        return unit(vector)
+        return UsageError(
+            f"the encoder of {self._store.url} ({self.recipe.encoder.kind}) knows nothing in {text!r}, and no title "
+            f"has it. Use other words, or {instead}"
+        )
 
     def by_id(self, video: str, k: int, only: Filter) -> pd.DataFrame:
         """Return the k videos nearest to one of the atlas, itself left out."""
-        at = self.position(video)
-        return self._nearest(self.vector(at), k, only, at)
+        _check(k)
+        found = self.near(self.position(video), k, self.among(only))
+        return self._frame([Hit(row, cosine, "meaning") for row, cosine in found])
 
     def position(self, video: str) -> int:
-        """Return where a video stands in the index, given its id or its address on YouTube.
+        """Return where a video stands in the index, given its id or its address on YouTube."""
+        return self.videos.position(video)
 
-        Raises:
-            UsageError: the atlas has no such video.
-        """
-        for key in (video, youtube_id(video)):
-            at = -1 if key is None else int(pc.index(self.videos["id"], key).as_py())
-            if at >= 0:
-                return at
-        raise UsageError(f"no video {video!r} in {self._store.url!r}. Ids are in embeddings/*.parquet.")
-
-    def near(self, at: int, k: int, among: NDArray[np.bool_] | None) -> list[tuple[int, float]]:
+    def near(self, at: int, k: int, among: Mask | None) -> list[tuple[int, float]]:
         """Return position and cosine of the k videos nearest to the one at a position, itself left out."""
         found = self.near_vector(self.vector(at), k + 1, among)
         return [(row, cosine) for row, cosine in found if row != at][:k]
 
-    def near_vector(self, vector: Floats, k: int, among: NDArray[np.bool_] | None = None) -> list[tuple[int, float]]:
+    def near_vector(self, vector: Floats, k: int, among: Mask | None = None) -> list[tuple[int, float]]:
         """Return position and cosine of the k videos nearest to a unit vector [1, dim]."""
-        rows, cosines = self._index.search(vector, k, among)
+        rows, cosines = self.index.search(vector, k, among)
         return [(row, cosine) for row, cosine in zip(rows[0].tolist(), cosines[0].tolist(), strict=True) if row >= 0]
+
+    def _cosines(self, vector: Floats, rows: list[int]) -> dict[int, float]:
+        if not rows:
+            return {}
+        among = np.zeros(len(self.videos), bool)
+        among[rows] = True
+        return dict(self.near_vector(vector, len(rows), among))
 
     def vector(self, at: int) -> Floats:
         """Return the unit vector float32 [1, dim] of the video at a position, as it was embedded."""
         ((shard, row),) = self._places([at])
-        table = read_embeddings(self._store, *self._shards[shard], ["embedding"])
-        return unit(matrix(table["embedding"])[row : row + 1])
+        return unit(matrix(self._embedded(shard, ["embedding"])["embedding"])[row : row + 1])
 
     def records(self, positions: Sequence[int]) -> list[Json]:
-        """Return id, group, subcategory, title, author and image (where known) and tags of the videos at positions."""
-        spec = self.recipe.record
-        several = [name for name, field in spec.fields.items() if field.separator]
-        columns = [*(["author"] if spec.author else []), *(["image"] if spec.image else []), *several]
+        """Return id, group, subcategory, title, author, image, typed columns of the videos at positions."""
+        records: list[Json] = self.videos.take(positions).to_pylist()
+        return [{"author": None, "image": None, **record} for record in records]
+
+    def tags(self, positions: Sequence[int]) -> list[list[str]]:
+        """Return the tags of the videos at positions: the values of their fields that have several."""
+        several = [name for name, field in self.recipe.record.fields.items() if field.separator]
         places = self._places(positions)
-        texts: dict[int, pa.Table] = {
-            shard: read_embeddings(self._store, *self._shards[shard], columns)
-            for shard in sorted({shard for shard, _ in places})
-        }
-        known: list[Json] = self.videos.take(pa.array(positions, pa.int64())).to_pylist()
-        for record, (shard, row) in zip(known, places, strict=True):
-            (more,) = texts[shard].slice(row, 1).to_pylist()
-            record["tags"] = [tag for name in several for tag in more[name] or []]
-            record["author"], record["image"] = more.get("author"), more.get("image")
-        return known
+        if not several:
+            return [[] for _ in places]
+        texts = {shard: self._embedded(shard, several) for shard in sorted({shard for shard, _ in places})}
+        rows = (texts[shard].slice(row, 1).to_pylist()[0] for shard, row in places)
+        return [[tag for name in several for tag in row[name] or []] for row in rows]
 
-    def of_group(self, group: str) -> NDArray[np.bool_]:
-        """Return which videos are of a group."""
-        return np.asarray(pc.equal(self.videos["group"], group).to_numpy(), bool)
-
-    def inside(self, in_group: str, subcategory: int) -> NDArray[np.bool_]:
-        """Return which videos are in a subcategory."""
-        same = pc.equal(self.videos["in_group"], in_group).to_numpy()
-        return np.asarray(same & (self.videos["subcategory"].to_numpy() == subcategory), bool)
+    def _embedded(self, shard: int, columns: list[str]) -> pa.Table:
+        name, facts = self._shards[shard]
+        name = layout.embeddings(name)
+        with self._store.readable(name):
+            table = self._files.open(name, facts).read(columns=columns)
+        absent = [column for column in columns if column not in table.column_names]
+        if absent:
+            raise InputError(f"{self._store.url}/{name} has no column {absent[0]!r}. Make the atlas again.")
+        return table
 
     def _places(self, positions: Sequence[int]) -> list[tuple[int, int]]:
         """Return shard and row of each position."""
-        shards = np.searchsorted(self._ends, positions, side="right")
-        firsts = np.concatenate([[0], self._ends])[shards]
+        shards = np.searchsorted(self.videos.ends, positions, side="right")
+        firsts = np.concatenate([[0], self.videos.ends])[shards]
         return [(int(shard), int(at - first)) for shard, at, first in zip(shards, positions, firsts, strict=True)]
 
     @cached_property
@@ -145,95 +217,161 @@ class Search:
         return list(sealed_shards(self._store.stage("embed")))
 
     @cached_property
-    def _ends(self) -> NDArray[np.int64]:
-        """Return the position behind each shard's last video; the table of videos has a row group for each."""
-        with self._store.parquet(self._published(layout.INDEX_VIDEOS)) as file:
-            facts = file.metadata
-        return np.cumsum([facts.row_group(number).num_rows for number in range(facts.num_row_groups)])
-
-    @cached_property
-    def videos(self) -> pa.Table:
-        """Return id, groups, subcategory, title and typed columns of every video, in the order of the index."""
-        return self._store.table(self._published(layout.INDEX_VIDEOS)).combine_chunks()
-
-    @cached_property
     def recipe(self) -> Recipe:
         """Return the recipe of the atlas."""
         return recipe_of(self._store)
+
+    @property
+    def encoder(self) -> Any:
+        """Return the encoder, loaded at the first call."""
+        with self._locks["encoder"]:
+            return self._encoder
 
     @cached_property
     def _encoder(self) -> Any:
         return same_encoder(self._store, self.recipe)
 
+    @property
+    def words(self) -> Words:
+        """Return the index of the words in titles, made at the first call."""
+        with self._locks["words"]:
+            return self._words
+
+    @cached_property
+    def _words(self) -> Words:
+        return Words(self.videos, self.videos.facts["sha256"])
+
+    @property
+    def index(self) -> SearchIndex:
+        """Return the index of vectors, loaded at the first call."""
+        with self._locks["index"]:
+            return self._index
+
     @cached_property
     def _index(self) -> SearchIndex:
-        facts = self._store.read_json(self._published(layout.INDEX_FACTS), IndexFacts)
+        facts = self._store.read_json(layout.INDEX_FACTS, IndexFacts)
         dim = self._store.stage("embed")["encoder"]["dim"]
-        return open_index(self._store, layout.INDEX, facts, self.videos.num_rows, dim)
+        return open_index(self._store, layout.INDEX, facts, len(self.videos), dim)
+
+    @cached_property
+    def kinds(self) -> dict[str, Kind]:
+        """Return what kind of values each typed column holds."""
+        return dict(self._store.stage("plan").get("columns", {}))
 
     @cached_property
     def names(self) -> dict[tuple[str, int], str]:
         """Return the name of every subcategory by group and number."""
-        return names_of(self._store)
+        return {(row["group"], row["subcategory"]): row["name"] for row in self.subcategories}
+
+    @cached_property
+    def subcategories(self) -> list[Json]:
+        """Return group, subcategory, name and size of every subcategory, largest first."""
+        rows = self._store.table(layout.SUBCATEGORIES, columns=["group", "subcategory", "size"]).to_pylist()
+        names = names_of(self._store)
+        found: list[Json] = [{**row, "name": names[row["group"], row["subcategory"]]} for row in rows]
+        return sorted(found, key=lambda row: (-row["size"], row["group"], row["name"]))
 
     def name_of(self, video: Json) -> str:
         """Return the name of a video's subcategory."""
         return self.names[video["in_group"], video["subcategory"]]
 
-    def _published(self, name: str) -> str:
-        if name not in self._store.stage("publish")["files"]:
-            raise UsageError(
-                f"{self._store.url} has no search index. Make one with: "
-                f"vidatlas publish {self._store.url} --set publish.index.kind=auto"
-            )
-        return name
-
-    def _nearest(self, query: Floats, k: int, only: Filter, own: int | None) -> pd.DataFrame:
+    def _frame(self, hits: Sequence[Hit]) -> pd.DataFrame:
         import pandas as pd
 
-        if k < 1:
-            raise UsageError(f"k is {k}; ask for at least one video.")
-        near, cosines = self._index.search(query, k + 1, self.among(only))
-        pairs = [(row, cosine) for row, cosine in zip(near[0], cosines[0], strict=True) if row >= 0 and row != own]
-        table = self.videos.take(pa.array([row for row, _ in pairs[:k]], pa.int64()))
-        rows = [self._shown(row, float(cosine)) for row, (_, cosine) in zip(table.to_pylist(), pairs, strict=False)]
+        table = self.videos.take([hit.row for hit in hits])
+        rows = [self._shown(row, hit) for row, hit in zip(table.to_pylist(), hits, strict=True)]
         frame = pd.DataFrame(rows, columns=["id", "title", "group", "subcategory", "name", "cosine"])
-        for name in (name for name in table.column_names if name not in SCHEMA.names):
+        for name in self.videos.typed:
             # Integers that may be empty: plain pandas would make them floats.
             frame[name] = table[name].to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
         if self.recipe.record.url:
             frame["url"] = [row["url"] for row in rows]
         return frame
 
-    def _shown(self, row: Json, cosine: float) -> Json:
-        shown = {"name": self.name_of(row), "cosine": min(max(cosine, -1.0), 1.0)}
+    def _shown(self, row: Json, hit: Hit) -> Json:
+        cosine = None if hit.cosine is None else min(max(hit.cosine, -1.0), 1.0)
+        shown = {"name": self.name_of(row), "cosine": cosine}
         return {**row, **shown, "url": link_of(self.recipe.record.url, row) or None}
 
-    def among(self, only: Filter) -> NDArray[np.bool_] | None:
+    def among(self, only: Filter) -> Mask | None:
         """Return which videos a filter lets through, or None for all of them.
 
         Raises:
-            UsageError: it lets none through.
+            UsageError: it lets none through; the message says what there is.
         """
-        if only.group is None and only.subcategory is None:
+        if only == Filter():
             return None
-        keep = np.ones(self.videos.num_rows, bool)
+        keep = np.ones(len(self.videos), bool)
         if only.group is not None:
-            keep &= self.of_group(only.group)
+            keep &= self.videos.of_group(self.group_named(only.group))
         if only.subcategory is not None:
-            keep &= self._inside(only.subcategory)
+            keep &= self._inside(only)
+        for column, low, high in only.ranges:
+            keep &= self.videos.within(column, low, high)
         if not keep.any():
-            raise UsageError(
-                f"no video is in group {only.group!r}, subcategory {only.subcategory!r}. "
-                f"See them with: duckdb -c \"from '{self._store.url}/{layout.SUBCATEGORIES}'\""
-            )
+            raise UsageError("no video passes all filters together. Use fewer or wider ones.")
         return keep
 
-    def _inside(self, subcategory: int | str) -> NDArray[np.bool_]:
-        """Return which videos are in a subcategory given by number, or by its name in any group."""
-        keep = np.zeros(self.videos.num_rows, bool)
-        if str(subcategory).isdecimal():
-            keep |= self.videos["subcategory"].to_numpy() == int(subcategory)
-        for home in (home for home, name in self.names.items() if name == subcategory):
-            keep |= self.inside(*home)
+    def group_named(self, group: str) -> str:
+        """Return the name of a category as the atlas has it, whatever its case in the question.
+
+        Raises:
+            UsageError: there is none; the message names those that there are.
+        """
+        groups = self.groups
+        if group in groups:
+            return group
+        alike = [name for name in groups if name.casefold() == group.casefold()]
+        if len(alike) == 1:
+            return alike[0]
+        raise UsageError(
+            f"{self._store.url} has no {self.recipe.publish.nouns.group[0]} {group!r}{_listed(group, list(groups))}"
+        )
+
+    @cached_property
+    def groups(self) -> dict[str, int]:
+        """Return the number of videos of each category, largest first."""
+        sizes = self.videos.sizes
+        return dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0])))
+
+    def _inside(self, only: Filter) -> Mask:
+        keep = np.zeros(len(self.videos), bool)
+        for home in self.homes(only):
+            keep |= self.videos.inside(*home)
         return keep
+
+    def homes(self, only: Filter) -> list[tuple[str, int]]:
+        """Return the subcategories of a number or name, in one category or any: category and number of each.
+
+        Raises:
+            UsageError: there is none; the message names those that there are.
+        """
+        wanted, names = str(only.subcategory), self._names_of(only.group)
+        found = [
+            home
+            for home, name in names.items()
+            if name.casefold() == wanted.casefold() or (wanted.isdecimal() and home[1] == int(wanted))
+        ]
+        if not found:
+            raise UsageError(f"{self._store.url} has no subcategory {wanted!r}{_listed(wanted, list(names.values()))}")
+        return found
+
+    def _names_of(self, group: str | None) -> dict[tuple[str, int], str]:
+        """Return the names of a category's subcategories; all where they were clustered over all categories."""
+        own = None if group is None else self.group_named(group)
+        inside = {home: name for home, name in self.names.items() if home[0] == own}
+        return inside or self.names
+
+
+def _listed(wanted: str, names: list[str]) -> str:
+    """Return the end of a sentence on what there is in place of a name that there is not."""
+    near = get_close_matches(wanted.casefold(), {name.casefold() for name in names}, 1, 0.6)
+    meant = next((f". Did you mean {name!r}?" for name in names if name.casefold() in near), ".")
+    shown = ", ".join(map(repr, names[:_LISTED]))
+    more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+    return f"{meant} There are: {shown}{more}. See them with: vidatlas list"
+
+
+def _check(k: int) -> None:
+    if k < 1:
+        raise UsageError(f"k is {k}; ask for at least one video.")

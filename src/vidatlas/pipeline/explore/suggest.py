@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidatlas.errors import UsageError
+from vidatlas.naming.filler import FILLER, function_words
 from vidatlas.pipeline.explore.search import Search
+from vidatlas.pipeline.explore.words import folded, words_of
 from vidatlas.pipeline.publish.images import PictureSearch
-from vidatlas.pipeline.publish.wording import alike_words
 from vidatlas.sources.images import UnreadablePictureError
 from vidatlas.sources.values.links import link_of
 from vidatlas.storage.store import Store
@@ -32,7 +33,7 @@ PICTURED: dict[Method, str] = {"picture": "similar pictures", "both": "similar p
 _CANDIDATES = 8
 """So many times as many videos are looked at as are suggested, since some are left out."""
 _MOST_OF_AUTHOR = 2
-_SHOWN_TAGS = 3
+_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class Suggestion:
     reasons: tuple[str, ...]
     url: str = ""
     """Its address, where the recipe makes one."""
+    position: int = -1
+    """Where it stands in the index."""
 
 
 def suggest(search: Search, video: str, k: int, method: Method = "nearest") -> list[Suggestion]:
@@ -59,9 +62,14 @@ def suggest(search: Search, video: str, k: int, method: Method = "nearest") -> l
     if method not in METHODS:
         raise UsageError(f"no method {method!r} of suggesting: choose one of {', '.join(METHODS)}.")
     at = search.position(video)
-    own = search.records([at])[0]
+    own = record_of(search, at)
     found = search.near(at, _CANDIDATES * k, _allowed(search, own, method))
     return varied(search, [(row, cosine, ()) for row, cosine in found], k, own)
+
+
+def record_of(search: Search, at: int) -> Json:
+    """Return the record of the video at a position, with its tags."""
+    return {**search.records([at])[0], "tags": search.tags([at])[0]}
 
 
 Candidate = tuple[int, float, tuple[str, ...]]
@@ -79,46 +87,58 @@ def varied(search: Search, candidates: Sequence[Candidate], k: int, own: Json | 
     """
     records = search.records([row for row, _, _ in candidates])
     authors = Counter({own["author"]: 1} if own and own["author"] else {})
-    titles = {_folded(own["title"])} if own else set()
-    chosen: list[Suggestion] = []
-    for (_, score, known), record in zip(candidates, records, strict=True):
-        author, title = record["author"], _folded(record["title"])
+    titles = {folded(own["title"])} if own else set()
+    chosen: list[tuple[Candidate, Json]] = []
+    for candidate, record in zip(candidates, records, strict=True):
+        author, title = record["author"], folded(record["title"])
         if title in titles or (author and authors[author] >= _MOST_OF_AUTHOR):
             continue
         authors[author] += 1
         titles.add(title)
-        name = search.name_of(record)
-        reasons = (*known, *(_reasons(own, record, name) if own else ())) or (alike_words(search.recipe),)
-        url = link_of(search.recipe.record.url, record)
-        chosen.append(Suggestion(record["id"], record["title"], record["group"], name, score, reasons, url))
+        chosen.append((candidate, record))
         if len(chosen) == k:
             break
-    return chosen
+    tags = search.tags([row for (row, _, _), _ in chosen]) if own else [[] for _ in chosen]
+    return [_suggestion(search, *found, own, theirs) for found, theirs in zip(chosen, tags, strict=True)]
+
+
+def _suggestion(search: Search, candidate: Candidate, record: Json, own: Json | None, tags: list[str]) -> Suggestion:
+    row, score, known = candidate
+    reasons = (*known, *(_reasons(own, record, tags) if own else ()))
+    url = link_of(search.recipe.record.url, record)
+    name = search.name_of(record)
+    return Suggestion(record["id"], record["title"], record["group"], name, score, reasons, url, row)
 
 
 def _allowed(search: Search, own: Json, method: Method) -> NDArray[np.bool_] | None:
     if method == "subcategory":
-        return search.inside(own["in_group"], own["subcategory"])
-    return ~search.of_group(own["group"]) if method == "elsewhere" else None
+        return search.videos.inside(own["in_group"], own["subcategory"])
+    return ~search.videos.of_group(own["group"]) if method == "elsewhere" else None
 
 
-def _reasons(own: Json, other: Json, name: str) -> tuple[str, ...]:
-    """Return why a video is suggested, the strongest reason first."""
-    reasons = []
-    theirs = {_folded(tag): tag for tag in other["tags"]}
-    shared = [theirs[key] for key in dict.fromkeys(map(_folded, own["tags"])) if key in theirs]
-    if shared:
-        more = f" and {len(shared) - _SHOWN_TAGS} more" if len(shared) > _SHOWN_TAGS else ""
-        reasons.append(f"shared tags: {', '.join(shared[:_SHOWN_TAGS])}{more}")
-    if all(own[name] == other[name] for name in ("in_group", "subcategory")):
-        reasons.append(f"same subcategory: {name}")
+def _reasons(own: Json, other: Json, tags: list[str]) -> tuple[str, ...]:
+    """Return what two videos share, the strongest first: tags, words of their titles, the channel."""
+    theirs = {folded(tag): tag for tag in tags}
+    shared = [theirs[key] for key in dict.fromkeys(map(folded, own["tags"])) if key in theirs]
+    reasons = [_listed("shared tags", shared)] if shared else []
+    told = {word for tag in shared for word in words_of(tag)}
+    common = set(words_of(other["title"])) - told
+    words = [word for word in words_of(own["title"]) if word in common and _says_something(word)]
+    if words:
+        reasons.append(_listed("shared words", words))
     if own.get("author") and own.get("author") == other.get("author"):
         reasons.append("same channel")
     return tuple(reasons)
 
 
-def _folded(text: str) -> str:
-    return " ".join(text.casefold().split())
+def _listed(what: str, shared: list[str]) -> str:
+    more = f" and {len(shared) - _SHOWN} more" if len(shared) > _SHOWN else ""
+    return f"{what}: {', '.join(shared[:_SHOWN])}{more}"
+
+
+def _says_something(word: str) -> bool:
+    """Tell whether a word that two titles share is a reason: no filler, no function word, no number."""
+    return len(word) > 2 and not word.isdecimal() and word not in FILLER and word not in function_words()
 
 
 Modality = Literal["text", "image", "hybrid"]
@@ -171,7 +191,7 @@ def alike(store: Store, search: Search, video: str, k: int, both: bool) -> list[
         UsageError: the atlas has no such video or no pictures, or the video's own cannot be read.
     """
     at = search.position(video)
-    own = search.records([at])[0]
+    own = record_of(search, at)
     spec = search.recipe.record.image
     if spec is None or not own["image"]:
         raise UsageError(f"{video!r} has no image. Suggest from what its title and tags say.")

@@ -25,8 +25,16 @@ from vidatlas.storage.tables import SealedShard, matrix, read_embeddings
 from vidatlas.types import Floats
 from vidatlas.views.nouns import Nouns
 
-_PLACED = ["group", "in_group", "subcategory"]
-SCHEMA = pa.schema([("id", pa.string()), *(assignments.SCHEMA.field(name) for name in _PLACED), ("title", pa.string())])
+_PLACED = ["group", "in_group", "subcategory", "distance"]
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        *(assignments.SCHEMA.field(name) for name in _PLACED),
+        ("title", pa.string()),
+        ("author", pa.string()),  # null where the recipe has none
+        ("image", pa.string()),  # its file, if the recipe has images
+    ]
+)
 """Of the table of videos, before the recipe's typed columns."""
 
 
@@ -88,20 +96,23 @@ def index_fact(facts: IndexFacts, nouns: Nouns) -> str:
 
 
 def _fill(recipe: Recipe, rows: _Rows, index: SearchIndex, brute: BruteForce) -> bytes:
-    """Add every vector; return id, group, subcategory and title of each as Parquet, a row group a shard."""
-    out, title = io.BytesIO(), recipe.record.title
-    reduced, more = rows.store.stage("reduce"), list(recipe.record.columns)
+    """Add every vector; return what ``SCHEMA`` says of each video as Parquet, a row group a shard."""
+    out, record = io.BytesIO(), recipe.record
+    known = ["author"] * bool(record.author) + ["image"] * bool(record.image)
+    reduced, more = rows.store.stage("reduce"), list(record.columns)
     kinds = rows.store.stage("plan").get("columns", {})
     schema = pa.schema([*SCHEMA, *(pa.field(name, ARROW[kinds.get(name, "text")]) for name in more)])
     with pq.ParquetWriter(out, schema, compression="zstd", write_page_checksum=True) as writer:
         for shard, facts in rows.shards:
-            table = read_embeddings(rows.store, shard, facts, ["id", title, *more, "embedding"])
+            table = read_embeddings(rows.store, shard, facts, ["id", record.title, *known, *more, "embedding"])
             vectors = unit(matrix(table["embedding"]))
             index.add(vectors)
             brute.add(vectors)
             placed = assignments.read_assignments(rows.store, shard, reduced, _PLACED)
-            titles = titles_of(table, title, np.arange(len(vectors)))
-            columns = [table["id"], *placed.columns, pa.array(titles, pa.string()), *(table[name] for name in more)]
+            titles = pa.array(titles_of(table, record.title, np.arange(len(vectors))), pa.string())
+            nothing = pa.nulls(len(vectors), pa.string())
+            own = (table[name] if name in known else nothing for name in ("author", "image"))
+            columns = [table["id"], *placed.columns, titles, *own, *(table[name] for name in more)]
             writer.write_table(pa.table(columns, schema=schema))
     return out.getvalue()
 

@@ -1,0 +1,134 @@
+"""The library: one atlas as all pages of the app share it, with what is loaded in the background."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from threading import Thread
+
+from vidatlas.errors import VidatlasError
+from vidatlas.naming.filler import function_words
+from vidatlas.pipeline.explore.atlas import Atlas
+from vidatlas.pipeline.explore.search import Search
+from vidatlas.views.colours import colours_of
+
+Home = tuple[str, int]
+"""The category in which a subcategory was clustered, and its number."""
+
+
+@dataclass(frozen=True)
+class Subcategory:
+    """Describe a subcategory as pages show it."""
+
+    group: str
+    number: int
+    name: str
+    size: int
+    terms: tuple[str, ...]
+    silhouette: float | None
+
+    @property
+    def home(self) -> Home:
+        """Return where it is."""
+        return self.group, self.number
+
+
+class Library:
+    """Hold an atlas for all requests: nothing in it belongs to a visitor."""
+
+    def __init__(self, atlas: Atlas) -> None:
+        self.atlas = atlas
+        self.words_ready = False
+        self.vectors_ready = not atlas.encodes_texts
+        self.trouble = ""
+        """Why no vectors can be searched, where they cannot."""
+
+    @property
+    def search(self) -> Search:
+        """Return what finds videos."""
+        return self.atlas.finder
+
+    def open(self) -> None:
+        """Read what every page needs; raise what is wrong with the atlas.
+
+        Raises:
+            VidatlasError: a file is missing, altered or damaged.
+        """
+        videos = self.search.videos
+        videos.inside("", 0)
+        videos.take([0] if len(videos) else [], ["distance", "author", "image"])
+        if len(videos):
+            videos.position(str(videos.take([0], ["id"])["id"][0]))
+        self.search.names, self.subcategories, self.groups  # noqa: B018 - they are read now
+
+    def warm(self) -> Thread:
+        """Start to load the index of words, then that of vectors and the encoder, in the background."""
+        thread = Thread(target=self._load, daemon=True, name="warming")
+        thread.start()
+        return thread
+
+    def _load(self) -> None:
+        try:
+            self.search.words  # noqa: B018 - loads it
+            self.words_ready = True
+            self.search.index  # noqa: B018
+            function_words()
+            if self.atlas.encodes_texts:
+                self.search.encoder  # noqa: B018
+                self.vectors_ready = True
+        except VidatlasError as error:
+            self.trouble = str(error)
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether nothing is left to load."""
+        return self.words_ready and (self.vectors_ready or bool(self.trouble))
+
+    @cached_property
+    def subcategories(self) -> dict[Home, Subcategory]:
+        """Return all subcategories, largest first."""
+        found = [
+            Subcategory(
+                str(row["group"]),
+                int(row["subcategory"]),
+                str(row["name"]),
+                int(row["size"]),
+                tuple(map(str, row["terms"])),
+                float(row["silhouette"]) if row.get("silhouette") == row.get("silhouette") else None,
+            )
+            for row in self.atlas.subcategories().to_dict("records")
+        ]
+        return {sub.home: sub for sub in found}
+
+    @cached_property
+    def groups(self) -> dict[str, int]:
+        """Return the number of videos of each category, largest first."""
+        return self.search.groups
+
+    @cached_property
+    def tree(self) -> dict[str, list[Subcategory]]:
+        """Return the subcategories of each category in which there are any, largest first."""
+        found: dict[str, list[Subcategory]] = {}
+        for sub in self.subcategories.values():
+            found.setdefault(sub.group, []).append(sub)
+        sizes = {group: sum(sub.size for sub in subs) for group, subs in found.items()}
+        return dict(sorted(found.items(), key=lambda item: (-sizes[item[0]], item[0])))
+
+    @cached_property
+    def ranks(self) -> dict[str, int]:
+        """Return the number by which a category's colour is known in the style sheet."""
+        return {group: rank for rank, group in enumerate(self.groups)}
+
+    @cached_property
+    def colour_rules(self) -> str:
+        """Return the style rules of the categories' colours."""
+        colours = list(enumerate(colours_of(list(self.groups))))
+        light = "".join(f".g{rank}{{--dot:{colour.light}}}" for rank, colour in colours)
+        dark = "".join(f".g{rank}{{--dot:{colour.dark}}}" for rank, colour in colours)
+        return f"{light}@media(prefers-color-scheme:dark){{{dark}}}\n"
+
+    @cached_property
+    def examples(self) -> list[str]:
+        """Return queries to try: first terms of the largest subcategories."""
+        terms = [sub.terms[0] for sub in self.subcategories.values() if sub.terms]
+        return list(dict.fromkeys(terms))[:10]

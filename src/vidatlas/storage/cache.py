@@ -1,0 +1,63 @@
+"""The cache on this machine: copies of files of remote atlases, and what is derived from an atlas to search it.
+
+A file is named after a checksum of what it was made of, so it is never out of date; one that nobody used for a month is
+removed. Nothing in it comes from an atlas unverified.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from vidatlas.errors import UnavailableError
+
+_UNUSED_SECONDS = 30 * 86_400
+
+
+def kept(key: str, make: Callable[[Path], object], renew: bool = False) -> Path:
+    """Return the cached file of a key, made by ``make`` at the path that it is given unless it is there.
+
+    Raises:
+        UnavailableError: no folder for it can be written.
+    """
+    target = folder() / key
+    if target.exists() and not renew:
+        with suppress(OSError):
+            os.utime(target)
+        return target
+    temporary = target.with_name(f".tmp-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    try:
+        make(temporary)
+        temporary.replace(target)
+    except OSError as error:
+        raise UnavailableError(
+            f"cannot write to the cache {target.parent}: {error.strerror or error}. Free space, or set XDG_CACHE_HOME."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sweep(target)
+    return target
+
+
+def folder() -> Path:
+    """Return the folder of the cache, which only its owner can read; a temporary one where there is no home."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - may have no home
+    for at in (Path(home) / "vidatlas", Path(tempfile.gettempdir()) / f"vidatlas-cache-{os.getuid()}"):
+        with suppress(OSError):
+            at.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if os.access(at, os.W_OK) and at.stat().st_uid == os.getuid():
+                return at
+    raise UnavailableError("there is no folder for a cache. Set XDG_CACHE_HOME to a folder that can be written.")
+
+
+def _sweep(made: Path) -> None:
+    oldest = time.time() - _UNUSED_SECONDS
+    for file in made.parent.iterdir():
+        with suppress(OSError):
+            if file != made and file.stat().st_mtime < oldest:
+                file.unlink()

@@ -1,0 +1,62 @@
+"""Files of an atlas mapped into memory: each is verified once, and of a remote one a copy is kept on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vidatlas.storage.cache import kept
+from vidatlas.storage.folder import LocalFolder
+from vidatlas.storage.store import Store
+from vidatlas.types import FileFacts
+
+
+class MappedFiles:
+    """Open files of an atlas to read some of each, many times over."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._paths: dict[str, Path] = {}
+
+    def open(self, name: str, facts: FileFacts) -> pq.ParquetFile:
+        """Open a Parquet table; wrap what is read of it in ``store.readable``.
+
+        Raises:
+            InputError: the file is missing or altered, not Parquet, or has an unsafe extension type.
+        """
+        path = self.path(name, facts)
+        with self.store.readable(name):
+            return self.store.opened(name, pa.memory_map(str(path)))
+
+    def path(self, name: str, facts: FileFacts) -> Path:
+        """Return where a file lies on this machine, its hash verified the first time.
+
+        Raises:
+            InputError: it is missing or altered.
+        """
+        if name not in self._paths:
+            self._paths[name] = self._verified(name, facts)
+        return self._paths[name]
+
+    def _verified(self, name: str, facts: FileFacts) -> Path:
+        folder = self.store.folder
+        if isinstance(folder, LocalFolder):
+            if folder.size(name) is None:
+                self.store.read(name)  # says what to do about a missing file
+            if _digest(path := folder.plain(name)) != facts["sha256"]:
+                raise self.store.altered(name)
+            return path
+        key = facts["sha256"]
+        path = kept(key, lambda at: at.write_bytes(self.store.check(name, facts)))
+        if _digest(path) == key:
+            return path
+        return kept(key, lambda at: at.write_bytes(self.store.check(name, facts)), renew=True)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(cast(Any, file), "sha256").hexdigest()

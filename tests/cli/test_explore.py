@@ -1,0 +1,64 @@
+"""Listing on the command line, JSON for programs, and errors that say what there is."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+
+import vidatlas
+from vidatlas.cli.main import main
+
+Capture = pytest.CaptureFixture[str]
+
+
+def test_list_prints_all_videos_of_a_subcategory(small_atlas: Any, capfd: Capture) -> None:
+    homes = vidatlas.open_atlas(small_atlas.url).assignments()
+    wanted = homes[(homes["group"] == "Music") & (homes["subcategory"] == 1)].sort_values("distance", kind="stable")
+    assert main(["list", small_atlas.url, "--group", "music", "--subcategory", "1", "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capfd.readouterr().out)))
+    assert [row["id"] for row in rows] == wanted["id"].tolist()
+    assert main(["list", small_atlas.url, "--group", "Music", "--sort", "title", "--limit", "3", "--json"]) == 0
+    titles = [json.loads(line)["title"] for line in capfd.readouterr().out.splitlines()]
+    assert len(titles) == 3
+    assert titles == sorted(titles, key=str.lower)
+
+
+def test_list_without_a_place_prints_the_subcategories(small_atlas: Any, capfd: Capture) -> None:
+    assert main(["list", small_atlas.url, "--json"]) == 0
+    rows = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert sum(row["size"] for row in rows) == small_atlas.rows
+    assert main(["list", small_atlas.url]) == 0
+    assert rows[0]["name"].split(" ")[0] in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["list", "--group", "Musik"], "Did you mean 'Music'? There are: "),
+        (["list", "--group", "None"], "There are: "),
+        (["search", "guitar", "--group", "nope"], "'Education'"),
+        (["search", "guitar", "--subcategory", "nope"], "has no subcategory 'nope'. There are: "),
+        (["list", "--group", "Music", "--sort", "views"], "Choose one of: nearness"),
+        (["list", "--csv", "--json"], "choose one of --csv and --json"),
+    ],
+)
+def test_errors_say_what_there_is(words: list[str], said: str, small_atlas: Any, capfd: Capture) -> None:
+    assert main([words[0], small_atlas.url, *words[1:]]) == 2
+    error = capfd.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_status_verify_and_recipes_speak_json(small_atlas: Any, capfd: Capture) -> None:
+    assert main(["status", small_atlas.url, "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["counts"]["kept"] == small_atlas.rows
+    assert main(["verify", small_atlas.url, "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["kept"] == small_atlas.rows
+    assert main(["recipes", "--json"]) == 0
+    assert "demo" in [one["name"] for one in json.loads(capfd.readouterr().out)]
+    assert main(["recipes", "demo", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["name"] == "demo"
