@@ -35,6 +35,7 @@ PAGES = [
         "docs/clusters.md",
         "docs/input.md",
         "docs/names.md",
+        "docs/quality.md",
         "docs/recipes.md",
     )
 ]
