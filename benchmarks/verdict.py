@@ -44,7 +44,7 @@ INTRODUCTION = """\
 # Clusters of videos: sheet {part} of {parts}
 
 Good cluster: at least 8 of the 10 titles share one subject that can be named, is more specific than the category, and
-is not merely a language. Good name: from the name alone you would expect at least 7 of the 10 titles; terms do not count.
+is not merely a language. Good name: the name alone makes you expect at least 7 of the 10 titles (not its terms).
 Write a line per cluster: number, cluster good (1 or 0), name good, and a note if you like: `17 1 0 it is a channel`.
 """
 

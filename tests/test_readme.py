@@ -35,7 +35,6 @@ PAGES = [
         "docs/clusters.md",
         "docs/input.md",
         "docs/names.md",
-        "docs/quality.md",
         "docs/recipes.md",
     )
 ]
