@@ -15,6 +15,7 @@ scikit-learn's example of LSA. Nearest are those nearest to the mean, in the spa
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import warnings
 from collections import Counter, defaultdict
@@ -26,11 +27,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as ds
 from threadpoolctl import threadpool_limits
 
 from benchmarks.corpus import Labels
 from benchmarks.quality import PEER_STARTS, kmeans
+from vidatlas.storage.parquet import open_parquet
 from vidatlas.types import Floats
 
 LEAST = 10
@@ -93,7 +94,7 @@ def _clusters_of_atlas(atlas: Path) -> list[Cluster]:
 def _table(atlas: Path, name: str) -> pa.Table:
     place = atlas / name
     files = sorted(place.glob("*.parquet")) if place.is_dir() else [place]
-    return pa.concat_tables([ds.dataset(file, format="parquet").to_table() for file in files])
+    return pa.concat_tables([open_parquet(io.BytesIO(file.read_bytes())).read() for file in files])
 
 
 def draw(clusters: Mapping[str, list[Cluster]], each: int, seed: int) -> list[tuple[str, Cluster]]:
@@ -213,7 +214,7 @@ Found = tuple[Floats, Labels, dict[int, list[str]]]
 
 
 def bertopic(texts: list[str], vectors: Floats, k: int) -> Found:
-    """Cluster by BERTopic with its default UMAP, and KMeans in place of HDBSCAN."""
+    """Cluster by BERTopic with its default UMAP, and KMeans; as "english" it would drop all letters but ASCII."""
     from bertopic import BERTopic
     from sklearn.cluster import KMeans
     from sklearn.feature_extraction.text import CountVectorizer
@@ -221,7 +222,7 @@ def bertopic(texts: list[str], vectors: Floats, k: int) -> Found:
 
     reducer = UMAP(n_neighbors=15, n_components=5, min_dist=0.0, metric="cosine", random_state=SEED)
     words, means = CountVectorizer(stop_words="english"), KMeans(k, n_init=PEER_STARTS, random_state=SEED)
-    model = BERTopic(umap_model=reducer, hdbscan_model=means, vectorizer_model=words, top_n_words=TERMS)
+    model = BERTopic("multilingual", umap_model=reducer, hdbscan_model=means, vectorizer_model=words)
     topics, _ = model.fit_transform(texts, embeddings=vectors)
     terms = {topic: [word for word, _ in model.get_topic(topic) if word] for topic in set(topics)}
     return np.asarray(reducer.embedding_), np.array(topics, np.int32), terms
@@ -267,8 +268,8 @@ def _options() -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     peers = commands.add_parser("peers", help="cluster an atlas's videos by another method")
     peers.add_argument("--method", choices=("bertopic", "tfidf"), required=True)
-    for option in ("--atlas", "--out"):
-        peers.add_argument(option, type=Path, required=True)
+    peers.add_argument("--atlas", type=Path, required=True)
+    peers.add_argument("--out", type=Path, required=True)
     sheets = commands.add_parser("draw", help="write sheets and their key")
     sheets.add_argument("--to", type=Path, required=True)
     sheets.add_argument("--seed", type=int, required=True)
@@ -292,8 +293,7 @@ def main() -> None:
         with threadpool_limits(limits=1), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = peer_clusters(options.atlas, options.method)
-        lines = [json.dumps(asdict(cluster), ensure_ascii=False) + "\n" for cluster in found]
-        options.out.write_text("".join(lines), encoding="utf-8")
+        options.out.write_text("".join(json.dumps(asdict(cluster)) + "\n" for cluster in found), encoding="utf-8")
 
 
 if __name__ == "__main__":
