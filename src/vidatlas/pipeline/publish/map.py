@@ -33,8 +33,8 @@ from vidatlas.views.map_data import (
 )
 from vidatlas.views.nouns import Nouns
 from vidatlas.views.poster.poster import Poster, data_uri
+from vidatlas.views.poster.social import SocialCard, with_card
 from vidatlas.views.report import render_map
-from vidatlas.views.social import SocialCard, with_card
 
 SAMPLE = "model/layout.safetensors"
 TITLED = 100_000

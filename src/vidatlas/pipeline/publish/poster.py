@@ -20,7 +20,7 @@ from vidatlas.views.nouns import Nouns
 from vidatlas.views.poster.labels import drawable
 from vidatlas.views.poster.poster import DARK, LIGHT, Poster, poster_svg
 from vidatlas.views.poster.raster import png_of
-from vidatlas.views.social import SocialCard
+from vidatlas.views.poster.social import SocialCard
 
 _RARE = 0.005
 """Share of the dated videos at each end that the years of the title leave out: a wrong clock makes no epoch."""

@@ -29,8 +29,8 @@ from vidatlas.storage.tables import sealed_shards
 from vidatlas.types import Event
 from vidatlas.views.card import render_card
 from vidatlas.views.charts import losses_of
+from vidatlas.views.poster.social import with_card
 from vidatlas.views.report import render
-from vidatlas.views.social import with_card
 
 
 def publish(run: Run) -> PublishEntry:

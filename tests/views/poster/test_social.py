@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from vidatlas.views.social import SocialCard, with_card
+from vidatlas.views.poster.social import SocialCard, with_card
 
 PAGE = "<head>\n<title>A</title></head>"
 
