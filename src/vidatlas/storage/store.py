@@ -67,12 +67,10 @@ INDEX_VIDEOS = "index/videos.parquet"
 Files = dict[str, FileFacts]
 T = TypeVar("T")
 _REMEDIES = {
-    MANIFEST: "Restore the original, or make the atlas again.",
-    ENCODER: "Restore the original, or make the atlas again.",
+    **dict.fromkeys((MANIFEST, ENCODER), "Restore the original, or make the atlas again."),
     INPUTS: "Delete it: the next run reads the input files again, and nothing else depends on it.",
     LOCK: "Delete it if no run is going on: nothing depends on it.",
-    PROGRESS: "Delete it: the next run writes it again, and nothing depends on it.",
-    TIMINGS: "Delete it: the next run writes it again, and nothing depends on it.",
+    **dict.fromkeys((PROGRESS, TIMINGS), "Delete it: the next run writes it again, and nothing depends on it."),
 }
 """What to do about a damaged JSON file, where it is not what ``_REMEDY`` says."""
 _REMEDY = "Delete it and rerun the command that made this atlas; it writes it again."
