@@ -37,7 +37,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_rows_add_up(results: dict[str, Any]) -> None:
     counts = results["counts"]
     assert counts["read"] == results["lines"] == counts["kept"] + counts["rejected"] + counts["duplicates"]
-    assert results["vectors"] == [counts["kept"], 384]
+    assert results["vectors"] == [counts["kept"], 512]
     assert results["reduced"] == results["sizes"] == counts["kept"]
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import gzip
 import json
+import re
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -223,3 +226,9 @@ def movies_1m(folder: Path) -> str:
         "\n".join([*rows[:-1], "60::Amélie et la mer (2001)::Drama"]), encoding="latin-1"
     )
     return str(folder / "movies.dat")
+
+
+def opened(report: str) -> dict[str, Any]:
+    """Return what the rows of a report's table open to."""
+    (packed,) = re.findall(r'id="table-data">(.*?)</script>', report)
+    return dict(json.loads(gzip.decompress(base64.b64decode(packed))))

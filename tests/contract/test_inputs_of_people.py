@@ -339,7 +339,8 @@ def test_an_input_is_read_as_its_owner_means_it(name: str, tmp_path: Path) -> No
     counts = planned["counts"]
     assert (counts["kept"], counts["rejected"], counts["duplicates"]) == (case.kept, case.rejected, case.duplicates)
     assert counts["read"] == counts["kept"] + counts["rejected"] + counts["duplicates"]
-    assert (*value_words(planned), *absence_words(planned, Nouns())) == case.notes
+    said = (*value_words(planned), *absence_words(planned, Nouns()))
+    assert tuple(note for note in said if not note.startswith("empty column")) == case.notes
     rows = [row for file in sorted(atlas.glob("embeddings/*.parquet")) for row in pq.read_table(file).to_pylist()]
     assert len(rows) == case.kept
     if case.groups is not None:

@@ -22,7 +22,7 @@ from vidatlas.errors import InputError, UsageError
 Main = Callable[[list[str]], int]
 LISTEN = "0A"
 LOOPBACK = ("0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F")
-PLAIN = {".parquet", ".json", ".safetensors", ".gz", ".html", ".md", ".faiss"}
+PLAIN = {".parquet", ".json", ".safetensors", ".gz", ".html", ".md", ".faiss", ".png", ".svg"}
 """.faiss: numbers in FAISS's own binary format, which holds no code."""
 
 

@@ -25,7 +25,7 @@ from vidatlas.recipe import load_recipe
 )
 def test_what_a_model_knows_by_its_name(model: str, known: str) -> None:
     assert languages_of(model) == known
-    assert load_recipe("demo", {"encoder.model": model}).encoder.languages == known
+    assert load_recipe("demo", {"encoder.kind": "sentence", "encoder.model": model}).encoder.languages == known
 
 
 @pytest.mark.parametrize("kind", ["hashing", "tfidf"])

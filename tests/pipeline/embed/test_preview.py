@@ -99,7 +99,7 @@ def test_the_preview_counts_the_scripts_of_the_first_shard(tmp_path: Path, monke
         for at, title in enumerate(["a", "привет"])
     ]
     part.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    recipe = vidatlas.load_recipe("demo")
+    recipe = vidatlas.load_recipe("demo", {"encoder.kind": "sentence", "encoder.model": "packaged:all-MiniLM-L6-v2"})
     vidatlas.plan(recipe, [str(part)], tmp_path / "atlas", vidatlas.Options(runner="serial"))
     monkeypatch.setattr(SentenceSpec, "inspect", lambda _: Inspection("tiny", 8, None, len))
     assert "At least 50.0% of the titles" in preview(recipe, str(tmp_path / "atlas")).warning

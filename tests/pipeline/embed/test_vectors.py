@@ -165,7 +165,7 @@ def test_a_file_of_another_number_of_rows_or_several_inputs_is_refused(
     part, file = tmp_path / "v.jsonl", tmp_path / "vectors.npy"
     part.write_bytes(make_lines(ROWS))
     for there in (ROWS - 1, ROWS + 1):
-        np.save(file, np.zeros((there, 2), np.float32))
+        np.save(file, np.ones((there, 2), np.float32))
         with pytest.raises(InputError, match=rf"v\.jsonl has {ROWS} rows and .*vectors\.npy {there} vectors"):
             vidatlas.plan(given(file=str(file)), part, tmp_path / "atlas", SERIAL)
     limited = load_recipe(given(file=str(file)).model_dump(mode="json"), {"source.limit": 10})

@@ -97,7 +97,6 @@ def test_an_accepted_name_is_shown_everywhere_and_reduce_keeps_ours(
     assert len(found) == row["size"]
     assert main(["export", str(atlas), "--embedding-atlas", str(tmp_path / "shared")]) == 0
     assert chosen in pq.read_table(tmp_path / "shared/videos.parquet")["subcategory"].to_pylist()
-    assert chosen in pq.read_table(tmp_path / "shared/labels.parquet")["text"].to_pylist()
     assert (atlas / "subcategories.parquet").read_bytes() == sealed
     assert main(["verify", str(atlas)]) == 0
 

@@ -631,7 +631,7 @@ def test_integers_in_a_column_of_that_name_are_vectors(tmp_path: Path) -> None:
     file.write_text(lines(rows))
     assert assume(str(file)).recipe.encoder.kind == "given"
     file.write_text(lines([{**row, "embedding": None, "counts": row["embedding"]} for row in rows]))
-    assert assume(str(file)).recipe.encoder.kind == "sentence"
+    assert assume(str(file)).recipe.encoder.kind == "universal"
 
 
 @pytest.mark.parametrize("at", [0, 1, 20])
