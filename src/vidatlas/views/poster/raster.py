@@ -57,7 +57,7 @@ def png_of(svg: str, fonts: Fonts) -> bytes:
 
     out = io.BytesIO()
     with Image.open(io.BytesIO(_png(svg, fonts.system))) as image:
-        image.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE).save(out, "PNG", optimize=True)
+        image.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE).save(out, "PNG")
     return out.getvalue()
 
 
