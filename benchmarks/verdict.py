@@ -21,7 +21,7 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +41,8 @@ TERMS, NAME_TERMS = 10, 4
 LSA_COMPONENTS, FEW_ROWS, SEED = 100, 100, 0
 LONGEST = 150  # characters of a title on the sheet
 BETWEEN = " · "
+COVERAGES = (0.25, 0.6)
+"""Where what coverage tells is cut."""
 INTRODUCTION = """\
 # Clusters of videos: sheet {part} of {parts}
 
@@ -58,6 +60,8 @@ class Cluster:
     name: str
     terms: list[str]
     members: list[str]
+    coverage: float | None = None
+    """Share of its videos that have a term of the name; of atlases that say so."""
 
 
 class Grade(NamedTuple):
@@ -86,7 +90,13 @@ def _clusters_of_atlas(atlas: Path) -> list[Cluster]:
     for row in np.argsort(distances, kind="stable").tolist():
         members[groups[row], labels[row]].append(titles[row] or "")
     return [
-        Cluster(row["group"], row["name"], list(row["terms"]), members[row["group"], row["subcategory"]])
+        Cluster(
+            row["group"],
+            row["name"],
+            list(row["terms"]),
+            members[row["group"], row["subcategory"]],
+            row.get("coverage"),
+        )
         for row in _table(atlas, "subcategories.parquet").to_pylist()
     ]
 
@@ -133,7 +143,13 @@ def write_sheets(methods: Mapping[str, Path], to: Path, each: int, seed: int, pa
         text = "\n".join([INTRODUCTION.format(part=part, parts=parts), *entries])
         (to / f"sheet-{part}.md").write_text(text, encoding="utf-8")
     clusters = {
-        number: {"method": method, "group": cluster.group, "name": cluster.name, "size": len(cluster.members)}
+        number: {
+            "method": method,
+            "group": cluster.group,
+            "name": cluster.name,
+            "size": len(cluster.members),
+            "coverage": cluster.coverage,
+        }
         for number, (method, cluster) in zip(numbers, drawn, strict=True)
     }
     key = {"seed": seed, "methods": {method: str(path) for method, path in methods.items()}, "clusters": clusters}
@@ -159,14 +175,15 @@ def read_grades(files: Iterable[tuple[str, Path]], known: Iterable[str]) -> dict
     return dict(grades)
 
 
-def tally(methods: Mapping[str, str], grades: Mapping[str, Mapping[str, Grade]]) -> dict[str, list[int]]:
-    """Return of each method how many clusters, names, and both at once more than half of their readers call good."""
-    good: dict[str, list[int]] = {method: [0, 0, 0] for method in sorted(set(methods.values()))}
-    for number, method in methods.items():
+def agreed(numbers: Iterable[str], grades: Mapping[str, Mapping[str, Grade]]) -> dict[str, tuple[bool, bool, bool]]:
+    """Return whether more than half of its readers call good: each cluster, its name, and both at once."""
+    found = {}
+    for number in numbers:
         said = [own[number] for own in grades.values() if number in own]
-        for at, votes in enumerate(zip(*((one.cluster, one.name, all(one)) for one in said), strict=True)):
-            good[method][at] += 2 * sum(votes) > len(votes)
-    return good
+        votes = (sum(one.cluster for one in said), sum(one.name for one in said), sum(map(all, said)))
+        cluster, name, both = (2 * count > len(said) for count in votes)
+        found[number] = cluster, name, both
+    return found
 
 
 def share(good: int, of: int) -> str:
@@ -178,18 +195,30 @@ def share(good: int, of: int) -> str:
 
 
 def print_tables(key: Path, files: Sequence[tuple[str, Path]]) -> None:
-    """Print the tally of methods, and the agreement of readers who graded the same clusters."""
+    """Print the tally of methods, what coverage tells, and the agreement of readers who graded the same clusters."""
     clusters = json.loads(key.read_text(encoding="utf-8"))["clusters"]
-    methods = {number: str(cluster["method"]) for number, cluster in clusters.items()}
-    grades, sizes = read_grades(files, methods), Counter(methods.values())
-    print(f"| method | clusters | cluster good | name good | both good |\n{'|---' * 5}|")
-    for method, good in tally(methods, grades).items():
-        print(f"| {method} | {sizes[method]} | {' | '.join(share(count, sizes[method]) for count in good)} |")
+    grades = read_grades(files, clusters)
+    found = agreed(clusters, grades)
+    print(f"| method | clusters | cluster good | name good | both good | both, by videos |\n{'|---' * 6}|")
+    for method in sorted({str(cluster["method"]) for cluster in clusters.values()}):
+        own = [number for number in clusters if clusters[number]["method"] == method]
+        shares = [share(sum(found[number][at] for number in own), len(own)) for at in range(3)]
+        sizes = np.array([clusters[number]["size"] for number in own], float)
+        by_videos = np.average([found[number][2] for number in own], weights=sizes)
+        print(f"| {method} | {len(own)} | {' | '.join(shares)} | {by_videos:.0%} |")
+        _print_by_coverage(method, {number: clusters[number].get("coverage") for number in own}, found)
     for (one, first), (other, second) in combinations(grades.items(), 2):
         both = sorted(first.keys() & second.keys(), key=int)
         for at, what in enumerate(Grade._fields if both else ()):
             same = sum(first[number][at] == second[number][at] for number in both)
             print(f"\n{one} and {other} agree, {what} good: {share(same, len(both))} of {len(both)}")
+
+
+def _print_by_coverage(method: str, coverage: Mapping[str, float | None], found: Mapping[str, Sequence[bool]]) -> None:
+    known = {number: value for number, value in coverage.items() if value is not None}
+    for low, high in pairwise((0.0, *COVERAGES, 1.01)) if known else ():
+        own = [found[number][2] for number, value in known.items() if low <= value < high]
+        print(f"|   {method}, coverage from {low:.0%} | {len(own)} | | | {sum(own)} of {len(own)} | |")
 
 
 def peer_clusters(atlas: Path, method: str) -> list[Cluster]:

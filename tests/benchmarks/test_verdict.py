@@ -79,7 +79,16 @@ def test_a_share_has_wilsons_interval() -> None:
 @pytest.fixture
 def key(tmp_path: Path) -> Path:
     path = tmp_path / "key.json"
-    path.write_text(json.dumps({"clusters": {str(at): {"method": "ab"[at > 4]} for at in range(1, 9)}}))
+    path.write_text(
+        json.dumps(
+            {
+                "clusters": {
+                    str(at): {"method": "ab"[at > 4], "size": 10 * at, "coverage": 0.1 * at if at < 5 else None}
+                    for at in range(1, 9)
+                }
+            }
+        )
+    )
     return path
 
 
@@ -97,7 +106,13 @@ def test_the_tally_counts_what_more_than_half_of_the_readers_call_good(
     print_tables(key, [("anna", one), ("anna", two), ("ben", other)])
     lines = capsys.readouterr().out.splitlines()
     assert lines[2].startswith("| a | 4 | 2 = 50% (15% to 85%) | 1 = 25% (5% to 70%) | 1 = 25%")
-    assert lines[3].startswith("| b | 4 | 3 = 75% (30% to 95%) | 3 = 75% (30% to 95%) | 3 = 75%")
+    assert lines[2].endswith("| 10% |")  # its first cluster, of 10 of 100 videos
+    assert lines[3:6] == [
+        "|   a, coverage from 0% | 2 | | | 1 of 2 | |",
+        "|   a, coverage from 25% | 2 | | | 0 of 2 | |",
+        "|   a, coverage from 60% | 0 | | | 0 of 0 | |",
+    ]
+    assert lines[6].startswith("| b | 4 | 3 = 75% (30% to 95%) | 3 = 75% (30% to 95%) | 3 = 75%")
     assert "anna and ben agree, cluster good: 3 = 75% (30% to 95%) of 4" in lines
     assert "anna and ben agree, name good: 1 = 25% (5% to 70%) of 4" in lines
 

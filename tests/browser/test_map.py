@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 import vidatlas
+from tests.browser.pages import opened, until
 from vidatlas import Options
 from vidatlas.recipe import Recipe
 from vidatlas.views.map_data import Points, drawing_of
@@ -62,21 +62,6 @@ def atlas(tmp_path_factory: pytest.TempPathFactory, hashing_recipe: Recipe, make
     )
     vidatlas.run(recipe, str(part), folder / "atlas", Options(runner="serial"))
     return Place(*((folder / "atlas" / name).as_uri() for name in ("report.html", "map.html")))
-
-
-def opened(page: Any, url: str, state: str = "complete") -> Any:
-    """Open a page and wait until all its points are drawn."""
-    page.goto(url)
-    page.wait_for_selector(f'#map[data-state="{state}"]')
-    return page
-
-
-def until(page: Any, condition: str, seconds: float = 30) -> None:
-    """Wait until an expression is true. (Playwright's own way evaluates text, which the page forbids.)"""
-    end = time.monotonic() + seconds
-    while not page.evaluate(condition):
-        assert time.monotonic() < end, f"never true: {condition}"
-        page.wait_for_timeout(30)
 
 
 def found(page: Any, text: str) -> None:
@@ -441,7 +426,7 @@ def test_one_finger_moves_the_page_that_is_all_map(phone: Any, atlas: Place) -> 
 def test_without_webgl_the_poster_stands_and_lists_work(visit: Any, atlas: Place) -> None:
     page = visit.page
     page.add_init_script(NO_WEBGL)
-    opened(page, atlas.map, "failed")
+    opened(page, atlas.map, '#map[data-state="failed"]')
     assert page.locator("#map .poster").is_visible()
     assert page.locator("#map .failure").is_visible()
     assert page.locator("#map canvas:visible").count() == 0
@@ -500,8 +485,9 @@ def test_the_report_shows_and_hears_what_is_chosen(visit: Any, atlas: Place) -> 
     )
     page.evaluate("show({ sub: 2 })")
     found(page, f"{size} of {VIDEOS} videos in {name}")
+    page.evaluate("async () => { window.first = (await vidatlas.data).groups[0].name; }")
     page.evaluate("show({ group: 0 })")
-    until(page, "!document.querySelector('#map output').textContent.includes(' · ')")
+    until(page, "document.querySelector('#map output').textContent.endsWith(` in ${first}`)")
     page.evaluate("show(null)")
     found(page, f"{VIDEOS} videos")
     assert page.evaluate("heard") == []

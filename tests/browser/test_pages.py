@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from PIL import Image
 
 import vidatlas
+from tests.browser.pages import opened, until
 from vidatlas import Options
 from vidatlas.recipe import Recipe
 
@@ -52,21 +52,6 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> str:
     return (folder / "atlas" / "report.html").as_uri()
 
 
-def opened(visit: Any, url: str) -> Any:
-    """Open a page and wait until all its points are drawn."""
-    visit.page.goto(url)
-    visit.page.wait_for_selector('#map[data-state="complete"]')
-    return visit.page
-
-
-def until(page: Any, condition: str, seconds: float = 60) -> None:
-    """Wait until an expression is true. (Playwright's own way evaluates text, which the page forbids.)"""
-    end = time.monotonic() + seconds
-    while not page.evaluate(condition):
-        assert time.monotonic() < end, f"never true: {condition}"
-        page.wait_for_timeout(50)
-
-
 def reach_a_point(page: Any, name: str = "") -> str:
     """Move the pointer to a video of a category whose name begins so, and return what the map says of it."""
     page.locator("#map canvas.points").scroll_into_view_if_needed()
@@ -91,7 +76,7 @@ def reach_a_point(page: Any, name: str = "") -> str:
 
 
 def test_the_report_opens_without_error_or_network(visit: Any, report: str) -> None:
-    page = opened(visit, report)
+    page = opened(visit.page, report)
     assert page.locator("#map output").inner_text() == "200 videos"
     assert int(page.locator("#map canvas.points").get_attribute("data-drawn")) == 200
     assert page.locator("#map .names .major").count() >= 2
@@ -100,7 +85,7 @@ def test_the_report_opens_without_error_or_network(visit: Any, report: str) -> N
 
 
 def test_points_are_drawn_in_the_colours_of_their_categories(visit: Any, report: str) -> None:
-    page = opened(visit, report)
+    page = opened(visit.page, report)
     page.wait_for_timeout(500)
     picture = Image.open(io.BytesIO(page.locator("#map .stage").screenshot())).convert("HSV")
     hues, saturation, _ = np.moveaxis(np.asarray(picture), 2, 0)
@@ -109,7 +94,7 @@ def test_points_are_drawn_in_the_colours_of_their_categories(visit: Any, report:
 
 
 def test_hovering_shows_title_category_and_subcategory(visit: Any, report: str) -> None:
-    page = opened(visit, report)
+    page = opened(visit.page, report)
     title, category, subcategory = reach_a_point(page).split("\n")
     groups = ("Music", "Gaming", "Education", "Evil")
     assert any(category.startswith(group) for group in groups)
@@ -118,7 +103,7 @@ def test_hovering_shows_title_category_and_subcategory(visit: Any, report: str) 
 
 
 def test_hovering_shows_the_further_columns_of_a_recipe_and_the_search_finds_them(visit: Any, films: str) -> None:
-    page = opened(visit, films)
+    page = opened(visit.page, films)
     title, note, subcategory = reach_a_point(page).split("\n")  # no category: there is only one
     genres = {"comedy": [], "horror": ["Dramas, Horror Movies"], "hostile": [f"{SHOWN} [31mred"]}
     assert note == " · ".join(["1990", *genres[title.split()[0]]])
@@ -131,7 +116,7 @@ def test_hovering_shows_the_further_columns_of_a_recipe_and_the_search_finds_the
 
 
 def test_a_click_filters_the_table_and_all_comes_back(visit: Any, report: str) -> None:
-    page = opened(visit, report)
+    page = opened(visit.page, report)
     every = page.locator(".sub:visible").count()
     subcategory = reach_a_point(page).split("\n")[2]
     page.mouse.down()
@@ -145,7 +130,7 @@ def test_a_click_filters_the_table_and_all_comes_back(visit: Any, report: str) -
 
 
 def test_search_on_the_map_and_in_the_table(visit: Any, report: str) -> None:
-    page = opened(visit, report)
+    page = opened(visit.page, report)
     page.locator("#map input[type=search]").fill("onerror")
     until(page, "document.querySelector('#map output').textContent === '40 of 200 videos'")
     page.locator("#map input[type=search]").fill("")
@@ -159,7 +144,7 @@ def test_search_on_the_map_and_in_the_table(visit: Any, report: str) -> None:
 
 
 def test_hostile_titles_stay_text(visit: Any, report: str) -> None:
-    page = opened(visit, report)
+    page = opened(visit.page, report)
     assert page.locator("#map .key bdi", has_text=SHOWN).count() == 1
     page.locator("#map .key button", has_text="Evil").click()
     until(page, "document.querySelector('#map output').textContent.startsWith('40 of 200')")

@@ -106,7 +106,7 @@ def test_the_app_searches_where_there_is_one_group_and_says_where_words_say_noth
     netflix: Atlas, rated_films: tuple[Atlas, Path]
 ) -> None:
     app = TestClient(prepare(netflix.url), "http://127.0.0.1")
-    assert app.get("/api/search", params={"q": "ghost", "k": 12}).json()["videos"]
+    assert len(app.get("/api/search", params={"q": "ghost", "k": 12}).json()["videos"]) == 12
     assert 'name="group"' not in app.get("/search?q=ghost").text
     rated = TestClient(prepare(rated_films[0].url), "http://127.0.0.1").get("/api/search", params={"q": "ghost"})
     assert rated.status_code == 400

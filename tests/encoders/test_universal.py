@@ -41,12 +41,6 @@ def test_no_texts_give_no_rows(encoder: UniversalEncoder) -> None:
     assert encoder.encode([], EncodeStats()).shape == (0, 512)
 
 
-def test_what_is_inspected_is_what_is_loaded(encoder: UniversalEncoder) -> None:
-    found = UniversalSpec().inspect()
-    assert (found.dim, found.weights_sha256) == (encoder.dim, encoder.identity["weights_sha256"])
-    assert found.flops_per_token is not None
-
-
 def test_other_weights_and_a_missing_package_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     universal._check_files.cache_clear()
     monkeypatch.setitem(universal._FILES, "sp.model", "0" * 64)

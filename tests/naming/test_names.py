@@ -147,3 +147,16 @@ def test_words_of_a_recipe_and_of_the_category_are_left_out(sample: Sample) -> N
         name_groups({"News & Politics": {0: (drawn, 6)}}, NamingSpec(filler=("Lego",)))["News & Politics"][0].text
         == "castle"
     )
+
+
+def test_a_name_that_begins_like_that_of_a_mixture_is_judged_like_others(sample: Sample) -> None:
+    drawn = sample(("", "mixed martial arts"), times=2) + sample(*((f"word{number}", "") for number in range(8)))
+    found = name_groups({"g": {0: (drawn, 10)}}, NamingSpec(name_terms=1))["g"][0]
+    assert (found.text, found.coverage) == ("mixed: mixed martial arts", 0.2)
+
+
+def test_a_number_behind_a_name_does_not_change_its_coverage(sample: Sample) -> None:
+    drawn = sample(("", "piano"), times=6)
+    found = name_groups({"g": {0: (drawn, 6), 1: (drawn, 6)}}, NamingSpec(terms=1))["g"]
+    assert [found[0].text, found[1].text] == ["piano", "piano (1)"]
+    assert found[1].coverage == 1

@@ -16,7 +16,7 @@ from vidatlas.views.map_data import (
     SCRIPTS,
     Points,
     drawing_of,
-    group_order,
+    group_sizes,
     merge_points,
     quantised,
 )
@@ -67,7 +67,7 @@ def test_pieces_merge_by_key_and_titles_stay_with_their_points() -> None:
 
 
 def test_categories_are_ordered_by_size() -> None:
-    assert group_order(TABLE) == ["B", "A"]
+    assert list(group_sizes(TABLE).items()) == [("B", 7), ("A", 4)]
 
 
 def regions() -> list[Region]:

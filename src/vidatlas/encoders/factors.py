@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,8 @@ class FactorsSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["factors"] = "factors"
+    languages: ClassVar[Languages] = "any"
+    """No language is known more than another."""
     ratings: RatingsSpec
     dim: Annotated[int, Field(ge=1, le=4096)] = 50
     """Factors per user and per item."""
@@ -43,11 +45,6 @@ class FactorsSpec(BaseModel):
     learning_rate: Annotated[float, Field(gt=0)] = 5e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.1
     seed: int = 0
-
-    @property
-    def languages(self) -> Languages:
-        """Return that no language is known more than another."""
-        return "any"
 
     def inspect(self) -> Inspection:
         """Return the number of factors; a lookup has no noticeable cost.

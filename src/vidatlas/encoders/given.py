@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,8 @@ class GivenSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["given"] = "given"
+    languages: ClassVar[Languages] = "any"
+    """No language is known more than another."""
     column: str | None = None
     """The column of vectors: lists of numbers, such a list as text, or base64 of float32."""
     file: str | None = None
@@ -59,11 +61,6 @@ class GivenSpec(BaseModel):
     def files(self) -> list[str]:
         """Return the absolute path of the .npy file, if there is one."""
         return [] if self.file is None else [str(local_path(self.file))]
-
-    @property
-    def languages(self) -> Languages:
-        """Return that no language is known more than another."""
-        return "any"
 
     def inspect(self) -> Inspection:
         """Return name and width, 0 where only the input tells it; nothing is computed.

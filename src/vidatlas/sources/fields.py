@@ -136,9 +136,6 @@ class RecordSpec(BaseModel):
         taken |= self.columns.keys() & {*reserved, *_WRITTEN, *self.fields, *self.shown}
         if taken:
             raise ValueError(f"a field cannot be called {', '.join(sorted(taken))}: that is a column of the atlas")
-        for name, column in self.columns.items():
-            if not column.column:
-                self.columns[name] = column.model_copy(update={"column": self.fields[self.title].columns[0]})
         wrong = [name for name in self.columns if not name.isidentifier()]
         if wrong:
             raise ValueError(f"columns: {wrong[0]!r} must be letters, digits and underscores")
@@ -157,7 +154,7 @@ class RecordSpec(BaseModel):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> RecordSpec:
         """Return a copy, which works out anew what depends on its settings."""
         copied = super().model_copy(update=update, deep=deep)
-        for name in ("cells", "marks", "weighed"):
+        for name in ("cells", "marks", "weighed", "sources"):
             copied.__dict__.pop(name, None)
         return copied
 
@@ -168,14 +165,11 @@ class RecordSpec(BaseModel):
         if self.labels:
             lists.setdefault(self.labels.column, self.labels.separator)
         flags = {column for field in self.fields.values() if field.flags for column in field.columns}
-        image = [self.image.column] if self.image else []
         own = {*_tuple(self.id or ()), *self.fields[self.title].columns}
         everywhere, careful = frozenset(self.missing), unmistakable(self.missing)
         return tuple(
             Cell(column, careful if column in own else everywhere, self.map.get(column), lists.get(column))
-            for column in dict.fromkeys(
-                [*self.input_columns(), *([self.author] if self.author else []), *image, *self._optional(), *self.map]
-            )
+            for column in dict.fromkeys([*self.input_columns(), *self._optional()])
             if column not in flags
         )
 
@@ -200,18 +194,23 @@ class RecordSpec(BaseModel):
         labels = [self.labels.column] if self.labels else []
         texts = [column for field in self.fields.values() for column in field.columns]
         named = [*_tuple(self.id or ()), *group, *texts, *self.where, *self.fill, *self.require, *labels, *self.shown]
-        named += [*self.map, *(field.column for field in self.columns.values() if not field.optional)]
+        named += [*self.map, *(self.sources[name] for name, field in self.columns.items() if not field.optional)]
         return list(dict.fromkeys(named))
 
     def _optional(self) -> list[str]:
-        return [field.column for field in self.columns.values() if field.optional]
+        named = [self.author, self.image.column if self.image else None]
+        return [*filter(None, named), *(self.sources[name] for name, field in self.columns.items() if field.optional)]
+
+    @cached_property
+    def sources(self) -> dict[str, str]:
+        """Return the input column of each typed column: a language that names none is that of the title."""
+        title = self.fields[self.title].columns[0]
+        return {name: field.column or title for name, field in self.columns.items()}
 
     def named(self) -> list[str]:
         """Return every input column that a key names, those that may be absent too; each may be a path."""
-        image = [self.image.column] if self.image else []
         counted = [self.count] if isinstance(self.count, str) else []
-        author = [self.author] if self.author else []
-        return list(dict.fromkeys([*self.input_columns(), *author, *image, *counted, *self._optional()]))
+        return list(dict.fromkeys([*self.input_columns(), *self._optional(), *counted]))
 
     def stored(self) -> list[str]:
         """Return the columns of the atlas that hold a record's fields."""
@@ -262,7 +261,7 @@ def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
         image,
         labels,
         tuple([label(row.get(column)) for column in spec.shown]) if spec.shown else (),
-        tuple([row.get(field.column) for field in spec.columns.values()]) if spec.columns else (),
+        tuple([row.get(column) for column in spec.sources.values()]) if spec.columns else (),
     )
 
 

@@ -63,7 +63,7 @@ def colours_of(groups: Sequence[str]) -> list[Colour]:
     for group in first:
         colour = _OWN.get(group)
         if colour is None:
-            wanted = _WANTED.get(group, PALETTE[crc32(group.encode()) % len(PALETTE)])
+            wanted = _WANTED.get(group, PALETTE[crc32(group.encode(errors="replace")) % len(PALETTE)])
             colour = free.pop(free.index(wanted) if wanted in free else 0)
         found.append(colour)
     return found + [GREY] * (len(groups) - len(found))

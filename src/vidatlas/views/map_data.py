@@ -42,12 +42,12 @@ class Drawing:
     """A picture of the map as a ``data:`` URI, for browsers that cannot draw it."""
 
 
-def group_order(table: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the categories of the map, largest first, ties by name."""
-    sizes: dict[str, int] = {}
+def group_sizes(table: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the categories of the map with their records, largest first, ties by name."""
+    sizes = Counter[str]()
     for row in table:
-        sizes[row["group"]] = sizes.get(row["group"], 0) + row["size"]
-    return sorted(sizes, key=lambda group: (-sizes[group], group))
+        sizes[row["group"]] += row["size"]
+    return dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0])))
 
 
 def drawing_of(
@@ -62,12 +62,12 @@ def drawing_of(
         land: the shapes below the points.
         first: points of the first chunk; at least all those with titles.
     """
-    groups = group_order(table)
+    groups = group_sizes(table)
     number = {group: at for at, group in enumerate(groups)}
     codes = np.minimum(points.codes, MOST_CODES).astype("<u2")
     names = {
         "total": len(codes),
-        "groups": _groups(groups, table),
+        "groups": _groups(groups),
         "subs": [_sub(row, number) for row in table[: MOST_CODES + 1]],
         "regions": [_region(region, number) for region in regions],
         "land": [[[step for corner in shape for step in corner] for shape in level] for level in land.levels],
@@ -86,13 +86,10 @@ def drawing_of(
     )
 
 
-def _groups(groups: Sequence[str], table: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    sizes: Counter[str] = Counter()
-    for row in table:
-        sizes[row["group"]] += row["size"]
+def _groups(sizes: Mapping[str, int]) -> list[dict[str, Any]]:
     return [
-        {"name": shown(group), "size": sizes[group], **asdict(colour)}
-        for group, colour in zip(groups, colours_of(groups), strict=True)
+        {"name": shown(group), "size": size, **asdict(colour)}
+        for (group, size), colour in zip(sizes.items(), colours_of(list(sizes)), strict=True)
     ]
 
 

@@ -46,7 +46,7 @@ def render(report: Report) -> str:
             report=report,
             nouns=report.nouns,
             categories=categories,
-            colours=colours_of([category.name.encode(errors="replace").decode() for category in categories]),
+            colours=colours_of([category.name for category in categories]),
             rows=rows,
             columns=columns_of(report, rows),
             table_data=table_data(report, rows),
@@ -129,7 +129,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        count="{:,}".format, counted=_counted, share=_share, width=_width, decimal=_decimal, significant=_significant,
+        count="{:,}".format, counted=_counted, share=_share, decimal=_decimal, significant=_significant,
         band=band, duration=_duration, known=is_known, shown=shown, short=short, change=change,
     )  # fmt: skip
     return environment
@@ -160,10 +160,6 @@ def _share(part: float, whole: float) -> str:
     if 0 < ratio < 0.001:
         return "<0.1%"
     return f"{min(ratio, 0.999) if ratio < 1 else ratio:.1%}"
-
-
-def _width(part: float, whole: float) -> str:
-    return f"{min(max(_ratio(part, whole), 0.0), 1.0) * 100:.1f}%"
 
 
 def _decimal(value: float | None, digits: int = 2) -> str:

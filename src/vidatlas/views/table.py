@@ -64,7 +64,7 @@ class Row:
     @property
     def terms(self) -> list[str]:
         """Return the first terms that are not in the name."""
-        named = set(self.sub.name.split(" · "))
+        named = set(self.sub.name.removeprefix("mixed: ").split(" · "))
         return [term for term, _ in self.sub.terms if term not in named][:SHOWN_TERMS]
 
 

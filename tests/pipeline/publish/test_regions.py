@@ -13,6 +13,7 @@ import pytest
 
 import vidatlas
 from vidatlas.naming import Name
+from vidatlas.naming.names import MIXED
 from vidatlas.pipeline.publish import regions as finding
 from vidatlas.pipeline.publish.regions import CORNERS, LEAST, land_of, regions_of
 from vidatlas.runners.serial import SerialRunner
@@ -20,14 +21,13 @@ from vidatlas.storage.store import LABELS, Store
 from vidatlas.storage.tables import sealed_shards
 
 
-def found(url: str, recipe: Any) -> tuple[list[Any], Counter[int]]:
+def found(url: str, recipe: Any) -> list[Any]:
     store = Store(url)
     return regions_of(recipe, store, list(sealed_shards(store.stage("embed"))), SerialRunner())
 
 
 def test_regions_are_named_sized_and_distinct(small_atlas: Any) -> None:
-    regions, years = found(small_atlas.url, small_atlas.recipe)
-    assert not years
+    regions = found(small_atlas.url, small_atlas.recipe)
     names = [region.name.casefold() for region in regions]
     assert names
     assert len(set(names)) == len(names)
@@ -40,14 +40,14 @@ def test_regions_are_named_sized_and_distinct(small_atlas: Any) -> None:
         assert region.size >= LEAST
         assert -1.1 <= min(region.x, region.y) <= max(region.x, region.y) <= 1.1
         assert (region.group is not None) == (region.share > 0.5)
-        assert "unnamed" not in region.name
+        assert MIXED not in region.name
 
 
 def test_a_region_has_the_category_of_the_videos_around_it(small_atlas: Any) -> None:
     atlas = vidatlas.open_atlas(small_atlas.url)
     places, groups = atlas.positions()[["x", "y"]].to_numpy(), atlas.assignments()["group"].to_numpy()
     checked = 0
-    for region in found(small_atlas.url, small_atlas.recipe)[0]:
+    for region in found(small_atlas.url, small_atlas.recipe):
         if region.share > 0.9:
             near = np.linalg.norm(places - (region.x, region.y), axis=1).argsort()[:5]
             assert Counter(groups[near]).most_common(1)[0][0] == region.group
@@ -58,7 +58,7 @@ def test_a_region_has_the_category_of_the_videos_around_it(small_atlas: Any) -> 
 def test_labels_hold_the_regions_and_are_the_same_again(small_atlas: Any) -> None:
     table = Store(small_atlas.url).table(LABELS)
     assert table.column_names == ["level", "name", "size", "x", "y", "group", "share"]
-    regions, _ = found(small_atlas.url, small_atlas.recipe)
+    regions = found(small_atlas.url, small_atlas.recipe)
     assert table["name"].to_pylist() == [region.name for region in regions]
     assert table["size"].to_pylist() == [region.size for region in regions]
 
@@ -73,25 +73,15 @@ def test_sizes_are_those_of_the_atlas_where_only_some_are_laid_out(
     vidatlas.run(recipe, str(part), tmp_path / "atlas", vidatlas.Options(runner="serial"))
     facts = json.loads((tmp_path / "atlas" / "atlas.json").read_text())["stages"]["publish"]["layout"]
     assert facts["sampled"] < 350
-    coarse = [region for region in found(str(tmp_path / "atlas"), recipe)[0] if region.level == 0]
+    coarse = [region for region in found(str(tmp_path / "atlas"), recipe) if region.level == 0]
     assert coarse
     assert 700 < sum(region.size for region in coarse) < 1_300
-
-
-def test_years_are_those_of_the_column_published(tmp_path: Path, hashing_recipe: Any, make_lines: Any) -> None:
-    part = tmp_path / "videos.jsonl"
-    rows = [json.loads(line) for line in make_lines(60).splitlines()]
-    for number, row in enumerate(rows):
-        row["upload_date"] = f"{2020 + number % 2}-0{1 + number % 9}-01" if number else None
-    part.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    vidatlas.run(hashing_recipe, str(part), tmp_path / "atlas", vidatlas.Options(runner="serial"))
-    assert found(str(tmp_path / "atlas"), hashing_recipe)[1] == {2020: 29, 2021: 30}
 
 
 def test_a_second_region_of_a_name_takes_other_terms() -> None:
     one = Name("guitar · piano", ("guitar", "piano", "violin"), (1.0, 0.9, 0.8))
     assert finding._texts(one) == ["guitar · piano", "guitar · violin", "piano · violin"]
-    assert finding._texts(Name("unnamed", (), ())) == []
+    assert finding._texts(Name(MIXED, (), ())) == []
     assert finding._texts(Name("guitar", ("guitar",), (1.0,))) == ["guitar"]
 
 
@@ -103,7 +93,7 @@ def test_members_name_regions_where_they_name_subcategories(
     recipe = vidatlas.load_recipe(hashing_recipe.model_dump(mode="json"), {"reduce.naming.by": "members"})
     vidatlas.run(recipe, str(part), tmp_path / "atlas", vidatlas.Options(runner="serial"))
     titles = {json.loads(line)["title"] for line in make_lines(200).splitlines()}
-    regions = [region for region in found(str(tmp_path / "atlas"), recipe)[0] if region.name != region.group]
+    regions = [region for region in found(str(tmp_path / "atlas"), recipe) if region.name != region.group]
     assert regions
     assert {title for region in regions for title in region.name.split(" · ")} <= titles
 

@@ -38,6 +38,13 @@ def counted(tmp_path: Path, hashing_recipe: Recipe) -> Make:
     return make
 
 
+def test_years_are_those_of_the_column_published(counted: Make, make_lines: Callable[..., bytes]) -> None:
+    rows = [json.loads(line) for line in make_lines(60).splitlines()]
+    for number, row in enumerate(rows):
+        row["upload_date"] = f"{2020 + number % 2}-0{1 + number % 9}-01" if number else None
+    assert counted(rows)[1].years == {2020: 29, 2021: 30}
+
+
 def videos(make_lines: Callable[..., bytes], count: int, **columns: Callable[[int], Any]) -> list[dict[str, Any]]:
     rows = [json.loads(line) for line in make_lines(count).splitlines()]
     return [row | {name: value(at) for name, value in columns.items()} for at, row in enumerate(rows)]

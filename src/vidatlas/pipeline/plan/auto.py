@@ -102,8 +102,8 @@ def from_data(data: Data, atlas: Place) -> tuple[Recipe, list[str]]:
         UsageError: as ``assume``.
         InputError: as ``assume``.
     """
-    urls, form = files_of(data, atlas, lambda schema: _vector_column(vector_columns(schema), "the data"))
-    guess = assume(urls, {"source.format": form} if form else {})
+    urls, written = files_of(data, atlas, lambda schema: _vector_column(vector_columns(schema), "the data"))
+    guess = assume(urls, {"source.format": "jsonlines"} if written else {})
     for one in guess.assumed:
         level = logging.INFO if one.sure == "sure" else logging.WARNING
         _LOG.log(level, "%s: %s (%s) %s", one.key, _line(one.column), one.sure, _line(one.example))

@@ -51,17 +51,17 @@ def as_files(data: Data, recipe: Recipe, atlas: Place) -> tuple[Recipe, list[str
         UsageError: the data is neither files nor rows.
         InputError: there are no rows.
     """
-    urls, form = files_of(data, atlas, lambda schema: recipe.rows.vector)
-    if not form:
+    urls, written = files_of(data, atlas, lambda schema: recipe.rows.vector)
+    if not written:
         return recipe, urls
     source = recipe.source.model_copy(update={"format": JsonLinesSpec()})
     return recipe.model_copy(update={"source": source}), urls
 
 
-def files_of(data: Data, atlas: Place, vector: Choice) -> tuple[list[str], str]:
-    """Return the input files that hold some data as ``as_files`` does, and their format; "" where it was paths."""
+def files_of(data: Data, atlas: Place, vector: Choice) -> tuple[list[str], bool]:
+    """Return the input files that hold some data as ``as_files`` does, and whether they were written as JSON lines."""
     found = _paths_or_rows(data, vector)
-    return (found, "") if isinstance(found, list) else (_written(found, Store(atlas)), "jsonlines")
+    return (found, False) if isinstance(found, list) else (_written(found, Store(atlas)), True)
 
 
 def _paths_or_rows(data: Data, vector: Choice) -> list[str] | Iterator[bytes]:

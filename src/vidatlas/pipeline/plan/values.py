@@ -77,7 +77,7 @@ def value_facts(spec: RecordSpec, parts: Sequence[PartFacts]) -> Values:
     if nameless := _merged(facts.get("unnamed", {}) for facts in said):
         odd["unnamed"] = nameless
     held = {name for facts in said for name, counts in facts.get("kinds", {}).items() if set(counts) - {""}}
-    if empty := {name: column.column for name, column in spec.columns.items() if column.optional and name not in held}:
+    if empty := {name: spec.sources[name] for name, one in spec.columns.items() if one.optional and name not in held}:
         odd["empty"] = empty
     languages = [name for name, column in spec.columns.items() if column.type == "language"]
     if languages and not has_detector():
@@ -93,7 +93,7 @@ def _types(spec: RecordSpec, said: Sequence[PartValues]) -> dict[str, Kind]:
         seen: Counter[str] = Counter()
         for facts in said:
             seen.update(facts.get("kinds", {}).get(name, {}))
-        types[name] = column.type or kind_from(seen, (name, column.column))
+        types[name] = column.type or kind_from(seen, (name, spec.sources[name]))
     return types
 
 

@@ -39,7 +39,8 @@ from vidatlas.views.report import render_map
 SAMPLE = "model/layout.safetensors"
 TITLED = 100_000
 """Videos whose titles the pages hold; the report shows these alone."""
-_HOME = ["in_group", "subcategory"]
+HOME = ["in_group", "subcategory"]
+"""Columns of the assignments that ``codes_of`` reads."""
 _LEAST = 3
 """Videos of every subcategory that the sample should hold, where there are so many."""
 
@@ -78,12 +79,12 @@ def make_map(
 
 
 def _draw_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> list[Drawn]:
-    rates, order = sample_rates(store, recipe), subcategory_order(store)
-    reduced = store.stage("reduce")
+    subcategories, reduced = subcategory_rows(store), store.stage("reduce")
+    rates, order = sample_rates(subcategories, recipe), order_of(subcategories)
     found = []
     for shard, _ in block:
         random = _random(recipe.publish.layout.seed, shard, 0)
-        codes = _codes(read_assignments(store, shard, reduced, _HOME), order)
+        codes = codes_of(read_assignments(store, shard, reduced, HOME), order)
         rows = np.flatnonzero(random.random(len(codes)) < rates[codes])
         found.append(Drawn(shard, rows, codes[rows], ordered_components(store, shard)[rows]))
     return found
@@ -94,9 +95,9 @@ def _random(seed: int, shard: str, purpose: int) -> np.random.Generator:
     return np.random.default_rng([seed, purpose, zlib.crc32(shard.encode())])
 
 
-def sample_rates(store: Store, recipe: Recipe) -> NDArray[np.float64]:
+def sample_rates(subcategories: list[Json], recipe: Recipe) -> NDArray[np.float64]:
     """Return, by code, the share of a subcategory that is drawn: the same of all, but a few videos of the smallest."""
-    sizes = np.array([row["size"] for row in subcategory_rows(store)], np.float64)
+    sizes = np.array([row["size"] for row in subcategories], np.float64)
     share = recipe.publish.layout.sample / max(sizes.sum(), 1)
     return np.asarray(np.minimum(np.maximum(share, _LEAST / sizes), 1.0), np.float64)
 
@@ -112,12 +113,12 @@ def subcategory_rows(store: Store) -> list[Json]:
 Order = dict[tuple[str, int], int]
 
 
-def subcategory_order(store: Store) -> Order:
+def order_of(subcategories: list[Json]) -> Order:
     """Return the code of every (group, subcategory)."""
-    return {(row["group"], row["subcategory"]): code for code, row in enumerate(subcategory_rows(store))}
+    return {(row["group"], row["subcategory"]): code for code, row in enumerate(subcategories)}
 
 
-def _codes(assigned: pa.Table, order: Order) -> NDArray[np.int64]:
+def codes_of(assigned: pa.Table, order: Order) -> NDArray[np.int64]:
     """Return the code of each row's subcategory."""
     homes = zip(assigned["in_group"].to_pylist(), assigned["subcategory"].to_pylist(), strict=True)
     return np.array([order[home] for home in homes], np.int64)
@@ -130,13 +131,13 @@ def _load_sample(atlas: str, data: bytes) -> Tensors:
 
 def _place_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> tuple[Files, Points]:
     """Write the places of some shards' videos; return those that pages show."""
-    sample, order = _load_sample(store.url, store.read(SAMPLE)), subcategory_order(store)
+    sample, order = _load_sample(store.url, store.read(SAMPLE)), order_of(subcategory_rows(store))
     reduced = store.stage("reduce")
     total = reduced["counts"]["rows"]
     files: Files = {}
     points = []
     for shard, facts in block:
-        assigned = read_assignments(store, shard, reduced, ["id", *_HOME])
+        assigned = read_assignments(store, shard, reduced, ["id", *HOME])
         vectors = ordered_components(store, shard)
         found = place(vectors, sample["components"], sample["positions"], recipe.publish.layout)
         rows, places = sample[f"rows/{shard}"]
@@ -147,7 +148,7 @@ def _place_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> tupl
         shown = np.argsort(keys, kind="stable")[: int((keys < recipe.publish.map_points / total).sum())]
         titled = shown[keys[shown] < TITLED / total]
         videos = videos_of(recipe.record, read_embeddings(store, shard, facts, columns_of(recipe.record)), titled)
-        codes = _codes(assigned, order)[shown]
+        codes = codes_of(assigned, order)[shown]
         points.append(Points(keys[shown], quantised(found[shown]), codes, videos))
     return files, merge_points(points)
 

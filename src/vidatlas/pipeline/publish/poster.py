@@ -9,18 +9,18 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from vidatlas.pipeline.publish.map import subcategory_rows
-from vidatlas.pipeline.publish.regions import land_of, put_labels, regions_of
+from vidatlas.pipeline.publish.regions import land_of, put_labels
+from vidatlas.pipeline.publish.wording import listed
 from vidatlas.recipe import Recipe
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import Files, Store
-from vidatlas.storage.tables import SealedShard
-from vidatlas.types import Runner
-from vidatlas.views.map_data import Points, group_order
+from vidatlas.views.map_data import Points, group_sizes
 from vidatlas.views.nouns import Nouns
 from vidatlas.views.poster.labels import drawable
 from vidatlas.views.poster.poster import DARK, LIGHT, Poster, poster_svg
 from vidatlas.views.poster.raster import png_of
 from vidatlas.views.poster.social import SocialCard
+from vidatlas.views.regions import Region
 
 _RARE = 0.005
 """Share of the dated videos at each end that the years of the title leave out: a wrong clock makes no epoch."""
@@ -28,19 +28,15 @@ _SCRIPTS = {"CJK": "Han"}
 """What the names of characters begin with, where people call the script otherwise."""
 
 
-def make_poster(recipe: Recipe, store: Store, shards: list[SealedShard], points: Points, runner: Runner) -> Poster:
-    """Return the poster of a laid-out atlas: it finds the regions of the map and its land."""
+def make_poster(recipe: Recipe, store: Store, points: Points, regions: Sequence[Region], years: Counter[int]) -> Poster:
+    """Return the poster of a laid-out atlas, of its regions and the years of its videos; it finds the land."""
     table, nouns = subcategory_rows(store), recipe.publish.nouns
-    order = group_order(table)
-    number = {group: at for at, group in enumerate(order)}
-    sizes = Counter[str]()
-    for row in table:
-        sizes[row["group"]] += row["size"]
-    regions, years = regions_of(recipe, store, shards, runner)
+    sizes = group_sizes(table)
+    number = {group: at for at, group in enumerate(sizes)}
     return Poster(
         title=recipe.publish.title,
-        counts=counts_of(sizes.total(), years, nouns),
-        groups=tuple((group, sizes[group]) for group in order),
+        counts=counts_of(sum(sizes.values()), years, nouns),
+        groups=tuple(sizes.items()),
         group_nouns=nouns.group,
         credit=(f"Each dot is one {nouns.record[0]}; near ones are alike.", "Made with vidatlas"),
         regions=tuple(regions),
@@ -85,7 +81,7 @@ def poster_fact(poster: Poster) -> str:
         return said
     what = [f"{absent:,} left out"] * bool(absent) + [f"{short:,} shortened"] * bool(short)
     return (
-        f"{said}; no font for {_listed(_scripts(fonts.missing))} on the machine that published, so that of the names "
+        f"{said}; no font for {listed(_scripts(fonts.missing))} on the machine that published, so that of the names "
         f"{' and '.join(what)} there: install one (fonts-noto-core, fonts-noto-cjk), delete map.png and publish again"
     )
 
@@ -97,7 +93,3 @@ def _scripts(signs: Iterable[str]) -> list[str]:
     for word, count in first.items():
         names[_SCRIPTS.get(word, word.title())] += count
     return [name for name, _ in names.most_common()]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

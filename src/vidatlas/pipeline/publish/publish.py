@@ -11,6 +11,7 @@ from vidatlas.pipeline.publish.images import make_pictures, picture_facts
 from vidatlas.pipeline.publish.index import index_fact, make_index
 from vidatlas.pipeline.publish.map import draw_map, make_map, map_fact
 from vidatlas.pipeline.publish.poster import make_poster, poster_fact, put_poster, social_card
+from vidatlas.pipeline.publish.regions import regions_of
 from vidatlas.pipeline.publish.report import Found, card_of, report_of
 from vidatlas.pipeline.publish.trends import make_trends
 from vidatlas.pipeline.publish.wording import (
@@ -66,12 +67,12 @@ def _publish(run: Run, accepted: ByHand) -> tuple[Files, PublishFacts]:
         "Map": map_fact(laid_out, recipe.publish.nouns),
         "Search index": index_fact(indexed, recipe.publish.nouns),
     }
-    poster = make_poster(recipe, store, shards, points, runner)
+    trends = make_trends(recipe, store, shards, runner)
+    poster = make_poster(recipe, store, points, regions_of(recipe, store, shards, runner), trends.years)
     facts["Poster"] = poster_fact(poster)
     card = social_card(recipe, poster)
     facts |= picture_facts(learned) | tuning_fact(recipe, metrics) | names_fact(len(accepted), len(table))
     drawn, drawing = draw_map(recipe, store, points, accepted, poster, card)
-    trends = make_trends(recipe, store, shards, runner)
     found = Found(table, metrics, trends, facts)
     report = replace(report_of(recipe, store, manifest, found), drawing=drawing, losses=losses_of(metrics, learned))
     files = mapped | indexes | pictures | drawn | put_poster(store, poster) | put_accepted(store, accepted)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -10,20 +9,19 @@ from itertools import combinations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from vidatlas.clustering import peaks
 from vidatlas.naming import Drawn, Map, Member, Name, NamingSpec, Siblings, choose_names, name_by_members
 from vidatlas.pipeline.publish.map import SAMPLE, sample_rates, subcategory_rows
-from vidatlas.pipeline.reduce.subcategories import drawn_of, text_columns, title_of
+from vidatlas.pipeline.reduce.subcategories import drawn_of, text_columns, text_names, title_of
 from vidatlas.recipe import Recipe
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import Files, Store
 from vidatlas.storage.tables import SealedShard, blocks_of, read_embeddings
 from vidatlas.storage.tensors import Tensors
 from vidatlas.types import Floats, Runner
-from vidatlas.views.map_data import group_order
+from vidatlas.views.map_data import group_sizes
 from vidatlas.views.regions import Land, Polygon, Region
 
 LEAST = 10
@@ -31,8 +29,6 @@ LEAST = 10
 TERMS = 2
 """Terms of a name."""
 JOIN = " · "
-PUBLISHED = "published"
-"""The typed column that holds when a video was published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +89,10 @@ class _Area:
     share: float
 
 
-def regions_of(
-    recipe: Recipe, store: Store, shards: list[SealedShard], runner: Runner
-) -> tuple[list[Region], Counter[int]]:
-    """Return the named regions of a laid-out atlas, level by level, the largest first; and its videos by year.
+def regions_of(recipe: Recipe, store: Store, shards: list[SealedShard], runner: Runner) -> list[Region]:
+    """Return the named regions of a laid-out atlas, level by level, the largest first.
 
     Memory is bounded by the sample of the layout and by the texts that are read for names, at most 21,200.
-    The years are those of the typed column ``published``; none where there is no such column.
     """
     arrays = store.tensors(SAMPLE)
     sample = _sample(recipe, store, arrays)
@@ -108,12 +101,10 @@ def regions_of(
     wanted = np.unique(np.concatenate([np.empty(0, np.int64), *chosen]))
     by_shard = {shard: _picked(arrays[f"rows/{shard}"], wanted) for shard, _ in shards}
     texts: dict[int, tuple[Drawn, Member]] = {}
-    years = Counter[int]()
-    for found, counted in runner.map(partial(_read_block, store, recipe, by_shard), blocks_of(shards)):
+    for found in runner.map(partial(_read_block, store, recipe, by_shard), blocks_of(shards)):
         texts |= found
-        years += counted
     names = _names(areas, [[texts[int(row)] for row in rows] for rows in chosen], recipe.reduce.naming, runner.map)
-    return list(_named(areas, names, sample)), years
+    return list(_named(areas, names, sample))
 
 
 def put_labels(store: Store, regions: Iterable[Region]) -> Files:
@@ -137,11 +128,11 @@ _SCHEMA = pa.schema(
 
 def _sample(recipe: Recipe, store: Store, arrays: Tensors) -> _Sample:
     table = subcategory_rows(store)
-    order, codes = group_order(table), arrays["codes"]
+    order, codes = list(group_sizes(table)), arrays["codes"]
     number = {group: at for at, group in enumerate(order)}
     return _Sample(
         peaks.cells_of(arrays["positions"]),
-        1 / sample_rates(store, recipe)[codes],
+        1 / sample_rates(table, recipe)[codes],
         np.array([number[row["group"]] for row in table], np.int64)[codes],
         order,
         np.random.default_rng([recipe.publish.layout.seed, 2]).random(len(codes)),
@@ -182,24 +173,18 @@ def _picked(inside: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.
 
 def _read_block(
     store: Store, recipe: Recipe, wanted: Mapping[str, NDArray[np.int64]], block: list[SealedShard]
-) -> tuple[dict[int, tuple[Drawn, Member]], Counter[int]]:
-    """Return the texts of wanted rows by their number in the sample, and the videos of the block by year."""
-    record, years = recipe.record, Counter[int]()
-    dated = record.columns.get(PUBLISHED)
-    texts = {}
+) -> dict[int, tuple[Drawn, Member]]:
+    """Return the texts of wanted rows by their number in the sample; a shard without any stays closed."""
+    record, texts = recipe.record, {}
     for shard, facts in block:
         rows, numbers = wanted[shard]
-        if not dated and not len(rows):
+        if not len(rows):
             continue
-        table = read_embeddings(store, shard, facts)
-        if dated and pa.types.is_temporal(table[PUBLISHED].type):
-            counts = pc.value_counts(pc.year(table[PUBLISHED].drop_null())).to_pylist()
-            years += Counter({count["values"]: count["counts"] for count in counts})
-        columns = text_columns(table, record)
-        counted = columns.get("count") or [1] * table.num_rows
+        columns = text_columns(read_embeddings(store, shard, facts, text_names(record)), record)
+        counted = columns.get("count") or [1] * len(columns["id"])
         for row, number, drawn in zip(rows, numbers, drawn_of(columns, record, rows), strict=True):
             texts[int(number)] = drawn, (-counted[row], title_of(columns[record.title][row]))
-    return texts, years
+    return texts
 
 
 def _names(areas: list[_Area], read: list[list[tuple[Drawn, Member]]], spec: NamingSpec, each: Map) -> list[Name]:
@@ -226,9 +211,6 @@ def _named(areas: list[_Area], names: list[Name], sample: _Sample) -> Iterator[R
     for area, name in zip(areas, names, strict=True):
         group = sample.order[area.group] if area.share > 0.5 and len(sample.order) > 1 else None
         texts = _texts(name)
-        # Where a category is at home, its name says the most.
-        if group and area.level == 0 and min(area.share, area.share * area.size / totals[area.group]) > AT_HOME:
-            texts = _texts(name)
         # Where a category is at home, its name says the most.
         if group and area.level == 0 and min(area.share, area.share * area.size / totals[area.group]) > AT_HOME:
             texts = [group, *texts]

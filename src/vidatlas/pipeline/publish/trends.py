@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from vidatlas.pipeline.embed.rows import titles_of
-from vidatlas.pipeline.publish.map import subcategory_order, subcategory_rows
+from vidatlas.pipeline.publish.map import HOME, codes_of, order_of, subcategory_rows
 from vidatlas.pipeline.reduce.assignments import read_assignments
 from vidatlas.recipe import Recipe
 from vidatlas.sources.values.scripts import count_scripts
@@ -103,6 +103,7 @@ class Trends:
         scripts: number of titles by script.
         span: first and last month of the lines, such as 2019-01.
         window: months that a growth compares with as many before; 0 where the span is too short.
+        years: number of dated videos by year.
     """
 
     files: Files
@@ -110,6 +111,7 @@ class Trends:
     scripts: Counter[str]
     span: tuple[str, str] | None = None
     window: int = 0
+    years: Counter[int] = field(default_factory=Counter)
 
 
 def make_trends(recipe: Recipe, store: Store, shards: list[SealedShard], runner: Runner) -> Trends:
@@ -127,7 +129,7 @@ def make_trends(recipe: Recipe, store: Store, shards: list[SealedShard], runner:
     of = {(row["group"], row["subcategory"]): _trend(total, code, span) for code, row in enumerate(rows)}
     files = store.put_table(layout.TRENDS, _table(total.months, rows, viewed)) if dated else {}
     named = (_name(span[0]), _name(span[1])) if span else None
-    return Trends(files, of, total.scripts, named, _window(span) if span else 0)
+    return Trends(files, of, total.scripts, named, _window(span) if span else 0, _years(total.months))
 
 
 def _nothing() -> Counted:
@@ -136,7 +138,7 @@ def _nothing() -> Counted:
 
 def _count_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> Counted:
     """Count the rows of some shards."""
-    order, reduced, title = subcategory_order(store), store.stage("reduce"), recipe.record.title
+    order, reduced, title = order_of(subcategory_rows(store)), store.stage("reduce"), recipe.record.title
     kinds = store.stage("plan").get("columns", {})
     dates = DATES if kinds.get(DATES) in ("date", "time") else None
     views = VIEWS if kinds.get(VIEWS) in ("integer", "number") else None
@@ -144,9 +146,7 @@ def _count_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> Coun
     for shard, facts in block:
         names = list(dict.fromkeys(filter(None, (title, dates, views))))
         table = read_embeddings(store, shard, facts, names)
-        homes = read_assignments(store, shard, reduced, ["in_group", "subcategory"])
-        pairs = zip(homes["in_group"].to_pylist(), homes["subcategory"].to_pylist(), strict=True)
-        codes = np.array([order[home] for home in pairs], np.int64)
+        codes = codes_of(read_assignments(store, shard, reduced, HOME), order)
         seen = _views(table[views]) if views else np.full(len(codes), np.nan)
         if views:
             known = ~np.isnan(seen)
@@ -203,6 +203,15 @@ def _trend(total: Counted, code: int, span: tuple[int, int] | None) -> Trend:
         line="".join(_DIGITS[round(35 * share)] for share in line / max(line.max(), 1)) if len(line) else "",
         peak=int(line.max()) if len(line) else 0,
     )
+
+
+def _years(months: Sums) -> Counter[int]:
+    at = months.keys % _PLACES + _UNDATED
+    years = Counter[int]()
+    for month, videos in zip(at.tolist(), months.totals[:, 0].tolist(), strict=True):
+        if month != _UNDATED:
+            years[1970 + month // 12] += int(videos)
+    return years
 
 
 def _median(values: Ints, counts: NDArray[np.float64]) -> int:

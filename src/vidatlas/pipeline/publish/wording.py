@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version as installed
 
 from vidatlas.clustering.dec import DecSpec
@@ -133,7 +134,7 @@ def making_words(recipe: Recipe, reduced: ReduceEntry) -> str:
     elif recipe.encoder.kind == "given":
         first = f"For every {one}, a list of numbers came with the input"
     else:
-        read = _listed([column for field in recipe.record.embedded().values() for column in field.columns])
+        read = listed([column for field in recipe.record.embedded().values() for column in field.columns])
         first = f"For every {one}, an encoder turned its {read} into a list of numbers"
     close = f"{first}, so that {many} {alike_words(recipe)} lie close together."
     if not are_clusters(recipe):
@@ -159,7 +160,8 @@ def names_fact(accepted: int, subcategories: int) -> dict[str, str]:
     return {"Names by hand": f"{accepted:,} of {subcategories:,}, from names.csv"} if accepted else {}
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return names as a sentence lists them."""
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 

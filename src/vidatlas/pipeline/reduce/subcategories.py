@@ -97,7 +97,12 @@ def tally(table: pa.Table, assigned: pa.Table, record: RecordSpec, spec: NamingS
 
 def text_columns(table: pa.Table, record: RecordSpec) -> dict[str, list[Any]]:
     """Return what names are made of, in a shard of embeddings: ids, authors and counts if there are any, and texts."""
-    return {name: table[name].to_pylist() for name in record.stored() if name not in record.columns}
+    return {name: table[name].to_pylist() for name in text_names(record)}
+
+
+def text_names(record: RecordSpec) -> list[str]:
+    """Return the columns of embeddings that ``text_columns`` reads."""
+    return [name for name in record.stored() if name not in record.columns]
 
 
 def drawn_of(

@@ -6,8 +6,6 @@ import unicodedata
 from functools import cache
 from importlib.util import find_spec
 
-UNKNOWN = "un"
-
 
 @cache
 def has_detector() -> bool:
@@ -30,4 +28,4 @@ def language_of(text: str) -> str | None:
         code = pycld2.detect(clean, bestEffort=True)[2][0][1]
     except pycld2.error:
         return None
-    return None if code == UNKNOWN else str(code)
+    return None if code == "un" else str(code)

@@ -16,9 +16,8 @@ const schemes = ({ groups, subs, columns, codes, titled: known, ramp, grey, pale
   const found = new Map();
   const shade = (count) => Array.from({ length: count }, (_, at) => ({ light: mixed(ramp.map(({ light }) => light), count > 1 ? at / (count - 1) : 0.5), dark: mixed(ramp.map(({ dark }) => dark), count > 1 ? at / (count - 1) : 0.5) }));
   const strong = (names) => names.map((name, at) => ({ ...(palette[at] ?? grey), name }));
-  const byKind = (names, of) => ({ classes: names, of });
   const inside = () => [...subs.keys()].filter((code) => subs[code].group === (chosenGroup() ?? 0));
-  if (groups.length > 1) found.set("category", { label: noun, ...byKind(groups, (at) => subs[codes[at]].group) });
+  if (groups.length > 1) found.set("category", { label: noun, classes: groups, of: (at) => subs[codes[at]].group });
   found.set("subcategory", {
     label: "subcategory",
     get usable() { return groups.length === 1 || chosenGroup() !== null; },
@@ -48,7 +47,7 @@ const schemes = ({ groups, subs, columns, codes, titled: known, ramp, grey, pale
       if (sizes.size < 2 || sizes.size > MOST_KINDS) continue;
       const names = [...sizes].sort((a, b) => b[1] - a[1]).map(([value]) => value);
       const place = new Map(names.map((value, at) => [value, at]));
-      found.set(name, { label: name, ...byKind(strong(names), (at) => place.get(values[at]) ?? NOTHING) });
+      found.set(name, { label: name, classes: strong(names), of: (at) => place.get(values[at]) ?? NOTHING });
     } else if (there.length) {
       found.set(name, graded(name, kind, Float64Array.from(there).sort(), (at) => (at < known ? values[at] : null)));
     }

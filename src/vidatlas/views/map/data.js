@@ -3,6 +3,7 @@
 //   vidatlas.data   a promise of Data, fulfilled when the first points are there
 //   vidatlas.state  the page's address: get(key); set({key: value or null}) keeps the keys of others
 //   vidatlas.fold   a text without accents and capitals, as searches compare it
+//   vidatlas.unpack, csv, save   bytes of an element; rows of cells as CSV; a text as a file
 // Data: total (points), count (points read so far), titled (points of which more is known: the first ones),
 //   groups   [{name, size, light, dark}]                             categories, largest first
 //   subs     [{group, number, name, size, silhouette?}]              subcategories, largest first
@@ -22,6 +23,21 @@
     const text = element.textContent.trim();
     const bytes = Uint8Array.fromBase64?.(text) ?? Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
     return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+  };
+
+  // A text that a spreadsheet could take for a formula gets a quote in front.
+  const cell = (value) => {
+    if (value === null || value === undefined) return "";
+    const text = typeof value === "string" ? value.replace(/^(?=[=+\-@\t\r])/, "'") : String(value);
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  const csv = (rows) => rows.map((cells) => `${cells.map(cell).join(",")}\r\n`).join("");
+  const save = (name, text) => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv;charset=utf-8" }));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   };
 
   // What is known of videos is stored by subcategory, in each in the order of the points.
@@ -82,5 +98,5 @@
       try { history.replaceState(history.state, "", hash ? `#${hash}` : location.href.split("#")[0]); } catch { /* then it has no links to views */ }
     },
   };
-  window.vidatlas = { data: load(), state, fold };
+  window.vidatlas = { data: load(), state, fold, unpack, csv, save };
 })();

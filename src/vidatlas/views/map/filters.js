@@ -51,19 +51,18 @@ const filtering = ({ panel, data, wanted, choose, changed }) => {
     row(label, ends[0], element("span", "–"), ends[1]);
   }
   if (known < data.total) panel.append(element("p", `Ranges apply to the ${english(known)} with titles.`));
+  const written = (name, edge) => (edge === undefined ? "" : kinds.get(name) === "date" ? isoDay(edge) : edge);
   // The controls as the selection has it, which may come from the page's address.
   const show = () => {
     for (const [name, [first, second]] of fields) {
       const { low, high, value } = wanted.ranges.get(name) ?? {};
-      const written = (edge) => (edge === undefined ? "" : kinds.get(name) === "date" ? isoDay(edge) : edge);
       if (!name) first.value = wanted.group ?? "";
       else if (Array.isArray(second)) first.value = value === undefined ? "" : second.indexOf(value);
-      else [first.value, second.value] = [written(low), written(high)];
+      else [first.value, second.value] = [written(name, low), written(name, high)];
     }
   };
   const text = () => Array.from(wanted.ranges, ([name, { low, high, value }]) => {
-    const written = (edge) => (edge === undefined ? "" : kinds.get(name) === "date" ? isoDay(edge) : edge);
-    return `${name}:${value === undefined ? `${written(low)}..${written(high)}` : encodeURIComponent(value)}`;
+    return `${name}:${value === undefined ? `${written(name, low)}..${written(name, high)}` : encodeURIComponent(value)}`;
   }).join(",");
   const read = (ranges) => {
     wanted.ranges.clear();

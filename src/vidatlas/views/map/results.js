@@ -1,24 +1,11 @@
 // What was found, as a list and as files: the first 100 titles, ids to copy, a CSV to save.
 const MOST_LISTED = 100;
 
-// A text that a spreadsheet could take for a formula gets a quote in front.
-const csvCell = (value) => {
-  if (value === null || value === undefined) return "";
-  const text = typeof value === "string" ? value.replace(/^(?=[=+\-@\t\r])/, "'") : String(value);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-};
-
 const csvOf = ({ ids, titles, subs, groups, codes, columns, link, titled: known }, members) => {
   const head = ["id", "title", "category", "subcategory", ...columns.map(({ name }) => name), "link"];
   const line = (at) => [ids[at], titles[at], groups[subs[codes[at]].group].name, subs[codes[at]].name,
     ...columns.map(({ kind, values }) => (kind === "date" && values[at] !== null ? isoDay(values[at]) : values[at])), link(at)];
-  return [head, ...Array.from(members.filter((at) => at < known), line)].map((cells) => cells.map(csvCell).join(",")).join("\r\n");
-};
-
-const save = (name, text) => {
-  const address = URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv;charset=utf-8" }));
-  element("a", "", { href: address, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 10000);
+  return window.vidatlas.csv([head, ...Array.from(members.filter((at) => at < known), line)]);
 };
 
 const copy = async (text) => {
@@ -52,6 +39,6 @@ const listing = ({ panel, data, open, say }) => {
     const ids = Array.from(withTitles(), (at) => data.ids[at]);
     say((await copy(ids.join("\n"))) ? `${english(ids.length)} ids copied` : "Copying is not allowed here");
   });
-  find("[data-csv]").addEventListener("click", () => save("videos.csv", csvOf(data, members)));
+  find("[data-csv]").addEventListener("click", () => window.vidatlas.save("videos.csv", csvOf(data, members)));
   return { show };
 };

@@ -71,5 +71,5 @@ const selecting = (data, chosen) => {
     return list;
   };
   const clear = () => { Object.assign(wanted, { text: "", group: null, sub: null, loop: null }); wanted.ranges.clear(); };
-  return { wanted, active, named, withId, refresh, members, clear, found: () => found };
+  return { wanted, active, named, withId, refresh, members, clear };
 };

@@ -109,6 +109,6 @@ const navigator_ = ({ canvas, stage, screen, inside, moved, hint, lasso }) => {
     else return;
     event.preventDefault();
   });
-  return { view, pan, zoom, fly, put, moving: () => drag !== null || fingers !== null, dragged: () => dragged };
+  return { view, pan, zoom, fly, moving: () => drag !== null || fingers !== null, dragged: () => dragged };
 };
 

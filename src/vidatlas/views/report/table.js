@@ -10,24 +10,9 @@
   const none = document.querySelector(".none");
   const number = (value) => value.toLocaleString("en");
   const percent = (part, whole) => (part > 0 && part < 0.001 * whole ? "<0.1%" : `${((100 * part) / Math.max(whole, 1)).toFixed(1)}%`);
-  const fold = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+  const { state, fold, unpack, csv, save } = window.vidatlas;  // data.js: every report has a map
   const STEP = 200;  // rows to show at once: a page of thousands would be slow, and end nowhere
   const SVG = "http://www.w3.org/2000/svg";
-
-  // ── The page's address: #key=value&key=value, of which each part of the page keeps the others' keys ──
-  const state = window.vidatlas?.state ?? {
-    get: (key) => new URLSearchParams(location.hash.slice(1)).get(key),
-    set: (changes) => {
-      const kept = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
-      for (const [key, value] of Object.entries(changes)) value ? kept.set(key, value) : kept.delete(key);
-      history.replaceState(null, "", kept.size ? `#${kept}` : location.pathname + location.search);
-    },
-  };
-
-  const unpack = async (element) => {
-    const bytes = Uint8Array.from(atob(element.textContent.trim()), (sign) => sign.charCodeAt(0));
-    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
-  };
 
   const make = (kind, text = "", name = "") => {
     const node = document.createElement(kind);
@@ -42,7 +27,7 @@
   };
 
   const start = async () => {
-    const page = await unpack(document.getElementById("table-data"));
+    const page = JSON.parse(new TextDecoder().decode(await unpack(document.getElementById("table-data"))));
     const [one, many] = page.nouns;
     const records = (count) => `${number(count)} ${count === 1 ? one : many}`;
     const subs = page.subs.map((sub) => {
@@ -219,7 +204,7 @@
         }
       });
       acts.append(copy);
-      if (window.vidatlas?.data) window.vidatlas.data.then((data) => offer(sub, data, acts));
+      window.vidatlas.data.then((data) => offer(sub, data, acts));
       return acts;
     };
 
@@ -231,7 +216,7 @@
       for (let at = 0; at < data.ids.length; at += 1) if (code >= 0 && data.codes[at] === code) rows.push(at);
       if (rows.length) {
         const which = rows.length >= sub.size ? `all ${records(sub.size)}` : `${number(rows.length)} of ${records(sub.size)}`;
-        acts.prepend(act(`Save ${which} as CSV`, () => save(sub, data, rows)));
+        acts.prepend(act(`Save ${which} as CSV`, () => saveRows(sub, data, rows)));
       }
       if (code >= 0) acts.append(act("Show on the map", () => {
         dispatchEvent(new CustomEvent("vidatlas:show", { detail: { sub: code } }));
@@ -243,27 +228,12 @@
         acts.append(note);
       }
     };
-    // A spreadsheet would run a text that starts like a formula.
-    const cell = (value, inert = false) => {
-      const text = String(value ?? "");
-      const safe = inert && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-      return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
-    };
-    const typed = (column, value) => {
-      if (value === null || value === undefined || Number.isNaN(value)) return "";
-      if (["date", "time"].includes(column.kind) && typeof value === "number") return new Date(value * 864e5).toISOString().slice(0, 10);
-      return cell(value, column.kind === "text");
-    };
-    const save = (sub, data, rows) => {
+    const saveRows = (sub, data, rows) => {
       const linked = Boolean(rows.length && data.link(rows[0]));
-      const lines = [["id", "title", ...data.columns.map((column) => cell(column.name)), ...(linked ? ["link"] : [])]];
-      for (const at of rows) lines.push([cell(data.ids[at]), cell(data.titles[at], true), ...data.columns.map((column) => typed(column, column.values[at])), ...(linked ? [cell(data.link(at))] : [])]);
-      const file = new Blob(["\ufeff", ...lines.map((one) => `${one.join(",")}\r\n`)], { type: "text/csv;charset=utf-8" });
-      const link = make("a");
-      link.href = URL.createObjectURL(file);
-      link.download = `subcategory-${sub.key}.csv`;
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+      const typed = ({ kind, values }, at) => (kind === "date" && values[at] !== null ? new Date(values[at] * 864e5).toISOString().slice(0, 10) : values[at]);
+      const lines = [["id", "title", ...data.columns.map(({ name }) => name), ...(linked ? ["link"] : [])]];
+      for (const at of rows) lines.push([data.ids[at], data.titles[at], ...data.columns.map((column) => typed(column, at)), ...(linked ? [data.link(at)] : [])]);
+      save(`subcategory-${sub.key}.csv`, csv(lines));
     };
 
     const open = (sub, wanted) => {
