@@ -188,9 +188,10 @@ def read_corpus(data: Path, cache: Path) -> Corpus:
     recipe = load_recipe("demo")
     records = select_records(data)
     texts = distinct_texts(_fields(records, recipe))[0]
+    made_of = {"model": recipe.encoder.inspect().model, "texts": texts}
     known, vectors = cache / "texts.json", cache / "vectors.npy"
-    if not known.exists() or json.loads(known.read_text(encoding="utf-8")) != texts:
+    if not known.exists() or json.loads(known.read_text(encoding="utf-8")) != made_of:
         cache.mkdir(parents=True, exist_ok=True)
         np.save(vectors, recipe.encoder.load(1).encode(texts, EncodeStats()).astype(np.float16))
-        known.write_text(json.dumps(texts, ensure_ascii=False), encoding="utf-8")
+        known.write_text(json.dumps(made_of, ensure_ascii=False), encoding="utf-8")
     return Corpus(records, np.load(vectors).astype(np.float32))

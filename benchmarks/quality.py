@@ -6,9 +6,10 @@ three seeds, and all clusters get their terms in the same way. Figures: AMI with
 terms, each cluster weighing the same, and weighing as many as its videos; stability, the adjusted Rand index between
 seeds. No method sees the categories.
 
-Ours: a recipe's mix, components and words, and one start of its k-means, as the job measures its own stability. Peers
-get three starts of scikit-learn's KMeans, whose default is one. BERTopic gets the demo recipe's vectors; its UMAP is
-fitted once for each seed (and kept in the cache), and with KMeans its topics are the clusters of those coordinates.
+Ours: the mix, components and words of topics, and one start of its k-means, as the job measures its own stability;
+plain: with the notebook's weights, without words and smoothing. Peers get three starts of scikit-learn's KMeans, whose
+default is one. BERTopic gets the plain vectors; its UMAP is fitted once for each seed (and kept in the cache), and with
+KMeans its topics are the clusters of those coordinates.
 """
 
 from __future__ import annotations
@@ -46,6 +47,11 @@ SEEDS = (0, 1, 2)
 PEER_STARTS = 3
 NONE = 1e-6
 """A field's weight that leaves it out wherever a record has another."""
+TITLE, TAGS = "record.fields.title.weight", "record.fields.tags.weight"
+PLAIN: Mapping[str, Any] = {
+    TITLE: 0.6, TAGS: 0.4, "mix.normalize_fields": False, "reduce.lexical": None, "reduce.clusters.smooth": 0
+}  # fmt: skip
+"""The notebook's weights, and nothing of what ``topics`` adds: what single options are compared with."""
 FIGURES = ("AMI", "NPMI", "stability", "NPMI by videos", "largest cluster")
 Cluster = Callable[[int, int], Labels]
 """Return the labels of all videos for a number of clusters and a seed."""
@@ -129,7 +135,7 @@ def _umap(vectors: Floats, seed: int, folder: Path) -> Floats:
 
 def bertopic_kmeans(corpus: Corpus, folder: Path) -> Cluster:
     """BERTopic with KMeans as its cluster model: the words that it then finds do not change the clusters."""
-    vectors = corpus.mixed(load_recipe("demo"))
+    vectors = corpus.mixed(load_recipe("topics", PLAIN))
     return lambda k, seed: kmeans(_umap(vectors, seed, folder), k, seed)
 
 
@@ -138,7 +144,7 @@ def bertopic_hdbscan(corpus: Corpus, folder: Path) -> Cluster:
     from bertopic import BERTopic
     from sklearn.feature_extraction.text import CountVectorizer
 
-    vectors, documents = corpus.mixed(load_recipe("demo")), corpus.documents
+    vectors, documents = corpus.mixed(load_recipe("topics", PLAIN)), corpus.documents
 
     def cluster(k: int, seed: int) -> Labels:
         words = CountVectorizer(stop_words="english")
@@ -174,32 +180,29 @@ def methods() -> list[Method]:
         peers += [Method("BERTopic, KMeans", bertopic_kmeans)]
     else:
         print("BERTopic is left out: pip install bertopic\n")
-    own = [Method(recipe, Ours(recipe)) for recipe in ("demo", "topics")]
+    own = [Method("plain", Ours("topics", PLAIN)), Method("topics", Ours("topics"))]
     smooth, weight, dimensions = "reduce.clusters.smooth", "reduce.lexical.weight", "reduce.lexical.components"
-    own += [_changed("topics", f"smooth {n}", {smooth: n}) for n in (0, 15)]
-    own += [_changed("topics", f"smooth 15, words weigh {w:g}", {smooth: 15, weight: w}) for w in (0.4, 0.8)]
-    own += [_changed("topics", "smooth 15, words in 64 dimensions", {smooth: 15, dimensions: 64})]
-    return peers + own
+    changed = [(f"smooth {n}", {smooth: n}) for n in (0, 15)]
+    changed += [(f"smooth 15, words weigh {w:g}", {smooth: 15, weight: w}) for w in (0.4, 0.8)]
+    changed += [("smooth 15, words in 64 dimensions", {smooth: 15, dimensions: 64})]
+    return [*peers, *own, *(Method(f"topics, {name}", Ours("topics", changes)) for name, changes in changed)]
 
 
 def ablations() -> list[Method]:
-    """Return the demo recipe, and what differs from it in one thing."""
-    title, tags = "record.fields.title.weight", "record.fields.tags.weight"
-    one = [(f"components {n}", {"reduce.pca.components": n}) for n in (16, 32, 128)]
+    """Return the plain settings, and what differs from them in one thing."""
+    one: list[tuple[str, Mapping[str, Any]]] = [
+        (f"components {n}", {"reduce.pca.components": n}) for n in (16, 32, 128)
+    ]
     one += [("mix not at unit length", {"mix.normalize": False})]
     one += [("components at unit length", {"reduce.pca.normalize": True})]
     one += [("components whitened", {"reduce.pca.whiten": True})]
-    one += [(f"tags {w:g}", {title: 1 - w or NONE, tags: w or NONE}) for w in (0.0, 0.2, 0.6, 0.7, 1.0)]
+    one += [(f"tags {w:g}", {TITLE: 1 - w or NONE, TAGS: w or NONE}) for w in (0.0, 0.2, 0.6, 0.7, 1.0)]
     one += [("fields at unit length", {"mix.normalize_fields": True})]
-    one += [("fields at unit length, tags 0.6", {"mix.normalize_fields": True, title: 0.4, tags: 0.6})]
+    one += [("fields at unit length, tags 0.6", {"mix.normalize_fields": True, TITLE: 0.4, TAGS: 0.6})]
     one += [("init k-means++", {"reduce.clusters.init": "k-means++"})]
     one += [(f"smooth {n}", {"reduce.clusters.smooth": n}) for n in (15, 40)]
-    demo = Method("demo: 0.6/0.4, unit length, 64 components, ward", Ours("demo"))
-    return [demo, *(_changed("demo", name, changes) for name, changes in one)]
-
-
-def _changed(recipe: str, name: str, changes: Mapping[str, Any]) -> Method:
-    return Method(f"{recipe}, {name}", Ours(recipe, changes))
+    plain = Method("plain: 0.6/0.4, unit length, 64 components, ward", Ours("topics", PLAIN))
+    return [plain, *(Method(f"plain, {name}", Ours("topics", {**PLAIN, **changes})) for name, changes in one)]
 
 
 def run(method: Method, corpus: Corpus, folder: Path, ks: tuple[int, ...]) -> list[dict[str, float]]:

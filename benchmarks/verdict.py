@@ -1,4 +1,4 @@
-"""Do people find clusters and their names good? Sheets of clusters to read without knowing the method, and the tally.
+"""Do readers find clusters and their names good? Sheets of clusters to read without knowing the method, and the tally.
 
 The protocol is in docs/quality.md. In the order of use:
 

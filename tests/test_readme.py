@@ -18,6 +18,7 @@ import typer
 
 import vidatlas
 from vidatlas.cli.main import app
+from vidatlas.encoders.hashing import HashingSpec
 from vidatlas.pipeline.embed.rows import kept, read_shard
 from vidatlas.pipeline.plan.part import PlanSpec, plan_part
 from vidatlas.pipeline.plan.shards import descriptors
@@ -40,6 +41,12 @@ PAGES = [
 ]
 PROGRAM: Any = typer.main.get_command(app)
 COMMANDS = PROGRAM.commands
+
+
+@pytest.mark.parametrize("page", sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")]), ids=str)
+def test_links_of_every_page_lead_somewhere(page: Path) -> None:
+    for target in targets(page):
+        assert (page.parent / target.split("#")[0]).exists(), target
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -166,6 +173,8 @@ def guide(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
 @pytest.mark.parametrize("guide", ["A minimal encoder"], indirect=True)
 def test_the_encoder_of_the_guide_keeps_the_protocol(guide: ModuleType) -> None:
     spec = guide.LettersSpec()
+    # What the pipeline asks of the settings of any encoder.
+    assert {"kind", "languages", "inspect", "load"} <= set(dir(spec)) & set(dir(HashingSpec()))
     encoder, stats = spec.load(1), EncodeStats()
     members = {name for name in vars(Encoder) if not name.startswith("_")}
     assert {name for name in members if not hasattr(encoder, name)} == set()

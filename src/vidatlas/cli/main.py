@@ -77,7 +77,7 @@ def run(
     *,
     options: Options,
 ) -> None:
-    """Plan, embed, reduce and publish: from JSONL to named subcategories.
+    """Plan, embed, reduce and publish: from a table of videos to named subcategories.
 
     Example: vidatlas run youniverse yt_metadata_en.jsonl.gz atlas/
     """
@@ -96,7 +96,7 @@ def plan(
     *,
     options: Options,
 ) -> None:
-    """Read every input file once: integrity, rows, rejects, duplicates, seek points.
+    """Read every input file once: integrity, rows, rejects, duplicates.
 
     Example: vidatlas plan demo videos.jsonl.gz atlas/ --limit 1000
     """

@@ -24,8 +24,8 @@ def name(
 ) -> None:
     """List the subcategories in names.csv, to name them by hand; with a server, ask a model for suggestions.
 
-    Names in its column "accepted" replace ours when the atlas is published again. A key that the server wants
-    is read from the environment variable VIDATLAS_API_KEY.
+    Names in its column "accepted" replace ours when the atlas is published again. If the server needs an API key, set
+    VIDATLAS_API_KEY.
 
     Example: vidatlas name atlas/ --endpoint http://127.0.0.1:8080/v1 --model qwen3-8b
     """

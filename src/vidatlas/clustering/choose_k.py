@@ -1,11 +1,8 @@
 """Choosing k, the number of clusters of a group: by its size, or at the elbow of the held-out variance.
 
-Five criteria were compared on 14 groups (184 to 20,000 real videos, three seeds each) with labels they did not
-see: each video's most frequent tag. Of the best adjusted mutual information of any k, the elbow of the held-out
-variance reached 95 % on average (k between seeds: 1.3 to 1), "sqrt" 94 %, the elbow over log k 89 %; the largest
-silhouette 69 %, prediction strength 62 % (Tibshirani and Walther, 2005), stability between halves 57 % (Lange et
-al., 2004; Ben-Hur et al., 2002). The last three prefer the coarsest split: categories of videos do not
-have a few clear clusters, but many that overlap.
+The elbow stands for other criteria, which were tried and not kept: silhouette, prediction strength (Tibshirani and
+Walther, 2005) and stability between halves (Lange et al., 2004; Ben-Hur et al., 2002) preferred the coarsest split.
+Categories of videos do not have a few clear clusters, but many that overlap.
 """
 
 from __future__ import annotations
