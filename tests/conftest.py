@@ -8,11 +8,13 @@ import json
 import logging
 import lzma
 import os
+import shutil
 import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -25,7 +27,14 @@ from vidatlas.sources.fields import RecordSpec
 from vidatlas.storage.remote import open_filesystem
 from vidatlas.storage.store import Store
 from vidatlas.storage.training import SavedTraining
+from vidatlas.views.poster import raster
 
+MEMORY = Path("/dev/shm")
+if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 8e9:
+    # Nobody loses power in a test: an atlas is flushed some 140 times, 5 to 10 ms each on a disk.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+# Most atlases of the tests are drawn as another one was: the same SVG need not be turned into PNG again.
+raster.png_of = lru_cache(maxsize=128)(raster.png_of)
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="vidatlas-tests-cache-")
 
@@ -96,6 +105,7 @@ def hashing_recipe() -> Recipe:
         "encoder": {"kind": "hashing", "dim": 64},
         "source.shard_rows": 60,
         "reduce.pca.components": 8,
+        "reduce.lexical.buckets": 1024,
         "reduce.clusters.k": 4,
         "reduce.naming.exemplars": 3,
     }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable
 from contextvars import ContextVar
+from importlib.metadata import version
 from typing import Any, TypeVar
 
 from vidatlas.errors import UnavailableError
@@ -29,6 +31,8 @@ def sees_gpu() -> bool:
     Raises:
         UnavailableError: it sees none, but this process was given one.
     """
+    if "torch" not in sys.modules and not _given.get() and version("torch").endswith("+cpu"):
+        return False  # built without GPUs: importing it, which takes seconds, would tell nothing else
     import torch
 
     if torch.cuda.is_available():

@@ -11,11 +11,15 @@ import shutil
 import stat
 import sys
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from vidatlas.cli.exit import guard
+from vidatlas.views.poster import raster
 
+# Children inherit what the whole run drew: the posters, half of a run's time, need not be drawn at every point.
+raster.png_of = lru_cache(raster.png_of)
 LANES = 2
 CALLS = ("fsync", "replace", "link", "unlink")
 Break = Callable[[str, int, tuple[Any, ...]], None]

@@ -19,6 +19,7 @@ SETTINGS = [
     ENCODER,
     "source.shard_rows=12",
     "reduce.pca.components=2",
+    "reduce.lexical.buckets=256",
     "reduce.clusters.k=2",
     "reduce.quality.silhouette_rows=20",
     "reduce.quality.stability_seeds=0",

@@ -56,6 +56,7 @@ def made(folder: Path, rows: list[dict[str, Any]], **changes: Any) -> str:
     part, atlas = folder / "videos.jsonl", folder / "atlas"
     part.write_text("".join(json.dumps(one) + "\n" for one in rows))
     recipe = {"encoder": {"kind": "hashing", "dim": 16}, "source.shard_rows": 9, "reduce.pca.components": 8}
+    recipe |= {"reduce.lexical.buckets": 1024}
     vidatlas.run(load_recipe("demo", recipe | changes), str(part), str(atlas), SERIAL)
     return str(atlas)
 
