@@ -126,7 +126,7 @@ def test_the_app_shows_hostile_texts_and_asks_for_nothing(stranger: Path, visit:
 
 PAGE = """<!doctype html><html><head>
 <meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta http-equiv="refresh" content="5;url={beacon}/refresh"><link rel="prefetch" href="{beacon}/prefetch">
+<meta http-equiv="refresh" content="2;url={beacon}/refresh"><link rel="prefetch" href="{beacon}/prefetch">
 <link rel="dns-prefetch" href="{beacon}"><link rel="stylesheet" href="{beacon}/sheet.css">
 <style>body {{ background: url({beacon}/background.png) }}</style></head><body id="theirs">theirs
 <img src="{beacon}/image.png" onerror="fetch('{beacon}/error')"><iframe src="{beacon}/frame"></iframe>
@@ -165,7 +165,7 @@ def test_a_map_of_a_stranger_runs_and_loads_nothing_in_the_app(
         page.get_by_role("link", name="Map", exact=True).click()
         theirs = page.frame_locator("iframe").locator("#theirs")
         assert theirs.get_attribute("data-ran") is None
-        page.wait_for_timeout(7_000)  # longer than the refresh takes, which ends in an error page
+        theirs.wait_for(state="detached")  # after 2 s, the refresh ends in an error page
         assert abroad(visit, address) == []
         assert page.title().startswith("Map · ")
     assert Beacon.heard == []

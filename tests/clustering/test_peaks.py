@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vidatlas.clustering.peaks import CELLS, basins, cells_of, centre_of, counted, peaks, smoothed
+from vidatlas.clustering.peaks import CELLS, ascents, basins, cells_of, centre_of, counted, peaks, smoothed
 
 HILLS = np.array([[-0.6, -0.6], [0.6, -0.5], [0.0, 0.7]])
 
@@ -24,7 +24,7 @@ def test_a_cell_is_where_its_points_are() -> None:
 
 def test_every_point_belongs_to_the_hill_it_stands_on() -> None:
     places, at = hills()
-    found = peaks(cells_of(places), np.ones(len(places)), 3, 10, 0.01)
+    found = peaks(ascents(cells_of(places), np.ones(len(places))), np.ones(len(places)), 3, 10, 0.01)
     tops = [set(found[at == hill].tolist()) - {-1} for hill in range(3)]
     assert [len(top) for top in tops] == [1, 1, 1]
     assert len(set.union(*tops)) == 3
@@ -35,15 +35,16 @@ def test_every_point_belongs_to_the_hill_it_stands_on() -> None:
 def test_hills_with_too_little_are_none() -> None:
     places, at = hills()
     weights = np.where(at == 2, 0.01, 1.0)
-    found = peaks(cells_of(places), weights, 3, 10, 0.05)
+    found = peaks(ascents(cells_of(places), weights), weights, 3, 10, 0.05)
     assert (found[at == 2] == -1).all()
     assert (found[at != 2] >= 0).all()
 
 
 def test_more_smoothing_leaves_fewer() -> None:
     places, _ = hills()
+    ends = ascents(cells_of(places), np.ones(len(places)))
     for most in (1, 2, 3, 30):
-        found = peaks(cells_of(places), np.ones(len(places)), most, 5, 0.01)
+        found = peaks(ends, np.ones(len(places)), most, 5, 0.01)
         assert 1 <= len(set(found.tolist()) - {-1}) <= most
 
 

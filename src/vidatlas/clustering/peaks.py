@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +20,8 @@ _FINER = 1.15
 
 Grid = NDArray[np.float64]
 """[CELLS, CELLS], by y and x."""
+Ascents = Callable[[float], NDArray[np.int64]]
+"""From a smoothing width to the flat number of each point's peak [n]."""
 
 
 def cells_of(places: Floats) -> NDArray[np.int64]:
@@ -61,11 +66,22 @@ def basins(density: Grid) -> NDArray[np.int64]:
     return ends
 
 
-def peaks(cells: NDArray[np.int64], weights: Floats, most: int, least: float, narrowest: float) -> NDArray[np.int64]:
-    """Return the peak of each point, as the flat number of its cell, at the finest scale with at most ``most`` of them.
+def ascents(cells: NDArray[np.int64], weights: Floats) -> Ascents:
+    """Return a function that finds the peaks of points under a smoothing width, and remembers them.
 
     Args:
         cells: of the points [n], as ``cells_of``.
+        weights: of the points [n].
+    """
+    grid = counted(cells, weights)
+    return cache(lambda width: basins(smoothed(grid, width))[cells])
+
+
+def peaks(ends: Ascents, weights: Floats, most: int, least: float, narrowest: float) -> NDArray[np.int64]:
+    """Return the peak of each point, as the flat number of its cell, at the finest scale with at most ``most`` of them.
+
+    Args:
+        ends: as ``ascents``.
         weights: of the points [n].
         most: peaks at most; a peak counts if its basin has enough.
         least: the sum of weights that is enough.
@@ -74,9 +90,9 @@ def peaks(cells: NDArray[np.int64], weights: Floats, most: int, least: float, na
     Returns:
         [n]; -1 for points in basins without enough.
     """
-    grid, width = counted(cells, weights), narrowest
+    width = narrowest
     while True:
-        found = basins(smoothed(grid, width))[cells]
+        found = ends(width)
         inside = np.bincount(found, weights, CELLS * CELLS) >= least
         if inside.sum() <= most or width > REACH:
             return np.where(inside[found], found, -1)

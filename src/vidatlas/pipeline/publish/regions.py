@@ -142,9 +142,10 @@ def _sample(recipe: Recipe, store: Store, arrays: Tensors) -> _Sample:
 def _areas(sample: _Sample) -> list[_Area]:
     """Return the dense areas of all levels, the largest of a level first; none that a coarser level already has."""
     found: list[_Area] = []
+    ends = peaks.ascents(sample.cells, sample.weights)
     for level, scale in enumerate(SCALES):
         most = max(1, min(scale.most, len(sample.cells) // scale.rows))
-        at = peaks.peaks(sample.cells, sample.weights, most, LEAST, _NARROWEST)
+        at = peaks.peaks(ends, sample.weights, most, LEAST, _NARROWEST)
         rows = np.argsort(at, kind="stable")[np.count_nonzero(at < 0) :]
         first = np.flatnonzero(np.diff(at[rows], prepend=-1))
         pieces = np.split(rows, first[1:]) if len(rows) else []
