@@ -103,8 +103,6 @@ class Retitled(TypedDict):
     """Describe duplicates with another title than the row that is kept (``pipeline/plan/retitled.py``)."""
 
     rows: Count
-    checked: Count
-    of: Count
     ids: list[str]
     rounded: str
     """What may have rounded the ids; empty where they look whole."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -60,6 +61,8 @@ class PartSurvey:
     examples: list[Example] = field(default_factory=list)
     rows: array[int] = field(default_factory=lambda: array("q"))
     digests: bytearray = field(default_factory=bytearray)
+    titles: array[int] = field(default_factory=lambda: array("H"))
+    """16 bits for each record's title, 0 where it has none: a duplicate with another title is noted."""
     uses: bytearray = field(default_factory=bytearray)
     """With ``record.count`` of a column: 64 bits for each record's value in it, 0 where it has none."""
     values: ValueSurvey = field(default_factory=ValueSurvey)
@@ -79,6 +82,7 @@ class PartSurvey:
             return
         self.rows.append(row)
         self.digests += hashlib.blake2b(record.id.encode(), digest_size=16).digest()
+        self.titles.append(zlib.crc32(record.title.encode()) % 0xFFFF + 1 if record.title else 0)
         if isinstance(self.spec.count, str) and not isinstance(found, Reason):
             value = found.get(self.spec.count)
             known = value and not is_missing(value, self.source.missing)
@@ -179,10 +183,11 @@ class PartSurvey:
         }
 
     def ids(self) -> pa.Table:
-        """Return row and 128-bit digest of each record's id, and its use where ``record.count`` names a column."""
+        """Return each record's row, the digest of its id, 16 bits of its title, and with ``record.count`` its use."""
         digests = np.frombuffer(self.digests, dtype=">u8").reshape(-1, 2).astype(np.uint64)
         rows = np.frombuffer(self.rows, np.int64)
         table = pa.table([pa.array(rows), pa.array(digests[:, 0]), pa.array(digests[:, 1])], schema=IDS)
+        table = table.append_column("title", pa.array(np.frombuffer(self.titles, np.uint16)))
         if not isinstance(self.spec.count, str):
             return table
         return table.append_column("use", pa.array(np.frombuffer(self.uses, dtype=">u8").astype(np.uint64)))

@@ -235,7 +235,6 @@ def value_words(planned: Values) -> tuple[str, ...]:
 
 def _retitled(found: Retitled) -> str:
     rows = f"{found['rows']:,} row{'s' if found['rows'] > 1 else ''}"
-    least = "at least " if found["checked"] < found["of"] else ""
     why = (
         f"the ids may have been rounded by {found['rounded']}"
         if found["rounded"]
@@ -243,7 +242,7 @@ def _retitled(found: Retitled) -> str:
     )
     ids = ", ".join(map(repr, found["ids"]))
     left = "was left out" if found["rows"] == 1 else "were left out"
-    return f"{least}{rows} shared an id with an earlier row of another title, and {left}, e.g. {ids}: {why}"
+    return f"{rows} shared an id with an earlier row of another title, and {left}, e.g. {ids}: {why}"
 
 
 def _values(found: OddValues) -> str:
