@@ -109,8 +109,6 @@ class PartFacts(SurveyFacts, Reading):
     """Its key: stem and eight hexadecimal digits of ``content_sha256``."""
     bytes: Count
     """Size of the file."""
-    sha256: str | None
-    """Hash of the file; None if it was not read to its end."""
     content_sha256: str
     """Hash of the decompressed rows."""
     content_bytes: Count

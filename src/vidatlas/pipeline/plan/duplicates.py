@@ -18,8 +18,8 @@ def repeats(ids: list[pa.Table], bucket_rows: int = 1 << 24) -> pd.DataFrame:
 
     Returns:
         ``part`` and ``row``: number of the input file and of the row; ``high`` and ``low``: digest of the id;
-        ``later``: whether an earlier row has the id; ``count``: in how many rows the id stands, where rows of one use, not 0,
-        count once; ``retitled``: whether the first row with the id has another title.
+        ``later``: whether an earlier row has the id; ``count``: in how many rows the id stands, where rows of one use,
+        not 0, count once; ``retitled``: whether the first row with the id has another title.
     """
     table = pa.concat_tables(ids, promote_options="default")
     ends, high = np.cumsum([each.num_rows for each in ids]), table["high"].to_numpy()

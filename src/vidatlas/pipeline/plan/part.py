@@ -131,7 +131,6 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
     facts: PartFacts = {
         "part": f"{_stem(url)}-{_key(_identity(content, found), source)}",
         "bytes": scan.bytes,
-        "sha256": scan.sha256,
         "content_sha256": content,
         "content_bytes": cutter.offset,
         "compression": scan.compression,
@@ -169,7 +168,6 @@ def _scanned(
                     raise
                 more = f"If the records are those under {under}, add {records_setting(under)}."
                 raise UsageError(f"{error} {more}") from error
-        scan.finish(complete)
     return scan, text, source, names, complete
 
 
