@@ -28,15 +28,6 @@ class Example(TypedDict):
     texts: dict[str, list[str]]
 
 
-class SilentFacts(TypedDict):
-    """Count the groups of an input file that have no record."""
-
-    count: Count
-    names: list[str]
-    complete: bool
-    """False where there were too many to follow."""
-
-
 class PartVectors(TypedDict):
     """Describe the given vectors of an input file (``encoders/given.py``)."""
 
@@ -73,13 +64,12 @@ class Lacking(TypedDict):
 
 
 class Occasional(TypedDict, total=False):
-    """Hold what only some input files have: groups without records, odd values, given vectors."""
+    """Hold what only some input files have: odd values, given vectors."""
 
     first_reject: FirstReject
     lacking: Lacking
     values: PartValues
     vectors: PartVectors
-    silent: SilentFacts
 
 
 class SurveyFacts(Occasional):
@@ -89,7 +79,7 @@ class SurveyFacts(Occasional):
     columns: list[str]
     fields: dict[str, FieldFacts]
     groups: dict[str, Count]
-    """Records by group, the largest first."""
+    """Records by group, the largest first; with ``source.explode`` 0 for groups without a term."""
     examples: list[Example]
 
 

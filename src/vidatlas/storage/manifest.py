@@ -45,8 +45,6 @@ class AbsentGroups(TypedDict):
     """List groups of which no record was kept."""
 
     count: Count
-    exact: bool
-    """False where there were too many to follow: then ``count`` is an estimate."""
     names: list[str]
     """The first of them."""
 

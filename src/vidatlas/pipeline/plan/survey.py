@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from vidatlas.encoders.given import GivenVectors
 from vidatlas.pipeline.plan.hints import Hints
-from vidatlas.pipeline.plan.missing import Silent
 from vidatlas.pipeline.plan.values import ValueSurvey
 from vidatlas.sources.fields import RecordSpec, group_of, parse_row
 from vidatlas.sources.paths import EACH
@@ -43,7 +42,6 @@ class PartSurvey:
     """Where vectors are given; the first usable one sets their dimensions."""
     rejects: Counter[str] = field(default_factory=Counter)
     groups: Counter[str] = field(default_factory=Counter)
-    silent: Silent = field(default_factory=Silent)
     columns: dict[str, None] = field(default_factory=dict)
     hints: Hints = field(default_factory=lambda: Hints(""))
     line: int = 1
@@ -97,8 +95,8 @@ class PartSurvey:
             self.hints.see_unreadable(raw, self.line, self.source.format)
         else:
             self._see_columns(row)
-            if self.source.explode:
-                self.silent.see(group_of(row, self.spec), self.groups)
+            if self.source.explode and (group := group_of(row, self.spec)):
+                self.groups[group] += 0  # one without a term is named too
         self.line = line
 
     def _see_columns(self, row: dict[str, Any]) -> None:
@@ -162,8 +160,7 @@ class PartSurvey:
             name: {"present": self.present[name], "texts": self.texts[name], "chars": self.chars[name]}
             for name in self.spec.fields
         }
-        silent = self.silent.facts(self.groups)
-        found: Occasional = {"silent": silent} if silent["count"] or not silent["complete"] else {}
+        found: Occasional = {}
         if values := self.values.facts():
             found["values"] = values
         if self.given:

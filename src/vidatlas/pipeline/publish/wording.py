@@ -196,10 +196,8 @@ def absence_words(planned: Absences, nouns: Nouns, most: int = 10) -> tuple[str,
     said = []
     if "groups" in found:
         groups = found["groups"]
-        about, verb = "" if groups["exact"] else "about ", "has" if groups["count"] == 1 else "have"
-        said.append(
-            f"{about}{nouns.groups(groups['count'])} {verb} no {nouns.record[1]} to keep: {_first(groups, most)}"
-        )
+        verb = "has" if groups["count"] == 1 else "have"
+        said.append(f"{nouns.groups(groups['count'])} {verb} no {nouns.record[1]} to keep: {_first(groups, most)}")
     if "files" in found:
         files = found["files"]
         verb = "holds" if files["count"] == 1 else "hold"
