@@ -48,7 +48,7 @@ def search(
     """
     from vidatlas.pipeline.explore.atlas import open_atlas
 
-    with quiet_libraries(atlas):
+    with quiet_libraries():
         found = open_atlas(atlas).search(text, k, group, subcategory)
     show_found(found, json)
 
@@ -67,7 +67,7 @@ def similar(
     """
     from vidatlas.pipeline.explore.atlas import open_atlas
 
-    with quiet_libraries(atlas):
+    with quiet_libraries():
         found = open_atlas(atlas).similar(video, k, group, subcategory)
     show_found(found, json)
 

@@ -134,7 +134,7 @@ def reduce(atlas: Atlas_, set_: Set_ = None, *, options: Options) -> None:
     from vidatlas.cli.progress import Reporter
     from vidatlas.cli.screens import show_notes
 
-    with quiet_libraries(atlas), Reporter(atlas, console) as reporter:
+    with quiet_libraries(), Reporter(atlas, console) as reporter:
         entry = verbs.reduce(atlas, read_settings(set_), options, reporter)
     show_notes(console, entry["notes"])
     show_next(f"vidatlas publish {atlas}")
@@ -150,7 +150,7 @@ def publish(atlas: Atlas_, set_: Set_ = None, *, options: Options) -> None:
     from vidatlas import api as verbs
     from vidatlas.cli.progress import Reporter
 
-    with quiet_libraries(atlas), Reporter(atlas, console) as reporter:
+    with quiet_libraries(), Reporter(atlas, console) as reporter:
         verbs.publish(atlas, read_settings(set_), options, reporter)
     show_result(atlas)
 
@@ -258,7 +258,7 @@ def assign(
     """
     from vidatlas.pipeline.explore.assign import assign as place
 
-    with quiet_libraries(atlas):
+    with quiet_libraries():
         counts = place(atlas, new, out, limit)
     lost = ", ".join(f"{count:,} {reason}" for reason, count in counts["rejects"].items())
     console.print(

@@ -45,7 +45,7 @@ def run_job(recipe: Recipe, inputs: list[str], atlas: str, options: Options, las
     from vidatlas import api
     from vidatlas.cli.progress import Reporter
 
-    with quiet_libraries(atlas), Reporter(atlas, console) as reporter:
+    with quiet_libraries(), Reporter(atlas, console) as reporter:
         if last != "plan":
             recipe.encoder.inspect()  # a model that is not there should not cost the reading of the whole input
         if last == "publish":
