@@ -7,7 +7,7 @@ import os
 import platform
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -276,24 +276,13 @@ def show_notes(console: Console, notes: Sequence[str], most: int = 3) -> None:
         console.print(f"        and {len(notes) - most:,} more: in report.html, under Known limits", highlight=False)
 
 
-def json_lines(found: Any) -> str:
-    """Return videos that were found as JSON lines: dates and times as ISO 8601 has them."""
-    days = {name: [str(day) if isinstance(day, date) else day for day in found[name]]
-            for name in found.columns if any(type(day) is date for day in found[name])}  # fmt: skip
-    # Escaped: what a title holds cannot steer a terminal.
-    lines = found.assign(**days).to_json(
-        orient="records", lines=True, force_ascii=True, date_format="iso", date_unit="s"
-    )
-    return str(lines).replace("\\/", "/")
-
-
 def show_json(console: Console, found: Any) -> None:
     """Print something as indented JSON; escaped, so that nothing it quotes can steer a terminal."""
     console.out(json.dumps(found, indent=2, default=str), highlight=False)
 
 
 def json_rows(rows: Iterable[Json]) -> Iterator[str]:
-    """Yield each row as a line of JSON, escaped like all that is printed of data."""
+    """Yield each row as a line of JSON, escaped like all that is printed of data; dates and times as ISO 8601."""
     yield from (json.dumps(row, default=_iso) + "\n" for row in rows)
 
 
@@ -318,12 +307,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d}"
     return "" if value is None else str(value)
-
-
-def show_videos(console: Console, found: Any) -> None:
-    """Print videos that were found, best first."""
-    table = Table("cosine", "id", "title", "category", "subcategory", box=None, padding=(0, 2), header_style="bold")
-    for row in found.itertuples():
-        texts = (plain(str(text)) for text in (row.id, row.title, row.group, row.name))
-        table.add_row("" if row.cosine is None or row.cosine != row.cosine else f"{row.cosine:.3f}", *texts)
-    console.print(table)
