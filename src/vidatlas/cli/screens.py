@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
+from rich.filesize import decimal
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -49,14 +50,6 @@ def _grid(rows: Iterable[tuple[str, Any]]) -> Table:
     return grid
 
 
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:,.0f} {unit}" if unit == "B" else f"{count:,.1f} {unit}"
-        count /= 1000
-    return f"{count:,.1f} TB"
-
-
 def show_preview(console: Console, recipe: Recipe, preview: Preview, atlas: str, device: Device) -> None:
     """Print what is about to happen, with the exact texts that will be encoded."""
     counts, fields = preview.counts, recipe.record.fields
@@ -66,7 +59,7 @@ def show_preview(console: Console, recipe: Recipe, preview: Preview, atlas: str,
     )
     total, done = preview.shards
     rows = [
-        ("input", f"{_size(preview.input_bytes)}, {counts['read']:,} rows: {_outcome(counts)}"),
+        ("input", f"{decimal(preview.input_bytes)}, {counts['read']:,} rows: {_outcome(counts)}"),
         ("fields", fill),
         ("encoder", f"{preview.encoder.model}, {preview.encoder.dim} dimensions"),
         *([("languages", preview.warning)] if preview.warning else []),
@@ -78,8 +71,8 @@ def show_preview(console: Console, recipe: Recipe, preview: Preview, atlas: str,
         ("time", _time(preview, device.cpus)),
         (
             "disk",
-            f"about {_size(preview.disk_bytes)}"
-            + (f" of {_size(preview.free_bytes)} free" if preview.free_bytes is not None else ""),
+            f"about {decimal(preview.disk_bytes)}"
+            + (f" of {decimal(preview.free_bytes)} free" if preview.free_bytes is not None else ""),
         ),
         ("atlas", atlas),
     ]
