@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import yaml
 from pydantic import (
@@ -288,7 +288,7 @@ def load_recipe(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
         first = error.errors()[0]
         plain, said = _PLAIN.get(first["type"]), first["msg"].removeprefix("Value error, ")
         where, what = _dotted(first["loc"], data), plain.format(**first.get("ctx", {})) if plain else said
-        meant = _meant(first["loc"]) if first["type"] == "extra_forbidden" else ""
+        meant = _meant(str(first["loc"][-1])) if first["type"] == "extra_forbidden" else ""
         raise UsageError(
             f"recipe {label}: {where}: {what}. {meant}See the keys with: vidatlas recipes {_shown(data, label)}"
         ) from error
@@ -308,27 +308,12 @@ def _read_names(data: Json) -> None:
                 raise UsageError(f"record.map.{column}: {error}") from error
 
 
-def _meant(location: tuple[int | str, ...]) -> str:
+def _meant(wrong: str) -> str:
     """Return a question with the valid key nearest to an invalid one; empty if none is near."""
-    *sections, wrong = map(str, location)
-    models: list[type[BaseModel]] = [Recipe]
-    for step in sections:
-        # Other steps are a kind of a union, which narrows it, or a key or number that the user chose.
-        inside = [model.model_fields[step].annotation for model in models if step in model.model_fields]
-        kinds = [
-            model for model in models if "kind" in model.model_fields and model.model_fields["kind"].default == step
-        ]
-        models = list(_models_in(inside)) if inside else kinds or models
-    found = get_close_matches(wrong, {key for model in models for key in model.model_fields}, 1)
+    schema = Recipe.model_json_schema()
+    keys = {key for model in (schema, *schema["$defs"].values()) for key in model.get("properties", ())}
+    found = get_close_matches(wrong, sorted(keys), 1)
     return f"Did you mean {found[0]!r}? " if found else ""
-
-
-def _models_in(annotations: Iterable[Any]) -> Iterator[type[BaseModel]]:
-    for annotation in annotations:
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield annotation
-        else:
-            yield from _models_in(get_args(annotation))
 
 
 def _switch(holder: Any, kind: Any, section: str) -> None:
