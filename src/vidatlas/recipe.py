@@ -58,8 +58,6 @@ from vidatlas.storage.store import MANIFEST, Store
 from vidatlas.types import Json
 from vidatlas.views.nouns import Nouns
 
-_PICTURES = "autoencoder"
-"""The default kind of ``publish.pictures``."""
 _BY_NAME = ("format", "reducer", "clusterer", "pictures")
 """Sections that the name of a kind alone can stand for."""
 
@@ -82,12 +80,6 @@ class _Strict(BaseModel):
 def _by_name(value: Any) -> Any:
     """Expand the name of a kind to that kind with its defaults."""
     return {"kind": value} if isinstance(value, str) else value
-
-
-def _pictures(value: Any) -> Any:
-    """Expand the name of a kind; settings without a kind are the auto-encoder's."""
-    value = _by_name(value)
-    return {"kind": _PICTURES, **value} if isinstance(value, dict) else value
 
 
 class SourceSpec(_Strict):
@@ -155,9 +147,10 @@ class PublishSpec(_Strict):
     """Most videos on map.html, sampled by seed."""
     index: IndexSpec = IndexSpec()
     pictures: (
-        Annotated[DenoisingSpec | ClipPicturesSpec, Field(discriminator="kind"), BeforeValidator(_pictures)] | None
+        Annotated[DenoisingSpec | ClipPicturesSpec, Field(discriminator="kind"), BeforeValidator(_by_name)] | None
     ) = None
-    """Encoder of images: autoencoder, which is trained on them, or clip; needs ``record.image``."""
+    """Encoder of images: autoencoder, which is trained on them, or clip; needs ``record.image``; a name alone takes the
+    defaults."""
 
     def find_models(self) -> None:
         """Locate the checkpoints that this section of the recipe needs; raise if one cannot be found."""
@@ -319,9 +312,7 @@ def _meant(wrong: str) -> str:
 def _switch(holder: Any, kind: Any, section: str) -> None:
     """Reset a section whose kind changes: kinds do not share settings."""
     there = holder.get(section) if isinstance(holder, dict) else None
-    if kind is not None and (
-        isinstance(there, str) or (isinstance(there, dict) and kind != there.get("kind", _PICTURES))
-    ):
+    if kind is not None and (isinstance(there, str) or (isinstance(there, dict) and kind != there.get("kind"))):
         holder[section] = {"kind": kind}
 
 
