@@ -13,8 +13,8 @@ from vidatlas.cli.exit import quiet_libraries
 from vidatlas.cli.run import console, show_found, show_next
 from vidatlas.errors import UsageError
 
-_DASHED = re.compile(r"-[\w-]{10}", re.ASCII)
-"""The id of a YouTube video that starts with a dash, as one in 64 does."""
+_DASHED = re.compile(r"-(?!-|k[0-9]+$)[\w-]{2,}|--[\w-]{9}", re.ASCII)
+"""An id that starts with a dash, as one of 64 of YouTube's does; it can be told from an option."""
 
 
 class WithIds(TyperCommand):
