@@ -154,6 +154,7 @@ def _scanned(
         form = spec.rows.inside(scan.compression).format
         with closing(scan.chunks()) as content:
             text = Text(content, scan.compression, form)
+            survey.hints.head = text.head
             said = json_setting(text.head) if form.kind == "jsonlines" else None
             if said:
                 raise UsageError(f"{said}.")

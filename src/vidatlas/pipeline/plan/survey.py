@@ -106,7 +106,7 @@ class PartSurvey:
                 self.late -= row.keys()
             return
         self.objects += 1
-        self.hints.see(row, self.line if self.header else None)
+        self.hints.see(row)
         self.columns.update(dict.fromkeys(row))
         if self.objects == COLUMNS_AFTER and ((self.header and self.alone) or not self.rows):
             self._require_columns()
@@ -139,7 +139,7 @@ class PartSurvey:
         missing = self.missing()
         if missing and self.columns and (self.objects or self.rejects):
             where = "The header names" if not self.objects else _rows_have(self.objects)
-            self.hints.refuse_columns(missing, self.columns, where)
+            self.hints.refuse_columns(missing, self.columns, where, self.source.format)
 
     def _count(self, record: Record) -> None:
         self.groups[record.group] += 1

@@ -36,8 +36,6 @@ _TORN = re.compile(r'(?:^|[\t|]|::)"[^"\t|]*"[^"\t|:\r\n]', re.MULTILINE)
 _ADDRESS = re.compile(r"[a-z]+://", re.IGNORECASE)
 _DEEPEST = 3
 """Objects around a list of records, at most."""
-_NO_TABLE = (b"{", b"[", b"<")
-"""How JSON and markup start."""
 
 
 def detect_json(head: bytes) -> Json | None:
@@ -111,29 +109,6 @@ def _are_cells(texts: list[str]) -> bool:
     named = any(sum(map(is_known, texts[0].split(sign))) > 1 for sign in _DELIMITERS)
     widths = [[text.count(sign) + 1 for text in texts] for sign in _DELIMITERS]
     return named or any(_mode(found) > 2 and _share(found) >= _FITS for found in widths)
-
-
-def csv_setting(lines: list[bytes]) -> str | None:
-    """Return the ``--set`` that reads lines as CSV; None where they are no table."""
-    if not lines or lines[0].lstrip().startswith(_NO_TABLE) or (len(lines) < 2 and not SEP.fullmatch(lines[0])):
-        return None
-    # Only signs of ASCII count, which stand for themselves in any encoding of lines.
-    form = detect_csv(b"\n".join(lines), {"encoding": "latin-1"})
-    if form is None:
-        return None if not SEP.fullmatch(lines[0]) else "--set source.format=csv"
-    if "delimiter" not in form:
-        return "--set source.format=csv"
-    return f"--set 'source.format={{kind: csv, delimiter: {_shown(form['delimiter'])}}}'"
-
-
-def delimiter_setting(name: str) -> str | None:
-    """Return the ``--set`` of the delimiter that probably stands in the name of a table's only column."""
-    best = max(_DELIMITERS, key=name.count)
-    return f"--set 'source.format.delimiter={_shown(best)}'" if best in name else None
-
-
-def _shown(delimiter: str) -> str:
-    return '"{}"'.format(delimiter.replace("\t", "\\t"))
 
 
 def _start(content: bytes, given: Json) -> tuple[str, list[bytes], Json]:
