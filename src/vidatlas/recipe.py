@@ -305,7 +305,7 @@ def _meant(wrong: str) -> str:
     """Return a question with the valid key nearest to an invalid one; empty if none is near."""
     schema = Recipe.model_json_schema()
     keys = {key for model in (schema, *schema["$defs"].values()) for key in model.get("properties", ())}
-    found = get_close_matches(wrong, sorted(keys), 1)
+    found = get_close_matches(wrong, sorted(keys), 1, 0.7)
     return f"Did you mean {found[0]!r}? " if found else ""
 
 

@@ -148,9 +148,10 @@ def csv_setting(head: bytes, form: Format) -> str:
     found = detect_csv(head, {"encoding": "utf-8"}) if rest and not first.startswith(_NO_TABLE) else None
     if not found:
         return ""
+    keys = {key: value for key, value in found.items() if key not in ("kind", "encoding")}
     if isinstance(form, CsvSpec):
         own = form.model_dump(mode="json")
-        changed = {key: value for key, value in {"delimiter": ",", **found}.items() if own[key] != value}
+        changed = {key: value for key, value in {"delimiter": ",", **keys}.items() if own[key] != value}
         return " ".join(f"--set {quote(f'source.format.{key}={json.dumps(value)}')}" for key, value in changed.items())
-    keys = "".join(f", {key}: {json.dumps(value)}" for key, value in found.items() if key != "kind")
-    return f"--set 'source.format={{kind: csv{keys}}}'" if keys else "--set source.format=csv"
+    more = "".join(f", {key}: {json.dumps(value)}" for key, value in keys.items())
+    return f"--set 'source.format={{kind: csv{more}}}'" if more else "--set source.format=csv"
