@@ -10,11 +10,12 @@ from typing import Any
 
 from vidatlas.errors import UsageError
 from vidatlas.sources.cells import holds_objects, read_literal
+from vidatlas.sources.content.file_type import records_setting, records_under
 from vidatlas.sources.content.sniff import detect_csv
 from vidatlas.sources.csv import NAMELESS, CsvSpec
 from vidatlas.sources.fields import RecordSpec
 from vidatlas.sources.jsonl import parse_line
-from vidatlas.sources.paths import NAMING_KEYS, nearest, nested_names, say_missing
+from vidatlas.sources.paths import EACH, NAMING_KEYS, nearest, nested_names, say_missing
 from vidatlas.sources.rows import Format
 from vidatlas.storage.json_files import FirstReject
 from vidatlas.types import Reason
@@ -86,12 +87,11 @@ class Hints:
             remedy = "A folder of its path is named so: add --set source.path=hive"
         elif isinstance(form, CsvSpec) and (setting := csv_setting(self.head, form)):
             remedy = f"The table looks different: add {setting}"
+        # Only where a column is in them: lists of objects within records are tags, say.
+        under = None if isinstance(form, CsvSpec) else records_under(self.head)
+        if under and any((nearest(name, there) or "").startswith(f"{under}{EACH}.") for name in missing):
+            remedy += f" If the records are those under {under}, add {records_setting(under)}."
         raise UsageError(f"no such column: {wanted}. {where}: {listed}. {remedy}")
-
-    def meant(self, missing: Iterable[str], columns: Iterable[str]) -> list[str]:
-        """Return the columns that were probably meant by those that are missing."""
-        there = self._there(columns)
-        return [found for name in missing if (found := nearest(name, there))]
 
     def _there(self, columns: Iterable[str]) -> list[str]:
         names = dict.fromkeys([*self.names, *columns])

@@ -18,7 +18,7 @@ from vidatlas.encoders.given import GivenVectors
 from vidatlas.errors import UsageError
 from vidatlas.pipeline.plan.hints import Hints
 from vidatlas.pipeline.plan.survey import PartSurvey
-from vidatlas.sources.content.file_type import json_setting, records_setting, records_under
+from vidatlas.sources.content.file_type import json_setting
 from vidatlas.sources.content.text import Text
 from vidatlas.sources.csv import CsvSpec
 from vidatlas.sources.fields import RecordSpec
@@ -159,16 +159,8 @@ def _scanned(
             if said:
                 raise UsageError(f"{said}.")
             here = replace(spec, rows=spec.rows.inside(scan.compression, text.encoding).at(url))
-            try:
-                source, names, complete = _read(text, survey, cutter, here, lambda rows: progress(rows, scan.tell()))
-                survey.finish(source.format)
-            except UsageError as error:
-                under = records_under(text.head) if form.kind != "csv" else None
-                # Rows that have some of the columns are the records; their lists of objects are tags, say.
-                if not under or (survey.knows_some() and not survey.lie_under(under)):
-                    raise
-                more = f"If the records are those under {under}, add {records_setting(under)}."
-                raise UsageError(f"{error} {more}") from error
+            source, names, complete = _read(text, survey, cutter, here, lambda rows: progress(rows, scan.tell()))
+            survey.finish(source.format)
     return scan, text, source, names, complete
 
 

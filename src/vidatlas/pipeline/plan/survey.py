@@ -16,7 +16,6 @@ from vidatlas.encoders.given import GivenVectors
 from vidatlas.pipeline.plan.hints import Hints
 from vidatlas.pipeline.plan.values import ValueSurvey
 from vidatlas.sources.fields import RecordSpec, group_of, parse_row
-from vidatlas.sources.paths import EACH
 from vidatlas.sources.rows import JSON_LINES, Format, RowSpec
 from vidatlas.sources.values.missing import is_missing
 from vidatlas.storage.json_files import Example, FieldFacts, Occasional, SurveyFacts
@@ -126,14 +125,6 @@ class PartSurvey:
         """Return the columns that the recipe names and no row has."""
         wanted = self.source.required(self.spec.input_columns())
         return [column for column in wanted if column not in self.columns]
-
-    def knows_some(self) -> bool:
-        """Tell whether rows have any of the columns that the recipe names."""
-        return len(self.missing()) < len(self.source.required(self.spec.input_columns()))
-
-    def lie_under(self, key: str) -> bool:
-        """Tell whether a column that is missing is probably one of the objects in a list."""
-        return any(found.startswith(f"{key}{EACH}.") for found in self.hints.meant(self.missing(), self.columns))
 
     def _require_columns(self) -> None:
         missing = self.missing()
