@@ -34,7 +34,7 @@ class Reason(enum.StrEnum):
 
     meaning: str
 
-    def __new__(cls, value: str, meaning: str) -> Reason:
+    def __new__(cls, value: str, meaning: str = "") -> Reason:
         """Return a reason by its name."""
         reason = str.__new__(cls, value)
         reason._value_, reason.meaning = value, meaning

@@ -30,7 +30,7 @@ def repeats(ids: list[pa.Table], bucket_rows: int = 1 << 24) -> pd.DataFrame:
         rows = table.take(chosen).to_pandas().assign(part=np.searchsorted(ends, chosen, side="right"))
         found.append(rows[rows.duplicated(_ID, keep=False)])
     frame: pd.DataFrame = pd.concat(found).sort_values(["part", "row"], ignore_index=True)
-    own = frame["part"].astype(np.uint64) << np.uint64(40) | frame["row"].astype(np.uint64)
+    own = frame["part"].to_numpy(np.uint64) << np.uint64(40) | frame["row"].to_numpy(np.uint64)
     frame["use"] = frame["use"].where(frame["use"] != 0, own) if "use" in frame else own
     frame["title"] = frame["title"].fillna(0) if "title" in frame else 0
     same = frame.groupby(_ID, sort=False)
