@@ -80,7 +80,7 @@ class Scan:
                     raise
                 self.points = _all_points(reader)
         except (ValueError, RuntimeError) as error:
-            raise DamagedError(_wording(error)) from error
+            raise DamagedError("the gzip data is corrupt or cut off, or other data follows it") from error
         # rapidgzip checks every CRC but accepts a truncated file as complete; zlib does not.
         tail = self.points[-1] if self.points else None
         for _ in decompress(self._file, "gzip", tail):
@@ -110,16 +110,6 @@ def errors_of(url: str, where: Callable[[], str] = str) -> Iterator[None]:
         raise InputError(
             f"{url} is damaged{where()} ({error}). Nothing was kept of it; download or copy the file again."
         ) from error
-
-
-def _wording(error: Exception) -> str:
-    """Return rapidgzip's error in plain words."""
-    text = str(error)
-    if "CRC32" in text:
-        return "the gzip data fails its checksum"
-    if "header" in text or "valid file format" in text:
-        return "data that is not gzip follows"
-    return "the gzip data is corrupt or truncated"
 
 
 def _all_points(reader: rapidgzip.RapidgzipFile) -> list[SeekPoint]:
