@@ -27,6 +27,7 @@ from vidatlas.sources.rows import JSON_LINES, RowSpec
 from vidatlas.sources.scan import Scan, errors_of
 from vidatlas.storage.folder import open_input
 from vidatlas.storage.json_files import PartFacts, Reading, SurveyFacts
+from vidatlas.types import SeekPoint
 
 REPORT_EVERY = 5_000
 
@@ -219,20 +220,16 @@ def _stem(url: str) -> str:
 
 def _shard_table(cutter: _Cutter, scan: Scan, text: Text) -> pa.Table:
     starts = [point.uncompressed for point in scan.points]
-    columns: list[list[Any]] = [[] for _ in SHARDS]
-    places: list[list[dict[str, Any]]] = []
+    shards, places = [], []
     for number, (first, rows, offset, length, checksum, line) in enumerate(cutter.done):
         start, marks = text.start_of(offset)
         places.append([asdict(mark) for mark in marks])
-        at = bisect_right(starts, start) - 1
-        point = scan.points[at] if at >= 0 else None
         if scan.compression == "plain":
-            seek: tuple[Any, ...] = (start, start, 0, None)
-        elif point is None:
-            seek = (0, 0, 0, None)
+            point = SeekPoint(start, start)
         else:
-            seek = (point.compressed, point.uncompressed, point.bits, point.window)
-        for column, value in zip(columns, (number, first, rows, offset, length, checksum, *seek, line), strict=True):
-            column.append(value)
-    table = pa.table([pa.array(values, kind.type) for values, kind in zip(columns, SHARDS, strict=True)], schema=SHARDS)
+            at = bisect_right(starts, start) - 1
+            point = scan.points[at] if at >= 0 else SeekPoint(0, 0)
+        seek = (point.compressed, point.uncompressed, point.bits, point.window)
+        shards.append((number, first, rows, offset, length, checksum, *seek, line))
+    table = pa.Table.from_pylist([dict(zip(SHARDS.names, shard, strict=True)) for shard in shards], SHARDS)
     return table.append_column(MARKS, pa.array(places, MARKS.type)) if any(places) else table
