@@ -12,7 +12,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -167,7 +167,7 @@ class _Document:
 
     def _record(self, sign: str, after_key: bool) -> Iterator[tuple[int, str | None, bytes]]:
         """Yield the line of the value that starts here, in pieces."""
-        at, where = self._raw, "".join(sign for sign, _ in self._open)
+        at, where = self._raw, cast(str | None, "".join(sign for sign, _ in self._open))
         pieces = self._pieces()
         if after_key and sign == "n":
             raw = b"".join(pieces)
