@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from vidatlas.sources.content.sniff import detect_csv, detect_json, records_key
+from vidatlas.sources.content.file_type import records_key
+from vidatlas.sources.content.sniff import detect_csv, detect_json
 
 JSON: list[tuple[bytes, dict[str, Any] | None]] = [
     (b'{"a": 1}\n{"a": 2}\n', {"kind": "jsonlines"}),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
-from typing import Any
 
 from vidatlas.sources.content.encoding import START, detect_encoding, guess_encoding, to_utf8
 from vidatlas.sources.content.file_type import json_setting
@@ -34,8 +33,6 @@ _SENTENCE = 5
 _TORN = re.compile(r'(?:^|[\t|]|::)"[^"\t|]*"[^"\t|:\r\n]', re.MULTILINE)
 """A cell that begins with a quoted word and goes on: there the quote is a character like any other."""
 _ADDRESS = re.compile(r"[a-z]+://", re.IGNORECASE)
-_DEEPEST = 3
-"""Objects around a list of records, at most."""
 
 
 def detect_json(head: bytes) -> Json | None:
@@ -228,27 +225,3 @@ def _header(rows: list[list[str]], given: Json) -> Json:
 def _is_value(cell: str) -> bool:
     """Tell whether a cell is a number, a date or an address, and so no name of a column."""
     return kind_of(cell) not in ("text", "") or bool(_ADDRESS.match(cell))
-
-
-def records_key(row: Json, names_record: Any) -> str | None:
-    """Return the dotted key under which an object holds records; None if it is a record itself.
-
-    Args:
-        row: the object.
-        names_record: tells whether an object looks like a record, by its keys.
-    """
-    for path, items in _lists(row, "", _DEEPEST):
-        # Writers leave null where a video is private.
-        first = next((item for item in items if item is not None), None)
-        if isinstance(first, dict) and names_record(first):
-            return path
-    return None
-
-
-def _lists(row: Json, name: str, depth: int) -> Iterator[tuple[str, list[Any]]]:
-    """Yield the lists in an object and the objects within it, by their paths."""
-    for key, value in row.items():
-        if isinstance(value, list):
-            yield f"{name}{key}", value
-        elif isinstance(value, dict) and depth:
-            yield from _lists(value, f"{name}{key}.", depth - 1)
