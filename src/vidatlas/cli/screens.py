@@ -253,12 +253,9 @@ def _show_rejects(console: Console, counts: Json) -> None:
     left_out = {**counts.get("rejects", {})}
     if counts.get("duplicates"):
         left_out[Reason.DUPLICATE_ID] = counts["duplicates"]
-    if not left_out:
-        return
-    table = Table("left out", "rows", "why", box=None, padding=(0, 2), header_style="bold")
-    for reason, count in sorted(left_out.items(), key=lambda item: -item[1]):
-        table.add_row(str(reason), f"{count:,}", Reason(reason).meaning)
-    console.print(table)
+    ordered = sorted(left_out.items(), key=lambda item: -item[1])
+    rows = ({"left out": reason, "rows": f"{count:,}", "why": Reason(reason).meaning} for reason, count in ordered)
+    show_rows(console, rows)
 
 
 def show_notes(console: Console, notes: Sequence[str], most: int = 3) -> None:
