@@ -52,9 +52,7 @@ class PartSurvey:
     late: set[str] = field(default_factory=set)
     """Columns that none of the first rows had."""
     objects: int = 0
-    present: Counter[str] = field(default_factory=Counter)
-    texts: Counter[str] = field(default_factory=Counter)
-    chars: Counter[str] = field(default_factory=Counter)
+    fields: dict[str, FieldFacts] = field(default_factory=dict)
     examples: list[Example] = field(default_factory=list)
     rows: array[int] = field(default_factory=lambda: array("q"))
     digests: bytearray = field(default_factory=bytearray)
@@ -63,6 +61,10 @@ class PartSurvey:
     uses: bytearray = field(default_factory=bytearray)
     """With ``record.count`` of a column: 64 bits for each record's value in it, 0 where it has none."""
     values: ValueSurvey = field(default_factory=ValueSurvey)
+
+    def __post_init__(self) -> None:
+        """Begin to count the texts of each field."""
+        self.fields = {name: {"present": 0, "texts": 0, "chars": 0} for name in self.spec.fields}
 
     def take(self, row: int, found: dict[str, Any] | Reason) -> None:
         """Take what was read of the row with a number: a row, or why there is none."""
@@ -137,20 +139,17 @@ class PartSurvey:
         for name, texts in zip(self.spec.fields, record.texts, strict=True):
             if texts:
                 cut = self.spec.fields[name].max_chars
-                self.present[name] += 1
-                self.texts[name] += len(texts)
+                facts = self.fields[name]
+                facts["present"] += 1
+                facts["texts"] += len(texts)
                 sizes = [len(text) for text in texts]
-                self.chars[name] += sum([size if size < cut else cut for size in sizes] if cut else sizes)
+                facts["chars"] += sum([size if size < cut else cut for size in sizes] if cut else sizes)
         if len(self.examples) < EXAMPLES and all(record.texts):
             texts_by_field = dict(zip(self.spec.fields, map(list, record.texts), strict=True))
             self.examples.append({"id": record.id, "group": record.group, "texts": texts_by_field})
 
     def facts(self) -> SurveyFacts:
         """Return the counts, as a plan keeps them for people."""
-        fields: dict[str, FieldFacts] = {
-            name: {"present": self.present[name], "texts": self.texts[name], "chars": self.chars[name]}
-            for name in self.spec.fields
-        }
         found: Occasional = {}
         if values := self.values.facts():
             found["values"] = values
@@ -165,7 +164,7 @@ class PartSurvey:
             **found,
             "rejects": dict(sorted(self.rejects.items())),
             "columns": list(self.columns),
-            "fields": fields,
+            "fields": self.fields,
             "groups": dict(sorted(self.groups.items(), key=lambda item: (-item[1], item[0]))),
             "examples": self.examples,
         }
