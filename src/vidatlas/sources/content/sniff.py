@@ -128,25 +128,24 @@ def _dialect(delimiter: str, lines: list[bytes], text: str, given: Json) -> tupl
     best |= own
     variants = [best]
     plain = CsvSpec(**best)
-    top = _preamble(plain, lines, _mode(_widths(plain, lines)))
+    top = _preamble(plain, lines, _mode(map(len, _rows(plain, lines))))
     if "trim" not in own and _has_blanks(lines[top:], delimiter):
         variants = [{**best, "trim": True}, *variants]
     if "escape" not in own and best.get("quote", '"') and '\\"' in text:
         variants.append({**best, "escape": "\\"})
-    best = max(variants, key=lambda found: _share(_widths(CsvSpec(**found), lines)))
-    form = CsvSpec(**best)
-    width = _mode(_widths(form, lines))
-    first = _rows(form, lines)[:_ROWS]
+    read = [(found, _rows(CsvSpec(**found), lines)) for found in variants]
+    best, first = max(read, key=lambda found: _share(map(len, found[1])))
+    form, width = CsvSpec(**best), _mode(map(len, first))
     filled = _filled(first, width)
     # Some tools write a delimiter behind every row but the header: the empty cells are no columns.
     width = next((len(row) for row in first[:_TOP] if filled <= len(row) < width), width)
     skip = int(given.get("skip", _preamble(form, lines, width)))
-    rows = [row if any(row[width:]) else row[:width] for row in _rows(form, lines[skip:])[:_ROWS]]
+    rows = [row if any(row[width:]) else row[:width] for row in _rows(form, lines[skip:])]
     # The names of the columns are as many as the cells of the rows below.
     if not rows or len(rows[0]) != width:
         return 0.0, 0, best
     return (
-        _share([len(row) for row in rows]),
+        _share(map(len, rows)),
         width,
         {**best, **({"skip": skip} if skip else {}), **_header(rows, given)},
     )
@@ -159,13 +158,9 @@ def _has_blanks(lines: list[bytes], delimiter: str) -> bool:
 
 
 def _rows(form: CsvSpec, lines: Iterable[bytes]) -> list[list[str]]:
-    """Return the cells of each row that can be parsed."""
-    found = [form.cells(row) for row in form.split(lines, len) if row is not None]
-    return [cells for cells in found if isinstance(cells, list)]
-
-
-def _widths(form: CsvSpec, lines: list[bytes]) -> list[int]:
-    return [len(cells) for cells in _rows(form, lines)[:_ROWS]]
+    """Return the cells of the first rows that can be parsed."""
+    found = (form.cells(row) for row in form.split(lines, len) if row is not None)
+    return list(islice((cells for cells in found if isinstance(cells, list)), _ROWS))
 
 
 def _filled(rows: list[list[str]], width: int) -> int:
@@ -173,13 +168,14 @@ def _filled(rows: list[list[str]], width: int) -> int:
     return max((at + 1 for row in rows if len(row) == width for at, cell in enumerate(row) if cell.strip()), default=0)
 
 
-def _mode(widths: list[int]) -> int:
-    return max(Counter(widths).items(), key=lambda found: (found[1], found[0]))[0] if widths else 0
+def _mode(widths: Iterable[int]) -> int:
+    return max(Counter(widths).items(), key=lambda found: (found[1], found[0]), default=(0, 0))[0]
 
 
-def _share(widths: list[int]) -> float:
+def _share(widths: Iterable[int]) -> float:
     """Return the share of the rows that have the commonest width; the last row may be cut off."""
-    whole = widths[:-1] if len(widths) > 2 else widths
+    found = list(widths)
+    whole = found[:-1] if len(found) > 2 else found
     return sum(width == _mode(whole) for width in whole) / len(whole) if whole else 0.0
 
 
