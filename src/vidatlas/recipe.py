@@ -268,12 +268,10 @@ def load_recipe(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
         UsageError: no such recipe, or an invalid key or value; the message names the key.
     """
     label, data = _read(source)
-    changes = dict(overrides or {})
-    _switch(data, changes.get("encoder.kind"), "encoder")
-    _switch(data.get("source"), changes.get("source.format.kind"), "format")
-    _switch(data.get("publish"), changes.get("publish.pictures.kind"), "pictures")
-    for key, value in changes.items():
-        _override(data, key, value)
+    changes = overrides or {}
+    # Kinds first: those of a section share no settings.
+    for key in sorted(changes, key=lambda key: not key.endswith(".kind")):
+        _override(data, key, changes[key])
     _read_names(data)
     try:
         return Recipe.model_validate(data)
@@ -307,13 +305,6 @@ def _meant(wrong: str) -> str:
     keys = {key for model in (schema, *schema["$defs"].values()) for key in model.get("properties", ())}
     found = get_close_matches(wrong, sorted(keys), 1, 0.7)
     return f"Did you mean {found[0]!r}? " if found else ""
-
-
-def _switch(holder: Any, kind: Any, section: str) -> None:
-    """Reset a section whose kind changes: kinds do not share settings."""
-    there = holder.get(section) if isinstance(holder, dict) else None
-    if kind is not None and (isinstance(there, str) or (isinstance(there, dict) and kind != there.get("kind"))):
-        holder[section] = {"kind": kind}
 
 
 def _dotted(location: tuple[int | str, ...], data: Any) -> str:
@@ -359,6 +350,8 @@ def _override(data: Json, key: str, value: Any) -> None:
         at = at.setdefault(step, {})
         if not isinstance(at, dict):
             raise UsageError(f"--set {key}: {step} is a value, not a section.")
+    if last == "kind" and at.get(last) != value:
+        at.clear()
     at[last] = value
 
 
