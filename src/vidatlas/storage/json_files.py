@@ -101,7 +101,6 @@ class PartFacts(SurveyFacts, Reading):
     """Size of the file."""
     content_sha256: str
     """Hash of the decompressed rows."""
-    content_bytes: Count
     compression: str
     complete: bool
     """False if ``source.limit`` ended the reading."""
@@ -109,7 +108,6 @@ class PartFacts(SurveyFacts, Reading):
     header: list[str]
     """Column names that stand outside the rows."""
     shards: Count
-    seek_points: Count
 
 
 class InputFile(TypedDict):

@@ -133,14 +133,12 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
         "part": f"{_stem(url)}-{_key(_identity(content, found), source)}",
         "bytes": scan.bytes,
         "content_sha256": content,
-        "content_bytes": cutter.offset,
         "compression": scan.compression,
         "complete": complete,
         "rows": cutter.row,
         "header": list(names),
         **_reading(text, source, spec.rows),
         "shards": len(cutter.done),
-        "seek_points": len(scan.points),
         **found,
     }
     return PartPlan(facts, _shard_table(cutter, scan, text), survey.ids())
