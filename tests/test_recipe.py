@@ -105,11 +105,14 @@ def test_pictures_are_of_a_kind_and_another_kind_shares_no_setting() -> None:
         assert isinstance(found, ClipPicturesSpec)
         assert found.batch == 8
     assert load_recipe("demo", {"publish.pictures": "clip"}).publish.pictures == ClipPicturesSpec()
-    unnamed = load_recipe("demo", {"publish.pictures": {"latent": 8}})
-    assert unnamed.publish.pictures == DenoisingSpec(latent=8)
-    nameless = {**load_recipe("demo").model_dump(mode="json"), "publish": {"pictures": {"latent": 8}}}
-    assert load_recipe(nameless, {"publish.pictures.kind": "autoencoder"}).publish.pictures == DenoisingSpec(latent=8)
-    for wrong in ({"kind": "magic"}, {"kind": "clip", "latent": 8}, {"kind": "autoencoder", "model": "a/b"}):
+    named = {"publish.pictures.kind": "autoencoder", "publish.pictures.latent": 8}
+    assert load_recipe("demo", named).publish.pictures == DenoisingSpec(latent=8)
+    for wrong in (
+        {"latent": 8},
+        {"kind": "magic"},
+        {"kind": "clip", "latent": 8},
+        {"kind": "autoencoder", "model": "a/b"},
+    ):
         with pytest.raises(UsageError, match=r"^recipe demo: publish\.pictures[a-z.]*: [^\n]+$"):
             load_recipe("demo", {"publish.pictures": wrong})
 

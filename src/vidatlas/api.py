@@ -202,10 +202,10 @@ def _runner(options: Options, places: Iterable[str]) -> Iterator[Runner]:
     if options.runner == "serial":
         yield SerialRunner()
         return
-    from vidatlas.runners.on_ray import Cluster, RayRunner
+    from vidatlas.runners.on_ray import RayRunner
 
     local = tuple(Path(found) for place in places if not is_remote(place) for found in expand(place)[:1])
-    with RayRunner(Cluster(options.address, options.actors, options.threads, options.gpus), local) as runner:
+    with RayRunner(options, local) as runner:
         yield runner
 
 

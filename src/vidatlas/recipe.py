@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import yaml
 from pydantic import (
@@ -58,8 +58,6 @@ from vidatlas.storage.store import MANIFEST, Store
 from vidatlas.types import Json
 from vidatlas.views.nouns import Nouns
 
-_PICTURES = "autoencoder"
-"""The default kind of ``publish.pictures``."""
 _BY_NAME = ("format", "reducer", "clusterer", "pictures")
 """Sections that the name of a kind alone can stand for."""
 
@@ -82,12 +80,6 @@ class _Strict(BaseModel):
 def _by_name(value: Any) -> Any:
     """Expand the name of a kind to that kind with its defaults."""
     return {"kind": value} if isinstance(value, str) else value
-
-
-def _pictures(value: Any) -> Any:
-    """Expand the name of a kind; settings without a kind are the auto-encoder's."""
-    value = _by_name(value)
-    return {"kind": _PICTURES, **value} if isinstance(value, dict) else value
 
 
 class SourceSpec(_Strict):
@@ -155,9 +147,10 @@ class PublishSpec(_Strict):
     """Most videos on map.html, sampled by seed."""
     index: IndexSpec = IndexSpec()
     pictures: (
-        Annotated[DenoisingSpec | ClipPicturesSpec, Field(discriminator="kind"), BeforeValidator(_pictures)] | None
+        Annotated[DenoisingSpec | ClipPicturesSpec, Field(discriminator="kind"), BeforeValidator(_by_name)] | None
     ) = None
-    """Encoder of images: autoencoder, which is trained on them, or clip; needs ``record.image``."""
+    """Encoder of images: autoencoder, which is trained on them, or clip; needs ``record.image``; a name alone takes the
+    defaults."""
 
     def find_models(self) -> None:
         """Locate the checkpoints that this section of the recipe needs; raise if one cannot be found."""
@@ -275,12 +268,10 @@ def load_recipe(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
         UsageError: no such recipe, or an invalid key or value; the message names the key.
     """
     label, data = _read(source)
-    changes = dict(overrides or {})
-    _switch(data, changes.get("encoder.kind"), "encoder")
-    _switch(data.get("source"), changes.get("source.format.kind"), "format")
-    _switch(data.get("publish"), changes.get("publish.pictures.kind"), "pictures")
-    for key, value in changes.items():
-        _override(data, key, value)
+    changes = overrides or {}
+    # Kinds first: those of a section share no settings.
+    for key in sorted(changes, key=lambda key: not key.endswith(".kind")):
+        _override(data, key, changes[key])
     _read_names(data)
     try:
         return Recipe.model_validate(data)
@@ -288,7 +279,7 @@ def load_recipe(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
         first = error.errors()[0]
         plain, said = _PLAIN.get(first["type"]), first["msg"].removeprefix("Value error, ")
         where, what = _dotted(first["loc"], data), plain.format(**first.get("ctx", {})) if plain else said
-        meant = _meant(first["loc"]) if first["type"] == "extra_forbidden" else ""
+        meant = _meant(str(first["loc"][-1])) if first["type"] == "extra_forbidden" else ""
         raise UsageError(
             f"recipe {label}: {where}: {what}. {meant}See the keys with: vidatlas recipes {_shown(data, label)}"
         ) from error
@@ -308,36 +299,12 @@ def _read_names(data: Json) -> None:
                 raise UsageError(f"record.map.{column}: {error}") from error
 
 
-def _meant(location: tuple[int | str, ...]) -> str:
+def _meant(wrong: str) -> str:
     """Return a question with the valid key nearest to an invalid one; empty if none is near."""
-    *sections, wrong = map(str, location)
-    models: list[type[BaseModel]] = [Recipe]
-    for step in sections:
-        # Other steps are a kind of a union, which narrows it, or a key or number that the user chose.
-        inside = [model.model_fields[step].annotation for model in models if step in model.model_fields]
-        kinds = [
-            model for model in models if "kind" in model.model_fields and model.model_fields["kind"].default == step
-        ]
-        models = list(_models_in(inside)) if inside else kinds or models
-    found = get_close_matches(wrong, {key for model in models for key in model.model_fields}, 1)
+    schema = Recipe.model_json_schema()
+    keys = {key for model in (schema, *schema["$defs"].values()) for key in model.get("properties", ())}
+    found = get_close_matches(wrong, sorted(keys), 1, 0.7)
     return f"Did you mean {found[0]!r}? " if found else ""
-
-
-def _models_in(annotations: Iterable[Any]) -> Iterator[type[BaseModel]]:
-    for annotation in annotations:
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield annotation
-        else:
-            yield from _models_in(get_args(annotation))
-
-
-def _switch(holder: Any, kind: Any, section: str) -> None:
-    """Reset a section whose kind changes: kinds do not share settings."""
-    there = holder.get(section) if isinstance(holder, dict) else None
-    if kind is not None and (
-        isinstance(there, str) or (isinstance(there, dict) and kind != there.get("kind", _PICTURES))
-    ):
-        holder[section] = {"kind": kind}
 
 
 def _dotted(location: tuple[int | str, ...], data: Any) -> str:
@@ -383,6 +350,8 @@ def _override(data: Json, key: str, value: Any) -> None:
         at = at.setdefault(step, {})
         if not isinstance(at, dict):
             raise UsageError(f"--set {key}: {step} is a value, not a section.")
+    if last == "kind" and at.get(last) != value:
+        at.clear()
     at[last] = value
 
 

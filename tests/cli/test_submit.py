@@ -79,11 +79,10 @@ def test_names_of_categories_go_with_the_recipe(submitted: list[Any], tmp_path: 
 
 
 def test_a_dashboard_s_address_submits_and_returns_the_job_s_code(submitted: list[Any]) -> None:
-    assert main(["embed", *COMMANDS["embed"], *DASHBOARD, "--limit", "7"]) == 3
+    assert main(["reduce", *COMMANDS["reduce"], *DASHBOARD, "--set", "reduce.clusters.k=3"]) == 3
     ((address, said, files, _),) = submitted
     assert (address, files) == (DASHBOARD[1], {})
-    assert said[:3] == ["embed", "--limit", "7"]
-    assert said[-4:] == ["--", *COMMANDS["embed"]]
+    assert said == ["reduce", "--set", "reduce.clusters.k=3", "--runner", "ray", "--", *COMMANDS["reduce"]]
 
 
 def test_a_recipe_of_one_s_own_goes_along(submitted: list[Any], tmp_path: Path) -> None:
@@ -91,8 +90,8 @@ def test_a_recipe_of_one_s_own_goes_along(submitted: list[Any], tmp_path: Path) 
     mine.write_text(load_recipe("demo").to_yaml())
     assert main(["run", str(mine), "s3://b/in", "s3://b/atlas", *DASHBOARD]) == 3
     ((_, said, files, _),) = submitted
-    assert files == {"recipe/my recipe.yaml": mine}
-    assert said[-3:] == ["recipe/my recipe.yaml", "s3://b/in", "s3://b/atlas"]
+    assert {name: load_recipe(file) for name, file in files.items()} == {"recipe/recipe.yaml": load_recipe("demo")}
+    assert said[-3:] == ["recipe/recipe.yaml", "s3://b/in", "s3://b/atlas"]
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from vidatlas.errors import InputError
 from vidatlas.pipeline.embed.rows import read_shard
 from vidatlas.pipeline.publish.export import export_embedding_atlas
 from vidatlas.recipe import Recipe
-from vidatlas.runners.on_ray import Cluster, RayRunner
+from vidatlas.runners.on_ray import RayRunner
 from vidatlas.runners.ray_data import EncodeActor, pack
 from vidatlas.storage.store import digest_of
 from vidatlas.types import Json, SeekPoint, Shard
@@ -250,7 +250,7 @@ def read_of(shard: Shard) -> pa.Table:
 
 @pytest.mark.usefixtures("ray_here")
 def test_9_tasks_and_actors_of_ray_run_no_code(part: Path, canary: Path) -> None:
-    with RayRunner(Cluster(actors=(1, 1))) as runner:
+    with RayRunner(Options(actors=(1, 1))) as runner:
         with pytest.raises(InputError, match=f"{part}: column 'title' has the extension type"):
             list(runner.map(read_of, [shard_of(part)]))
         with pytest.raises(InputError, match=f"{part}: column 'title' has the extension type"):

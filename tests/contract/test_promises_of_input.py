@@ -224,7 +224,7 @@ CASES = {
     "model absent": (2, ["model folder", "does not exist"]),
     "model pickled": (2, ["pytorch_model.bin", "safetensors"]),
     "model code": (2, ["auto_map"]),
-    "atlas is a file": (2, ["Choose another output folder"]),
+    "atlas is a file": (2, ["there is a file where a folder is needed", "Name a folder"]),
     "unknown key": (2, ["encoder.dimension"]),
     "set without value": (2, ["--set encoder", "key=value"]),
     "bad value": (2, ["source.shard_rows", "greater than or equal to 1"]),

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import ray
 
-from vidatlas.runners.on_ray import Cluster, RayRunner
+from vidatlas.runners.on_ray import RayRunner
+from vidatlas.types import Options
 
 _KNOWN = "vidatlas_tests_contract_conftest"
 if _KNOWN not in sys.modules:
@@ -25,6 +26,6 @@ ray_here = sys.modules[_KNOWN].ray_here
 @pytest.fixture
 def runner() -> Iterator[RayRunner]:
     """Return a runner of at most two actors; it must leave Ray running."""
-    with RayRunner(Cluster(actors=(1, 2))) as found:
+    with RayRunner(Options(actors=(1, 2))) as found:
         yield found
     assert ray.is_initialized(), "a Ray that was there is not to be stopped"

@@ -20,11 +20,11 @@ from vidatlas.pipeline.embed.rows import read_shard
 from vidatlas.pipeline.embed.totals import Totals
 from vidatlas.pipeline.embed.worker import EmbedWorker
 from vidatlas.pipeline.plan.shards import load_shards
-from vidatlas.runners.on_ray import Cluster, RayRunner
+from vidatlas.runners.on_ray import RayRunner
 from vidatlas.runners.ray_data import MAX_READS
 from vidatlas.runners.serial import SerialRunner
 from vidatlas.storage.store import Store
-from vidatlas.types import Json, Receipt, Shard
+from vidatlas.types import Json, Options, Receipt, Shard
 
 # What is defined here travels to workers as a whole: they cannot import a test.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -68,7 +68,7 @@ class Meeting:
 
 def test_an_actor_works_on_two_shards_at_once() -> None:
     shards = [shard(number) for number in range(6)]
-    with RayRunner(Cluster(actors=(1, 1))) as alone:
+    with RayRunner(Options(actors=(1, 1))) as alone:
         receipts = list(alone.embed(read, Meeting, shards))
     assert sorted(found["shard"] for found in receipts) == [item.name for item in shards]
     assert len({found["thread"] for found in receipts}) > 1
@@ -77,7 +77,7 @@ def test_an_actor_works_on_two_shards_at_once() -> None:
 def test_more_actors_than_fit_never_keep_readers_out() -> None:
     """Actors hold their CPUs for as long as they live; those that find no place wait for another node."""
     shards = [shard(number) for number in range(9)]
-    with RayRunner(Cluster(actors=(1, 9))) as crowded:
+    with RayRunner(Options(actors=(1, 9))) as crowded:
         found = [key(done) for done in crowded.embed(read, lambda: receipt, shards)]
     assert sorted(found) == [item.name for item in shards]
 
@@ -258,6 +258,6 @@ def test_a_task_that_always_kills_its_worker_ends_the_job_in_one_line(runner: Ra
 def test_ray_starts_with_the_first_use_only() -> None:
     """A finished job that is given again must not wait for a cluster."""
     started = threading.Event()
-    with RayRunner(Cluster()) as found:
+    with RayRunner(Options()) as found:
         found._start = started.set  # type: ignore[method-assign]
     assert not started.is_set()

@@ -13,9 +13,9 @@ from ray import cloudpickle
 import vidatlas
 from vidatlas.errors import UnavailableError, UsageError
 from vidatlas.runners import on_ray
-from vidatlas.runners.on_ray import Cluster, RayRunner
+from vidatlas.runners.on_ray import RayRunner
 from vidatlas.runners.remote import IN_A_JOB
-from vidatlas.types import Json, Shard
+from vidatlas.types import Json, Options, Shard
 
 # What is defined here travels to workers as a whole: they cannot import a test.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -30,14 +30,14 @@ def test_a_range_of_actors_is_asked_for_whole_however_small_the_cluster_is_now(
     actors: tuple[int, int] | None, shards: int, bounds: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 3.0})
-    assert RayRunner(Cluster(actors=actors))._bounds(shards) == bounds
+    assert RayRunner(Options(actors=actors))._bounds(shards) == bounds
 
 
 @pytest.mark.parametrize("address", ["ray://10.0.0.5:10001", "http://127.0.0.1:8265"])
 def test_an_address_that_is_no_node_s_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     with pytest.raises(UsageError, match="ray job submit"):
-        next(RayRunner(Cluster(address)).map(str, [1]))
+        next(RayRunner(Options(address=address)).map(str, [1]))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_cluster_that_cannot_be_used_says_why_and_what_to_do(
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", init)
     with pytest.raises(UnavailableError, match=said) as caught:
-        next(RayRunner(Cluster("10.0.0.5:6379")).map(str, [1]))
+        next(RayRunner(Options(address="10.0.0.5:6379")).map(str, [1]))
     assert str(caught.value).startswith(f"cannot use Ray at 10.0.0.5:6379: {' '.join(str(error).split())[:20]}")
     assert "To fix" not in str(caught.value)
 
@@ -78,7 +78,7 @@ def test_a_node_that_does_not_see_a_local_file_says_which_and_what_to_do(tmp_pat
     """The driver sees it, and deletes it before a worker looks: to the worker it was never there."""
     there = tmp_path / "atlas.json"
     there.touch()
-    runner = RayRunner(Cluster(), (there, tmp_path / "not-yet"))
+    runner = RayRunner(Options(), (there, tmp_path / "not-yet"))
     look = runner._seeing(str)
     assert look(7) == "7"
     there.unlink()
@@ -92,8 +92,8 @@ def test_a_gpu_is_asked_for_where_there_is_one_or_one_can_come(
 ) -> None:
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0, "GPU": present})
     monkeypatch.setattr(on_ray.state, "get_max_resources_from_cluster_config", lambda: {"GPU": to_come})
-    assert RayRunner(Cluster())._gpus() == gpus
-    assert RayRunner(Cluster(gpus=0.5))._gpus() == 0.5
+    assert RayRunner(Options())._gpus() == gpus
+    assert RayRunner(Options(gpus=0.5))._gpus() == 0.5
 
 
 def test_what_wants_a_gpu_runs_without_one_where_there_is_none(runner: RayRunner) -> None:

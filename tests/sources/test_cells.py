@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidatlas.sources.cells import MAX_LIST_CHARS, holds_objects, read_list, split_texts
+from vidatlas.sources.cells import MAX_LIST_CHARS, holds_objects, is_cut, split_texts
+from vidatlas.sources.values.markup import plain_text
+from vidatlas.sources.values.texts import texts_in
+
+
+def read(cell: Any) -> tuple[str, ...] | None:
+    return None if is_cut(cell) else texts_in(cell, ",", "word")
 
 
 @pytest.mark.parametrize(
@@ -45,17 +51,17 @@ from vidatlas.sources.cells import MAX_LIST_CHARS, holds_objects, read_list, spl
     ],
 )
 def test_a_cell_gives_its_texts(cell: Any, texts: tuple[str, ...] | None) -> None:
-    assert read_list(cell, ",", "word") == texts
+    assert read(cell) == texts
 
 
 @given(st.lists(st.text().filter(str.strip)))
 def test_what_python_writes_is_read_back(texts: list[str]) -> None:
-    assert read_list(repr(texts), ",", "word") == tuple(text.strip() for text in texts)
+    assert read(repr(texts)) == tuple(clean for text in texts if (clean := plain_text(text).strip()))
 
 
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
-    found = read_list(f"[{text}]", ",", "word")
+    found = read(f"[{text}]")
     assert found is None or all(isinstance(item, str) for item in found)
 
 

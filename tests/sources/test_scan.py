@@ -1,9 +1,8 @@
-"""One pass gives the bytes, the file's own hash, and places to start again."""
+"""One pass gives the bytes, and places to start again."""
 
 from __future__ import annotations
 
 import gzip
-import hashlib
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -20,7 +19,6 @@ def scan_of(path: Path) -> tuple[Scan, bytes]:
     with path.open("rb") as file:
         scan = Scan(file)
         data = b"".join(scan.chunks())
-        scan.finish(whole=True)
     return scan, data
 
 
@@ -32,21 +30,19 @@ def part(tmp_path: Path, compress: Compress, compression: str, big_lines: bytes)
     return path
 
 
-def test_bytes_and_hash_are_those_of_the_file(part: Path, compression: str, big_lines: bytes) -> None:
+def test_bytes_are_those_of_the_file(part: Path, compression: str, big_lines: bytes) -> None:
     scan, data = scan_of(part)
     assert big_lines.startswith(data)
     assert len(data) >= 1 << 20
     assert scan.compression == compression
     assert scan.bytes == part.stat().st_size
-    assert scan.sha256 == hashlib.sha256(part.read_bytes()).hexdigest()
 
 
-def test_hash_covers_what_follows_the_last_member(tmp_path: Path) -> None:
+def test_the_last_of_many_members_is_read(tmp_path: Path) -> None:
     part = tmp_path / "part"
     part.write_bytes(b"".join(gzip.compress(f"{row}\n".encode() * 50_000, mtime=0) for row in range(5)))
-    scan, data = scan_of(part)
+    _, data = scan_of(part)
     assert data == gzip.decompress(part.read_bytes())
-    assert scan.sha256 == hashlib.sha256(part.read_bytes()).hexdigest()
 
 
 def test_seek_points_ascend_and_give_the_rest_of_the_file(part: Path, compression: str) -> None:
@@ -59,7 +55,7 @@ def test_seek_points_ascend_and_give_the_rest_of_the_file(part: Path, compressio
             assert b"".join(decompress(file, compression, point)) == data[point.uncompressed :]
 
 
-def test_a_scan_that_stops_early_knows_seek_points_but_no_hash(tmp_path: Path, big_lines: bytes) -> None:
+def test_a_scan_that_stops_early_knows_seek_points(tmp_path: Path, big_lines: bytes) -> None:
     part = tmp_path / "part"
     part.write_bytes(gzip.compress(big_lines, 6, mtime=0))
     with part.open("rb") as file:
@@ -68,8 +64,6 @@ def test_a_scan_that_stops_early_knows_seek_points_but_no_hash(tmp_path: Path, b
         with closing(scan.chunks()) as chunks:
             while read < 9 << 20:
                 read += len(next(chunks))
-        scan.finish(whole=False)
-        assert scan.sha256 is None
         assert scan.bytes == part.stat().st_size
         assert len(scan.points) >= 2
         assert scan.points[0].uncompressed == 0
@@ -84,7 +78,7 @@ def test_zeros_behind_gzip_members_are_padding(tmp_path: Path, big_lines: bytes,
     part.write_bytes(gzip.compress(lines, 1, mtime=0) + gzip.compress(b"", mtime=0) + bytes(zeros))
     scan, data = scan_of(part)
     assert data == lines
-    assert (scan.bytes, scan.sha256) == (part.stat().st_size, hashlib.sha256(part.read_bytes()).hexdigest())
+    assert scan.bytes == part.stat().st_size
     with part.open("rb") as file:
         for point in scan.points:
             assert b"".join(decompress(file, "gzip", point)) == data[point.uncompressed :]

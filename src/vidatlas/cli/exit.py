@@ -8,72 +8,44 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from vidatlas.errors import UsageError, VidatlasError
 from vidatlas.stderr import stderr_to
-from vidatlas.storage.folder import is_remote, local_path
 
 _STOPPED = "stopped. Nothing that was committed is lost; rerun the same command to resume."
 
 
 @contextmanager
-def quiet_libraries(atlas: str) -> Iterator[None]:
-    """Redirect what libraries write to standard error into a log while a command runs; an error names the log.
-
-    The log lies in the atlas or, where that is remote, in a temporary folder of this command's own.
+def quiet_libraries() -> Iterator[None]:
+    """Redirect what libraries write to standard error into a temporary file while a command runs; an error names it.
 
     Raises:
-        UsageError: the atlas's folder, or the temporary one, cannot be written.
+        UsageError: the temporary folder cannot be written.
     """
-    remote = is_remote(atlas)
-    log = _open_log(atlas, remote)
-    before = _size(log)
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="vidatlas-", suffix=".log")
+    except OSError as error:
+        where = error.filename or "the temporary folder"
+        raise UsageError(
+            f"cannot write to {where}: {error.strerror}. Set TMPDIR to a folder that can be written."
+        ) from error
+    os.close(descriptor)
+    log, named = Path(name), False
     try:
         with stderr_to(log):
             yield
     except VidatlasError as error:
-        if _size(log) > before:
+        named = log.stat().st_size > 0
+        if named:
             error.add_note(f"What libraries wrote meanwhile is in {log}.")
         raise
-    else:
-        # Nobody is told of it: it would only fill the disk.
-        if remote:
-            log.unlink(missing_ok=True)
     finally:
-        _tidy(log, remote)
-
-
-def _open_log(atlas: str, remote: bool) -> Path:
-    try:
-        folder = Path(tempfile.mkdtemp(prefix="vidatlas-")) if remote else local_path(atlas) / "logs"
-        log = folder / "libraries.log"
-        folder.mkdir(parents=True, exist_ok=True)
-        if log.resolve() != folder.parent.resolve() / folder.name / log.name:
-            raise UsageError(f"{log} is, or lies behind, a symbolic link. Remove it.")
-        log.touch(mode=0o600)
-    except OSError as error:
-        where = error.filename or "the temporary folder"
-        remedy = "Set TMPDIR to a folder that can be written." if remote else "Choose another output folder."
-        raise UsageError(f"cannot write to {where if remote else atlas}: {error.strerror}. {remedy}") from error
-    return log
-
-
-def _size(log: Path) -> int:
-    return log.stat().st_size if log.exists() else 0
-
-
-def _tidy(log: Path, remote: bool) -> None:
-    """Remove a log without a word in it, and the folder that was made for it: a command that failed leaves none."""
-    if not _size(log):
-        log.unlink(missing_ok=True)
-        with suppress(OSError):
-            log.parent.rmdir()
-            if not remote:
-                log.parent.parent.rmdir()
+        if not named:
+            log.unlink()
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:

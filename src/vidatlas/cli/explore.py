@@ -13,42 +13,18 @@ from vidatlas.cli.exit import quiet_libraries
 from vidatlas.cli.run import console, show_found, show_next
 from vidatlas.errors import UsageError
 
-_OPTION_OF_ONE = re.compile(r"-k=?[0-9]*")
-_YOUTUBE_ID = re.compile(r"[\w-]{11}", re.ASCII)
+_DASHED = re.compile(r"-(?!-|k[0-9]+$)[\w-]{2,}|--[\w-]{9}", re.ASCII)
+"""An id that starts with a dash, as one of 64 of YouTube's does; it can be told from an option."""
 
 
 class WithIds(TyperCommand):
-    """Take an id that starts with a dash, as one YouTube id in 64 does, for an id."""
+    """Take such an id for an id, not for options."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Move such an id behind the options, and behind the "--" that ends them."""
-        values = {name for option in self.params if not getattr(option, "is_flag", True) for name in option.opts}
-        names = {name for option in self.get_params(ctx) for name in option.opts}
-        for at, word in enumerate(args):
-            if word == "--":
-                break
-            if args[at - 1 : at] and args[at - 1] in values:
-                continue
-            if word.startswith("-") and word not in names and _is_id(word):
-                return super().parse_args(ctx, _behind(args, at, values))
-        return super().parse_args(ctx, args)
-
-
-def _is_id(word: str) -> bool:
-    """Tell whether a word with a dash in front is an id, and no option written wrong."""
-    if word.startswith("--"):
-        return bool(_YOUTUBE_ID.fullmatch(word))
-    return len(word) > 2 and not _OPTION_OF_ONE.fullmatch(word)
-
-
-def _behind(args: list[str], at: int, values: set[str]) -> list[str]:
-    """Return options, then "--", then the other words in their order, with the id at its place among them."""
-    options: list[str] = []
-    words: list[str] = []
-    for number, word in enumerate(args):
-        is_value = number > 0 and args[number - 1] in values and number - 1 != at
-        (options if number != at and (is_value or word.startswith("-")) else words).append(word)
-    return [*options, "--", *words]
+        """Give it as the address of the video."""
+        return super().parse_args(
+            ctx, [f"https://youtu.be/{word}" if _DASHED.fullmatch(word) else word for word in args]
+        )
 
 
 Atlas_ = Annotated[str, typer.Argument(metavar="ATLAS", help="The folder (or URL) of the atlas.")]
@@ -72,7 +48,7 @@ def search(
     """
     from vidatlas.pipeline.explore.atlas import open_atlas
 
-    with quiet_libraries(atlas):
+    with quiet_libraries():
         found = open_atlas(atlas).search(text, k, group, subcategory)
     show_found(found, json)
 
@@ -91,7 +67,7 @@ def similar(
     """
     from vidatlas.pipeline.explore.atlas import open_atlas
 
-    with quiet_libraries(atlas):
+    with quiet_libraries():
         found = open_atlas(atlas).similar(video, k, group, subcategory)
     show_found(found, json)
 

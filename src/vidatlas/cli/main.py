@@ -134,7 +134,7 @@ def reduce(atlas: Atlas_, set_: Set_ = None, *, options: Options) -> None:
     from vidatlas.cli.progress import Reporter
     from vidatlas.cli.screens import show_notes
 
-    with quiet_libraries(atlas), Reporter(atlas, console) as reporter:
+    with quiet_libraries(), Reporter(atlas, console) as reporter:
         entry = verbs.reduce(atlas, read_settings(set_), options, reporter)
     show_notes(console, entry["notes"])
     show_next(f"vidatlas publish {atlas}")
@@ -150,7 +150,7 @@ def publish(atlas: Atlas_, set_: Set_ = None, *, options: Options) -> None:
     from vidatlas import api as verbs
     from vidatlas.cli.progress import Reporter
 
-    with quiet_libraries(atlas), Reporter(atlas, console) as reporter:
+    with quiet_libraries(), Reporter(atlas, console) as reporter:
         verbs.publish(atlas, read_settings(set_), options, reporter)
     show_result(atlas)
 
@@ -214,35 +214,35 @@ def recipes(
     Example: vidatlas recipes --for videos.csv > mine.yaml
     """
     from vidatlas.cli.screens import show_json
-    from vidatlas.recipe import builtin_recipes, load_recipe
+    from vidatlas.recipe import load_recipe
 
     if for_:
         from vidatlas.pipeline.plan.auto import assume
 
         guess = assume(for_, read_settings(set_))
-        if json:
-            show_json(console, guess.recipe.model_dump(mode="json"))
-        else:
-            console.out(guess.to_yaml(), highlight=False, end="")
+        found, text = guess.recipe, guess.to_yaml()
     elif name:
         found = load_recipe(name, read_settings(set_))
-        if json:
-            show_json(console, found.model_dump(mode="json"))
-        else:
-            console.out(found.to_yaml(), highlight=False, end="")
-    elif json:
-        show_json(console, [{"name": one, "about": load_recipe(one).about} for one in builtin_recipes()])
+        text = found.to_yaml()
     else:
-        _list_recipes()
+        _list_recipes(json)
+        return
+    if json:
+        show_json(console, found.model_dump(mode="json"))
+    else:
+        console.out(text, highlight=False, end="")
 
 
-def _list_recipes() -> None:
+def _list_recipes(json: bool) -> None:
+    from vidatlas.cli.screens import show_json
     from vidatlas.recipe import builtin_recipes, load_recipe
 
-    for builtin in builtin_recipes():
-        console.print(
-            f"[bold]{builtin}[/]  {load_recipe(builtin).about}", highlight=False, soft_wrap=not console.is_terminal
-        )
+    abouts = {name: load_recipe(name).about for name in builtin_recipes()}
+    if json:
+        show_json(console, [{"name": name, "about": about} for name, about in abouts.items()])
+        return
+    for each, about in abouts.items():
+        console.print(f"[bold]{each}[/]  {about}", highlight=False, soft_wrap=not console.is_terminal)
 
 
 @app.command(rich_help_panel="Look and check")
@@ -258,7 +258,7 @@ def assign(
     """
     from vidatlas.pipeline.explore.assign import assign as place
 
-    with quiet_libraries(atlas):
+    with quiet_libraries():
         counts = place(atlas, new, out, limit)
     lost = ", ".join(f"{count:,} {reason}" for reason, count in counts["rejects"].items())
     console.print(

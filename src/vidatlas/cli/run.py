@@ -45,7 +45,7 @@ def run_job(recipe: Recipe, inputs: list[str], atlas: str, options: Options, las
     from vidatlas import api
     from vidatlas.cli.progress import Reporter
 
-    with quiet_libraries(atlas), Reporter(atlas, console) as reporter:
+    with quiet_libraries(), Reporter(atlas, console) as reporter:
         if last != "plan":
             recipe.encoder.inspect()  # a model that is not there should not cost the reading of the whole input
         if last == "publish":
@@ -93,15 +93,15 @@ def show_result(atlas: str) -> None:
 
 
 def show_found(found: Any, json: bool) -> None:
-    """Show videos that were found, as a table or as JSON lines."""
-    from vidatlas.cli.screens import show_videos
+    """Show videos that were found, best first, as a table or as JSON lines."""
+    from vidatlas.cli.screens import json_rows, show_rows
 
+    rows = found.astype(object).where(found.notna(), None).to_dict("records")
     if json:
-        from vidatlas.cli.screens import json_lines
-
-        console.out(json_lines(found), highlight=False, end="")
-    else:
-        show_videos(console, found)
+        console.out(*json_rows(rows), sep="", highlight=False, end="")
+        return
+    columns = {"cosine": "cosine", "id": "id", "title": "title", "category": "group", "subcategory": "name"}
+    show_rows(console, ({shown: row[name] for shown, name in columns.items()} for row in rows))
 
 
 def show_next(command: str) -> None:

@@ -7,11 +7,12 @@ import os
 import platform
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
+from rich.filesize import decimal
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -49,14 +50,6 @@ def _grid(rows: Iterable[tuple[str, Any]]) -> Table:
     return grid
 
 
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:,.0f} {unit}" if unit == "B" else f"{count:,.1f} {unit}"
-        count /= 1000
-    return f"{count:,.1f} TB"
-
-
 def show_preview(console: Console, recipe: Recipe, preview: Preview, atlas: str, device: Device) -> None:
     """Print what is about to happen, with the exact texts that will be encoded."""
     counts, fields = preview.counts, recipe.record.fields
@@ -66,7 +59,7 @@ def show_preview(console: Console, recipe: Recipe, preview: Preview, atlas: str,
     )
     total, done = preview.shards
     rows = [
-        ("input", f"{_size(preview.input_bytes)}, {counts['read']:,} rows: {_outcome(counts)}"),
+        ("input", f"{decimal(preview.input_bytes)}, {counts['read']:,} rows: {_outcome(counts)}"),
         ("fields", fill),
         ("encoder", f"{preview.encoder.model}, {preview.encoder.dim} dimensions"),
         *([("languages", preview.warning)] if preview.warning else []),
@@ -78,8 +71,8 @@ def show_preview(console: Console, recipe: Recipe, preview: Preview, atlas: str,
         ("time", _time(preview, device.cpus)),
         (
             "disk",
-            f"about {_size(preview.disk_bytes)}"
-            + (f" of {_size(preview.free_bytes)} free" if preview.free_bytes is not None else ""),
+            f"about {decimal(preview.disk_bytes)}"
+            + (f" of {decimal(preview.free_bytes)} free" if preview.free_bytes is not None else ""),
         ),
         ("atlas", atlas),
     ]
@@ -260,12 +253,9 @@ def _show_rejects(console: Console, counts: Json) -> None:
     left_out = {**counts.get("rejects", {})}
     if counts.get("duplicates"):
         left_out[Reason.DUPLICATE_ID] = counts["duplicates"]
-    if not left_out:
-        return
-    table = Table("left out", "rows", "why", box=None, padding=(0, 2), header_style="bold")
-    for reason, count in sorted(left_out.items(), key=lambda item: -item[1]):
-        table.add_row(str(reason), f"{count:,}", Reason(reason).meaning)
-    console.print(table)
+    ordered = sorted(left_out.items(), key=lambda item: -item[1])
+    rows = ({"left out": reason, "rows": f"{count:,}", "why": Reason(reason).meaning} for reason, count in ordered)
+    show_rows(console, rows)
 
 
 def show_notes(console: Console, notes: Sequence[str], most: int = 3) -> None:
@@ -276,24 +266,13 @@ def show_notes(console: Console, notes: Sequence[str], most: int = 3) -> None:
         console.print(f"        and {len(notes) - most:,} more: in report.html, under Known limits", highlight=False)
 
 
-def json_lines(found: Any) -> str:
-    """Return videos that were found as JSON lines: dates and times as ISO 8601 has them."""
-    days = {name: [str(day) if isinstance(day, date) else day for day in found[name]]
-            for name in found.columns if any(type(day) is date for day in found[name])}  # fmt: skip
-    # Escaped: what a title holds cannot steer a terminal.
-    lines = found.assign(**days).to_json(
-        orient="records", lines=True, force_ascii=True, date_format="iso", date_unit="s"
-    )
-    return str(lines).replace("\\/", "/")
-
-
 def show_json(console: Console, found: Any) -> None:
     """Print something as indented JSON; escaped, so that nothing it quotes can steer a terminal."""
     console.out(json.dumps(found, indent=2, default=str), highlight=False)
 
 
 def json_rows(rows: Iterable[Json]) -> Iterator[str]:
-    """Yield each row as a line of JSON, escaped like all that is printed of data."""
+    """Yield each row as a line of JSON, escaped like all that is printed of data; dates and times as ISO 8601."""
     yield from (json.dumps(row, default=_iso) + "\n" for row in rows)
 
 
@@ -318,12 +297,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d}"
     return "" if value is None else str(value)
-
-
-def show_videos(console: Console, found: Any) -> None:
-    """Print videos that were found, best first."""
-    table = Table("cosine", "id", "title", "category", "subcategory", box=None, padding=(0, 2), header_style="bold")
-    for row in found.itertuples():
-        texts = (plain(str(text)) for text in (row.id, row.title, row.group, row.name))
-        table.add_row("" if row.cosine is None or row.cosine != row.cosine else f"{row.cosine:.3f}", *texts)
-    console.print(table)

@@ -45,18 +45,11 @@ def for_the_cluster(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, P
     # That of auto is made there, where the input is.
     if values.get("recipe", AUTO) != AUTO:
         recipe = read_recipe(values["recipe"], values["set_"], values["limit"])
-        from vidatlas.recipe import builtin_recipes
-
-        if recipe.record.map:
-            # With the names that were read here: their file may be on this machine alone.
-            local = Path(tempfile.mkdtemp(prefix="vidatlas-")) / "recipe.yaml"
-            local.write_text(recipe.to_yaml(), encoding="utf-8")
-            there |= {"recipe": f"recipe/{local.name}", "set_": None, "limit": None}
-            files[there["recipe"]] = local
-        elif values["recipe"] not in builtin_recipes():
-            local = Path(values["recipe"])
-            there["recipe"] = f"recipe/{local.name}"
-            files[there["recipe"]] = local
+        # As it was read here: it, and the names that it maps to, may be in files of this machine alone.
+        local = Path(tempfile.mkdtemp(prefix="vidatlas-")) / "recipe.yaml"
+        local.write_text(recipe.to_yaml(), encoding="utf-8")
+        there |= {"recipe": f"recipe/{local.name}", "set_": None, "limit": None}
+        files[there["recipe"]] = local
     return there, files
 
 

@@ -9,10 +9,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import orjson
 import ray
@@ -23,9 +22,9 @@ from ray.data import ActorPoolStrategy, DataContext
 from vidatlas.errors import UnavailableError, UsageError, VidatlasError
 from vidatlas.gpus import with_gpu
 from vidatlas.runners.ray_data import EncodeActor, ShardSource
-from vidatlas.runners.remote import carry, raise_carried, see_first
+from vidatlas.runners.remote import raise_carried, see_first
 from vidatlas.stderr import stderr_to
-from vidatlas.types import Json, Shard
+from vidatlas.types import Json, Options, Shard
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
@@ -41,29 +40,12 @@ LEFT_CPUS = 0.01
 """What an actor leaves of its threads, room for a hundred readers: neither keeps the other out of a node."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """Configure which Ray cluster to run on, and how many actors encode there.
-
-    Attributes:
-        address: a cluster's address; None starts a Ray on this machine (inside a Ray job, the job's cluster).
-        actors: fewest and most encoder actors; None chooses by the CPUs or GPUs present.
-        threads: CPU threads of one actor.
-        gpus: GPUs of one actor, fractions allowed; None takes one where the cluster has any.
-    """
-
-    address: str | None = None
-    actors: tuple[int, int] | None = None
-    threads: int = 1
-    gpus: float | None = None
-
-
 class RayRunner:
     """Map over Ray tasks and stream shards through a Ray Data pipeline; Ray starts with the first use."""
 
-    def __init__(self, cluster: Cluster, local: tuple[Path, ...] = ()) -> None:
-        """Remember the cluster, and which local files the work is about: other machines may not see them."""
-        self._cluster, self._local = cluster, local
+    def __init__(self, options: Options, local: tuple[Path, ...] = ()) -> None:
+        """Remember the options, and which local files the work is about: other machines may not see them."""
+        self._options, self._local = options, local
         self._own = False
 
     def __enter__(self) -> RayRunner:
@@ -77,7 +59,7 @@ class RayRunner:
     def _start(self) -> None:
         if ray.is_initialized():
             return
-        address = self._cluster.address or os.environ.get("RAY_ADDRESS") or "local"
+        address = self._options.address or os.environ.get("RAY_ADDRESS") or "local"
         if address.startswith(("ray://", "http://", "https://")):
             raise UsageError(f"{address}: a run needs the address of a Ray node, HOST:6379. Or use: ray job submit.")
         _listen_beyond_loopback(address != "local")
@@ -142,7 +124,7 @@ class RayRunner:
             fn_constructor_args=(self._seeing(partial(with_gpu, open_worker) if gpus else open_worker),),
             batch_size=1,
             batch_format="pyarrow",
-            num_cpus=self._cluster.threads - LEFT_CPUS,
+            num_cpus=self._options.threads - LEFT_CPUS,
             num_gpus=gpus or None,
             compute=ActorPoolStrategy(
                 min_size=fewest,
@@ -161,16 +143,16 @@ class RayRunner:
                 yield receipt
 
     def _gpus(self) -> float:
-        if self._cluster.gpus is not None:
-            return self._cluster.gpus
+        if self._options.gpus is not None:
+            return self._options.gpus
         return 1.0 if ray.cluster_resources().get("GPU") or _to_come().get("GPU") else 0.0
 
     def _bounds(self, shards: int) -> tuple[int, int]:
         """Return fewest and most actors; as many as fit now unless a number is given, never more than shards."""
         resources = ray.cluster_resources()
         gpus = self._gpus()
-        fitting = resources.get("GPU", 0) / gpus if gpus else resources.get("CPU", 1) / self._cluster.threads
-        fewest, most = self._cluster.actors or (1, max(1, int(fitting)))
+        fitting = resources.get("GPU", 0) / gpus if gpus else resources.get("CPU", 1) / self._options.threads
+        fewest, most = self._options.actors or (1, max(1, int(fitting)))
         most = max(1, min(most, shards))
         return min(fewest, most), most
 
@@ -204,23 +186,18 @@ def _to_come() -> dict[str, int]:
     return state.get_max_resources_from_cluster_config() or {}
 
 
-def function_call(function: Callable[[T], R], item: T) -> R | _Carried:
+def function_call(function: Callable[[T], R], item: T) -> R | VidatlasError:
     """Call a function that was put into the object store once; return what it returned, or the error it raised."""
     try:
         return function(item)
     except VidatlasError as error:
-        return _Carried(carry(error))
+        return error
 
 
-@dataclass(frozen=True, slots=True)
-class _Carried:
-    error: Json
-
-
-def _result(found: R | _Carried) -> R:
-    if isinstance(found, _Carried):
-        raise_carried(found.error)
-    return cast(R, found)
+def _result(found: R | VidatlasError) -> R:
+    if isinstance(found, VidatlasError):
+        raise found
+    return found
 
 
 def cpus() -> int:

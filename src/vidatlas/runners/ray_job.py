@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import shlex
@@ -10,8 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +22,12 @@ from vidatlas.errors import UnavailableError, UsageError
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 PACKAGE = Path(__file__).parents[1]
-PAUSE = 1.0
-"""Seconds between two questions about a job."""
+PAUSE = 3.0
+"""Seconds between two questions about a job; each brings its whole log."""
+_LOST = (OSError, RuntimeError)
 LOST = 10
 """After so many questions without an answer a cluster is given up; its job goes on."""
-STOPPING = 90
+STOPPING = 30
 """How often it is asked whether a stopped job has ended: the cluster files give a job a minute."""
 
 
@@ -76,36 +75,19 @@ class _Job:
         """Show the log until the job ends; return its exit code."""
         unanswered = 0
         while unanswered < LOST:
-            whole = False
-            with suppress(*_lost()):
-                # In a thread of its own: whoever calls this may have an event loop running, and there can be but one.
-                threads = ThreadPoolExecutor(1)
-                try:
-                    threads.submit(asyncio.run, self._tail()).result()
-                finally:
-                    threads.shutdown(wait=False)
-                whole = True
             try:
                 info = self.client.get_job_info(self.name)
+                self._more(self.client.get_job_logs(self.name))
                 if info.status.is_terminal():
-                    if not whole:
-                        self._more(self.client.get_job_logs(self.name))
                     return self._code(info)
                 unanswered = 0
-            except _lost():
+            except _LOST:
                 unanswered += 1
             time.sleep(PAUSE)
         raise UnavailableError(
             f"lost Ray's dashboard at {self.address}; job {self.name} may go on. Open the tunnel again, then: "
             f"ray job logs --follow {self.name} --address {self.address}"
         )
-
-    async def _tail(self) -> None:
-        """Show what comes after what was shown: whoever asks again gets the log from its beginning."""
-        log = ""
-        async for text in self.client.tail_job_logs(self.name):
-            log += text
-            self._more(log)
 
     def _more(self, log: str) -> None:
         if len(log) > self.shown:
@@ -132,12 +114,6 @@ class _Job:
             time.sleep(PAUSE)
         self._more(self.client.get_job_logs(self.name))
         self.show(f"look at it with: ray job logs {self.name} --address {self.address}\n")
-
-
-def _lost() -> tuple[type[Exception], ...]:
-    import aiohttp
-
-    return (OSError, RuntimeError, aiohttp.ClientError)
 
 
 def _connect(address: str) -> Any:

@@ -14,12 +14,6 @@ R = TypeVar("R")
 class SerialRunner:
     """Map with a plain loop; the reference that every other runner must equal byte for byte."""
 
-    def __enter__(self) -> SerialRunner:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        return None
-
     def map(self, function: Callable[[T], R], items: Iterable[T], gpus: bool = False) -> Iterator[R]:
         """Yield ``function(item)`` for every item, in the order of the items; this process sees the GPUs it sees."""
         return map(function, items)

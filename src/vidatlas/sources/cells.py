@@ -16,39 +16,17 @@ _QUOTED = ("['", '["', "[{")
 _BRACKETS = re.compile(r"[\[\]{}()]")
 
 
-def read_list(cell: Any, separator: str, key: str) -> tuple[str, ...] | None:
-    """Return the stripped, non-empty texts of a cell; None if it holds anything else, such as a truncated list.
-
-    Args:
-        cell: a list, a list written as JSON or as Python text (``['a', 'b']``, ``[{'word': 'a'}]``), or texts joined by
-            the separator; None, empty cells and empty items of a list hold no text.
-        separator: what splits a cell that is not a list.
-        key: for a list of objects, the key whose values are the texts; some objects may lack it, but not all.
-    """
-    if cell is None:
-        return ()
-    if isinstance(cell, str):
-        bare = cell.strip()
-        if not (bare.startswith("[") and bare.endswith("]")) and not bare.startswith(_QUOTED):
-            return tuple(split_texts(bare, separator))
-        cell = read_literal(bare)
-    if not isinstance(cell, list):
-        return None
-    objects = [item for item in cell if isinstance(item, dict)]
-    if objects and not any(key in item for item in objects):
-        return None
-    items = [item.get(key) if isinstance(item, dict) else item for item in cell]
-    items = [item for item in items if item is not None]
-    if not all(isinstance(item, str | int | float) and not isinstance(item, bool) for item in items):
-        return None
-    return tuple(text for item in items if (text := str(item).strip()))
-
-
 def list_in(cell: str) -> list[Any] | None:
     """Return the list that a cell holds, written as JSON or Python text; None if it holds other text."""
     bare = cell.strip()
     found = read_literal(bare) if bare.startswith("[") and bare.endswith("]") else None
     return found if isinstance(found, list) else None
+
+
+def is_cut(cell: Any) -> bool:
+    """Tell whether a cell is text that starts as a list does and is none, such as a list that was cut off."""
+    bare = cell.strip() if isinstance(cell, str) else ""
+    return (bare.startswith(_QUOTED) or bare[:1] + bare[-1:] == "[]") and list_in(bare) is None
 
 
 def split_texts(cell: str, separator: str) -> list[str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import bz2
 import lzma
 import zlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 import pyarrow as pa
+import zstandard
 
 from vidatlas.sources.content.arrow import MAGIC, STREAM, arrow_lines
 from vidatlas.sources.gzip import inflater
@@ -48,21 +49,10 @@ def _new_member(compression: str) -> Any:
     if compression == "gzip":
         return zlib.decompressobj(wbits=31)
     if compression == "zstd":
-        import zstandard
-
         return zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
     if compression == "xz":
         return lzma.LZMADecompressor(lzma.FORMAT_XZ, _MOST_MEMORY)
     return bz2.BZ2Decompressor()
-
-
-def _errors_of(compression: str) -> tuple[type[Exception], ...]:
-    """Return the exceptions for damaged data of a library that is imported only when needed."""
-    if compression != "zstd":
-        return ()
-    import zstandard
-
-    return (zstandard.ZstdError,)
 
 
 def decompress(
@@ -71,7 +61,7 @@ def decompress(
     seek: SeekPoint | None = None,
     on_member: Callable[[int, int], None] | None = None,
     vector: str | None = None,
-) -> Generator[bytes, None, int]:
+) -> Iterator[bytes]:
     """Yield an input file's uncompressed bytes from a seek point (default: its start) to its end.
 
     Args:
@@ -83,9 +73,6 @@ def decompress(
             Arrow file.
         vector: the column of vectors to keep of such a file.
 
-    Returns:
-        Where the compressed data ends; zeros may follow, with which some tools fill up a block.
-
     Raises:
         DamagedError: the data is truncated, or fails its format's own checks.
     """
@@ -93,13 +80,13 @@ def decompress(
     if compression == "plain":
         file.seek(start.compressed)
         yield from iter(lambda: file.read(CHUNK), b"")
-        return file.tell()
+        return
     try:
         if compression in _ROWS:
             yield from _ROWS[compression](file, start.compressed, on_member, vector)
-            return file.tell()
-        return (yield from _members(file, compression, start, on_member))
-    except (zlib.error, lzma.LZMAError, pa.ArrowException, OSError, EOFError, *_errors_of(compression)) as error:
+        else:
+            yield from _members(file, compression, start, on_member)
+    except (zlib.error, lzma.LZMAError, zstandard.ZstdError, pa.ArrowException, OSError, EOFError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise DamagedError(f"invalid {compression} data: {error}") from error
@@ -107,7 +94,7 @@ def decompress(
 
 def _members(
     file: IO[bytes], compression: str, start: SeekPoint, on_member: Callable[[int, int], None] | None
-) -> Generator[bytes, None, int]:
+) -> Iterator[bytes]:
     raw = compression == "gzip" and start.window is not None
     if compression == "gzip":
         member, data = inflater(start, file)
@@ -127,10 +114,9 @@ def _members(
         if not member.eof:
             continue
         data = _after_trailer(member.unused_data, file) if raw else member.unused_data or file.read(CHUNK)
-        end = file.tell() - len(data)
         data = _after_zeros(data, file)
         if not data:
-            return end
+            return
         if on_member:
             on_member(file.tell() - len(data), total)
         member, raw = _new_member(compression), False

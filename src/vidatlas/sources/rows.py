@@ -11,12 +11,13 @@ from urllib.parse import unquote
 from pydantic import BaseModel, ConfigDict, Field
 
 from vidatlas.errors import UsageError
-from vidatlas.sources.cells import read_list
+from vidatlas.sources.cells import is_cut
 from vidatlas.sources.content.json_document import JsonSpec
 from vidatlas.sources.csv import CsvSpec
 from vidatlas.sources.jsonl import JsonLinesSpec
 from vidatlas.sources.paths import Path, with_nested
 from vidatlas.sources.values.missing import MISSING, is_missing
+from vidatlas.sources.values.texts import texts_in
 from vidatlas.types import Reason
 
 Format = JsonLinesSpec | JsonSpec | CsvSpec
@@ -174,7 +175,9 @@ class ExplodeSpec(BaseModel):
     def rows(self, row: Row, missing: frozenset[str]) -> list[Row | Reason]:
         """Return one row per term, in the column ``term``: stripped, without #, in lower case."""
         cell = row.get(self.column)
-        texts = () if is_missing(cell, missing) else read_list(cell, self.separator, self.key)
+        if is_missing(cell, missing):
+            return [Reason.NO_TERMS]
+        texts = None if is_cut(cell) else texts_in(cell, self.separator, self.key)
         if texts is None:
             return [Reason.INVALID_FIELD]
         terms = [term for text in texts if text not in missing and (term := text.lstrip("#").strip().lower())]

@@ -28,15 +28,6 @@ class Example(TypedDict):
     texts: dict[str, list[str]]
 
 
-class SilentFacts(TypedDict):
-    """Count the groups of an input file that have no record."""
-
-    count: Count
-    names: list[str]
-    complete: bool
-    """False where there were too many to follow."""
-
-
 class PartVectors(TypedDict):
     """Describe the given vectors of an input file (``encoders/given.py``)."""
 
@@ -73,13 +64,12 @@ class Lacking(TypedDict):
 
 
 class Occasional(TypedDict, total=False):
-    """Hold what only some input files have: groups without records, odd values, given vectors."""
+    """Hold what only some input files have: odd values, given vectors."""
 
     first_reject: FirstReject
     lacking: Lacking
     values: PartValues
     vectors: PartVectors
-    silent: SilentFacts
 
 
 class SurveyFacts(Occasional):
@@ -89,7 +79,7 @@ class SurveyFacts(Occasional):
     columns: list[str]
     fields: dict[str, FieldFacts]
     groups: dict[str, Count]
-    """Records by group, the largest first."""
+    """Records by group, the largest first; with ``source.explode`` 0 for groups without a term."""
     examples: list[Example]
 
 
@@ -109,11 +99,8 @@ class PartFacts(SurveyFacts, Reading):
     """Its key: stem and eight hexadecimal digits of ``content_sha256``."""
     bytes: Count
     """Size of the file."""
-    sha256: str | None
-    """Hash of the file; None if it was not read to its end."""
     content_sha256: str
     """Hash of the decompressed rows."""
-    content_bytes: Count
     compression: str
     complete: bool
     """False if ``source.limit`` ended the reading."""
@@ -121,7 +108,6 @@ class PartFacts(SurveyFacts, Reading):
     header: list[str]
     """Column names that stand outside the rows."""
     shards: Count
-    seek_points: Count
 
 
 class InputFile(TypedDict):

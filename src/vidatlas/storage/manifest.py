@@ -45,8 +45,6 @@ class AbsentGroups(TypedDict):
     """List groups of which no record was kept."""
 
     count: Count
-    exact: bool
-    """False where there were too many to follow: then ``count`` is an estimate."""
     names: list[str]
     """The first of them."""
 
@@ -103,8 +101,6 @@ class Retitled(TypedDict):
     """Describe duplicates with another title than the row that is kept (``pipeline/plan/retitled.py``)."""
 
     rows: Count
-    checked: Count
-    of: Count
     ids: list[str]
     rounded: str
     """What may have rounded the ids; empty where they look whole."""

@@ -245,7 +245,7 @@ def test_columns_of_zero_and_one_are_tags(tmp_path: Path) -> None:
     guess = assume([write(tmp_path, "v.csv", "\n".join([f"id,title,{','.join(names)}", *rows]))], {})
     tags = guess.recipe.record.fields["tags"]
     assert (tags.columns, tags.flags, tags.separator) == (tuple(names), True, ",")
-    assert sure_of(guess)["record.fields.tags.flags"] == "guessed"
+    assert sure_of(guess)["record.fields.tags.column"] == "guessed"
     few = [row.rsplit(",", 1)[0] for row in rows]
     fields = assume([write(tmp_path, "few.csv", "\n".join(["id,title,a,b,c,d", *few]))], {}).recipe.record.fields
     assert set(fields) == {"title"}

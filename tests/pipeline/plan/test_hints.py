@@ -12,8 +12,10 @@ import pytest
 
 import vidatlas
 from vidatlas.errors import InputError, UsageError
+from vidatlas.pipeline.plan.hints import csv_setting
 from vidatlas.pipeline.plan.part import PartPlan, PlanSpec, plan_part
 from vidatlas.recipe import load_recipe
+from vidatlas.sources.jsonl import JsonLinesSpec
 
 ROWS = [
     {
@@ -91,8 +93,8 @@ OTHER: list[tuple[str, dict[str, Any], str]] = [
     (lines(ROWS), CSV, "this looks like JSON lines: add --set source.format=jsonlines"),
     (lines(ROWS), {"source.format": NO_HEADER}, "line 1 cannot be read: this looks like JSON lines: add --set "
      "source.format=jsonlines"),
-    ("id;title\na;b\n", CSV, """The header is one cell: add --set 'source.format.delimiter=";"'"""),
-    ("display_id, title\na, b\n", CSV, "blanks around the names: add --set source.format.trim=true"),
+    ("id;title\na;b\n", CSV, """The table looks different: add --set 'source.format.delimiter=";"'"""),
+    ("display_id, title\na, b\n", CSV, "The table looks different: add --set source.format.trim=true"),
 ]  # fmt: skip
 
 
@@ -156,7 +158,7 @@ ABOVE = {
 def test_lines_above_a_header_are_named_with_their_setting(what: str, planned: Planned) -> None:
     above, skip = ABOVE[what]
     table = "display_id,title,tags,categories,channel_id\n" + "".join(f"i{n},t,a,g,c\n" for n in range(30))
-    said = rf"no such column.* They stand in line {skip + 1}: add --set source\.format\.skip={skip}$"
+    said = rf"no such column.* The table looks different: add --set source\.format\.skip={skip}$"
     with pytest.raises(UsageError, match=said):
         planned(above + table, {"source.format": "csv"})
     facts = planned(above + table, {"source.format": {"kind": "csv", "skip": skip}}).facts
@@ -166,3 +168,21 @@ def test_lines_above_a_header_are_named_with_their_setting(what: str, planned: P
 def test_a_cell_that_is_called_like_one_of_several_columns_is_no_header(planned: Planned) -> None:
     with pytest.raises(UsageError, match="Choose another recipe"):
         planned("a,b\n1,2\n3,title\n", {"source.format": "csv"})
+
+
+@pytest.mark.parametrize(
+    ("lines", "setting"),
+    [
+        (["a,b", '1,"x,y"', "2,z"], "--set source.format=csv"),
+        (["a\tb", "1\tx, y"], "--set 'source.format={kind: csv, delimiter: \"\\t\"}'"),
+        (["a::b::c", "1::x::y"], "--set 'source.format={kind: csv, delimiter: \"::\", quote: null}'"),
+        (["a,b", '1,"x', 'y"', '2,"open'], "--set source.format=csv"),
+        (['{"a": 1, "b": 2', '{"a": 1, "b": 3'], ""),
+        (["<html>,", "<body>,"], ""),
+        (["a,b", "1"], ""),
+        (["a,b"], ""),
+        (["text", "more"], ""),
+    ],
+)
+def test_csv_is_told_from_other_text(lines: list[str], setting: str) -> None:
+    assert csv_setting("\n".join(lines).encode(), JsonLinesSpec()) == setting

@@ -11,12 +11,10 @@ from vidatlas.views.nouns import Nouns
 NOUNS = Nouns(record=("hashtag", "hashtags"), group=("user", "users"))
 
 
-def part(rows: int, *silent: str, heard: tuple[str, ...] = (), count: int | None = None) -> dict[str, Any]:
+def part(rows: int, *silent: str, heard: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return what a part's facts say of this."""
-    content = repr((rows, silent, heard, count))
-    facts: dict[str, Any] = {"rows": rows, "groups": dict.fromkeys(heard, 1), "content_sha256": content}
-    said = {"count": len(silent) if count is None else count, "names": list(silent), "complete": True}
-    return facts | ({"silent": said} if silent else {})
+    groups = {**dict.fromkeys(heard, 1), **dict.fromkeys(silent, 0)}
+    return {"rows": rows, "groups": groups, "content_sha256": repr((rows, silent, heard))}
 
 
 def test_where_all_gave_records_nothing_is_said() -> None:
@@ -33,13 +31,3 @@ def test_users_and_files_are_named_over_all_parts() -> None:
         "1 of 3 files holds no rows: s3://x/b.csv",
     )
     assert absence_words(entry, NOUNS, most=1)[0] == "2 users have no hashtags to keep: ann, and 1 more"
-
-
-def test_what_may_be_counted_twice_is_about() -> None:
-    alone = absences(["a"], [part(3, "ann", count=1_200)])
-    assert absence_words(alone, NOUNS) == ("1,200 users have no hashtags to keep: ann, and 1,199 more",)
-    several = absences(["a", "b"], [part(3, "ann", count=1_200), part(1, "ben")])
-    assert absence_words(several, NOUNS)[0].startswith("about 1,201 users have no hashtags to keep: ann, ben, and")
-    overfull = part(3, "ann")
-    overfull["silent"]["complete"] = False
-    assert absence_words(absences(["a"], [overfull]), NOUNS)[0].startswith("about 1 user has no hashtags to keep")

@@ -166,8 +166,7 @@ def test_facts_count_what_is_there(tmp_path: Path, compress: Compress, compressi
     facts = plan(path, spec).facts
     content = hashlib.sha256(data).hexdigest()
     assert facts["part"] == f"My_videos-{content[:8]}"
-    assert facts["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert (facts["content_sha256"], facts["content_bytes"], facts["rows"]) == (content, len(data), 5)
+    assert (facts["content_sha256"], facts["rows"]) == (content, 5)
     assert (facts["compression"], facts["bytes"]) == (compression, path.stat().st_size)
     assert facts["rejects"] == {Reason.NO_TEXT: 1, Reason.INVALID_JSON: 1}
     assert facts["groups"] == {"Music": 2, "(none)": 1}
@@ -232,7 +231,7 @@ def tables(parts: list[list[str]]) -> list[pa.Table]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=12), min_size=1, max_size=4), st.integers(1, 8))
 def test_duplicates_are_those_a_dictionary_finds(parts: list[list[str]], bucket_rows: int) -> None:
     seen: Counter[str] = Counter()
@@ -253,5 +252,5 @@ def test_ids_of_a_part_are_digests_of_its_records(tmp_path: Path, spec: RecordSp
     ids = plan(path, spec).ids
     expected = tables([["a", "b", "a"]])[0]
     assert ids["row"].to_pylist() == [1, 2, 3]
-    assert ids.drop_columns("row") == expected.drop_columns("row")
+    assert ids.select(["high", "low"]) == expected.select(["high", "low"])
     assert [rows.tolist() for rows in duplicate_rows([ids])] == [[3]]

@@ -10,7 +10,6 @@ import pytest
 
 import vidatlas
 from vidatlas import Options
-from vidatlas.pipeline.plan import retitled
 from vidatlas.pipeline.publish.wording import value_words
 from vidatlas.recipe import load_recipe
 from vidatlas.types import Json
@@ -98,14 +97,3 @@ def test_ids_that_several_titles_share_are_counted_and_named(key: object, why: s
 def test_duplicates_of_the_same_title_are_nothing_to_note(tmp_path: Path) -> None:
     files = written(tmp_path, [row("a"), row("a"), row("a", None)])
     assert "retitled" not in planned(tmp_path, files)
-
-
-def test_only_so_many_duplicates_and_shards_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [row(f"v{number}", str(number)) for number in range(8)] + [row(f"v{number}", "new") for number in range(8)]
-    files = written(tmp_path, rows)
-    monkeypatch.setattr(retitled, "MOST_SHARDS", 4)
-    entry = planned(tmp_path, files)
-    assert entry["retitled"] == {"rows": 4, "ids": ["v0", "v1", "v2"], "rounded": "", "checked": 4, "of": 8}
-    assert value_words(entry)[0].startswith("at least 4 rows")
-    monkeypatch.setattr(retitled, "MOST_ROWS", 3)
-    assert planned(tmp_path / "more", files)["retitled"]["checked"] == 3

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from vidatlas.sources.content.sniff import csv_setting, detect_csv, detect_json, records_key
+from vidatlas.sources.content.file_type import records_key
+from vidatlas.sources.content.sniff import detect_csv, detect_json
 
 JSON: list[tuple[bytes, dict[str, Any] | None]] = [
     (b'{"a": 1}\n{"a": 2}\n', {"kind": "jsonlines"}),
@@ -68,21 +69,3 @@ def test_records_lie_under_the_first_key_that_holds_any() -> None:
     assert records_key({"kind": "x", "tags": [{"n": 1}], "items": [{"title": "a"}]}, named) == "items"
     assert records_key({"data": {"videos": [{"title": "a"}]}}, named) == "data.videos"
     assert records_key({"title": "a", "formats": [{"url": "b"}]}, named) is None
-
-
-@pytest.mark.parametrize(
-    ("lines", "setting"),
-    [
-        (["a,b", '1,"x,y"', "2,z"], "--set source.format=csv"),
-        (["a\tb", "1\tx, y"], "--set 'source.format={kind: csv, delimiter: \"\\t\"}'"),
-        (["a::b::c", "1::x::y"], "--set 'source.format={kind: csv, delimiter: \"::\"}'"),
-        (["a,b", '1,"x', 'y"', '2,"open'], "--set source.format=csv"),
-        (['{"a": 1, "b": 2', '{"a": 1, "b": 3'], None),
-        (["<html>,", "<body>,"], None),
-        (["a,b", "1"], None),
-        (["a,b"], None),
-        (["text", "more"], None),
-    ],
-)
-def test_csv_is_told_from_other_text(lines: list[str], setting: str | None) -> None:
-    assert csv_setting([line.encode() for line in lines]) == setting

@@ -103,10 +103,7 @@ def rejected(table: pa.Table) -> tuple[bytes, dict[str, int]]:
 
 def texts_of(table: pa.Table, name: str) -> Any:
     """Return a field's texts as one list<string> array without gaps."""
-    column = table[name].combine_chunks()
-    if isinstance(column, pa.ChunkedArray):
-        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], pa.list_(pa.string()))
-    return pc.fill_null(column, [])
+    return pc.fill_null(table[name].combine_chunks(), [])
 
 
 def titles_of(table: pa.Table, name: str, rows: NDArray[np.int64]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from vidatlas.storage.manifest import EmbedCounts
 from vidatlas.types import Event, Listener, Receipt
@@ -43,13 +43,8 @@ class Totals:
         """
         sums = self._sums
         waited = sums["idle_seconds"] + sums["compute_seconds"]
-        return {
-            "rows": sums["rows"],
-            "kept": sums["kept"],
-            "texts": sums["texts"],
-            "distinct": sums["distinct"],
-            "tokens": sums["tokens"],
-            "nodes": sums["nodes"],
+        counts: Any = {
+            **{name: sums[name] for name in _COUNTS},
             "rejects": dict(sorted(self._reasons.items())),
             "redone": self._redone,
             "worker_seconds": round(sums["seconds"], 1),
@@ -58,6 +53,7 @@ class Totals:
             "batch_tokens": sorted(self._batch_tokens, reverse=True),
             "gemm_share": round(sums["flops"] / sums["possible_flops"], 3) if sums["possible_flops"] else None,
         }
+        return cast(EmbedCounts, counts)
 
 
 def tell_progress(

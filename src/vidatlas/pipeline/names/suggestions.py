@@ -8,7 +8,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from vidatlas.pipeline.names.accepted import ByHand, keyed_rows, read_accepted
 from vidatlas.pipeline.names.chat import Chat
@@ -94,17 +94,10 @@ def _ask(store: Store, chat: Chat, row: Json, messages: list[dict[str, str]]) ->
         return False
     text = chat.ask(messages)
     name = name_in(text)
-    refused = str(name) if isinstance(name, Refusal) else None
-    answer: Json = {
-        "key": row["key"],
-        "model": chat.model,
-        "prompt_version": VERSION,
-        "prompt_sha256": prompt,
-        "answer": text[:_MOST_CHARS].encode("utf-8", "replace").decode(),
-        "suggestion": None if refused else name,
-        "refused": refused,
-    }
-    store.put(layout.suggestion(row["key"]), to_json(answer))
+    suggestion, refused = (None, name) if isinstance(name, Refusal) else (name, None)
+    kept = text[:_MOST_CHARS].encode("utf-8", "replace").decode()
+    answer = Answer(row["key"], chat.model, VERSION, prompt, kept, suggestion, refused)
+    store.put(layout.suggestion(row["key"]), to_json(asdict(answer)))
     return True
 
 

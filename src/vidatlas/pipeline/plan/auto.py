@@ -26,7 +26,7 @@ from vidatlas.sources.parquet import vector_columns
 from vidatlas.sources.rows import HIVE
 from vidatlas.sources.values.category_names import YOUTUBE
 from vidatlas.sources.values.profile import columns_of
-from vidatlas.sources.values.roles import Assumed, Roles, Sure, is_known
+from vidatlas.sources.values.roles import KEYS, Assumed, Roles, Sure, is_known
 from vidatlas.types import Floats, Json, Place
 
 _LOG = logging.getLogger("vidatlas")
@@ -34,14 +34,6 @@ _SHORTEST_VECTOR = 8
 _LONGEST_CURVE = 64
 """Numbers from which a list whose name says nothing is taken for a vector: shorter ones may be curves or ratings."""
 _MOST_NAMED = 10
-_GIVEN = {
-    "record.id": "id",
-    "record.group": "category",
-    "record.author": "author",
-    "record.fields.title.column": "title",
-    "record.fields.tags.column": "tags",
-}
-"""Keys with which a user chooses the column of a role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +108,7 @@ def _recipe(
     """Return the recipe as a mapping, and what was assumed."""
     columns = columns_of(rows)
     vector = _vector(looks, rows, settings)
-    roles = Roles(columns, {role: settings[key] for key, role in _GIVEN.items() if key in settings}, vector)
+    roles = Roles(columns, {role: settings[key] for role, key in KEYS.items() if key in settings}, vector)
     record, fields = _record(roles, urls[0], settings)
     data = load_recipe("topics").model_dump(mode="json", exclude_unset=True) | {"name": AUTO}
     source: Json = {"shard_rows": data["source"]["shard_rows"]}

@@ -2,89 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-Rows = NDArray[np.int64]
+_ID = ["high", "low"]
 
 
-@dataclass(frozen=True, slots=True)
-class Repeats:
-    """Hold, of one part, the rows whose id stands in an earlier row, and those whose id stands in later ones too."""
-
-    rows: Rows
-    """Ascending: the id stands in an earlier row of this or an earlier part."""
-    first: Rows
-    """Ascending: the id's first row, where there are more."""
-    counts: Rows
-    """In how many rows of all parts the id of each of ``first`` stands; rows of one use, not 0, count once."""
-
-
-def repeats(ids: list[pa.Table], bucket_rows: int = 1 << 24) -> list[Repeats]:
-    """Return what is repeated in each part.
+def repeats(ids: list[pa.Table], bucket_rows: int = 1 << 24) -> pd.DataFrame:
+    """Return every row whose id stands in several, in the order of the input files and rows.
 
     Ids are compared by a 128-bit BLAKE2b digest: among 73 million ids two different ones agree with a chance of 1e-23.
-    Memory: the digests are sorted one slice of the hash space at a time, about ``bucket_rows`` rows each.
+    Memory: the digests are compared one slice of the hash space at a time, about ``bucket_rows`` rows each.
+
+    Returns:
+        ``part`` and ``row``: number of the input file and of the row; ``high`` and ``low``: digest of the id;
+        ``later``: whether an earlier row has the id; ``count``: in how many rows the id stands, where rows of one use,
+        not 0, count once; ``retitled``: whether the first row with the id has another title.
     """
-    total = sum(table.num_rows for table in ids)
-    buckets = max(1, -(-total // bucket_rows))
-    bounds = np.arange(len(ids) + 1)
-    found: list[list[Repeats]] = [[] for _ in ids]
+    table = pa.concat_tables(ids, promote_options="default")
+    ends, high = np.cumsum([each.num_rows for each in ids]), table["high"].to_numpy()
+    buckets = max(1, -(-table.num_rows // bucket_rows))
+    found = []
     for bucket in range(buckets):
-        slices = [_slice(number, table, bucket, buckets) for number, table in enumerate(ids)]
-        part, row, high, low, use = (np.concatenate([piece[axis] for piece in slices]) for axis in range(5))
-        order = np.lexsort((row, part, low, high))
-        uses = use[np.lexsort((use, low, high))] if len(use) else None
-        part, row, high, low = part[order], row[order], high[order], low[order]
-        starts = np.flatnonzero(np.r_[True, (high[1:] != high[:-1]) | (low[1:] != low[:-1])][: len(row)])
-        sizes = np.diff(np.r_[starts, len(row)])
-        counts = sizes if uses is None else _distinct(uses, starts)
-        later = np.ones(len(row), bool)
-        later[starts] = False
-        rows, first = _by_part(np.flatnonzero(later), part), _by_part(starts[sizes > 1], part)
-        first_counts = counts[np.searchsorted(starts, first)]
-        low, begin = (np.searchsorted(part[chosen], bounds) for chosen in (rows, first))
-        for number, pieces in enumerate(found):
-            mine, firsts = slice(low[number], low[number + 1]), slice(begin[number], begin[number + 1])
-            pieces.append(Repeats(row[rows[mine]], row[first[firsts]], first_counts[firsts]))
-    return [_joined(pieces) for pieces in found]
+        chosen = np.flatnonzero(high % np.uint64(buckets) == bucket)
+        rows = table.take(chosen).to_pandas().assign(part=np.searchsorted(ends, chosen, side="right"))
+        found.append(rows[rows.duplicated(_ID, keep=False)])
+    frame: pd.DataFrame = pd.concat(found).sort_values(["part", "row"], ignore_index=True)
+    own = frame["part"].to_numpy(np.uint64) << np.uint64(40) | frame["row"].to_numpy(np.uint64)
+    frame["use"] = frame["use"].where(frame["use"] != 0, own) if "use" in frame else own
+    frame["title"] = frame["title"].fillna(0) if "title" in frame else 0
+    same = frame.groupby(_ID, sort=False)
+    title, first = frame["title"], same["title"].transform("first")
+    frame["later"] = frame.duplicated(_ID)
+    frame["count"] = same["use"].transform("nunique")
+    frame["retitled"] = (title != first) & (title > 0) & (first > 0)
+    return frame
 
 
-def _distinct(uses: NDArray[np.uint64], starts: Rows) -> Rows:
-    """Return how many different values stand in each stretch, sorted within it, that starts at one of ``starts``."""
-    new = np.r_[True, uses[1:] != uses[:-1]]
-    new[starts] = True
-    return np.asarray(np.add.reduceat(new, starts, dtype=np.int64))
-
-
-def _by_part(chosen: Rows, part: NDArray[np.int32]) -> Rows:
-    """Return chosen places sorted by the part they belong to: one sort, however many parts there are."""
-    return chosen[np.argsort(part[chosen], kind="stable")]
-
-
-def _joined(pieces: list[Repeats]) -> Repeats:
-    empty = np.empty(0, np.int64)
-    rows, first, counts = (
-        np.concatenate([empty, *(getattr(piece, name) for piece in pieces)]) for name in ("rows", "first", "counts")
-    )
-    order = np.argsort(first)
-    return Repeats(np.sort(rows), first[order], counts[order])
-
-
-def duplicate_rows(ids: list[pa.Table], bucket_rows: int = 1 << 24) -> list[Rows]:
+def duplicate_rows(ids: list[pa.Table], bucket_rows: int = 1 << 24) -> list[NDArray[np.int64]]:
     """Return, per part, the rows whose id stands in an earlier row of this or an earlier part."""
-    return [found.rows for found in repeats(ids, bucket_rows)]
-
-
-def _slice(number: int, table: pa.Table, bucket: int, buckets: int) -> tuple[Any, ...]:
-    high = table["high"].to_numpy()
-    chosen = np.flatnonzero(high % np.uint64(buckets) == bucket)
-    row, low = table["row"].to_numpy()[chosen], table["low"].to_numpy()[chosen]
-    if "use" not in table.column_names:
-        return np.full(len(chosen), number, np.int32), row, high[chosen], low, np.empty(0, np.uint64)
-    use, own = table["use"].to_numpy()[chosen], np.uint64(number) << np.uint64(40) | row.astype(np.uint64)
-    return np.full(len(chosen), number, np.int32), row, high[chosen], low, np.where(use == 0, own, use)
+    frame = repeats(ids, bucket_rows)
+    later = frame[frame["later"]]
+    return [later["row"][later["part"] == number].to_numpy() for number in range(len(ids))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from shlex import quote
@@ -9,11 +10,12 @@ from typing import Any
 
 from vidatlas.errors import UsageError
 from vidatlas.sources.cells import holds_objects, read_literal
-from vidatlas.sources.content.sniff import csv_setting, delimiter_setting
+from vidatlas.sources.content.file_type import records_setting, records_under
+from vidatlas.sources.content.sniff import detect_csv
 from vidatlas.sources.csv import NAMELESS, CsvSpec
 from vidatlas.sources.fields import RecordSpec
 from vidatlas.sources.jsonl import parse_line
-from vidatlas.sources.paths import NAMING_KEYS, nearest, nested_names, say_missing
+from vidatlas.sources.paths import EACH, NAMING_KEYS, nearest, nested_names, say_missing
 from vidatlas.sources.rows import Format
 from vidatlas.storage.json_files import FirstReject
 from vidatlas.types import Reason
@@ -22,6 +24,8 @@ _LINES = 20
 """Lines without a readable one among them after which a file is examined."""
 _SAMPLED = 20
 """Rows whose nested names are collected."""
+_NO_TABLE = (b"{", b"[", b"<")
+"""How JSON and markup start."""
 
 
 @dataclass(slots=True)
@@ -29,25 +33,23 @@ class Hints:
     """Collect what a message needs to say which file, line and column a recipe cannot read."""
 
     url: str
+    head: bytes = b""
+    """Its first bytes, as UTF-8."""
     lines: list[bytes] = field(default_factory=list)
     line: int = 0
     """Where the first of those lines stands."""
     names: dict[str, None] = field(default_factory=dict)
     """Names of values in the first rows, those of nested ones as paths."""
-    cells: list[tuple[int, list[str]]] = field(default_factory=list)
-    """The cells of the first rows of a table, each with its line: the header may be among them."""
     sampled: int = 0
     first: tuple[int, str] | None = None
     """Line and reason of the first row that cannot be used."""
     remedy: str = ""
     """What to set, for the first row that cannot be used."""
 
-    def see(self, row: dict[str, Any], line: int | None) -> None:
-        """Take a row that was read, and the line of a table where it begins."""
+    def see(self, row: dict[str, Any]) -> None:
+        """Take a row that was read."""
         if self.sampled < _SAMPLED:
             self.sampled += 1
-            if line:
-                self.cells.append((line, [cell for cell in row.values() if isinstance(cell, str)]))
             self.names.update(dict.fromkeys(nested_names(row)))
 
     def see_unreadable(self, raw: bytes | None, line: int, form: Format) -> None:
@@ -59,8 +61,6 @@ class Hints:
         if len(self.lines) < _LINES and not self.sampled:
             self.line = self.line or line
             self.lines.append(raw or b"")
-            if isinstance(form, CsvSpec) and isinstance(cells := form.cells(raw or b""), list):
-                self.cells.append((line, cells))
             if len(self.lines) == _LINES:
                 self.refuse_format(form)
 
@@ -72,36 +72,26 @@ class Hints:
             whole = all(isinstance(parse_line(line), dict) for line in self.lines)
             kind, setting = "JSON lines", "--set source.format=jsonlines" if whole else None
         else:
-            kind, setting = "CSV", csv_setting(self.lines)
+            kind, setting = "CSV", csv_setting(self.head, form)
         if setting:
             raise UsageError(f"line {self.line:,} cannot be read: this looks like {kind}: add {setting}")
 
-    def refuse_columns(self, missing: list[str], columns: Iterable[str], where: str) -> None:
+    def refuse_columns(
+        self, missing: list[str], columns: Iterable[str], where: str, form: Format | None = None
+    ) -> None:
         """Raise UsageError that names columns that are missing, the nearest ones, and those that are there."""
         there = self._there(columns)
         wanted, listed = say_missing(missing, there)
-        other = delimiter_setting(there[0]) if len(there) == 1 else None
         remedy = "Choose another recipe, or name the columns with --set (for example --set record.id=video_id)."
         if any(f"/{name}=" in self.url for name in missing):
             remedy = "A folder of its path is named so: add --set source.path=hive"
-        elif skip := self._skip(missing):
-            remedy = f"They stand in line {skip + 1:,}: add --set source.format.skip={skip}"
-        elif other:
-            remedy = f"The header is one cell: add {other}"
-        elif any(name != name.strip() and name.strip() in missing for name in there):
-            remedy = "There are blanks around the names: add --set source.format.trim=true"
+        elif isinstance(form, CsvSpec) and (setting := csv_setting(self.head, form)):
+            remedy = f"The table looks different: add {setting}"
+        # Only where a column is in them: lists of objects within records are tags, say.
+        under = None if isinstance(form, CsvSpec) else records_under(self.head)
+        if under and any((nearest(name, there) or "").startswith(f"{under}{EACH}.") for name in missing):
+            remedy += f" If the records are those under {under}, add {records_setting(under)}."
         raise UsageError(f"no such column: {wanted}. {where}: {listed}. {remedy}")
-
-    def _skip(self, missing: list[str]) -> int:
-        """Return how many lines stand above the first row that holds names of missing columns; 0 if none does."""
-        wanted, enough = set(missing), min(2, len(missing))
-        rows = ((line, wanted.intersection(map(str.strip, cells))) for line, cells in self.cells)
-        return next((line - 1 for line, named in rows if len(named) >= enough), 0)
-
-    def meant(self, missing: Iterable[str], columns: Iterable[str]) -> list[str]:
-        """Return the columns that were probably meant by those that are missing."""
-        there = self._there(columns)
-        return [found for name in missing if (found := nearest(name, there))]
 
     def _there(self, columns: Iterable[str]) -> list[str]:
         names = dict.fromkeys([*self.names, *columns])
@@ -150,3 +140,18 @@ def _objects(row: dict[str, Any], spec: RecordSpec) -> Iterator[str]:
         if best != column:
             setting = f"[{best}]" if key == "record.shown" else best
             yield f"{column!r} holds objects: name a value in them, for example --set {quote(f'{key}={setting}')}"
+
+
+def csv_setting(head: bytes, form: Format) -> str:
+    """Return the ``--set`` that probably reads a text as CSV; "" where the recipe says the same, or it is no table."""
+    first, _, rest = head.lstrip().partition(b"\n")
+    found = detect_csv(head, {"encoding": "utf-8"}) if rest and not first.startswith(_NO_TABLE) else None
+    if not found:
+        return ""
+    keys = {key: value for key, value in found.items() if key not in ("kind", "encoding")}
+    if isinstance(form, CsvSpec):
+        own = form.model_dump(mode="json")
+        changed = {key: value for key, value in {"delimiter": ",", **keys}.items() if own[key] != value}
+        return " ".join(f"--set {quote(f'source.format.{key}={json.dumps(value)}')}" for key, value in changed.items())
+    more = "".join(f", {key}: {json.dumps(value)}" for key, value in keys.items())
+    return f"--set 'source.format={{kind: csv{more}}}'" if more else "--set source.format=csv"

@@ -18,7 +18,7 @@ from vidatlas.encoders.given import GivenVectors
 from vidatlas.errors import UsageError
 from vidatlas.pipeline.plan.hints import Hints
 from vidatlas.pipeline.plan.survey import PartSurvey
-from vidatlas.sources.content.file_type import json_setting, records_setting, records_under
+from vidatlas.sources.content.file_type import json_setting
 from vidatlas.sources.content.text import Text
 from vidatlas.sources.csv import CsvSpec
 from vidatlas.sources.fields import RecordSpec
@@ -27,6 +27,7 @@ from vidatlas.sources.rows import JSON_LINES, RowSpec
 from vidatlas.sources.scan import Scan, errors_of
 from vidatlas.storage.folder import open_input
 from vidatlas.storage.json_files import PartFacts, Reading, SurveyFacts
+from vidatlas.types import SeekPoint
 
 REPORT_EVERY = 5_000
 
@@ -131,16 +132,13 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[[int, int], None]) ->
     facts: PartFacts = {
         "part": f"{_stem(url)}-{_key(_identity(content, found), source)}",
         "bytes": scan.bytes,
-        "sha256": scan.sha256,
         "content_sha256": content,
-        "content_bytes": cutter.offset,
         "compression": scan.compression,
         "complete": complete,
         "rows": cutter.row,
         "header": list(names),
         **_reading(text, source, spec.rows),
         "shards": len(cutter.done),
-        "seek_points": len(scan.points),
         **found,
     }
     return PartPlan(facts, _shard_table(cutter, scan, text), survey.ids())
@@ -155,21 +153,13 @@ def _scanned(
         form = spec.rows.inside(scan.compression).format
         with closing(scan.chunks()) as content:
             text = Text(content, scan.compression, form)
+            survey.hints.head = text.head
             said = json_setting(text.head) if form.kind == "jsonlines" else None
             if said:
                 raise UsageError(f"{said}.")
             here = replace(spec, rows=spec.rows.inside(scan.compression, text.encoding).at(url))
-            try:
-                source, names, complete = _read(text, survey, cutter, here, lambda rows: progress(rows, scan.tell()))
-                survey.finish(source.format)
-            except UsageError as error:
-                under = records_under(text.head) if form.kind != "csv" else None
-                # Rows that have some of the columns are the records; their lists of objects are tags, say.
-                if not under or (survey.knows_some() and not survey.lie_under(under)):
-                    raise
-                more = f"If the records are those under {under}, add {records_setting(under)}."
-                raise UsageError(f"{error} {more}") from error
-        scan.finish(complete)
+            source, names, complete = _read(text, survey, cutter, here, lambda rows: progress(rows, scan.tell()))
+            survey.finish(source.format)
     return scan, text, source, names, complete
 
 
@@ -228,20 +218,16 @@ def _stem(url: str) -> str:
 
 def _shard_table(cutter: _Cutter, scan: Scan, text: Text) -> pa.Table:
     starts = [point.uncompressed for point in scan.points]
-    columns: list[list[Any]] = [[] for _ in SHARDS]
-    places: list[list[dict[str, Any]]] = []
+    shards, places = [], []
     for number, (first, rows, offset, length, checksum, line) in enumerate(cutter.done):
         start, marks = text.start_of(offset)
         places.append([asdict(mark) for mark in marks])
-        at = bisect_right(starts, start) - 1
-        point = scan.points[at] if at >= 0 else None
         if scan.compression == "plain":
-            seek: tuple[Any, ...] = (start, start, 0, None)
-        elif point is None:
-            seek = (0, 0, 0, None)
+            point = SeekPoint(start, start)
         else:
-            seek = (point.compressed, point.uncompressed, point.bits, point.window)
-        for column, value in zip(columns, (number, first, rows, offset, length, checksum, *seek, line), strict=True):
-            column.append(value)
-    table = pa.table([pa.array(values, kind.type) for values, kind in zip(columns, SHARDS, strict=True)], schema=SHARDS)
+            at = bisect_right(starts, start) - 1
+            point = scan.points[at] if at >= 0 else SeekPoint(0, 0)
+        seek = (point.compressed, point.uncompressed, point.bits, point.window)
+        shards.append((number, first, rows, offset, length, checksum, *seek, line))
+    table = pa.Table.from_pylist([dict(zip(SHARDS.names, shard, strict=True)) for shard in shards], SHARDS)
     return table.append_column(MARKS, pa.array(places, MARKS.type)) if any(places) else table

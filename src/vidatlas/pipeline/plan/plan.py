@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
-import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from vidatlas.errors import ConflictError, InputError, UsageError
-from vidatlas.pipeline.plan.duplicates import Repeats, repeats
+from vidatlas.pipeline.plan.duplicates import repeats
 from vidatlas.pipeline.plan.hints import Hints
 from vidatlas.pipeline.plan.inputs import expand_all, files_beside, known_inputs, plan_inputs, unchanged
 from vidatlas.pipeline.plan.missing import absences
@@ -108,19 +108,21 @@ def _finish(run: Run, urls: list[str], parts: list[str], files: Files) -> tuple[
     ids = [store.table(layout.plan_files(part)[2]) for part in parts]
     _refuse_missing_columns(urls, facts)
     repeated = repeats(ids)
-    table = _by_part(parts, [found.rows for found in repeated])
-    files = files | store.put_table(layout.DUPLICATES, table)
+    duplicates = repeated[repeated["later"]]
+    files = files | store.put_table(layout.DUPLICATES, _by_part(parts, duplicates))
     if run.recipe.record.count:
-        files |= store.put_table(layout.OCCURRENCES, _occurrences(parts, repeated))
+        first = repeated[~repeated["later"]]
+        counted = _by_part(parts, first).append_column("count", pa.array(first["count"], pa.int64()))
+        files |= store.put_table(layout.OCCURRENCES, counted)
     rejected: Counter[str] = Counter()
     for fact in facts:
         rejected.update(fact["rejects"])
-    read, duplicates = sum(fact["rows"] for fact in facts), table.num_rows
+    read = sum(fact["rows"] for fact in facts)
     counts: PlanCounts = {
         "read": read,
-        "kept": read - rejected.total() - duplicates,
+        "kept": read - rejected.total() - len(duplicates),
         "rejected": rejected.total(),
-        "duplicates": duplicates,
+        "duplicates": len(duplicates),
         "rejects": dict(sorted(rejected.items())),
     }
     _refuse_rejects(counts, run.options.max_rejects, _first_reject(urls, facts))
@@ -132,7 +134,7 @@ def _finish(run: Run, urls: list[str], parts: list[str], files: Files) -> tuple[
         **absences(urls, facts),
         **_vectors(urls, facts),
         **value_facts(run.recipe.record, facts),
-        **retitled(run, dict(zip(parts, urls, strict=False)), ids, repeated),
+        **retitled(run, urls, parts, duplicates),
     }
 
 
@@ -158,19 +160,9 @@ def _vectors(urls: list[str], facts: list[PartFacts]) -> Given:
     return {}
 
 
-def _by_part(parts: list[str], rows: list[Any]) -> pa.Table:
-    names = [part for part, inside in zip(parts, rows, strict=True) for _ in inside]
-    return pa.table({"part": pa.array(names, pa.string()), "row": pa.array(_joined(rows), pa.int64())})
-
-
-def _occurrences(parts: list[str], repeated: list[Repeats]) -> pa.Table:
-    """Return part and row of each id that stands in several rows, and in how many."""
-    counts = pa.array(_joined([found.counts for found in repeated]), pa.int64())
-    return _by_part(parts, [found.first for found in repeated]).append_column("count", counts)
-
-
-def _joined(pieces: list[Any]) -> Any:
-    return np.concatenate(pieces) if pieces else []
+def _by_part(parts: list[str], rows: pd.DataFrame) -> pa.Table:
+    names = pa.array([parts[number] for number in rows["part"]], pa.string())
+    return pa.table({"part": names, "row": pa.array(rows["row"], pa.int64())})
 
 
 def _refuse_missing_columns(urls: list[str], facts: list[PartFacts]) -> None:

@@ -12,8 +12,8 @@ from typing import IO, Any
 from vidatlas.errors import InputError, UsageError
 from vidatlas.recipe import load_recipe
 from vidatlas.sources.content.arrow import open_stream
-from vidatlas.sources.content.file_type import records_under
-from vidatlas.sources.content.sniff import detect_csv, detect_json, detect_titles, records_key
+from vidatlas.sources.content.file_type import records_key, records_under
+from vidatlas.sources.content.sniff import detect_csv, detect_json, detect_titles
 from vidatlas.sources.content.text import ROWS, Text
 from vidatlas.sources.jsonl import JsonLinesSpec
 from vidatlas.sources.parquet import vector_columns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -13,10 +14,8 @@ import pyarrow as pa
 
 from vidatlas.encoders.given import GivenVectors
 from vidatlas.pipeline.plan.hints import Hints
-from vidatlas.pipeline.plan.missing import Silent
 from vidatlas.pipeline.plan.values import ValueSurvey
 from vidatlas.sources.fields import RecordSpec, group_of, parse_row
-from vidatlas.sources.paths import EACH
 from vidatlas.sources.rows import JSON_LINES, Format, RowSpec
 from vidatlas.sources.values.missing import is_missing
 from vidatlas.storage.json_files import Example, FieldFacts, Occasional, SurveyFacts
@@ -42,7 +41,6 @@ class PartSurvey:
     """Where vectors are given; the first usable one sets their dimensions."""
     rejects: Counter[str] = field(default_factory=Counter)
     groups: Counter[str] = field(default_factory=Counter)
-    silent: Silent = field(default_factory=Silent)
     columns: dict[str, None] = field(default_factory=dict)
     hints: Hints = field(default_factory=lambda: Hints(""))
     line: int = 1
@@ -54,15 +52,19 @@ class PartSurvey:
     late: set[str] = field(default_factory=set)
     """Columns that none of the first rows had."""
     objects: int = 0
-    present: Counter[str] = field(default_factory=Counter)
-    texts: Counter[str] = field(default_factory=Counter)
-    chars: Counter[str] = field(default_factory=Counter)
+    fields: dict[str, FieldFacts] = field(default_factory=dict)
     examples: list[Example] = field(default_factory=list)
     rows: array[int] = field(default_factory=lambda: array("q"))
     digests: bytearray = field(default_factory=bytearray)
+    titles: array[int] = field(default_factory=lambda: array("H"))
+    """16 bits for each record's title, 0 where it has none: a duplicate with another title is noted."""
     uses: bytearray = field(default_factory=bytearray)
     """With ``record.count`` of a column: 64 bits for each record's value in it, 0 where it has none."""
     values: ValueSurvey = field(default_factory=ValueSurvey)
+
+    def __post_init__(self) -> None:
+        """Begin to count the texts of each field."""
+        self.fields = {name: {"present": 0, "texts": 0, "chars": 0} for name in self.spec.fields}
 
     def take(self, row: int, found: dict[str, Any] | Reason) -> None:
         """Take what was read of the row with a number: a row, or why there is none."""
@@ -79,6 +81,7 @@ class PartSurvey:
             return
         self.rows.append(row)
         self.digests += hashlib.blake2b(record.id.encode(), digest_size=16).digest()
+        self.titles.append(zlib.crc32(record.title.encode()) % 0xFFFF + 1 if record.title else 0)
         if isinstance(self.spec.count, str) and not isinstance(found, Reason):
             value = found.get(self.spec.count)
             known = value and not is_missing(value, self.source.missing)
@@ -93,8 +96,8 @@ class PartSurvey:
             self.hints.see_unreadable(raw, self.line, self.source.format)
         else:
             self._see_columns(row)
-            if self.source.explode:
-                self.silent.see(group_of(row, self.spec), self.groups)
+            if self.source.explode and (group := group_of(row, self.spec)):
+                self.groups[group] += 0  # one without a term is named too
         self.line = line
 
     def _see_columns(self, row: dict[str, Any]) -> None:
@@ -104,7 +107,7 @@ class PartSurvey:
                 self.late -= row.keys()
             return
         self.objects += 1
-        self.hints.see(row, self.line if self.header else None)
+        self.hints.see(row)
         self.columns.update(dict.fromkeys(row))
         if self.objects == COLUMNS_AFTER and ((self.header and self.alone) or not self.rows):
             self._require_columns()
@@ -125,41 +128,29 @@ class PartSurvey:
         wanted = self.source.required(self.spec.input_columns())
         return [column for column in wanted if column not in self.columns]
 
-    def knows_some(self) -> bool:
-        """Tell whether rows have any of the columns that the recipe names."""
-        return len(self.missing()) < len(self.source.required(self.spec.input_columns()))
-
-    def lie_under(self, key: str) -> bool:
-        """Tell whether a column that is missing is probably one of the objects in a list."""
-        return any(found.startswith(f"{key}{EACH}.") for found in self.hints.meant(self.missing(), self.columns))
-
     def _require_columns(self) -> None:
         missing = self.missing()
         if missing and self.columns and (self.objects or self.rejects):
             where = "The header names" if not self.objects else _rows_have(self.objects)
-            self.hints.refuse_columns(missing, self.columns, where)
+            self.hints.refuse_columns(missing, self.columns, where, self.source.format)
 
     def _count(self, record: Record) -> None:
         self.groups[record.group] += 1
         for name, texts in zip(self.spec.fields, record.texts, strict=True):
             if texts:
                 cut = self.spec.fields[name].max_chars
-                self.present[name] += 1
-                self.texts[name] += len(texts)
+                facts = self.fields[name]
+                facts["present"] += 1
+                facts["texts"] += len(texts)
                 sizes = [len(text) for text in texts]
-                self.chars[name] += sum([size if size < cut else cut for size in sizes] if cut else sizes)
+                facts["chars"] += sum([size if size < cut else cut for size in sizes] if cut else sizes)
         if len(self.examples) < EXAMPLES and all(record.texts):
             texts_by_field = dict(zip(self.spec.fields, map(list, record.texts), strict=True))
             self.examples.append({"id": record.id, "group": record.group, "texts": texts_by_field})
 
     def facts(self) -> SurveyFacts:
         """Return the counts, as a plan keeps them for people."""
-        fields: dict[str, FieldFacts] = {
-            name: {"present": self.present[name], "texts": self.texts[name], "chars": self.chars[name]}
-            for name in self.spec.fields
-        }
-        silent = self.silent.facts(self.groups)
-        found: Occasional = {"silent": silent} if silent["count"] or not silent["complete"] else {}
+        found: Occasional = {}
         if values := self.values.facts():
             found["values"] = values
         if self.given:
@@ -173,16 +164,17 @@ class PartSurvey:
             **found,
             "rejects": dict(sorted(self.rejects.items())),
             "columns": list(self.columns),
-            "fields": fields,
+            "fields": self.fields,
             "groups": dict(sorted(self.groups.items(), key=lambda item: (-item[1], item[0]))),
             "examples": self.examples,
         }
 
     def ids(self) -> pa.Table:
-        """Return row and 128-bit digest of each record's id, and its use where ``record.count`` names a column."""
+        """Return each record's row, the digest of its id, 16 bits of its title, and with ``record.count`` its use."""
         digests = np.frombuffer(self.digests, dtype=">u8").reshape(-1, 2).astype(np.uint64)
         rows = np.frombuffer(self.rows, np.int64)
         table = pa.table([pa.array(rows), pa.array(digests[:, 0]), pa.array(digests[:, 1])], schema=IDS)
+        table = table.append_column("title", pa.array(np.frombuffer(self.titles, np.uint16)))
         if not isinstance(self.spec.count, str):
             return table
         return table.append_column("use", pa.array(np.frombuffer(self.uses, dtype=">u8").astype(np.uint64)))

@@ -20,40 +20,22 @@ _EXAMPLE_CHARS = 80
 
 
 @dataclass(slots=True)
-class _Odd:
-    """Count values that do not fit, and keep the first few different ones."""
-
-    count: int = 0
-    examples: list[str] = field(default_factory=list)
-
-    def add(self, text: str) -> None:
-        """Count a value."""
-        self.count += 1
-        if len(self.examples) < NAMED and text[:_EXAMPLE_CHARS] not in self.examples:
-            self.examples.append(text[:_EXAMPLE_CHARS])
-
-    def facts(self) -> OddValues:
-        """Return how many there are, and the first few."""
-        return {"count": self.count, "examples": self.examples}
-
-
-@dataclass(slots=True)
 class ValueSurvey:
     """Count, in one input file, the kinds of values of each typed column, misfits, and values without a name."""
 
     kinds: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    misfits: dict[str, _Odd] = field(default_factory=lambda: defaultdict(_Odd))
-    unnamed: dict[str, _Odd] = field(default_factory=lambda: defaultdict(_Odd))
+    misfits: dict[str, OddValues] = field(default_factory=dict)
+    unnamed: dict[str, OddValues] = field(default_factory=dict)
 
     def see(self, row: dict[str, Any], record: Record, spec: RecordSpec) -> None:
         """Take a row that was read, and its record."""
         for where, text in unnamed(row, spec) if spec.map else ():
-            self.unnamed[where].add(text)
+            _add(self.unnamed, where, 1, [text[:_EXAMPLE_CHARS]])
         for (name, column), cell in zip(spec.columns.items(), record.columns, strict=True):
             kind = kind_of(cell)
             self.kinds[name][kind] += 1
             if kind and column.type != "language" and typed(cell, column.type or "text") is None:
-                self.misfits[name].add(str(cell))
+                _add(self.misfits, name, 1, [str(cell)[:_EXAMPLE_CHARS]])
 
     def facts(self) -> PartValues:
         """Return what was counted; nothing where the recipe asks for nothing."""
@@ -61,9 +43,9 @@ class ValueSurvey:
         if self.kinds:
             found["kinds"] = {name: dict(sorted(counts.items())) for name, counts in self.kinds.items()}
         if self.misfits:
-            found["misfits"] = {name: odd.facts() for name, odd in self.misfits.items()}
+            found["misfits"] = self.misfits
         if self.unnamed:
-            found["unnamed"] = {name: odd.facts() for name, odd in self.unnamed.items()}
+            found["unnamed"] = self.unnamed
         return found
 
 
@@ -102,7 +84,13 @@ def _merged(parts: Iterable[Mapping[str, OddValues]]) -> dict[str, OddValues]:
     total: dict[str, OddValues] = {}
     for part in parts:
         for name, odd in part.items():
-            known = total.setdefault(name, {"count": 0, "examples": []})
-            known["count"] += odd["count"]
-            known["examples"] = list(dict.fromkeys([*known["examples"], *odd["examples"]]))[:NAMED]
+            _add(total, name, odd["count"], odd["examples"])
     return total
+
+
+def _add(odd: dict[str, OddValues], name: str, count: int, examples: Iterable[str]) -> None:
+    """Count values that do not fit a column, and keep the first few different ones."""
+    known = odd.setdefault(name, {"count": 0, "examples": []})
+    known["count"] += count
+    if len(known["examples"]) < NAMED:
+        known["examples"] = list(dict.fromkeys([*known["examples"], *examples]))[:NAMED]

@@ -196,10 +196,8 @@ def absence_words(planned: Absences, nouns: Nouns, most: int = 10) -> tuple[str,
     said = []
     if "groups" in found:
         groups = found["groups"]
-        about, verb = "" if groups["exact"] else "about ", "has" if groups["count"] == 1 else "have"
-        said.append(
-            f"{about}{nouns.groups(groups['count'])} {verb} no {nouns.record[1]} to keep: {_first(groups, most)}"
-        )
+        verb = "has" if groups["count"] == 1 else "have"
+        said.append(f"{nouns.groups(groups['count'])} {verb} no {nouns.record[1]} to keep: {_first(groups, most)}")
     if "files" in found:
         files = found["files"]
         verb = "holds" if files["count"] == 1 else "hold"
@@ -235,7 +233,6 @@ def value_words(planned: Values) -> tuple[str, ...]:
 
 def _retitled(found: Retitled) -> str:
     rows = f"{found['rows']:,} row{'s' if found['rows'] > 1 else ''}"
-    least = "at least " if found["checked"] < found["of"] else ""
     why = (
         f"the ids may have been rounded by {found['rounded']}"
         if found["rounded"]
@@ -243,7 +240,7 @@ def _retitled(found: Retitled) -> str:
     )
     ids = ", ".join(map(repr, found["ids"]))
     left = "was left out" if found["rows"] == 1 else "were left out"
-    return f"{least}{rows} shared an id with an earlier row of another title, and {left}, e.g. {ids}: {why}"
+    return f"{rows} shared an id with an earlier row of another title, and {left}, e.g. {ids}: {why}"
 
 
 def _values(found: OddValues) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
 
 from vidatlas.errors import InputError
+from vidatlas.types import Json
 
 _UNPACK = "Unpack it, and name the files in it"
 _CONVERT = "Write its table as CSV, JSON lines or Parquet"
@@ -131,23 +133,42 @@ def json_setting(head: bytes) -> str | None:
 
 def records_under(head: bytes) -> str | None:
     """Return the dotted key of the first list of objects within the object that a text starts with; None if none."""
-    text, last = head.decode("utf-8", "ignore"), ""
+    return next((key for key, _ in _lists(head.decode("utf-8", "ignore"))), None)
+
+
+def records_key(row: Json, names_record: Callable[[Json], bool]) -> str | None:
+    """Return the dotted key under which an object holds records; None if it is a record itself.
+
+    Args:
+        row: the object.
+        names_record: tells whether an object looks like a record, by its keys.
+    """
+    text = orjson.dumps(row).decode()
+    firsts = ((key, json.JSONDecoder().raw_decode(text, at)[0]) for key, at in _lists(text))
+    return next((key for key, first in firsts if names_record(first)), None)
+
+
+def _lists(text: str) -> Iterator[tuple[str, int]]:
+    """Yield the dotted key of each list of objects within the object that a text starts with, and where its first is.
+
+    Writers leave null where a video is private.
+    """
     keys: list[str | None] = []
+    last = ""
     for found in _TOKEN.finditer(text):
         sign = found[0]
         if sign == "{":
             keys.append(last)
         elif sign == "[":
-            if keys and None not in keys and _OBJECT.match(text, found.end()):
-                return ".".join([*filter(None, keys[1:]), last])
+            if keys and None not in keys and (first := _OBJECT.match(text, found.end())):
+                yield ".".join([*filter(None, keys[1:]), last]), first.end() - 1
             keys.append(None)
         elif sign[0] == '"':
             last = sign[1:-1]
         else:
             keys = keys[:-1]
             if not keys:
-                return None
-    return None
+                return
 
 
 def records_setting(key: str) -> str:

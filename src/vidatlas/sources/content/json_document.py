@@ -1,7 +1,8 @@
 """JSON documents, read as JSON lines: an array of records, an object that holds them under a key, or several of these.
 
-Each record becomes one line with the same bytes, so shards, checksums and rejects work as for JSON lines. Python's JSON
-parser finds where a record ends. A reader can start at any record whose offset and open brackets are known.
+Each record becomes one line with the same bytes, so shards, checksums and rejects work as for JSON lines. Only the end
+of a record is looked for here: what is wrong within it rejects it alone. A reader can start at any record whose offset
+and open brackets are known.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,8 +22,8 @@ from vidatlas.sources.jsonl import parse_line
 from vidatlas.sources.lines import split_lines
 from vidatlas.types import Mark, Reason
 
-MAX_VALUE = 64 << 20
-"""Characters of one value, a record or what stands beside the records, from which it is passed on unchecked."""
+MAX_KEY = 1 << 20
+"""Bytes of the name of a key."""
 MOST_OPEN = 64
 """Brackets around a record."""
 MARK_EVERY = 256 << 10
@@ -30,16 +31,11 @@ MARK_EVERY = 256 << 10
 _BATCH = 64 << 10
 _SPACE = re.compile("[ \t\r\n\ufeff\0]*")
 """White space, and what tools add in front of a document or behind it."""
-_SIGN = re.compile(r'["{}\[\]]')
-_ENDED = frozenset('{["')
-"""Starts of values whose end can be found without reading all of them."""
-_WITHIN_TEXT = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
-_NEAR_END = 16
-"""Characters before the end of what has been read in which an error means that more must be read: a cut literal."""
-_EXPONENT = len("e-5")
+_TO_BRACKET = re.compile(r'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+([{}\[\]"]?)', re.DOTALL)
+"""Up to the next bracket, or the quote of a text that does not end in what was read."""
+_WITHIN_TEXT = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_SCALAR = re.compile(r'[^\s,:"{}\[\]]*+')
 _MOST_KEYS = 20
-# Control characters in texts and any number are accepted here: orjson decides about them, row by row.
-_DECODER = json.JSONDecoder(strict=False, parse_int=float)
 
 
 class JsonSpec(BaseModel):
@@ -82,7 +78,7 @@ def record_lines(
     batch, size, to, marked = [], 0, 0, 0
     try:
         for at, where, line in document.records():
-            if on_mark and where is not None and not size and at >= marked:
+            if on_mark and where is not None and at >= marked:
                 on_mark(Mark(at, to, where))
                 marked = at + MARK_EVERY
             batch.append(line)
@@ -103,7 +99,7 @@ class _Document:
         self._chunks = iter(chunks)
         self._path = records.split(".") if records else []
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        self._text, self._at, self._ended = "", 0, False
+        self._text, self._at = "", 0
         self._raw = 0
         """Byte offset of the character at ``_at``."""
         self._open: list[tuple[str, bool]] = [(sign, True) for sign in state]
@@ -133,7 +129,7 @@ class _Document:
         sign, found = self._open[-1]
         after = self._peek()
         if after not in (",", "]" if sign == "[" else "}"):
-            raise self._broken(f"a comma or closing bracket expected, {after!r} found", 0)
+            raise self._broken(f"a comma or closing bracket expected, {after!r} found")
         self._take()
         if after == ",":
             yield from self._value() if sign == "[" else self._member()
@@ -152,10 +148,12 @@ class _Document:
         sign = self._peek()
         if not sign and not self._open:
             return
+        if not self._open and sign not in '{["':
+            raise self._broken("an object or an array expected")
         if sign == "[":
             self._take()
             if len(self._open) >= MOST_OPEN:
-                raise self._broken("arrays nested too deeply", 0)
+                raise self._broken("arrays nested too deeply")
             self._open.append(("[", True))
             if self._peek() != "]":
                 yield from self._value()
@@ -168,31 +166,36 @@ class _Document:
             yield from self._record(sign, after_key)
 
     def _record(self, sign: str, after_key: bool) -> Iterator[tuple[int, str | None, bytes]]:
-        """Yield the line of the value that starts here; that of one too long comes in pieces."""
-        at, where = self._raw, "".join(sign for sign, _ in self._open)
-        raw = self._whole()
-        if after_key and raw == b"null":  # some writers' empty list
-            return
+        """Yield the line of the value that starts here, in pieces."""
+        at, where = self._raw, cast(str | None, "".join(sign for sign, _ in self._open))
+        pieces = self._pieces()
+        if after_key and sign == "n":
+            raw = b"".join(pieces)
+            if raw == b"null":  # some writers' empty list
+                return
+            pieces = iter([raw])
         self._keys = None if sign == "{" else self._keys
-        # A line break becomes a tab, which is as good between values and as invalid within a text.
-        if raw is not None:
-            yield at, where, raw.replace(b"\n", b"\t") + b"\n"
-            return
-        for piece in self._pieces():
-            yield at, None, piece.replace(b"\n", b"\t")
+        for piece in pieces:
+            # A line break becomes a tab, which is as good between values and as invalid within a text.
+            yield at, where, piece.replace(b"\n", b"\t")
+            where = None
         yield at, None, b"\n"
 
     def _member(self) -> Iterator[tuple[int, str | None, bytes]]:
         """Enter a member of an object on the path: go on to its value where the key is the path's, else skip it."""
         if self._peek() != '"':
-            raise self._broken("a key in quotes expected", 0)
-        wanted = self._path[self._depth() - 1]
-        name = self._whole()
-        if name is None:
-            raise self._broken("a key is too long", 0)
-        key = json.loads(name.decode("utf-8", "replace"), strict=False)
+            raise self._broken("a key in quotes expected")
+        wanted, name = self._path[self._depth() - 1], bytearray()
+        for piece in self._pieces():
+            name += piece
+            if len(name) > MAX_KEY:
+                raise self._broken("a key is too long")
+        try:
+            key = json.loads(name.decode("utf-8", "replace"), strict=False)
+        except json.JSONDecodeError as error:
+            raise self._broken(f"the key before: {error.msg}") from error
         if self._peek() != ":":
-            raise self._broken("':' expected behind a key", 0)
+            raise self._broken("':' expected behind a key")
         self._take()
         if self._keys is not None and len(self._keys) < _MOST_KEYS:
             self._keys[key] = None
@@ -200,7 +203,7 @@ class _Document:
             self._open[-1] = ("{", True)
             self._keys = None if self._depth() == len(self._path) else self._keys
             yield from self._value(after_key=True)
-        elif self._whole() is None:
+        else:
             deque(self._pieces(), maxlen=0)
 
     def _peek(self) -> str:
@@ -212,7 +215,7 @@ class _Document:
             self._at = space.end()
             if self._at < len(self._text):
                 return self._text[self._at]
-            if not self._fill(1):
+            if not self._fill():
                 return ""
 
     def _take(self) -> str:
@@ -221,86 +224,57 @@ class _Document:
         self._raw += len(self._text[self._at - 1].encode("utf-8", "surrogateescape"))
         return self._text[self._at - 1]
 
-    def _whole(self) -> bytes | None:
-        """Return the bytes of the value that starts here, and step behind it; None, and no step, if it is too long."""
-        sign = self._peek()
-        if sign and sign in ",]}:":
-            raise self._broken(f"a value expected, {sign!r} found", 0)
-        while (end := self._end()) is None:
-            if len(self._text) - self._at > MAX_VALUE:
-                if sign not in _ENDED:
-                    raise self._broken("a number is too long", 0)
-                return None
-            self._fill(max(1, len(self._text) - self._at))
-        raw = self._text[self._at : end].encode("utf-8", "surrogateescape")
-        self._raw += len(raw)
-        self._at = end
-        return raw
-
-    def _end(self) -> int | None:
-        """Return where the value that starts here ends; None if more must be read."""
-        try:
-            _, end = _DECODER.raw_decode(self._text, self._at)
-        except json.JSONDecodeError as error:
-            if not self._may_go_on(error):
-                raise self._broken(error.msg, error.pos - self._at) from error
-            return None
-        except RecursionError as error:
-            raise self._broken("nested too deeply", 0) from error
-        # A number may go on (1 of 1.5, of 1e-5); everything else has an end of its own.
-        ended = len(self._text) - end >= _EXPONENT or self._ended or self._text[end - 1] in '"}]'
-        return end if ended else None
-
-    def _may_go_on(self, error: json.JSONDecodeError) -> bool:
-        """Tell whether an error may only mean that the value has not been read to its end."""
-        open_text = error.msg.startswith("Unterminated string")
-        cut = open_text or error.pos >= len(self._text) - (0 if self._ended else _NEAR_END)
-        if cut and self._ended:
-            raise _cut_off(self._raw) from error
-        return cut
-
     def _pieces(self) -> Iterator[bytes]:
         """Yield the bytes of the value that starts here in pieces, and step behind it: only its end is looked for."""
-        start, depth, within, ended = self._raw, 0, False, False
+        sign, start = self._peek(), self._raw
+        if sign in tuple(",]}:"):
+            raise self._broken(f"a value expected, {sign!r} found")
+        depth, within, ended = 0, sign == '"', not sign
+        at = self._at + within
         while not ended:
-            at = self._at
-            while at < len(self._text) and not ended:
-                if within:
-                    at = _WITHIN_TEXT.match(self._text, at).end()  # type: ignore[union-attr]  # it matches ""
-                    if self._text[at : at + 1] != '"':
-                        break  # the text goes on, perhaps with an escape that is cut
-                    at, within = at + 1, False
-                else:
-                    found = _SIGN.search(self._text, at)
-                    at = found.end() if found else len(self._text)
-                    within = bool(found) and self._text[at - 1] == '"'
-                    depth += 0 if not found or within else 1 if self._text[at - 1] in "{[" else -1
+            if sign in '{["':
+                at, depth, within = _walk(self._text, at, depth, within)
                 ended = not depth and not within
+            else:
+                at = _end_of(_SCALAR, self._text, at)
+                ended = at < len(self._text)
             raw = self._text[self._at : at].encode("utf-8", "surrogateescape")
             self._raw += len(raw)
             self._at = at
             yield raw
-            if not ended and not self._fill(1):
-                raise _cut_off(start)
+            at = 0
+            if not ended and not self._fill():
+                raise DamagedError(f"the JSON document is cut off within the value at byte {start:,}")
 
-    def _fill(self, least: int) -> bool:
-        """Read at least so many characters more: a long value is not parsed once per chunk. False at the end."""
-        parts, size = [self._text[self._at :]], 0
-        while size < least and not self._ended:
-            chunk = next(self._chunks, None)
-            self._ended = chunk is None
-            parts.append(self._decoder.decode(chunk or b"", final=self._ended))
-            size += len(parts[-1])
-        self._text, self._at = "".join(parts), 0
-        return size > 0
+    def _fill(self) -> bool:
+        """Read on; False at the end."""
+        chunk = next(self._chunks, None)
+        more = self._decoder.decode(chunk or b"", final=chunk is None)
+        self._text, self._at = self._text[self._at :] + more, 0
+        return bool(more) or chunk is not None
 
-    def _broken(self, what: str, ahead: int) -> DamagedError:
-        """Return the error for invalid JSON so many characters ahead."""
-        before = self._text[self._at : self._at + ahead]
-        return DamagedError(
-            f"invalid JSON at byte {self._raw + len(before.encode('utf-8', 'surrogateescape')):,}: {what}"
-        )
+    def _broken(self, what: str) -> DamagedError:
+        """Return the error for invalid JSON at this place."""
+        return DamagedError(f"invalid JSON at byte {self._raw:,}: {what}")
 
 
-def _cut_off(at: int) -> DamagedError:
-    return DamagedError(f"the JSON document is cut off within the value at byte {at:,}")
+def _walk(text: str, at: int, depth: int, within: bool) -> tuple[int, int, bool]:
+    """Return where the brackets and the text that are open end, or what was read does, and what is open there."""
+    if within:
+        at = _end_of(_WITHIN_TEXT, text, at)
+        if text[at : at + 1] != '"':  # it may end with half of an escape
+            return at, depth, True
+        at += 1
+        if not depth:
+            return at, 0, False
+    for found in _TO_BRACKET.finditer(text, at):
+        depth += (found[1] in ("{", "[")) - (found[1] in ("}", "]"))
+        if found[1] == '"' or not depth:
+            return found.end(), depth, found[1] == '"'
+    return len(text), depth, False
+
+
+def _end_of(pattern: re.Pattern[str], text: str, at: int) -> int:
+    """Return where what a pattern matches ends; it may match nothing."""
+    found = pattern.match(text, at)
+    return found.end() if found else at

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
-from typing import Any
 
 from vidatlas.sources.content.encoding import START, detect_encoding, guess_encoding, to_utf8
 from vidatlas.sources.content.file_type import json_setting
@@ -34,10 +33,6 @@ _SENTENCE = 5
 _TORN = re.compile(r'(?:^|[\t|]|::)"[^"\t|]*"[^"\t|:\r\n]', re.MULTILINE)
 """A cell that begins with a quoted word and goes on: there the quote is a character like any other."""
 _ADDRESS = re.compile(r"[a-z]+://", re.IGNORECASE)
-_DEEPEST = 3
-"""Objects around a list of records, at most."""
-_NO_TABLE = (b"{", b"[", b"<")
-"""How JSON and markup start."""
 
 
 def detect_json(head: bytes) -> Json | None:
@@ -113,29 +108,6 @@ def _are_cells(texts: list[str]) -> bool:
     return named or any(_mode(found) > 2 and _share(found) >= _FITS for found in widths)
 
 
-def csv_setting(lines: list[bytes]) -> str | None:
-    """Return the ``--set`` that reads lines as CSV; None where they are no table."""
-    if not lines or lines[0].lstrip().startswith(_NO_TABLE) or (len(lines) < 2 and not SEP.fullmatch(lines[0])):
-        return None
-    # Only signs of ASCII count, which stand for themselves in any encoding of lines.
-    form = detect_csv(b"\n".join(lines), {"encoding": "latin-1"})
-    if form is None:
-        return None if not SEP.fullmatch(lines[0]) else "--set source.format=csv"
-    if "delimiter" not in form:
-        return "--set source.format=csv"
-    return f"--set 'source.format={{kind: csv, delimiter: {_shown(form['delimiter'])}}}'"
-
-
-def delimiter_setting(name: str) -> str | None:
-    """Return the ``--set`` of the delimiter that probably stands in the name of a table's only column."""
-    best = max(_DELIMITERS, key=name.count)
-    return f"--set 'source.format.delimiter={_shown(best)}'" if best in name else None
-
-
-def _shown(delimiter: str) -> str:
-    return '"{}"'.format(delimiter.replace("\t", "\\t"))
-
-
 def _start(content: bytes, given: Json) -> tuple[str, list[bytes], Json]:
     """Return a text, its first lines as UTF-8, and the start of its ``source.format``: the encoding."""
     marked = bool(detect_encoding(content))
@@ -156,25 +128,24 @@ def _dialect(delimiter: str, lines: list[bytes], text: str, given: Json) -> tupl
     best |= own
     variants = [best]
     plain = CsvSpec(**best)
-    top = _preamble(plain, lines, _mode(_widths(plain, lines)))
+    top = _preamble(plain, lines, _mode(map(len, _rows(plain, lines))))
     if "trim" not in own and _has_blanks(lines[top:], delimiter):
         variants = [{**best, "trim": True}, *variants]
     if "escape" not in own and best.get("quote", '"') and '\\"' in text:
         variants.append({**best, "escape": "\\"})
-    best = max(variants, key=lambda found: _share(_widths(CsvSpec(**found), lines)))
-    form = CsvSpec(**best)
-    width = _mode(_widths(form, lines))
-    first = _rows(form, lines)[:_ROWS]
+    read = [(found, _rows(CsvSpec(**found), lines)) for found in variants]
+    best, first = max(read, key=lambda found: _share(map(len, found[1])))
+    form, width = CsvSpec(**best), _mode(map(len, first))
     filled = _filled(first, width)
     # Some tools write a delimiter behind every row but the header: the empty cells are no columns.
     width = next((len(row) for row in first[:_TOP] if filled <= len(row) < width), width)
     skip = int(given.get("skip", _preamble(form, lines, width)))
-    rows = [row if any(row[width:]) else row[:width] for row in _rows(form, lines[skip:])[:_ROWS]]
+    rows = [row if any(row[width:]) else row[:width] for row in _rows(form, lines[skip:])]
     # The names of the columns are as many as the cells of the rows below.
     if not rows or len(rows[0]) != width:
         return 0.0, 0, best
     return (
-        _share([len(row) for row in rows]),
+        _share(map(len, rows)),
         width,
         {**best, **({"skip": skip} if skip else {}), **_header(rows, given)},
     )
@@ -187,13 +158,9 @@ def _has_blanks(lines: list[bytes], delimiter: str) -> bool:
 
 
 def _rows(form: CsvSpec, lines: Iterable[bytes]) -> list[list[str]]:
-    """Return the cells of each row that can be parsed."""
-    found = [form.cells(row) for row in form.split(lines, len) if row is not None]
-    return [cells for cells in found if isinstance(cells, list)]
-
-
-def _widths(form: CsvSpec, lines: list[bytes]) -> list[int]:
-    return [len(cells) for cells in _rows(form, lines)[:_ROWS]]
+    """Return the cells of the first rows that can be parsed."""
+    found = (form.cells(row) for row in form.split(lines, len) if row is not None)
+    return list(islice((cells for cells in found if isinstance(cells, list)), _ROWS))
 
 
 def _filled(rows: list[list[str]], width: int) -> int:
@@ -201,13 +168,14 @@ def _filled(rows: list[list[str]], width: int) -> int:
     return max((at + 1 for row in rows if len(row) == width for at, cell in enumerate(row) if cell.strip()), default=0)
 
 
-def _mode(widths: list[int]) -> int:
-    return max(Counter(widths).items(), key=lambda found: (found[1], found[0]))[0] if widths else 0
+def _mode(widths: Iterable[int]) -> int:
+    return max(Counter(widths).items(), key=lambda found: (found[1], found[0]), default=(0, 0))[0]
 
 
-def _share(widths: list[int]) -> float:
+def _share(widths: Iterable[int]) -> float:
     """Return the share of the rows that have the commonest width; the last row may be cut off."""
-    whole = widths[:-1] if len(widths) > 2 else widths
+    found = list(widths)
+    whole = found[:-1] if len(found) > 2 else found
     return sum(width == _mode(whole) for width in whole) / len(whole) if whole else 0.0
 
 
@@ -253,27 +221,3 @@ def _header(rows: list[list[str]], given: Json) -> Json:
 def _is_value(cell: str) -> bool:
     """Tell whether a cell is a number, a date or an address, and so no name of a column."""
     return kind_of(cell) not in ("text", "") or bool(_ADDRESS.match(cell))
-
-
-def records_key(row: Json, names_record: Any) -> str | None:
-    """Return the dotted key under which an object holds records; None if it is a record itself.
-
-    Args:
-        row: the object.
-        names_record: tells whether an object looks like a record, by its keys.
-    """
-    for path, items in _lists(row, "", _DEEPEST):
-        # Writers leave null where a video is private.
-        first = next((item for item in items if item is not None), None)
-        if isinstance(first, dict) and names_record(first):
-            return path
-    return None
-
-
-def _lists(row: Json, name: str, depth: int) -> Iterator[tuple[str, list[Any]]]:
-    """Yield the lists in an object and the objects within it, by their paths."""
-    for key, value in row.items():
-        if isinstance(value, list):
-            yield f"{name}{key}", value
-        elif isinstance(value, dict) and depth:
-            yield from _lists(value, f"{name}{key}.", depth - 1)

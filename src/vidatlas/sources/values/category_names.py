@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
@@ -11,40 +12,8 @@ from vidatlas.errors import UsageError
 from vidatlas.sources.values.numbers import whole
 from vidatlas.storage.folder import open_input
 
-YOUTUBE = {
-    "1": "Film & Animation",
-    "2": "Autos & Vehicles",
-    "10": "Music",
-    "15": "Pets & Animals",
-    "17": "Sports",
-    "18": "Short Movies",
-    "19": "Travel & Events",
-    "20": "Gaming",
-    "21": "Videoblogging",
-    "22": "People & Blogs",
-    "23": "Comedy",
-    "24": "Entertainment",
-    "25": "News & Politics",
-    "26": "Howto & Style",
-    "27": "Education",
-    "28": "Science & Technology",
-    "29": "Nonprofits & Activism",
-    "30": "Movies",
-    "31": "Anime/Animation",
-    "32": "Action/Adventure",
-    "33": "Classics",
-    "34": "Comedy",
-    "35": "Documentary",
-    "36": "Drama",
-    "37": "Family",
-    "38": "Foreign",
-    "39": "Horror",
-    "40": "Sci-Fi/Fantasy",
-    "41": "Thriller",
-    "42": "Shorts",
-    "43": "Shows",
-    "44": "Trailers",
-}
+YOUTUBE: dict[str, str] = orjson.loads(Path(__file__).with_name("youtube_categories.json").read_bytes())
+"""The names of YouTube's own categories, by id."""
 MOST_NAMES = 10_000
 _MOST_BYTES = 10_000_000
 

@@ -213,21 +213,12 @@ def _epoch(value: int) -> datetime | None:
 
 
 def _duration(value: Any) -> float | None:
-    if not isinstance(value, str):
-        number = _number(value)
-        return number if number is not None and number >= 0 else None
-    found = _DURATION.fullmatch(value)
-    if found:
-        return _seconds(found.groups(), (604_800, 86_400, 3_600, 60, 1))
-    clock = _CLOCK.fullmatch(value)
-    if clock:
-        return _seconds(clock.groups(), (3_600, 60, 1))
+    """Return the seconds that a text says as ISO 8601 does or as a clock, or a number of them."""
+    for pattern, units in ((_DURATION, (604_800, 86_400, 3_600, 60, 1)), (_CLOCK, (3_600, 60, 1))):
+        if found := pattern.fullmatch(str(value)):
+            return sum(float(part) * unit for part, unit in zip(found.groups(), units, strict=True) if part)
     number = _number(value)
     return number if number is not None and number >= 0 else None
-
-
-def _seconds(parts: tuple[str | None, ...], units: tuple[int, ...]) -> float:
-    return sum(float(part) * unit for part, unit in zip(parts, units, strict=True) if part)
 
 
 def _text(value: Any) -> str | None:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vidatlas.sources.cells import holds_objects, list_in, read_list, read_literal
+from vidatlas.sources.cells import holds_objects, list_in, read_literal
 from vidatlas.sources.paths import EACH, compile_paths, nested_names, with_nested
 from vidatlas.sources.values.columns import kind_of
 from vidatlas.sources.values.missing import MISSING
+from vidatlas.sources.values.texts import texts_in
 from vidatlas.types import Json
 
 ADDRESS = re.compile(r"https?://", re.IGNORECASE)
@@ -157,7 +158,7 @@ def _is_bare(value: Any) -> bool:
 
 
 def _are_words(value: Any) -> bool:
-    items = read_list(value, ",", "name") or ()
+    items = texts_in(value, ",") or ()
     return bool(items) and all(
         len(item) <= 50 and not ADDRESS.match(item) and kind_of(item) == "text" for item in items
     )

@@ -35,6 +35,15 @@ _NAMING = (*NAMING_KEYS, "tag", "id", "v")
 """Keys of an object that name it; BigQuery writes lists as objects with a ``v``."""
 _FOREIGN = {*_CHANNELS.split(), *_CATEGORIES.split(), *_TAGS.split(), "music", "song", "playlist", "localized"}
 """Steps below which an id or a title is not the video's."""
+KEYS = {
+    "id": "record.id",
+    "category": "record.group",
+    "author": "record.author",
+    "title": "record.fields.title.column",
+    "tags": "record.fields.tags.column",
+    "text": "record.fields.text.column",
+}
+"""The recipe's key for the column of each role but those that are kept with their type."""
 _KEPT = {
     "published": "publishedat publishtime publishdate publisheddate published uploaddate uploadedat createtime "
     "createdat created createdtime createdutc publishedtimestamp pubdate releasedate dateadded date timestamp",
@@ -99,10 +108,14 @@ class Roles:
                 found.append((ranks[above], 9 + _NAMING.index(last), at, column))
         return [column for *_, column in sorted(found, key=lambda one: one[:3])]
 
-    def _take(self, role: str, key: str, column: Column, sure: Sure, remark: str = "") -> Column:
+    @property
+    def _taken(self) -> set[str]:
+        return {column.name for column in self.chosen.values()}
+
+    def _take(self, role: str, column: Column, sure: Sure, remark: str = "") -> Column:
         self.chosen[role] = column
-        example = str(column.example)
-        self.assumed.append(Assumed(key, column.name, sure, remark or example))
+        key = KEYS.get(role, f"record.columns.{role}")
+        self.assumed.append(Assumed(key, column.name, sure, remark or str(column.example)))
         return column
 
     def _by_user(self, role: str) -> bool:
@@ -122,9 +135,9 @@ class Roles:
             if column.name in ruined:
                 continue
             if column.unique >= 0.99:
-                return self._take("id", "record.id", column, "sure").name
+                return self._take("id", column, "sure").name
             remark = f"{column.distinct:,} distinct in {len(column.values):,} rows; of each, the first row is kept"
-            return self._take("id", "record.id", column, "likely", remark).name
+            return self._take("id", column, "likely", remark).name
         other = self._other_id(not ruined)
         if other:
             return other
@@ -143,28 +156,27 @@ class Roles:
                 continue
             own = column.steps[-1].endswith("id") and column.steps[-1] not in _CHANNELS.split()
             if own or (first and not at):
-                return self._take("id", "record.id", column, "likely" if own else "guessed").name
+                return self._take("id", column, "likely" if own else "guessed").name
         return None
 
     def find_title(self) -> str | None:
         """Return the column of titles; None if that cannot be decided: then ``candidates`` names those it may be."""
         if self._by_user("title"):
             return self._given["title"]
-        taken = {column.name for column in self.chosen.values()}
         for names, sure in ((_TITLES, "sure"), (_TEXTS, "likely")):
-            found = [column for column in self._named(names, taken) if column.is_text()]
+            found = [column for column in self._named(names, self._taken) if column.is_text()]
             if not found:
                 continue
             last, depth = found[0].steps[-1], len(found[0].steps)
             if any((one.steps[-1], len(one.steps)) == (last, depth) for one in found[1:]):
                 return None
             by_name = sure == "sure" and (last != "name" or found[0].words >= 2)
-            return self._take("title", "record.fields.title.column", found[0], "sure" if by_name else "likely").name
-        found = [column for column in self._texts(taken) if column.words >= 2 and column.unique >= 0.9]
+            return self._take("title", found[0], "sure" if by_name else "likely").name
+        found = [column for column in self._texts(self._taken) if column.words >= 2 and column.unique >= 0.9]
         if len(found) != 1 or found[0].rows < 2:
-            return self._other_title(taken)
+            return self._other_title(self._taken)
         remark = f"the only column of distinct texts: {found[0].example}"
-        return self._take("title", "record.fields.title.column", found[0], "guessed", remark).name
+        return self._take("title", found[0], "guessed", remark).name
 
     def _other_title(self, taken: set[str]) -> str | None:
         """Return the only column that is called title, where its titles repeat or are numbers."""
@@ -172,7 +184,7 @@ class Roles:
         if len(named) != 1 or named[0].distinct < 2 or len(named[0].values) < 0.5 * named[0].rows:
             return None
         remark = f"{named[0].distinct:,} distinct in {len(named[0].values):,} rows: {named[0].example}"
-        return self._take("title", "record.fields.title.column", named[0], "likely", remark).name
+        return self._take("title", named[0], "likely", remark).name
 
     def candidates(self) -> list[str]:
         """Return the columns that may hold titles, the likeliest first."""
@@ -190,25 +202,24 @@ class Roles:
         if self._by_user("tags"):
             column = self.chosen.get("tags")
             return {"column": self._given["tags"], **(column.separation() if column else {"separator": ","})}
-        taken = {column.name for column in self.chosen.values()}
-        for column in self._named(_TAGS, taken, parents=True):
+        for column in self._named(_TAGS, self._taken, parents=True):
             if not column.only({"list", "text", *NUMBERS}) or column.holds_bare_objects():
                 continue
             how = column.separation()
             several = column.kinds["list"] or column.share_with(how["separator"])
-            self._take("tags", "record.fields.tags.column", column, "sure" if several else "likely")
+            self._take("tags", column, "sure" if several else "likely")
             self.assumed.append(
                 Assumed("record.fields.tags.separator", _shown(how, column), "sure" if several else "guessed")
             )
             return {"column": column.name, **how}
-        others = [one for one in self.columns if one.name not in taken and EACH not in one.name]
+        others = [one for one in self.columns if one.name not in self._taken and EACH not in one.name]
         for what, lists in (
             ("list of words", [column for column in others if column.is_list_of_words()]),
             ("column of words between |", [column for column in others if column.is_joined()]),
         ):
             if len(lists) == 1:
                 remark = f"the only {what}: {lists[0].example}"
-                self._take("tags", "record.fields.tags.column", lists[0], "guessed", remark)
+                self._take("tags", lists[0], "guessed", remark)
                 return {"column": lists[0].name, **lists[0].separation()}
         return self._flags(others)
 
@@ -218,7 +229,7 @@ class Roles:
         names = [one.name for one in flags if not _NUMBERED.fullmatch(one.name)]
         if len(names) < _FEWEST_FLAGS:
             return None
-        self._take("tags", "record.fields.tags.flags", flags[0], "guessed", f"columns of 0 and 1: {', '.join(names)}")
+        self._take("tags", flags[0], "guessed", f"flags, columns of 0 and 1: {', '.join(names)}")
         return {"column": names, "separator": ",", "flags": True}
 
     def share_a_column(self, role: str, other: str) -> bool:
@@ -232,9 +243,8 @@ class Roles:
 
     def find_text(self) -> str | None:
         """Return the column of a longer text; None if there is none."""
-        taken = {column.name for column in self.chosen.values()}
-        found = [column for column in self._named(_TEXTS, taken) if column.is_text()]
-        return self._take("text", "record.fields.text.column", found[0], "likely").name if found else None
+        found = [column for column in self._named(_TEXTS, self._taken) if column.is_text()]
+        return self._take("text", found[0], "likely").name if found else None
 
     def find_category(self) -> str | None:
         """Return the column of categories; None if there is none."""
@@ -242,7 +252,7 @@ class Roles:
             return self._given["category"]
         # Objects with a name, as TMDB's genres, are categories more than tags.
         tags = {one.name for role, one in self.chosen.items() if role == "tags" and EACH in one.name}
-        taken = {column.name for column in self.chosen.values()} - tags
+        taken = self._taken - tags
         levels: tuple[tuple[str, Sure], ...] = ((_CATEGORIES, "sure"), (_KINDS, "likely"))
         for names, sure in levels:
             for column in self._named(names, taken, parents=True):
@@ -252,7 +262,7 @@ class Roles:
                 if weak or many or not column.only({"text", "list", *NUMBERS}) or column.holds_bare_objects():
                     continue
                 distinct = f"{column.distinct:,} distinct: {column.example}"
-                return self._take("category", "record.group", column, sure, distinct).name
+                return self._take("category", column, sure, distinct).name
         few = [one.name for one in self.columns if one.name not in taken and one.has_few_words()]
         remark = "all rows are one group; columns of few values: " + ", ".join(few[:_CANDIDATES])
         none = Assumed("record.group", "(none)", "sure", "no column of categories: all rows are one group")
@@ -271,24 +281,24 @@ class Roles:
         """Return the column that says who published a video; None if there is none."""
         if self._by_user("author"):
             return self._given["author"]
-        for column in self._named(_CHANNELS, {one.name for one in self.chosen.values()}, parents=True):
+        for column in self._named(_CHANNELS, self._taken, parents=True):
             if EACH not in column.name and column.only({"text", *NUMBERS}):
-                return self._take("author", "record.author", column, "sure").name
+                return self._take("author", column, "sure").name
         return None
 
     def find_kept(self) -> dict[str, str]:
         """Return the columns to keep with their type, by their name in the atlas."""
         found = {}
         for name, names in _KEPT.items():
-            for column in self._named(names, {one.name for one in self.chosen.values()}, parents=name == "channel"):
+            for column in self._named(names, self._taken, parents=name == "channel"):
                 if EACH not in column.name and _is_kept(name, column):
-                    found[name] = self._take(name, f"record.columns.{name}", column, "sure").name
+                    found[name] = self._take(name, column, "sure").name
                     break
         return found
 
     def say_unused(self) -> None:
         """Note the columns that have no role."""
-        used = {column.name for column in self.chosen.values()} | {one.column for one in self.assumed}
+        used = self._taken | {one.column for one in self.assumed}
         unused = [one.name for one in self.columns if one.name not in used]
         more = f" and {len(unused) - _CANDIDATES:,} more" if len(unused) > _CANDIDATES else ""
         if unused:

@@ -44,8 +44,14 @@ def label(value: Any) -> str:
     return "" if value is None else plain_text(str(value)).strip()[:MAX_ID_CHARS]
 
 
-def texts_in(value: Any, separator: str | None) -> tuple[str, ...] | None:
-    """Return the non-empty texts of a cell, or None if it holds something other than text."""
+def texts_in(value: Any, separator: str | None, key: str = "name") -> tuple[str, ...] | None:
+    """Return the non-empty texts of a cell, or None if it holds something other than text.
+
+    Args:
+        value: a text or number; with a separator also a list, or one written as JSON or Python text.
+        separator: what splits a text that is no list; None: the cell holds one text.
+        key: for a list of objects, the key whose values are the texts; some objects may lack it, but not all.
+    """
     if value is None:
         return ()
     if isinstance(value, str) and separator is not None:
@@ -57,16 +63,15 @@ def texts_in(value: Any, separator: str | None) -> tuple[str, ...] | None:
         parts = split_texts(value, separator)
         return tuple(parts) if len(value) <= MAX_TEXT_CHARS else tuple(part[:MAX_TEXT_CHARS] for part in parts)
     if isinstance(value, list) and separator is not None:
-        texts = [texts_in(item, None) for item in _by_key(value)]
+        texts = [texts_in(item, None) for item in _by_key(value, key)]
         return None if None in texts else tuple(text.strip() for found in texts if found for text in found)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return (str(value),)
     return None
 
 
-def _by_key(items: list[Any]) -> list[Any]:
-    """Return the items of a list; of objects their name, where any has one."""
+def _by_key(items: list[Any], key: str) -> list[Any]:
     objects = [item for item in items if isinstance(item, dict)]
-    if not any("name" in item for item in objects):
+    if not any(key in item for item in objects):
         return items
-    return [item.get("name") if isinstance(item, dict) else item for item in items]
+    return [item.get(key) if isinstance(item, dict) else item for item in items]
