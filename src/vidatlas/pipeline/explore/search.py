@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -29,6 +28,7 @@ from vidatlas.storage.manifest import IndexFacts
 from vidatlas.storage.mapped import MappedFiles
 from vidatlas.storage.store import Store
 from vidatlas.storage.tables import SealedShard, matrix, sealed_shards
+from vidatlas.threads import once
 from vidatlas.types import EncodeStats, Floats, Json, Kind
 
 if TYPE_CHECKING:
@@ -71,8 +71,6 @@ class Search:
         self._store = store
         self._files = MappedFiles(store)
         self.videos = Videos(store)
-        self._locks = {name: Lock() for name in ("encoder", "words", "index")}
-        """Each is held by whoever loads that: a second thread waits for it."""
 
     def by_text(self, text: str, k: int, only: Filter) -> pd.DataFrame:
         """Return the k videos that fit a text best, by words and by vectors."""
@@ -221,34 +219,19 @@ class Search:
         """Return the recipe of the atlas."""
         return recipe_of(self._store)
 
-    @property
+    @once
     def encoder(self) -> Any:
         """Return the encoder, loaded at the first call."""
-        with self._locks["encoder"]:
-            return self._encoder
-
-    @cached_property
-    def _encoder(self) -> Any:
         return same_encoder(self._store, self.recipe)
 
-    @property
+    @once
     def words(self) -> Words:
         """Return the index of the words in titles, made at the first call."""
-        with self._locks["words"]:
-            return self._words
-
-    @cached_property
-    def _words(self) -> Words:
         return Words(self.videos, self.videos.facts["sha256"])
 
-    @property
+    @once
     def index(self) -> SearchIndex:
         """Return the index of vectors, loaded at the first call."""
-        with self._locks["index"]:
-            return self._index
-
-    @cached_property
-    def _index(self) -> SearchIndex:
         facts = self._store.read_json(layout.INDEX_FACTS, IndexFacts)
         dim = self._store.stage("embed")["encoder"]["dim"]
         return open_index(self._store, layout.INDEX, facts, len(self.videos), dim)
