@@ -1,4 +1,4 @@
-"""The types shared by all of vidatlas: records, shards, receipts, events; protocols of encoder, training and runner."""
+"""The types shared by all of vidatlas: records, shards, receipts, events; protocols of encoder and runner."""
 
 from __future__ import annotations
 
@@ -32,55 +32,45 @@ R = TypeVar("R")
 class Reason(enum.StrEnum):
     """Every reason for which a row is not kept: a closed type."""
 
-    BLANK_LINE = "blank_line"
-    LINE_TOO_LONG = "line_too_long"
-    INVALID_UTF8 = "invalid_utf8"
-    INVALID_JSON = "invalid_json"
-    NOT_AN_OBJECT = "not_an_object"
-    INVALID_CSV = "invalid_csv"
-    WRONG_WIDTH = "wrong_width"
-    MISSING_ID = "missing_id"
-    INVALID_ID = "invalid_id"
-    INVALID_FIELD = "invalid_field"
-    NO_TEXT = "no_text"
-    UNREADABLE_IMAGE = "unreadable_image"
-    INVALID_VECTOR = "invalid_vector"
-    EXCLUDED = "excluded"
-    MISSING_VALUE = "missing_value"
-    NO_TERMS = "no_terms"
-    DUPLICATE_ID = "duplicate_id"
+    def __new__(cls, value: str, meaning: str = "") -> Reason:
+        """Return a member: its name in files, and what it means in one clause."""
+        member = str.__new__(cls, value)
+        member._value_, member.meaning = value, meaning
+        return member
 
-    @property
-    def meaning(self) -> str:
-        """Explain the reason in one clause."""
-        return _MEANINGS[self]
+    meaning: str
+    BLANK_LINE = "blank_line", "the line is empty or only white space"
+    LINE_TOO_LONG = "line_too_long", "the line is longer than 16 MiB"
+    INVALID_UTF8 = "invalid_utf8", "the line is not valid UTF-8, or (CSV) not in the encoding of source.format.encoding"
+    INVALID_JSON = "invalid_json", "the line is not valid JSON (cut off, a lone surrogate, nested too deeply)"
+    NOT_AN_OBJECT = "not_an_object", "the line is JSON but not an object"
+    INVALID_CSV = "invalid_csv", "the row is not valid CSV (an open quote; with strict, text after a quote too)"
+    WRONG_WIDTH = "wrong_width", "the row has more or fewer cells than columns"
+    MISSING_ID = "missing_id", "the id is absent, null or empty"
+    INVALID_ID = (
+        "invalid_id",
+        "the id is neither text nor an integer, is over 512 characters, or has control characters",
+    )
+    INVALID_FIELD = (
+        "invalid_field",
+        "a text field, group, author or label holds something other than text (an object, say)",
+    )
+    NO_TEXT = "no_text", "every text field is absent or empty: there is nothing to embed"
+    UNREADABLE_IMAGE = "unreadable_image", "the image file is missing, damaged, too large, or not an image"
+    INVALID_VECTOR = (
+        "invalid_vector",
+        "the given vector is null, all zeros, not numeric, of another length than the first (or "
+        "encoder.dim), or has a number that is NaN, infinite or beyond 65,504",
+    )
+    EXCLUDED = "excluded", "it is null, or the recipe excludes it (record.where, or a stop word of source.explode)"
+    MISSING_VALUE = "missing_value", "a column that the recipe requires (record.require) is empty"
+    NO_TERMS = "no_terms", "the column whose terms become records (source.explode) has no terms"
+    DUPLICATE_ID = "duplicate_id", "an earlier row has the same id; the first one is kept"
 
     @property
     def asked_for(self) -> bool:
         """Tell whether the recipe itself excludes such rows: ``--max-rejects`` does not count them."""
         return self in (Reason.EXCLUDED, Reason.MISSING_VALUE, Reason.NO_TERMS)
-
-
-_MEANINGS = {
-    Reason.BLANK_LINE: "the line is empty or only white space",
-    Reason.LINE_TOO_LONG: "the line is longer than 16 MiB",
-    Reason.INVALID_UTF8: "the line is not valid UTF-8, or (CSV) not in the encoding of source.format.encoding",
-    Reason.INVALID_JSON: "the line is not valid JSON (cut off, a lone surrogate, nested too deeply)",
-    Reason.NOT_AN_OBJECT: "the line is JSON but not an object",
-    Reason.INVALID_CSV: "the row is not valid CSV (an open quote; with strict, text after a quote too)",
-    Reason.WRONG_WIDTH: "the row has more or fewer cells than columns",
-    Reason.MISSING_ID: "the id is absent, null or empty",
-    Reason.INVALID_ID: "the id is neither text nor an integer, is over 512 characters, or has control characters",
-    Reason.INVALID_FIELD: "a text field, group, author or label holds something other than text (an object, say)",
-    Reason.NO_TEXT: "every text field is absent or empty: there is nothing to embed",
-    Reason.UNREADABLE_IMAGE: "the image file is missing, damaged, too large, or not an image",
-    Reason.INVALID_VECTOR: "the given vector is null, all zeros, not numeric, of another length than the first (or "
-    "encoder.dim), or has a number that is NaN, infinite or beyond 65,504",
-    Reason.EXCLUDED: "it is null, or the recipe excludes it (record.where, or a stop word of source.explode)",
-    Reason.MISSING_VALUE: "a column that the recipe requires (record.require) is empty",
-    Reason.NO_TERMS: "the column whose terms become records (source.explode) has no terms",
-    Reason.DUPLICATE_ID: "an earlier row has the same id; the first one is kept",
-}
 
 
 Count = Annotated[int, Field(ge=0)]
@@ -270,18 +260,6 @@ class Encoder(Protocol):
 
     def encode(self, texts: list[str], stats: EncodeStats) -> Floats:
         """Return float32 [len(texts), dim]; equal texts give equal rows whatever else is in the batch."""
-        ...
-
-
-class TrainingState(Protocol):
-    """Keep the state of one training, so that an interrupted one resumes; a training knows nothing about files."""
-
-    def save(self, parameters: Mapping[str, Any], optimizer: Any, curves: Mapping[str, Any]) -> None:
-        """Save torch parameters by name, their optimizer and curves, replacing an earlier state."""
-        ...
-
-    def resume(self, parameters: Mapping[str, Any], optimizer: Any) -> Mapping[str, NDArray[Any]] | None:
-        """Restore parameters and optimizer in place; return what was saved by name, None if nothing was."""
         ...
 
 

@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike
 
 from vidatlas.clustering.dec import DecSpec, divergence, target
 from vidatlas.decomposition.autoencoder import Autoencoder, AutoencoderReducer, Network, new_autoencoder
+from vidatlas.storage.training import SavedTraining
 from vidatlas.threads import one_thread
-from vidatlas.types import Floats, TrainingState
+from vidatlas.types import Floats
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +43,7 @@ class Tuned:
     converged: bool
 
 
-def train(vectors: Floats, spec: AutoencoderReducer, state: TrainingState) -> tuple[Autoencoder, tuple[float, ...]]:
+def train(vectors: Floats, spec: AutoencoderReducer, state: SavedTraining) -> tuple[Autoencoder, tuple[float, ...]]:
     """Train an auto-encoder on vectors float32 [n, dim]; return it with the mean squared error of each epoch.
 
     The error is that of scaled vectors, whose entries have a mean square of 1.
@@ -69,7 +70,7 @@ def train(vectors: Floats, spec: AutoencoderReducer, state: TrainingState) -> tu
 
 
 def tune(
-    vectors: Floats, model: Autoencoder, centroids: Floats, spec: DecSpec, state: TrainingState, seed: int = 0
+    vectors: Floats, model: Autoencoder, centroids: Floats, spec: DecSpec, state: SavedTraining, seed: int = 0
 ) -> Tuned:
     """Train encoder and centroids by DEC on vectors float32 [n, dim], from a trained auto-encoder and its clusters."""
     import torch
