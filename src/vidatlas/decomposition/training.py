@@ -55,7 +55,7 @@ def train(vectors: Floats, spec: AutoencoderReducer, state: SavedTraining) -> tu
     optimizer = torch.optim.Adam(net.named.values(), lr=spec.learning_rate)
     saved = state.resume(net.named, optimizer)
     losses: list[float] = saved["losses"].tolist() if saved else []
-    rows = net.tensor(vectors * np.float32(model.scale))
+    rows = net.tensor(vectors * model.scale)
     with one_thread():
         for epoch in range(len(losses), spec.epochs):
             total = 0.0
@@ -66,7 +66,7 @@ def train(vectors: Floats, spec: AutoencoderReducer, state: SavedTraining) -> tu
             losses.append(total / len(vectors))
             if (epoch + 1) % spec.checkpoint_every == 0 and epoch + 1 < spec.epochs:
                 state.save(net.named, optimizer, {"losses": losses})
-    return net.model(model.scale), tuple(np.array(losses, np.float32).tolist())
+    return net.model(), tuple(np.array(losses, np.float32).tolist())
 
 
 def tune(
@@ -78,7 +78,7 @@ def tune(
     net = Network(model, centroids)
     optimizer = torch.optim.SGD(net.tuned, lr=spec.learning_rate, momentum=spec.momentum)
     course = _Course(state.resume(net.named, optimizer))
-    rows = net.tensor(vectors * np.float32(model.scale))
+    rows = net.tensor(vectors * model.scale)
     with one_thread():
         while not course.take(net.soft(rows), spec):
             p = net.tensor(course.p)
@@ -88,9 +88,7 @@ def tune(
                 _step((p[at] * (p[at].clamp(min=1e-30).log() - q.log())).sum(dim=1).mean(), optimizer)
             if len(course.before) % spec.checkpoint_every == 0:
                 state.save(net.named, optimizer, course.arrays())
-    found = net.model(model.scale)
-    tuned = Autoencoder(model.scale, found.encoder, model.decoder)
-    return Tuned(tuned, net.centroids(), *course.curves(), course.converged)
+    return Tuned(net.model(), net.centroids(), *course.curves(), course.converged)
 
 
 def _step(loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> float:
