@@ -6,9 +6,11 @@ atlas, but not compressed, so that a row costs a few microseconds and not the de
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -119,20 +121,17 @@ class Videos:
 
     def take(self, positions: Sequence[int] | Positions, columns: list[str] | None = None) -> pa.Table:
         """Return the videos at positions, in that order; only their shards are read."""
-        wanted = np.asarray(positions, np.int64)
-        shards = np.searchsorted(self.ends, wanted, side="right")
-        firsts = np.concatenate([[0], self.ends])
-        table, pieces, order = self._columns(columns), [], []
-        for shard in np.unique(shards):
-            inside = np.flatnonzero(shards == shard)
-            # Of a table of several shards, pyarrow copies all texts before it takes any.
-            here = table.slice(firsts[shard], firsts[shard + 1] - firsts[shard])
-            pieces.append(here.take(pa.array(wanted[inside] - firsts[shard])))
-            order.append(inside)
-        if not pieces:
-            return table.slice(0, 0)
-        back = np.argsort(np.concatenate(order), kind="stable")
-        return pa.concat_tables(pieces).take(pa.array(back))
+        table, wanted = self._columns(columns), np.asarray(positions, np.int64)
+        order = np.argsort(wanted, kind="stable")
+        edges = np.concatenate([[0], self.ends])
+        pieces = [table.slice(0, 0)]
+        for (first, last), (low, high) in zip(
+            pairwise(edges.tolist()), pairwise(np.searchsorted(wanted[order], edges).tolist()), strict=True
+        ):
+            if high > low:
+                # Of a table of several shards, pyarrow copies all texts before it takes any.
+                pieces.append(table.slice(first, last - first).take(pa.array(wanted[order[low:high]] - first)))
+        return pa.concat_tables(pieces).take(pa.array(np.argsort(order, kind="stable")))
 
     def position(self, video: str) -> int:
         """Return where a video stands, given its id or its address on YouTube.
@@ -160,9 +159,9 @@ class Videos:
         home = pc.equal(self.column("in_group"), in_group)
         return _mask(pc.and_(home, pc.equal(self.column("subcategory"), subcategory)))
 
-    def numbers(self, name: str) -> Floats:
-        """Return a column as float64 [videos], NaN where it is empty; days or milliseconds of dates and times."""
-        column = self.column(name)
+    def numbers(self, name: str, positions: Positions) -> Floats:
+        """Return a column of videos as float64, NaN where it is empty; days or milliseconds of dates and times."""
+        column = self.take(positions, [name])[name]
         if pa.types.is_date(column.type):
             column = column.cast(pa.int32())
         elif pa.types.is_timestamp(column.type):
@@ -184,13 +183,12 @@ class Videos:
         """
         if name not in self.ranged:
             raise UsageError(f"no column {name!r} has a range. Choose one of: {', '.join(self.ranged) or 'none'}.")
-        values = self.numbers(name)
-        keep = ~np.isnan(values)
-        if low is not None:
-            keep &= values >= _number(low, self.ranged[name], last=False)
-        if high is not None:
-            keep &= values <= _number(high, self.ranged[name], last=True)
-        return keep
+        column = self.column(name)
+        keep = pc.is_valid(column)
+        for bound, passes, last in ((low, pc.greater_equal, False), (high, pc.less_equal, True)):
+            if bound is not None:
+                keep = pc.and_(keep, pc.fill_null(passes(column, _scalar(bound, column.type, last)), False))
+        return _mask(keep)
 
     @property
     def sorts(self) -> list[str]:
@@ -224,7 +222,7 @@ class Videos:
             titles = pc.utf8_lower(self.take(found, [TITLE])[TITLE])
             order: Any = pc.array_sort_indices(titles.combine_chunks()).to_numpy()
             return np.asarray(found[order])
-        values = self.numbers("distance")[found] if by == NEARNESS else -self.numbers(by)[found]
+        values = self.numbers("distance", found) if by == NEARNESS else -self.numbers(by, found)
         return found[np.argsort(values, kind="stable")]
 
 
@@ -232,18 +230,26 @@ def _mask(found: pa.ChunkedArray) -> Mask:
     return np.asarray(found.to_numpy(), bool)
 
 
-def _number(bound: Any, kind: pa.DataType, last: bool) -> float:
-    """Return a bound as ``Videos.numbers`` has its column; a day that ends a range of times belongs to it."""
+def _scalar(bound: Any, kind: pa.DataType, last: bool) -> pa.Scalar:
+    """Return a bound as a value of a column; a day that ends a range of times belongs to it."""
     try:
-        if isinstance(bound, str) and pa.types.is_temporal(kind):
-            bound = datetime.fromisoformat(bound) if len(bound) > len("2020-01-31") else date.fromisoformat(bound)
-        if not isinstance(bound, date):
-            return float(bound)
-        days = (bound.date() if isinstance(bound, datetime) else bound).toordinal() - date(1970, 1, 1).toordinal()
-        if pa.types.is_date(kind):
-            return float(days)
-        if isinstance(bound, datetime):
-            return float(pa.scalar(bound, kind).cast(pa.int64()).as_py())
-        return float((days + last) * 86_400_000 - last)
-    except (ValueError, TypeError, pa.ArrowException) as error:
+        number = _number(bound, kind, last)
+        if not pa.types.is_floating(kind):
+            number = (math.floor if last else math.ceil)(min(max(number, -(2.0**62)), 2.0**62))
+        return pa.scalar(number, kind)
+    except (ValueError, TypeError, OverflowError, pa.ArrowException) as error:
         raise UsageError(f"{bound!r} bounds no range of {kind}: {error}. Write 2020-01-31, or a number.") from error
+
+
+def _number(bound: Any, kind: pa.DataType, last: bool) -> float:
+    """Return a bound as a number: days of dates, milliseconds of times."""
+    if isinstance(bound, str) and pa.types.is_temporal(kind):
+        bound = datetime.fromisoformat(bound) if len(bound) > len("2020-01-31") else date.fromisoformat(bound)
+    if not isinstance(bound, date):
+        return float(bound)
+    days = (bound.date() if isinstance(bound, datetime) else bound).toordinal() - date(1970, 1, 1).toordinal()
+    if pa.types.is_date(kind):
+        return float(days)
+    if isinstance(bound, datetime):
+        return float(pa.scalar(bound, kind).cast(pa.int64()).as_py())
+    return float((days + last) * 86_400_000 - last)
