@@ -134,6 +134,12 @@ def memory(pid: int, what: str) -> float:
     return int(found[1]) / 1024 if found else 0.0
 
 
+def cpu(pid: int) -> float:
+    """Return the seconds that a process has computed: other work on the machine does not count."""
+    numbers = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
+    return (int(numbers[11]) + int(numbers[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def addresses(rng: random.Random, rows: int) -> dict[str, str]:
     """Return an address of each page."""
     tile, video, group = rng.randrange(rows // BASE), rng.randrange(BASE), rng.choice(GROUPS)
@@ -187,12 +193,15 @@ def main() -> None:
             time.sleep(0.5)
         ready = time.perf_counter() - started
         alone = visit(base, 0, asked.rows, asked.rounds)
+        before = cpu(pid)
         with ThreadPoolExecutor(asked.people) as pool:
             jobs = [pool.submit(visit, base, seed, asked.rows, asked.rounds) for seed in range(1, asked.people + 1)]
             together: dict[str, list[float]] = defaultdict(list)
             for job in jobs:
                 for name, seconds in job.result().items():
                     together[name] += seconds
+        spent = (cpu(pid) - before) / sum(map(len, together.values()))
+        print(f"{1000 * spent:,.0f} ms of CPU for a page of {asked.people} people, on average")
         print(f"answers after {opened:.1f} s, searches after {ready:.1f} s")
         print(f"memory {memory(pid, 'VmHWM'):,.0f} MB at most, {memory(pid, 'RssAnon'):,.0f} MB without mapped files")
     print(f"| page | alone, median ms | {asked.people} people, median ms | 95 % within ms |\n|---|---|---|---|")

@@ -7,10 +7,12 @@ atlas, but not compressed, so that a row costs a few microseconds and not the de
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from functools import cached_property, lru_cache
 from itertools import pairwise
+from threading import BoundedSemaphore
 from typing import Any
 
 import numpy as np
@@ -37,6 +39,9 @@ NEARNESS, TITLE = "nearness", "title"
 _ORDERS, _ORDERED = 64, 100_000_000
 """Orders of lists that are remembered, and about how many positions in them together: somebody who turns pages asks for
 the same one again."""
+
+_SORTING = BoundedSemaphore(os.cpu_count() or 1)
+"""As many lists are sorted at once as there are cores: more would take memory, and no less time."""
 
 
 class Videos:
@@ -216,14 +221,14 @@ class Videos:
         return lru_cache(min(_ORDERS, max(_ORDERED // max(1, len(self)), 4)))(self._order)
 
     def _order(self, group: str, subcategory: int | None, by: str) -> Positions:
-        mask = self.of_group(group) if subcategory is None else self.inside(group, subcategory)
-        found = np.flatnonzero(mask).astype(np.int32)
-        if by == TITLE:
-            titles = pc.utf8_lower(self.take(found, [TITLE])[TITLE])
-            order: Any = pc.array_sort_indices(titles.combine_chunks()).to_numpy()
-            return np.asarray(found[order])
-        values = self.numbers("distance", found) if by == NEARNESS else -self.numbers(by, found)
-        return found[np.argsort(values, kind="stable")]
+        with _SORTING:
+            mask = self.of_group(group) if subcategory is None else self.inside(group, subcategory)
+            found = np.flatnonzero(mask).astype(np.int32)
+            if by == TITLE:
+                titles = pc.utf8_lower(self.take(found, [TITLE])[TITLE])
+                return np.asarray(found[pc.array_sort_indices(titles.combine_chunks()).to_numpy()])
+            values = self.numbers("distance", found) if by == NEARNESS else -self.numbers(by, found)
+            return found[np.argsort(values, kind="stable")]
 
 
 def _mask(found: pa.ChunkedArray) -> Mask:
