@@ -140,7 +140,7 @@ OPENED_BY = {
         "pa.ipc.open_stream",
         "pa.ipc.open_file",
     },
-    "search_index.py": {"faiss.deserialize_index"},
+    "search_index.py": {"faiss.read_index"},
 }
 """The one reader of Parquet and Arrow IPC, and the one of FAISS's indexes, which checks their bytes first."""
 CHECKOUT = ROOT.parents[1]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from vidatlas.search_index import BruteForce, IndexSpec, K, SearchIndex, recall_at, training_rows, unit, without
+from vidatlas.storage.index_bytes import BadIndexError
 
 IVF = IndexSpec(kind="ivf", recall=0.9)
 
@@ -40,14 +43,26 @@ def test_brute_force_in_blocks_is_brute_force() -> None:
 
 
 @pytest.mark.parametrize("spec", [IndexSpec(), IVF, IndexSpec(kind="ivf", codec="pq", recall=0.5)])
-def test_recall_is_as_wanted_and_survives_the_disk(spec: IndexSpec) -> None:
+def test_recall_is_as_wanted_and_survives_the_disk(spec: IndexSpec, tmp_path: Path) -> None:
     rows, own = vectors(800, 8), np.arange(0, 800, 8)
     index = built(spec, rows)
     recall = index.tune(rows[own], own, truth_of(rows, own), spec.recall)
     assert recall >= spec.recall
-    again = SearchIndex.from_bytes(index.to_bytes(), index.probes, *rows.shape)
+    file = tmp_path / "index"
+    file.write_bytes(index.to_bytes())
+    again = SearchIndex.from_file(file, index.probes, *rows.shape)
     found = without(again.search(rows[own], K + 1)[0], own)
     assert recall_at(found, truth_of(rows, own)) == recall
+    with ThreadPoolExecutor(8) as pool:
+        several = list(pool.map(lambda row: again.search(rows[row : row + 1], K)[0].tolist(), list(range(100)) * 4))
+    assert several == [again.search(rows[row : row + 1], K)[0].tolist() for row in range(100)] * 4
+
+
+@pytest.mark.parametrize("data", [b"", b"IwSq", b"IxFI" + bytes(100)])
+def test_a_file_that_is_no_index_is_never_opened(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "index").write_bytes(data)
+    with pytest.raises(BadIndexError):
+        SearchIndex.from_file(tmp_path / "index", 1, 10, 8)
 
 
 @pytest.mark.parametrize("spec", [IndexSpec(), IVF])

@@ -40,7 +40,6 @@ from vidatlas.encoders.mix import MixSpec
 from vidatlas.encoders.sentence import SentenceSpec
 from vidatlas.encoders.tfidf import TfidfSpec
 from vidatlas.encoders.universal import UniversalSpec
-from vidatlas.encoders.word_ranks import SequencesSpec
 from vidatlas.errors import InputError, UsageError
 from vidatlas.naming import NamingSpec
 from vidatlas.probe import ProbeSpec
@@ -166,7 +165,7 @@ class Recipe(_Strict):
     source: SourceSpec = SourceSpec()
     record: RecordSpec
     encoder: Annotated[
-        ClipSpec | SentenceSpec | UniversalSpec | HashingSpec | TfidfSpec | SequencesSpec | FactorsSpec | GivenSpec,
+        ClipSpec | SentenceSpec | UniversalSpec | HashingSpec | TfidfSpec | FactorsSpec | GivenSpec,
         Field(discriminator="kind"),
     ]
     mix: MixSpec = MixSpec()

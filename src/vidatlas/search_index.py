@@ -6,6 +6,8 @@ import io
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -101,16 +103,23 @@ class SearchIndex:
         return cls(made)
 
     @classmethod
-    def from_bytes(cls, data: bytes, probes: int, rows: int, dim: int) -> SearchIndex:
-        """Return the index of this many rows and dimensions from its bytes.
+    def from_file(cls, path: Path, probes: int, rows: int, dim: int) -> SearchIndex:
+        """Return the index of this many rows and dimensions in a file; its cells are read where they lie.
 
         Raises:
             BadIndexError: it is not an index that this class writes.
         """
         import faiss
 
-        check_index(data, rows, dim)
-        return cls(faiss.deserialize_index(np.frombuffer(data, np.uint8)), probes)
+        with path.open("rb") as file:
+            # Not closed: what is wrong with it may be told by someone who still holds a part.
+            check_index(mmap(file.fileno(), 0, access=ACCESS_READ) if path.stat().st_size else b"", rows, dim)
+        api: Any = faiss
+        index: Any = faiss.read_index(str(path), api.IO_FLAG_MMAP)
+        if getattr(index, "nlist", 0):
+            # FAISS's threads that read ahead are not safe where several threads search.
+            api.downcast_InvertedLists(index.invlists).prefetch_nthread = 0
+        return cls(index, probes)
 
     def to_bytes(self) -> bytes:
         """Return the index in FAISS's own format; this needs two copies in memory (faiss.serialize_index: three)."""

@@ -1,11 +1,27 @@
-"""Limit linear algebra libraries to one thread: same bytes on any number of cores, and no contention among actors."""
+"""Threads: linear algebra libraries limited to one (same bytes on any number of cores), and what is made but once."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import lru_cache
-from typing import Any
+from functools import cached_property, lru_cache
+from threading import RLock
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class once(cached_property[T]):  # noqa: N801 - written like a property
+    """Make a property that the first thread computes while others wait for it: Python's own does not wait."""
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        super().__init__(make)
+        self._making = RLock()
+
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> T:  # type: ignore[override]
+        with self._making:
+            return super().__get__(instance, owner)
 
 
 def one_thread() -> AbstractContextManager[Any]:

@@ -1,4 +1,4 @@
-"""The types shared by all of vidatlas: records, shards, receipts, events; protocols of encoder, training and runner."""
+"""The types shared by all of vidatlas: records, shards, receipts, events; protocols of encoder and runner."""
 
 from __future__ import annotations
 
@@ -261,18 +261,6 @@ class Encoder(Protocol):
 
     def encode(self, texts: list[str], stats: EncodeStats) -> Floats:
         """Return float32 [len(texts), dim]; equal texts give equal rows whatever else is in the batch."""
-        ...
-
-
-class TrainingState(Protocol):
-    """Keep the state of one training, so that an interrupted one resumes; a training knows nothing about files."""
-
-    def save(self, parameters: Mapping[str, Any], optimizer: Any, curves: Mapping[str, Any]) -> None:
-        """Save torch parameters by name, their optimizer and curves, replacing an earlier state."""
-        ...
-
-    def resume(self, parameters: Mapping[str, Any], optimizer: Any) -> Mapping[str, NDArray[Any]] | None:
-        """Restore parameters and optimizer in place; return what was saved by name, None if nothing was."""
         ...
 
 

@@ -5,13 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vidatlas.decomposition.autoencoder import (
-    AutoencoderReducer,
-    from_arrays,
-    new_autoencoder,
-    restored_share,
-    to_arrays,
-)
+from vidatlas.decomposition.autoencoder import Autoencoder, AutoencoderReducer, new_autoencoder, restored_share
 from vidatlas.types import Floats
 
 SPEC = AutoencoderReducer(hidden=(7, 5), latent=3)
@@ -24,9 +18,11 @@ def vectors() -> Floats:
 
 def test_it_is_symmetric_and_drawn_as_glorot_says(vectors: Floats) -> None:
     model = new_autoencoder(vectors, SPEC)
-    assert [weights.shape for weights, _ in model.encoder] == [(11, 7), (7, 5), (5, 3)]
-    assert [weights.shape for weights, _ in model.decoder] == [(3, 5), (5, 7), (7, 11)]
-    for weights, biases in (*model.encoder, *model.decoder):
+    layers = [f"{side}.{layer}" for side in ("encoder", "decoder") for layer in range(3)]
+    shapes = [model.arrays[f"{layer}.weights"].shape for layer in layers]
+    assert shapes == [(11, 7), (7, 5), (5, 3), (3, 5), (5, 7), (7, 11)]
+    for layer in layers:
+        weights, biases = model.arrays[f"{layer}.weights"], model.arrays[f"{layer}.biases"]
         limit = np.sqrt(6 / sum(weights.shape))
         assert limit / 2 < np.abs(weights).max() <= limit
         assert not biases.any()
@@ -44,7 +40,7 @@ def test_codes_do_not_depend_on_the_rows_beside_them(vectors: Floats) -> None:
 
 def test_arrays_give_it_back(vectors: Floats) -> None:
     model = new_autoencoder(vectors, SPEC)
-    again = from_arrays({**to_arrays(model), "centroids": np.zeros((2, 3), np.float32)})
+    again = Autoencoder({**model.arrays, "centroids": np.zeros((2, 3), np.float32)})
     assert again.scale == model.scale
     assert again.transform(vectors).tobytes() == model.transform(vectors).tobytes()
     assert again.restore(model.transform(vectors)).tobytes() == model.restore(model.transform(vectors)).tobytes()

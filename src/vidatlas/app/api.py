@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Response
 from pydantic import BaseModel
 
-from vidatlas.app.library import Library
+from vidatlas.app.library import Library, Subcategory
 from vidatlas.errors import UsageError
 from vidatlas.pipeline.explore.listing import shown_rows
 from vidatlas.pipeline.explore.search import Filter, Hit, Range
@@ -80,17 +80,6 @@ class Listed(BaseModel):
     videos: list[Video]
 
 
-class Subcategory(BaseModel):
-    """Describe a subcategory."""
-
-    group: str
-    subcategory: int
-    name: str
-    size: int
-    terms: tuple[str, ...]
-    silhouette: float | None
-
-
 def add_api(site: FastAPI, library: Library, page: Callable[..., Response]) -> None:
     """Add the API and its page to a site."""
     _add_finding(site, library)
@@ -127,12 +116,8 @@ def _add_listing(site: FastAPI, library: Library) -> None:
     @site.get("/api/subcategories")
     def subcategories(group: Group = None) -> list[Subcategory]:
         """Return the subcategories, largest first."""
-        return [
-            Subcategory(group=sub.group, subcategory=sub.number, name=sub.name, size=sub.size, terms=sub.terms,
-                 silhouette=sub.silhouette)
-            for sub in library.subcategories.values()
-            if group is None or sub.group.casefold() == group.casefold()
-        ]  # fmt: skip
+        found = library.subcategories.values()
+        return [sub for sub in found if group is None or sub.group.casefold() == group.casefold()]
 
     @site.get("/api/videos")
     def videos(

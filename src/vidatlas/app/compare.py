@@ -91,7 +91,7 @@ def _medians(library: Library, positions: Positions) -> list[tuple[str, str]]:
     """Return the median of each typed column that has an order, in words."""
     found = []
     for name in library.search.videos.ranged:
-        values = library.search.videos.numbers(name)[positions]
+        values = library.search.videos.numbers(name, positions)
         values = values[~np.isnan(values)]
         if len(values):
             median = float(np.median(values))

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Thread
+from typing import Annotated
+
+from pydantic import Field
 
 from vidatlas.errors import VidatlasError
 from vidatlas.naming.filler import function_words
@@ -18,10 +21,11 @@ Home = tuple[str, int]
 
 @dataclass(frozen=True)
 class Subcategory:
-    """Describe a subcategory as pages show it."""
+    """Describe a subcategory as pages and API show it."""
 
     group: str
-    number: int
+    number: Annotated[int, Field(serialization_alias="subcategory")]
+    """Called subcategory wherever the group stands beside it: in tables and in the API."""
     name: str
     size: int
     terms: tuple[str, ...]

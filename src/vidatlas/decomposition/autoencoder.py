@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 
 Width = Annotated[int, Field(ge=1, le=65_536)]
-Layer = tuple[Floats, Floats]
-"""Weights [in, out] and biases [out]."""
+Arrays = dict[str, Floats]
 
 
 class AutoencoderReducer(BaseModel):
@@ -51,57 +50,61 @@ class Autoencoder:
     """A trained auto-encoder, which encodes vectors as codes.
 
     Attributes:
-        scale: factor that gives the entries of vectors a mean square of 1.
-        encoder: layers from a vector to its code; all but the last are followed by ReLU.
-        decoder: layers from a code to a vector; likewise.
+        arrays: float32, by name as in its file. ``scale`` [1] gives the entries of vectors a mean square of 1.
+            ``encoder.0.weights`` [in, out] and ``encoder.0.biases`` [out], then ``encoder.1`` and so on, are the layers
+            from a vector to its code; all but the last are followed by ReLU. ``decoder.0`` and so on lead back.
     """
 
-    scale: float
-    encoder: tuple[Layer, ...]
-    decoder: tuple[Layer, ...]
+    arrays: Arrays
+
+    @property
+    def scale(self) -> np.float32:
+        """Return the factor for vectors."""
+        return np.float32(self.arrays["scale"][0])
 
     @property
     def dim(self) -> int:
         """Return the number of dimensions of a vector."""
-        return len(self.encoder[0][0])
+        return len(self.arrays["encoder.0.weights"])
 
     @property
     def latent(self) -> int:
         """Return the number of dimensions of a code."""
-        return len(self.encoder[-1][1])
+        return len(self.arrays["decoder.0.weights"])
 
     def transform(self, vectors: NDArray[np.floating]) -> Floats:
         """Encode vectors [n, dim] as codes float32 [n, latent]."""
-        return _forward(vectors.astype(np.float32) * np.float32(self.scale), self.encoder)
+        return self._through("encoder", vectors.astype(np.float32) * self.scale)
 
     def restore(self, codes: Floats) -> Floats:
         """Decode codes [n, latent] to vectors float32 [n, dim]."""
-        return _forward(codes, self.decoder) / np.float32(self.scale)
+        return self._through("decoder", codes) / self.scale
+
+    def _through(self, side: str, rows: Floats) -> Floats:
+        return np.asarray(_through(self.arrays, side, rows, lambda states: np.maximum(states, 0)), np.float32)
 
 
-def _forward(rows: Floats, layers: Sequence[Layer]) -> Floats:
-    for weights, biases in layers[:-1]:
-        rows = np.maximum(rows @ weights + biases, 0)
-    weights, biases = layers[-1]
-    return np.asarray(rows @ weights + biases, np.float32)
+def _through(arrays: Mapping[str, Any], side: str, rows: Any, relu: Callable[[Any], Any]) -> Any:
+    """Send rows through the layers of a side, as arrays or as tensors."""
+    last = sum(name.startswith(f"{side}.") and name.endswith(".biases") for name in arrays) - 1
+    for layer in range(last + 1):
+        rows = rows @ arrays[f"{side}.{layer}.weights"] + arrays[f"{side}.{layer}.biases"]
+        rows = relu(rows) if layer < last else rows
+    return rows
 
 
 def new_autoencoder(vectors: Floats, spec: AutoencoderReducer) -> Autoencoder:
-    """Return an untrained auto-encoder for vectors float32 [n, dim]."""
+    """Return an untrained auto-encoder for vectors float32 [n, dim], drawn as Glorot and Bengio (2010) say."""
     random = np.random.default_rng(spec.seed)
     widths = [vectors.shape[1], *spec.hidden, spec.latent]
     square = float(np.square(vectors, dtype=np.float64).mean())
-    scale = float(np.float32(1 / np.sqrt(square))) if square else 1.0
-    return Autoencoder(scale, _glorot(widths, random), _glorot(widths[::-1], random))
-
-
-def _glorot(widths: Sequence[int], random: np.random.Generator) -> tuple[Layer, ...]:
-    layers = []
-    for before, behind in pairwise(widths):
-        limit = np.sqrt(6 / (before + behind))
-        weights = random.uniform(-limit, limit, (before, behind)).astype(np.float32)
-        layers.append((weights, np.zeros(behind, np.float32)))
-    return tuple(layers)
+    arrays: Arrays = {"scale": np.array([1 / np.sqrt(square) if square else 1], np.float32)}
+    for side, sizes in (("encoder", widths), ("decoder", widths[::-1])):
+        for layer, (before, behind) in enumerate(pairwise(sizes)):
+            limit = np.sqrt(6 / (before + behind))
+            weights = random.uniform(-limit, limit, (before, behind)).astype(np.float32)
+            arrays |= {f"{side}.{layer}.weights": weights, f"{side}.{layer}.biases": np.zeros(behind, np.float32)}
+    return Autoencoder(arrays)
 
 
 def restored_share(model: Autoencoder, vectors: Floats) -> float:
@@ -109,28 +112,6 @@ def restored_share(model: Autoencoder, vectors: Floats) -> float:
     spread = float(np.square(vectors - vectors.mean(axis=0), dtype=np.float64).sum())
     left = float(np.square(vectors - model.restore(model.transform(vectors)), dtype=np.float64).sum())
     return max(0.0, 1 - left / spread) if spread else 0.0
-
-
-Arrays = dict[str, NDArray[np.float32]]
-
-
-def to_arrays(model: Autoencoder) -> Arrays:
-    """Return the auto-encoder as named arrays."""
-    found: Arrays = {"scale": np.array([model.scale], np.float32)}
-    for side, layers in (("encoder", model.encoder), ("decoder", model.decoder)):
-        for number, (weights, biases) in enumerate(layers):
-            found[f"{side}.{number}.weights"] = np.ascontiguousarray(weights)
-            found[f"{side}.{number}.biases"] = biases
-    return found
-
-
-def from_arrays(arrays: Arrays) -> Autoencoder:
-    """Return the auto-encoder that ``to_arrays`` was given; additional arrays are ignored."""
-    sides: list[tuple[Layer, ...]] = []
-    for side in ("encoder", "decoder"):
-        count = sum(name.startswith(f"{side}.") and name.endswith(".biases") for name in arrays)
-        sides.append(tuple((arrays[f"{side}.{at}.weights"], arrays[f"{side}.{at}.biases"]) for at in range(count)))
-    return Autoencoder(float(arrays["scale"][0]), *sides)
 
 
 class Network:
@@ -141,13 +122,11 @@ class Network:
     """
 
     def __init__(self, model: Autoencoder, centroids: Floats | None = None) -> None:
-        self._device = "cuda" if sees_gpu() else "cpu"
-        arrays = to_arrays(model)
+        self._device, self._scale = "cuda" if sees_gpu() else "cpu", model.arrays["scale"]
+        arrays = {name: array for name, array in model.arrays.items() if name != "scale"}
         if centroids is not None:
             arrays["centroids"] = centroids
-        del arrays["scale"]
         self.named = {name: self.tensor(array).requires_grad_() for name, array in arrays.items()}
-        self._depth = len(model.encoder)
 
     @property
     def tuned(self) -> list[torch.Tensor]:
@@ -175,10 +154,8 @@ class Network:
         return self._through("decoder", codes)
 
     def _through(self, side: str, rows: torch.Tensor) -> torch.Tensor:
-        for layer in range(self._depth):
-            rows = rows @ self.named[f"{side}.{layer}.weights"] + self.named[f"{side}.{layer}.biases"]
-            rows = rows.relu() if layer + 1 < self._depth else rows
-        return rows
+        found: torch.Tensor = _through(self.named, side, rows, lambda states: states.relu())
+        return found
 
     def student(self, codes: torch.Tensor) -> torch.Tensor:
         """Return soft labels q [n, k] of codes, by a Student-t kernel."""
@@ -202,8 +179,7 @@ class Network:
     def _array(tensor: torch.Tensor) -> Floats:
         return np.array(tensor.detach().cpu().numpy(), np.float32)
 
-    def model(self, scale: float) -> Autoencoder:
+    def model(self) -> Autoencoder:
         """Return the layers as an auto-encoder of arrays."""
-        arrays = {name: self._array(tensor) for name, tensor in self.named.items()}
-        found = from_arrays({**arrays, "scale": np.array([scale], np.float32)})
-        return Autoencoder(scale, found.encoder, found.decoder)
+        layers = {name: self._array(tensor) for name, tensor in self.named.items() if name != "centroids"}
+        return Autoencoder({"scale": self._scale, **layers})

@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike
 
 from vidatlas.clustering.dec import DecSpec, divergence, target
 from vidatlas.decomposition.autoencoder import Autoencoder, AutoencoderReducer, Network, new_autoencoder
+from vidatlas.storage.training import SavedTraining
 from vidatlas.threads import one_thread
-from vidatlas.types import Floats, TrainingState
+from vidatlas.types import Floats
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +43,7 @@ class Tuned:
     converged: bool
 
 
-def train(vectors: Floats, spec: AutoencoderReducer, state: TrainingState) -> tuple[Autoencoder, tuple[float, ...]]:
+def train(vectors: Floats, spec: AutoencoderReducer, state: SavedTraining) -> tuple[Autoencoder, tuple[float, ...]]:
     """Train an auto-encoder on vectors float32 [n, dim]; return it with the mean squared error of each epoch.
 
     The error is that of scaled vectors, whose entries have a mean square of 1.
@@ -54,7 +55,7 @@ def train(vectors: Floats, spec: AutoencoderReducer, state: TrainingState) -> tu
     optimizer = torch.optim.Adam(net.named.values(), lr=spec.learning_rate)
     saved = state.resume(net.named, optimizer)
     losses: list[float] = saved["losses"].tolist() if saved else []
-    rows = net.tensor(vectors * np.float32(model.scale))
+    rows = net.tensor(vectors * model.scale)
     with one_thread():
         for epoch in range(len(losses), spec.epochs):
             total = 0.0
@@ -65,11 +66,11 @@ def train(vectors: Floats, spec: AutoencoderReducer, state: TrainingState) -> tu
             losses.append(total / len(vectors))
             if (epoch + 1) % spec.checkpoint_every == 0 and epoch + 1 < spec.epochs:
                 state.save(net.named, optimizer, {"losses": losses})
-    return net.model(model.scale), tuple(np.array(losses, np.float32).tolist())
+    return net.model(), tuple(np.array(losses, np.float32).tolist())
 
 
 def tune(
-    vectors: Floats, model: Autoencoder, centroids: Floats, spec: DecSpec, state: TrainingState, seed: int = 0
+    vectors: Floats, model: Autoencoder, centroids: Floats, spec: DecSpec, state: SavedTraining, seed: int = 0
 ) -> Tuned:
     """Train encoder and centroids by DEC on vectors float32 [n, dim], from a trained auto-encoder and its clusters."""
     import torch
@@ -77,7 +78,7 @@ def tune(
     net = Network(model, centroids)
     optimizer = torch.optim.SGD(net.tuned, lr=spec.learning_rate, momentum=spec.momentum)
     course = _Course(state.resume(net.named, optimizer))
-    rows = net.tensor(vectors * np.float32(model.scale))
+    rows = net.tensor(vectors * model.scale)
     with one_thread():
         while not course.take(net.soft(rows), spec):
             p = net.tensor(course.p)
@@ -87,9 +88,7 @@ def tune(
                 _step((p[at] * (p[at].clamp(min=1e-30).log() - q.log())).sum(dim=1).mean(), optimizer)
             if len(course.before) % spec.checkpoint_every == 0:
                 state.save(net.named, optimizer, course.arrays())
-    found = net.model(model.scale)
-    tuned = Autoencoder(model.scale, found.encoder, model.decoder)
-    return Tuned(tuned, net.centroids(), *course.curves(), course.converged)
+    return Tuned(net.model(), net.centroids(), *course.curves(), course.converged)
 
 
 def _step(loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> float:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from vidatlas.errors import InputError, UsageError
+from vidatlas.storage import cache
 from vidatlas.storage.remote import MOST_SECONDS, open_filesystem, open_remote, plain_errors
 
 TEMPORARY = ".tmp-"
@@ -359,8 +360,7 @@ def fetch(url: str, directories: Iterable[str], endings: tuple[str, ...]) -> Pat
     there = RemoteFolder(url)
     names = [name.lstrip("/") for inside in directories for name in there.list(inside) if name.endswith(endings)]
     states = [(name, *input_state(f"{there.url}/{name}")) for name in names]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "vidatlas"
-    here = LocalFolder(cache / hashlib.sha256(repr((there.url, states)).encode()).hexdigest()[:16])
+    here = LocalFolder(cache.folder() / hashlib.sha256(repr((there.url, states)).encode()).hexdigest()[:16])
     with _alone(here.path):
         for name, size, _ in states:
             if here.size(name) != size:
@@ -373,7 +373,6 @@ def _alone(path: Path) -> Iterator[None]:
     """Hold a per-machine lock for a path; the operating system releases it if the process dies."""
     import fcntl
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".lock").open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

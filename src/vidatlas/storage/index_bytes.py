@@ -8,6 +8,7 @@ names), and so is any size that the bytes do not match. The layouts are those of
 from __future__ import annotations
 
 import struct
+from mmap import mmap
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ class BadIndexError(ValueError):
 class _Bytes:
     """Read numbers from an index one after the other."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes | mmap) -> None:
         self._data, self.at = data, 0
 
     def take(self, form: str) -> tuple[Any, ...]:
@@ -56,7 +57,7 @@ class _Bytes:
         _require(self.at == len(self._data), "something follows its end")
 
 
-def check_index(data: bytes, rows: int, dim: int) -> None:
+def check_index(data: bytes | mmap, rows: int, dim: int) -> None:
     """Check the bytes of an index of unit vectors.
 
     Args:

@@ -88,11 +88,11 @@ def write_mapped(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> N
             writer.write_table(table.combine_chunks())
 
 
-def open_mapped(path: Path) -> pa.RecordBatchFileReader:
-    """Open a file that ``write_mapped`` wrote on this machine; nothing of it is read before it is asked for."""
+def open_mapped(path: Path) -> pa.Table:
+    """Return the table of a file that ``write_mapped`` wrote on this machine; nothing is read before it is used."""
     reader = pa.ipc.open_file(pa.memory_map(str(path)))
     _refuse(reader.schema)
-    return reader
+    return reader.read_all()
 
 
 def _stored_schema(file: IO[bytes]) -> pa.Schema:

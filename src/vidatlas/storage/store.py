@@ -64,6 +64,22 @@ INDEX = "index/search.faiss"
 INDEX_FACTS = "index/search.json"
 INDEX_VIDEOS = "index/videos.parquet"
 
+# File names of what there is for each shard.
+embeddings = "embeddings/{}.parquet".format
+reduced = "reduced/{}.parquet".format
+assignments = "assignments/{}.parquet".format
+positions = "layout/{}.parquet".format
+"""Places on the map."""
+pictures = "pictures/{}.parquet".format
+"""Vectors of images."""
+rejects = "rejects/{}.jsonl.gz".format
+"""Rejected rows; the file exists only if there are any."""
+receipt = "receipts/{}.json".format
+attempt = "attempts/{}.json".format
+"""It marks a shard that is being computed."""
+suggestion = "names/{}.json".format
+"""What a model answered for the name of a subcategory, by its key."""
+
 Files = dict[str, FileFacts]
 T = TypeVar("T")
 _REMEDIES = {
@@ -79,51 +95,6 @@ _REMEDY = "Delete it and rerun the command that made this atlas; it writes it ag
 def plan_files(part: str) -> tuple[str, str, str]:
     """Return the file names of an input file's facts, shard table and id digests."""
     return f"plan/{part}.json", f"plan/{part}.shards.parquet", f"plan/{part}.ids.parquet"
-
-
-def embeddings(shard: str) -> str:
-    """Return the file name of a shard's embeddings."""
-    return f"embeddings/{shard}.parquet"
-
-
-def rejects(shard: str) -> str:
-    """Return the file name of a shard's rejected rows; the file exists only if there are any."""
-    return f"rejects/{shard}.jsonl.gz"
-
-
-def receipt(shard: str) -> str:
-    """Return the file name of a shard's receipt."""
-    return f"receipts/{shard}.json"
-
-
-def attempt(shard: str) -> str:
-    """Return the file name of a shard's attempts: it marks a shard that is being computed."""
-    return f"attempts/{shard}.json"
-
-
-def reduced(shard: str) -> str:
-    """Return the file name of a shard's reduced vectors."""
-    return f"reduced/{shard}.parquet"
-
-
-def assignments(shard: str) -> str:
-    """Return the file name of a shard's assignments."""
-    return f"assignments/{shard}.parquet"
-
-
-def positions(shard: str) -> str:
-    """Return the file name of a shard's positions on the map."""
-    return f"layout/{shard}.parquet"
-
-
-def pictures(shard: str) -> str:
-    """Return the file name of a shard's image vectors."""
-    return f"pictures/{shard}.parquet"
-
-
-def suggestion(key: str) -> str:
-    """Return the file name of what a model answered for the name of a subcategory."""
-    return f"names/{key}.json"
 
 
 def to_json(data: Any) -> bytes:

@@ -108,9 +108,9 @@ def test_what_is_like_a_video_of_the_atlas(made: Any) -> None:
 
 def test_thumbnails_are_made_anew(made: Any, small_atlas: Any) -> None:
     atlas, _ = made
-    (small,) = atlas.thumbnails(["v7"], (8, 8))
+    small = atlas.thumbnail_at(atlas.finder.position("v7"), (8, 8))
     assert Image.open(io.BytesIO(small)).size == (8, 6)
-    assert vidatlas.open_atlas(small_atlas.url).thumbnails(["id000001"]) == [None]
+    assert vidatlas.open_atlas(small_atlas.url).thumbnail_at(0, (8, 8)) is None
     assert {"picture"}.isdisjoint(vidatlas.open_atlas(small_atlas.url).methods)
 
 

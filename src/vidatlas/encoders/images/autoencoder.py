@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vidatlas.sources.images import Pictures, grey_picture
 from vidatlas.storage.tensors import read_tensors
-from vidatlas.types import Floats, Json, TrainingState
+from vidatlas.storage.training import SavedTraining
+from vidatlas.types import Floats, Json
 
 if TYPE_CHECKING:
     import torch
@@ -55,7 +56,7 @@ class DenoisingSpec(BaseModel):
         return self
 
 
-def train(pictures: Pictures, spec: DenoisingSpec, state: TrainingState) -> tuple[Tensors, tuple[float, ...]]:
+def train(pictures: Pictures, spec: DenoisingSpec, state: SavedTraining) -> tuple[Tensors, tuple[float, ...]]:
     """Train the auto-encoder on images uint8 [n, height, width], resuming if its state was saved.
 
     Return its weights, and the mean squared error of each epoch.

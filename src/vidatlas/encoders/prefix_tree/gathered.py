@@ -58,7 +58,15 @@ class GatheredAttention:
 
     def __init__(self, tree: Tree, heads: int, upload: Upload) -> None:
         self._heads = heads
-        self._groups = [_Group(group, upload) for group in attention_groups(tree)]
+        self._groups = [
+            (
+                group.start,
+                group.stop,
+                upload(group.ancestors),
+                None if group.present is None else upload(~group.present)[:, :, None],
+            )
+            for group in attention_groups(tree)
+        ]
 
     def __call__(self, mixed: torch.Tensor) -> torch.Tensor:
         """Return the attention output [nodes, width], given queries, keys and values [nodes, 3 width]."""
@@ -67,24 +75,14 @@ class GatheredAttention:
         queries, others = mixed[:, :width], mixed[:, width:]
         # A root attends only to itself: its output is its own value.
         taken = mixed[:, 2 * width :].clone()
-        for group in self._groups:
-            nodes = group.stop - group.start
-            gathered = others.index_select(0, group.ancestors).view(nodes, group.deepest, 2, self._heads, size)
-            asked = queries[group.start : group.stop].view(nodes, 1, self._heads, size)
+        for start, stop, ancestors, absent in self._groups:
+            nodes, deepest = ancestors.shape
+            gathered = others.index_select(0, ancestors.reshape(-1)).view(nodes, deepest, 2, self._heads, size)
+            asked = queries[start:stop].view(nodes, 1, self._heads, size)
             scores = (gathered[:, :, 0] * asked).sum(dim=-1, dtype=torch.float32)
-            if group.absent is not None:
-                scores.masked_fill_(group.absent, float("-inf"))
+            if absent is not None:
+                scores.masked_fill_(absent, float("-inf"))
             weights = scores.softmax(dim=1).to(mixed.dtype)
             mean = torch.einsum("nah,nahd->nhd", weights, gathered[:, :, 1])
-            taken[group.start : group.stop] = mean.reshape(nodes, width)
+            taken[start:stop] = mean.reshape(nodes, width)
         return taken
-
-
-class _Group:
-    """An attention group on the device."""
-
-    def __init__(self, group: AttentionGroup, upload: Upload) -> None:
-        self.start, self.stop = group.start, group.stop
-        self.deepest = group.ancestors.shape[1]
-        self.ancestors = upload(group.ancestors).reshape(-1)
-        self.absent = None if group.present is None else upload(~group.present)[:, :, None]

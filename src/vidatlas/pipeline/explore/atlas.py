@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -91,24 +91,20 @@ class Atlas:
 
     def assignments(self) -> pd.DataFrame:
         """Return one row per video: id, group, in_group (where it was clustered), subcategory, distance and margin."""
-        files = self._store.stage("reduce")["files"]
-        names = [layout.assignments(shard) for shard, _ in sealed_shards(self._store.stage("embed"))]
-        frame: pd.DataFrame = pa.concat_tables([self._read(name, files) for name in names]).to_pandas()
-        return frame
+        self._store.stage("reduce")
+        return self.table("assignments")
 
     def embeddings(self) -> tuple[list[str], Any]:
         """Return all ids and float16 [videos, dim], in the order of ``assignments``; they must fit into memory."""
         files = self._store.stage("embed")["files"]
         names = [layout.embeddings(shard) for shard, _ in sealed_shards(self._store.stage("embed"))]
-        table = pa.concat_tables([self._read(name, files).select(["id", "embedding"]) for name in names])
+        table = pa.concat_tables([self._read(name, files, ["id", "embedding"]) for name in names])
         return table["id"].to_pylist(), matrix(table["embedding"])
 
     def positions(self) -> pd.DataFrame:
         """Return id and place x, y (from -1 to 1) of every video on the map, in the order of ``assignments``."""
-        files = self._store.stage("publish")["files"]
-        names = [layout.positions(shard) for shard, _ in sealed_shards(self._store.stage("embed"))]
-        frame: pd.DataFrame = pa.concat_tables([self._read(name, files) for name in names]).to_pandas()
-        return frame
+        self._store.stage("publish")
+        return self.table("layout")
 
     def table(self, name: str, columns: list[str] | None = None) -> pd.DataFrame:
         """Return a table of the atlas: a file such as ``layout/labels.parquet``, or all files of a folder in order.
@@ -122,11 +118,10 @@ class Atlas:
         """
         files = {file: facts for entry in entries(self._store.manifest()) for file, facts in entry["files"].items()}
         shards = [f"{name}/{shard}.parquet" for shard, _ in sealed_shards(self._store.stage("embed"))]
-        names = [file for file in ([name] if name.endswith(".parquet") else shards) if file in files]
-        if not names:
+        names = [name] if name.endswith(".parquet") else shards
+        if files.keys().isdisjoint(names):
             raise UsageError(f"{self.url} has no table {name!r}. See its README.md for what it holds.")
-        tables = [self._store.table(file, files[file], columns) for file in names]
-        frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
+        frame: pd.DataFrame = pa.concat_tables([self._read(file, files, columns) for file in names]).to_pandas()
         return frame
 
     def search(
@@ -227,25 +222,24 @@ class Atlas:
         pictured = layout.PICTURE_INDEX in self._store.stage("publish")["files"]
         return METHODS | (PICTURED if pictured else {})
 
-    def thumbnails(self, ids: Sequence[str], size: tuple[int, int] = (320, 240)) -> list[bytes | None]:
-        """Return a JPEG for each of some videos; None where it has no image, or its file is no longer in its folder."""
-        spec = self.finder.recipe.record.image
-        if spec is None:
-            return [None] * len(ids)
-        return [self.thumbnail_at(self.finder.position(video), size) for video in ids]
-
     def thumbnail_at(self, position: int, size: tuple[int, int]) -> bytes | None:
-        """Return a JPEG of the video at a position of the index, as ``thumbnails`` does."""
+        """Return a JPEG of the video at a position of the index; None where it has no image, or no longer one."""
         spec = self.finder.recipe.record.image
-        return _thumbnail(spec.folder, self.finder.records([position])[0]["image"], size) if spec else None
+        name = self.finder.records([position])[0]["image"] if spec else None
+        if spec is None or not name:
+            return None
+        try:
+            return thumbnail(locate(spec.folder, name), size)
+        except UnreadablePictureError:
+            return None
 
     @cached_property
     def finder(self) -> Search:
         """Return what finds videos by position; the app is built on it."""
         return Search(self._store)
 
-    def _read(self, name: str, files: Files) -> pa.Table:
-        return self._store.table(name, self._store.listed(files, name))
+    def _read(self, name: str, files: Files, columns: list[str] | None = None) -> pa.Table:
+        return self._store.table(name, self._store.listed(files, name), columns)
 
 
 def open_atlas(url: Place) -> Atlas:
@@ -257,12 +251,3 @@ def open_atlas(url: Place) -> Atlas:
     if not Store(url).manifest()["stages"]:
         raise UsageError(f"{url} is not an atlas. Make one with: vidatlas run RECIPE INPUT… {url}")
     return Atlas(url)
-
-
-def _thumbnail(folder: str, name: str | None, size: tuple[int, int]) -> bytes | None:
-    if not name:
-        return None
-    try:
-        return thumbnail(locate(folder, name), size)
-    except UnreadablePictureError:
-        return None

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -29,6 +28,7 @@ from vidatlas.storage.manifest import IndexFacts
 from vidatlas.storage.mapped import MappedFiles
 from vidatlas.storage.store import Store
 from vidatlas.storage.tables import SealedShard, matrix, sealed_shards
+from vidatlas.threads import once
 from vidatlas.types import EncodeStats, Floats, Json, Kind
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ Range = tuple[str, Any, Any]
 """A typed column and its lowest and highest value, both included; None: no bound."""
 _IN_EACH_LIST = 300
 _DAMPING = 60
+"""As in the paper: how little the very first ranks count above the next."""
 _EVERY_WORD, _SOME_WORDS = 1.25, 0.5
 """Weights of ranks by words beside those by vectors: titles with all words stand before what only vectors find."""
 _LISTED = 12
@@ -64,6 +65,18 @@ class Hit:
     """It has the text as its title; words of it in the title; a vector near that of the text."""
 
 
+def fuse(lists: Iterable[tuple[float, Iterable[int]]]) -> dict[int, float]:
+    """Return the score of each row of some weighted lists, the best first.
+
+    It is the sum of weight / (60 + rank) over the lists: reciprocal rank fusion (Cormack et al., 2009).
+    """
+    scores: dict[int, float] = defaultdict(float)
+    for weight, rows in lists:
+        for rank, row in enumerate(rows, 1):
+            scores[row] += weight / (_DAMPING + rank)
+    return {row: scores[row] for row in sorted(scores, key=lambda row: (-scores[row], row))}
+
+
 class Search:
     """Answer queries on a published atlas; index and encoder are loaded with the first query that needs them."""
 
@@ -71,8 +84,6 @@ class Search:
         self._store = store
         self._files = MappedFiles(store)
         self.videos = Videos(store)
-        self._locks = {name: Lock() for name in ("encoder", "words", "index")}
-        """Each is held by whoever loads that: a second thread waits for it."""
 
     def by_text(self, text: str, k: int, only: Filter) -> pd.DataFrame:
         """Return the k videos that fit a text best, by words and by vectors."""
@@ -81,7 +92,7 @@ class Search:
     def hits(self, text: str, k: int, only: Filter, vectors: bool = True) -> list[Hit]:
         """Return the k videos that fit a text best: with it as their title, with a rare word of it, then all others.
 
-        Those are ordered by words and by vectors, two lists that are fused by reciprocal rank (Cormack et al., 2009).
+        Those are ordered by words and by vectors, lists that are fused by reciprocal rank.
 
         Args:
             text: is compared with titles, and embedded as a title without tags.
@@ -102,12 +113,8 @@ class Search:
         named, exact = self.words.find(text, depth, among), self.words.exact(text, depth, among)
         if vectors and vector is None and not (exact or named.every or named.some):
             raise self._says_nothing(text)
-        scores: dict[int, float] = defaultdict(float)
-        for weight, rows in ((1.0, list(near)), (_EVERY_WORD, named.every), (_SOME_WORDS, named.some)):
-            for rank, row in enumerate(rows, 1):
-                scores[row] += weight / (_DAMPING + rank)
+        rest = fuse(((1.0, near), (_EVERY_WORD, named.every), (_SOME_WORDS, named.some)))
         first = [*sorted(exact, key=lambda row: (-near.get(row, 0), row)), *named.rare]
-        rest = sorted(scores, key=lambda row: (-scores[row], row))
         best, has = list(dict.fromkeys([*first, *rest]))[:k], {*named.rare, *named.every, *named.some}
         if vector is not None:
             near |= self._cosines(vector, [row for row in best if row not in near])
@@ -221,34 +228,19 @@ class Search:
         """Return the recipe of the atlas."""
         return recipe_of(self._store)
 
-    @property
+    @once
     def encoder(self) -> Any:
         """Return the encoder, loaded at the first call."""
-        with self._locks["encoder"]:
-            return self._encoder
-
-    @cached_property
-    def _encoder(self) -> Any:
         return same_encoder(self._store, self.recipe)
 
-    @property
+    @once
     def words(self) -> Words:
         """Return the index of the words in titles, made at the first call."""
-        with self._locks["words"]:
-            return self._words
-
-    @cached_property
-    def _words(self) -> Words:
         return Words(self.videos, self.videos.facts["sha256"])
 
-    @property
+    @once
     def index(self) -> SearchIndex:
         """Return the index of vectors, loaded at the first call."""
-        with self._locks["index"]:
-            return self._index
-
-    @cached_property
-    def _index(self) -> SearchIndex:
         facts = self._store.read_json(layout.INDEX_FACTS, IndexFacts)
         dim = self._store.stage("embed")["encoder"]["dim"]
         return open_index(self._store, layout.INDEX, facts, len(self.videos), dim)

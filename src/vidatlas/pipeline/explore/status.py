@@ -120,12 +120,7 @@ def _sums(store: Store, stages: Stages) -> dict[str, int]:
             f"{store.folder.url}: {wrong[0]} should be {expected[wrong[0]]:,} "
             f"rows and is {found[wrong[0]]:,}. Make the atlas again."
         )
-    return {
-        "read": counts["read"],
-        "kept": counts["kept"],
-        "rejected": counts["rejected"],
-        "duplicates": counts["duplicates"],
-    }
+    return {"read": counts["read"], **{kind: counts[kind] for kind in ("kept", "rejected", "duplicates")}}
 
 
 def _rows(store: Store, files: Iterable[str], directory: str) -> int:

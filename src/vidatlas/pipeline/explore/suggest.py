@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vidatlas.errors import UsageError
 from vidatlas.naming.filler import FILLER, function_words
-from vidatlas.pipeline.explore.search import Search
+from vidatlas.pipeline.explore.search import Search, fuse
 from vidatlas.pipeline.explore.words import folded, words_of
 from vidatlas.pipeline.publish.images import PictureSearch
 from vidatlas.sources.images import UnreadablePictureError
@@ -143,8 +143,6 @@ def _says_something(word: str) -> bool:
 
 Modality = Literal["text", "image", "hybrid"]
 _IN_EACH_LIST = 100
-_DAMPING = 60
-"""As in Cormack et al.: how little the very first ranks count above the next."""
 _WEIGHTS = {"similar title": 1.0, "similar picture": 0.3}
 """A picture of 64 numbers says less of what a video is about than its title (benchmarks.recommender)."""
 Ranked = dict[int, float]
@@ -156,9 +154,8 @@ def recommend(
 ) -> list[Suggestion]:
     """Return k videos whose title, picture or both are like those given, with reasons; at most two of a channel.
 
-    Hybrid adds weight / (60 + rank) over both lists (reciprocal rank fusion, Cormack et al., 2009; a picture weighs 0.3
-    of a title): cosines of titles and of pictures have different ranges, so that a sum of them would follow whichever
-    spreads farther.
+    Hybrid fuses both lists by reciprocal rank (a picture weighs 0.3 of a title): cosines of titles and of pictures have
+    different ranges, so that a sum of them would follow whichever spreads farther.
 
     Raises:
         UsageError: what the method needs is not given or not there, or the image cannot be read.
@@ -208,11 +205,5 @@ def fused(lists: dict[str, Ranked]) -> list[Candidate]:
     if len(lists) == 1:
         ((why, ranked),) = lists.items()
         return [(row, score, (why,)) for row, score in ranked.items()]
-    scores: dict[int, float] = defaultdict(float)
-    reasons: dict[int, tuple[str, ...]] = defaultdict(tuple)
-    for why, ranked in lists.items():
-        for rank, row in enumerate(ranked, 1):
-            scores[row] += _WEIGHTS.get(why, 1.0) / (_DAMPING + rank)
-            reasons[row] += (why,)
-    best = sorted(scores, key=lambda row: (-scores[row], row))
-    return [(row, scores[row], reasons[row]) for row in best]
+    scores = fuse((_WEIGHTS.get(why, 1.0), ranked) for why, ranked in lists.items())
+    return [(row, score, tuple(why for why, ranked in lists.items() if row in ranked)) for row, score in scores.items()]

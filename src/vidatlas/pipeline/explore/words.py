@@ -141,8 +141,8 @@ def _fill(database: sqlite3.Connection, videos: Videos) -> None:
 
 def _rows(videos: Videos) -> Iterator[tuple[int, str]]:
     number = 0
-    for table in videos.batches(["title"]):
-        for title in table["title"].to_pylist():
+    for titles in videos.column("title").chunks:
+        for title in titles.to_pylist():
             number += 1
             # What is no valid text comes back as such: SQLite takes UTF-8 only.
             yield number, f"{_spaced(title or '')} {_whole(title or '')}".encode(errors="replace").decode()

@@ -20,6 +20,7 @@ from vidatlas.sources.values.columns import ARROW
 from vidatlas.storage import store as layout
 from vidatlas.storage.index_bytes import BadIndexError
 from vidatlas.storage.manifest import IndexFacts, PictureFacts
+from vidatlas.storage.mapped import MappedFiles
 from vidatlas.storage.store import Files, Store, to_json
 from vidatlas.storage.tables import SealedShard, matrix, read_embeddings
 from vidatlas.types import Floats
@@ -73,12 +74,12 @@ def open_index(store: Store, name: str, facts: IndexFacts | PictureFacts, rows: 
     Raises:
         InputError: the file is missing or altered, or not what ``make_index`` writes.
     """
-    data = store.check(name, store.listed(store.stage("publish")["files"], name))
+    path = MappedFiles(store).path(name, store.listed(store.stage("publish")["files"], name))
     try:
         probes = facts.get("probes")
         if probes is None:
             raise BadIndexError("its facts do not say into how many cells to look")
-        return SearchIndex.from_bytes(data, probes, rows, dim)
+        return SearchIndex.from_file(path, probes, rows, dim)
     except BadIndexError as error:
         raise InputError(
             f"{store.url}/{name} is no search index of vidatlas: {error}. Make it again: vidatlas publish {store.url}"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save as save_tensors
 
-from vidatlas.decomposition.autoencoder import from_arrays
+from vidatlas.decomposition.autoencoder import Autoencoder
 from vidatlas.decomposition.lexical import Lexical
 from vidatlas.decomposition.pca import Pca
 from vidatlas.recipe import Recipe
@@ -74,7 +74,7 @@ def load_reducer(store: Store, recipe: Recipe) -> Reducer:
     """Return what the atlas's vectors are reduced by."""
     kind = recipe.reduce.reducer.kind
     if kind == "autoencoder":
-        return from_arrays(store.tensors(AUTOENCODER))
+        return Autoencoder(store.tensors(AUTOENCODER))
     return load_pca(store) if kind == "pca" else Unreduced()
 
 

@@ -12,7 +12,7 @@ from vidatlas.clustering.backends import open_backend
 from vidatlas.clustering.choose_k import choose_k
 from vidatlas.clustering.dec import DecSpec
 from vidatlas.clustering.kmeans import fit_clusters
-from vidatlas.decomposition.autoencoder import Autoencoder, AutoencoderReducer, restored_share, to_arrays
+from vidatlas.decomposition.autoencoder import Autoencoder, AutoencoderReducer, restored_share
 from vidatlas.decomposition.training import train, tune
 from vidatlas.pipeline.reduce.components import Counted, counted_shards
 from vidatlas.pipeline.reduce.lexical import Chosen, choose_rows
@@ -67,7 +67,7 @@ def fit_network(store: Store, recipe: Recipe, backend: Backend, counted: list[tu
     if isinstance(spec.clusterer, DecSpec):
         model, tuned, found = _tuned(vectors, model, recipe, backend, sum(rows), tuning)
         files, facts["dec"] = store.put(DEC, tuned), found
-    files |= store.put(AUTOENCODER, bytes(save_tensors(to_arrays(model))))
+    files |= store.put(AUTOENCODER, bytes(save_tensors(model.arrays)))
     training.delete()
     tuning.delete()
     return Fitted(files, facts)
