@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce as fold
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import scipy.linalg
@@ -19,12 +19,14 @@ _EPS = float(np.finfo(np.float64).eps)
 
 
 class PcaSpec(BaseModel):
-    """Choose the number of principal components, and how projections are scaled."""
+    """Choose the number of principal components, the solver, and how projections are scaled."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     components: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] = 64
     """Number of components; below 1: as few as explain this share of the variance."""
+    solver: Literal["moments", "incremental"] = "moments"
+    """"moments": one exact, parallel pass. "incremental": scikit-learn's IncrementalPCA, one shard after the other."""
     whiten: bool = False
     """Divide each component by its standard deviation."""
     normalize: bool = False
@@ -38,7 +40,8 @@ class Pca:
     Attributes:
         mean: float64 [dim].
         components: float64 [k, dim], rows of unit length, by decreasing variance.
-        spectrum: float64 [dim]: the variance of every direction, with n - 1 in the denominator.
+        spectrum: float64 [m], m >= k: the variance of every direction that was computed (all dim of them, except by
+            the incremental solver), with n - 1 in the denominator.
         total_variance: the sum over all dim directions.
         whiten: whether projections are divided by their standard deviation.
         normalize: whether they are then scaled to unit length.
@@ -89,17 +92,21 @@ def fit_pca(moments: Moments, spec: PcaSpec) -> Pca:
     covariance = moments.scatter / max(moments.n - 1, 1)
     with one_thread():
         values, vectors = scipy.linalg.eigh(covariance)
-    mean, spectrum = moments.mean, np.maximum(values[::-1], 0.0)
+    return select(moments.mean, vectors.T[::-1], np.maximum(values[::-1], 0.0), float(np.trace(covariance)), spec)
+
+
+def select(mean: Doubles, directions: Doubles, spectrum: Doubles, total: float, spec: PcaSpec) -> Pca:
+    """Return a PCA of the wanted directions with variance, out of float64 [m, dim] by decreasing variance [m]."""
     # Rounding error of zero variance: relative to the largest variance, and to the size of the vectors.
     nothing = max(spectrum[0] * len(mean) * _EPS, len(mean) * float(_EPS**2 * (mean @ mean)))
     spectrum = np.where(spectrum > nothing, spectrum, 0.0)
-    total = float(np.trace(covariance)) if spectrum[0] else 0.0
+    total = total if spectrum[0] else 0.0
     wanted = spec.components
     if isinstance(wanted, float):
         # Rounding errors of the sum must not require an extra component.
         wanted = int(np.searchsorted(np.cumsum(spectrum), wanted * total * (1 - 1e-12))) + 1
-    kept = max(1, min(wanted, int(np.count_nonzero(spectrum))))
-    components = vectors.T[::-1][:kept]
+    kept = max(1, min(wanted, len(directions), int(np.count_nonzero(spectrum))))
+    components = directions[:kept]
     # The sign of an eigenvector is arbitrary: make the entry of largest magnitude positive, as scikit-learn does.
     largest = np.abs(components).argmax(axis=1)
     signs = np.sign(components[np.arange(kept), largest])

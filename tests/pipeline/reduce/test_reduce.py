@@ -1,4 +1,4 @@
-"""The whole reduction: every rule and backend on ordinary and on hardly any data; what ran is on record."""
+"""The whole reduction: every solver, rule and backend on ordinary and on hardly any data; what ran is on record."""
 
 from __future__ import annotations
 
@@ -37,9 +37,14 @@ DEGENERATE = {
 RECIPES: dict[str, dict[str, Any]] = {
     "plain": {"reduce.clusters.k": 4},
     "scaled": {"reduce.clusters.k": 4, "reduce.pca.whiten": True, "reduce.pca.normalize": True},
+    "incremental, scaled": {
+        "reduce.pca.solver": "incremental",
+        "reduce.pca.whiten": True,
+        "reduce.pca.normalize": True,
+    },
     "share": {"reduce.pca.components": 0.8, "reduce.clusters.k": "proportional", "reduce.clusters.rows_each": 7},
     "auto over all": {
-        "reduce.pca": {"components": 0.5},
+        "reduce.pca": {"solver": "incremental", "components": 0.5},
         "reduce.clusters": {"k": "auto", "within": "all"},
     },
     "auto": {"reduce.clusters.k": "auto"},
@@ -115,7 +120,7 @@ def test_clusters_over_all_groups_keep_each_records_group(embedded: dict[str, st
     assert placed["subcategory"] == atlas.assignments().set_index("id").loc["v3", "subcategory"]
 
 
-@pytest.mark.parametrize("recipe", ["scaled", "share"])
+@pytest.mark.parametrize("recipe", ["scaled", "incremental, scaled", "share"])
 def test_new_videos_are_scaled_as_the_atlas_was(recipe: str, small_atlas: Any, tmp_path: Path) -> None:
     import pandas as pd
 

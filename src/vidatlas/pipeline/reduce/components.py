@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from vidatlas.decomposition.incremental import fit_incremental
 from vidatlas.decomposition.lexical import hash_words
-from vidatlas.decomposition.pca import Moments, merge_all, moments_of
+from vidatlas.decomposition.pca import Moments, Pca, PcaSpec, merge_all, moments_of
 from vidatlas.pipeline.reduce.assignments import ALL
 from vidatlas.pipeline.reduce.models import load_lexical, load_reducer
 from vidatlas.recipe import Recipe
@@ -29,16 +30,29 @@ def block_moments(store: Store, block: list[SealedShard]) -> tuple[Moments, list
     moments: list[Moments] = []
     counts: list[Counted] = []
     with one_thread():
-        for shard, facts in block:
-            table = read_embeddings(store, shard, facts, ["group", "embedding"])
-            counts.append((shard, _rows_by_group(table)))
-            moments.append(moments_of(matrix(table["embedding"])))
+        for vectors in _vectors(store, block, counts):
+            moments.append(moments_of(vectors))
     return merge_all(moments), counts
 
 
 def counted_shards(store: Store, block: list[SealedShard]) -> list[Counted]:
     """Return the rows of some shards by group, without reading their vectors."""
     return [(shard, _rows_by_group(read_embeddings(store, shard, facts, ["group"]))) for shard, facts in block]
+
+
+def incremental_pca(store: Store, spec: PcaSpec, shards: list[SealedShard]) -> tuple[Pca, list[Counted]]:
+    """Return the components that IncrementalPCA finds in all shards, in order, and their rows by group."""
+    counts: list[Counted] = []
+    pca = fit_incremental(_vectors(store, shards, counts), spec)
+    return pca, counts
+
+
+def _vectors(store: Store, shards: list[SealedShard], counts: list[Counted]) -> Iterator[np.ndarray[Any, Any]]:
+    """Yield each shard's vectors float16 [n, dim]; add its rows by group to the counts."""
+    for shard, facts in shards:
+        table = read_embeddings(store, shard, facts, ["group", "embedding"])
+        counts.append((shard, _rows_by_group(table)))
+        yield matrix(table["embedding"])
 
 
 def _rows_by_group(table: pa.Table) -> dict[str, int]:

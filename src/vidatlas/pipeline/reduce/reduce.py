@@ -12,7 +12,7 @@ from vidatlas.decomposition.pca import Pca, fit_pca, merge_all
 from vidatlas.errors import InputError
 from vidatlas.naming import is_unsplit
 from vidatlas.pipeline.reduce.clusters import GroupFit, Placed, assign_block, fit_group
-from vidatlas.pipeline.reduce.components import Counted, block_moments, places_of, project_block
+from vidatlas.pipeline.reduce.components import Counted, block_moments, incremental_pca, places_of, project_block
 from vidatlas.pipeline.reduce.lexical import fit_words
 from vidatlas.pipeline.reduce.metrics import NOTHING_LEFT_OUT, metrics_of, variance_of, variance_of_codes
 from vidatlas.pipeline.reduce.models import save_centroids, save_children, save_lexical, save_pca
@@ -152,8 +152,14 @@ class _Reduction:
         return told
 
     def _components(self, blocks: list[list[SealedShard]], step: _Steps) -> tuple[Pca, list[Counted]]:
+        spec = self.recipe.reduce.pca
+        if spec.solver == "incremental":
+            step.total += 1 - len(blocks)
+            whole = partial(incremental_pca, self.store, spec)
+            ((pca, counts),) = step(self.runner.map(whole, [self.shards]), "components")
+            return pca, counts
         summaries = list(step(self.runner.map(partial(block_moments, self.store), blocks), "moments"))
-        pca = fit_pca(merge_all(moments for moments, _ in summaries), self.recipe.reduce.pca)
+        pca = fit_pca(merge_all(moments for moments, _ in summaries), spec)
         return pca, [counted for _, inside in summaries for counted in inside]
 
     def _assigned(self, blocks: list[list[SealedShard]], step: _Steps) -> Placed:
