@@ -1,7 +1,7 @@
 """Does Deep Embedded Clustering find genres in what is written about Netflix's films, and does it help?
 
 Run python -m benchmarks.netflix --data FOLDER --cache FOLDER (see benchmarks/README.md). The recipe netflix reads and
-cleans the films; two kinds of features (TF-IDF, a sentence encoder) are clustered into 20
+cleans the films; three kinds of features (ranks of words in sequence, TF-IDF, a sentence encoder) are clustered into 20
 by k-means on the features themselves, by k-means on the codes of an auto-encoder, and by DEC, with five seeds each. No
 method sees the genres. AMI and NMI: with the genres, a film counting once for each of its; "first": with the first
 genre alone. Silhouettes are of 2,000 films, in the space that was clustered (which each method makes itself) and in
@@ -44,6 +44,7 @@ from vidatlas.threads import one_thread
 from vidatlas.types import EncodeStats, Floats, Json
 
 FEATURES: dict[str, Json] = {
+    "sequences": {"kind": "sequences"},
     "tfidf": {"kind": "tfidf"},
     "sentence": {"kind": "sentence", "model": "packaged:all-MiniLM-L6-v2"},
 }
@@ -63,7 +64,7 @@ def features(records: pa.Table, kind: str, folder: Path) -> Floats:
     """Return float32 [films, dim] of one kind, from the cache if it is there."""
     file = folder / f"netflix-{kind}.npy"
     if not file.exists():
-        recipe = load_recipe("netflix", {"encoder": FEATURES[kind]})
+        recipe = load_recipe("netflix", {"encoder": FEATURES[kind], "mix.normalize": kind != "sequences"})
         spec = recipe.encoder
         if isinstance(spec, Learning):
             texts = mixed_fields(records, recipe.record)[0].texts.flatten().to_pylist()

@@ -40,6 +40,7 @@ from vidatlas.encoders.mix import MixSpec
 from vidatlas.encoders.sentence import SentenceSpec
 from vidatlas.encoders.tfidf import TfidfSpec
 from vidatlas.encoders.universal import UniversalSpec
+from vidatlas.encoders.word_ranks import SequencesSpec
 from vidatlas.errors import InputError, UsageError
 from vidatlas.naming import NamingSpec
 from vidatlas.probe import ProbeSpec
@@ -165,7 +166,7 @@ class Recipe(_Strict):
     source: SourceSpec = SourceSpec()
     record: RecordSpec
     encoder: Annotated[
-        ClipSpec | SentenceSpec | UniversalSpec | HashingSpec | TfidfSpec | FactorsSpec | GivenSpec,
+        ClipSpec | SentenceSpec | UniversalSpec | HashingSpec | TfidfSpec | SequencesSpec | FactorsSpec | GivenSpec,
         Field(discriminator="kind"),
     ]
     mix: MixSpec = MixSpec()

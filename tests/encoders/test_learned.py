@@ -1,14 +1,16 @@
-"""Encoders that learn do so of all texts, whatever the shards; vectors are those of scikit-learn."""
+"""Encoders that learn do so of all texts, whatever the shards; vectors are those of scikit-learn, of counts by hand."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from vidatlas.encoders.learned import Learned, Survey, words_of
 from vidatlas.encoders.tfidf import TfidfSpec
+from vidatlas.encoders.word_ranks import SequencesSpec
 from vidatlas.types import EncodeStats
 
 TEXTS = ["A cat sat with a cat", "the DOG and the cat", "Été à Paris", "dog dog paris", "it is", ""]
@@ -23,8 +25,8 @@ def learned(spec: Any, *shards: list[str]) -> Learned:
     return found
 
 
-def test_what_is_learned_does_not_depend_on_the_shards() -> None:
-    spec = TfidfSpec(dim=8)
+@pytest.mark.parametrize("spec", [TfidfSpec(dim=8), SequencesSpec(dim=4, words=3)])
+def test_what_is_learned_does_not_depend_on_the_shards(spec: Any) -> None:
     whole = learned(spec, TEXTS)
     for at in range(len(TEXTS)):
         assert learned(spec, TEXTS[:at], TEXTS[at:]).sha256 == whole.sha256
@@ -52,3 +54,11 @@ def test_dimensions_without_a_word_stay_zero() -> None:
     assert not found[:, 5:].any()
     assert encoder.identity["dim"] == 50
     assert encoder.encode([], EncodeStats()).shape == (0, 50)
+
+
+def test_sequences_are_ranks_that_end_where_the_text_ends() -> None:
+    spec = SequencesSpec(dim=3, words=4)
+    what = learned(spec, TEXTS)
+    assert what.names == ("cat", "dog", "paris", "and")
+    found = spec.load_learned(what, 1).encode(["cat dog", "paris and cat dog unknown", ""], EncodeStats())
+    np.testing.assert_allclose(found, np.array([[0, 1, 2], [4, 1, 2], [0, 0, 0]], np.float32) / 4)

@@ -13,6 +13,7 @@ from vidatlas.encoders.given import GivenSpec
 from vidatlas.encoders.learned import Learned, Survey
 from vidatlas.encoders.ratings import hash_ratings
 from vidatlas.encoders.tfidf import TfidfSpec
+from vidatlas.encoders.word_ranks import SequencesSpec
 from vidatlas.errors import ConflictError
 from vidatlas.pipeline.embed.rows import kept, read_shard
 from vidatlas.pipeline.embed.vectors import mixed_fields
@@ -25,7 +26,7 @@ from vidatlas.types import Encoder, Json, Runner, Shard
 
 LEARNED = "model/encoder.json"
 ARRAYS = "model/encoder.safetensors"
-Learning = TfidfSpec | FactorsSpec
+Learning = TfidfSpec | SequencesSpec | FactorsSpec
 
 
 def open_encoder(store: Store, recipe: Recipe, threads: int) -> Encoder:
