@@ -43,6 +43,18 @@ def test_rows_come_largest_first_and_keep_the_rank_of_their_category() -> None:
     assert [(row.key, row.sub.size) for row in rows_of(categories)] == [("2-4", 8), ("1-1", 7), ("1-0", 2)]
 
 
+def test_rows_stand_with_those_of_their_topic_where_there_are_any() -> None:
+    strings = [sub(number, size, levels=("strings",)) for number, size in ((0, 3), (2, 4))]
+    categories = (Category("a", 13, None, (sub(1, 6), *strings)), Category("b", 8, None, (sub(4, 8),)))
+    rows = rows_of(categories)
+    assert [(row.key, row.above) for row in rows] == [
+        ("1-2", "strings"),
+        ("1-0", "strings"),
+        ("1-1", "a"),
+        ("2-4", "b"),
+    ]
+
+
 def test_a_row_shows_the_terms_that_its_name_does_not() -> None:
     (row,) = rows_of((Category("a", 5, None, (sub(),)),))
     assert row.terms == ["cello"]

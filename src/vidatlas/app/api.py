@@ -39,6 +39,8 @@ class Video(BaseModel):
     """Of its subcategory."""
     distance: float
     """To the centre of its subcategory."""
+    part: str | None
+    """core, or peripheral: farther from the centre than three quarters of it."""
     columns: dict[str, Any]
     """The typed columns of the recipe."""
     url: str | None = None
@@ -84,9 +86,13 @@ class Subcategory(BaseModel):
     """Describe a subcategory."""
 
     group: str
+    levels: tuple[str, ...]
+    """The nodes above it, the broadest first."""
     subcategory: int
     name: str
     size: int
+    peripheral: int | None
+    """How many of its videos are not of its core."""
     terms: tuple[str, ...]
     silhouette: float | None
 
@@ -128,8 +134,8 @@ def _add_listing(site: FastAPI, library: Library) -> None:
     def subcategories(group: Group = None) -> list[Subcategory]:
         """Return the subcategories, largest first."""
         return [
-            Subcategory(group=sub.group, subcategory=sub.number, name=sub.name, size=sub.size, terms=sub.terms,
-                 silhouette=sub.silhouette)
+            Subcategory(group=sub.group, levels=sub.levels, subcategory=sub.number, name=sub.name, size=sub.size,
+                 peripheral=sub.peripheral, terms=sub.terms, silhouette=sub.silhouette)
             for sub in library.subcategories.values()
             if group is None or sub.group.casefold() == group.casefold()
         ]  # fmt: skip

@@ -219,7 +219,7 @@ class RecordSpec(BaseModel):
         return ["id", "group", *kept, *self.shown, *self.columns, *self.fields]
 
 
-_WRITTEN = {"subcategory", "in_group", "distance", "name", "title", "cosine", "url", "category", "x", "y"}
+_WRITTEN = {"subcategory", "in_group", "distance", "part", "name", "title", "cosine", "url", "category", "x", "y"}
 """Columns of the index, of search results and of exports."""
 
 

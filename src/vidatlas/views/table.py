@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
+from vidatlas.views.outline import outline
 from vidatlas.views.page import Category, Report, Subcategory, Trend
 from vidatlas.views.text import shown
 
@@ -62,6 +63,11 @@ class Row:
         return self.sub.trend or Trend()
 
     @property
+    def above(self) -> str:
+        """Return what it stands under: its nodes, or else its category."""
+        return " › ".join(self.sub.levels) or self.category.name
+
+    @property
     def terms(self) -> list[str]:
         """Return the first terms that are not in the name."""
         named = set(self.sub.name.removeprefix("mixed: ").split(" · "))
@@ -81,9 +87,15 @@ def band(silhouette: float | None) -> str:
 
 
 def rows_of(categories: Sequence[Category]) -> list[Row]:
-    """Return the rows, the largest first; categories are given by rank."""
-    found = [Row(rank, category, sub) for rank, category in enumerate(categories, 1) for sub in category.subcategories]
-    return sorted(found, key=lambda row: (-row.sub.size, row.rank, row.sub.number))
+    """Return the rows: by category and level where there are levels, else the largest first; categories by rank."""
+    lines = [(rank, category, outline(category.subcategories)) for rank, category in enumerate(categories, 1)]
+    found = [Row(rank, category, line.sub) for rank, category, inside in lines for line in inside if line.sub]
+    return found if has_levels(found) else sorted(found, key=lambda row: (-row.sub.size, row.rank, row.sub.number))
+
+
+def has_levels(rows: Sequence[Row]) -> bool:
+    """Tell whether any subcategory is in a node below its category."""
+    return any(row.sub.levels for row in rows)
 
 
 def columns_of(report: Report, rows: Sequence[Row]) -> tuple[Column, ...]:
@@ -142,6 +154,7 @@ def _packed_row(row: Row, report: Report, room: int) -> dict[str, Any]:
         "size": sub.size,
         "quality": round(sub.silhouette, 4) if is_known(sub.silhouette) else None,
         "distance": round(sub.mean_distance, 4) if is_known(sub.mean_distance) else None,
+        "peripheral": sub.peripheral,
         "fits": round(sub.coverage, 4) if is_known(sub.coverage) else None,
         "terms": [[shown(term, _LONGEST_TERM), round(score, 3)] for term, score in _terms(sub, report, room)],
         "unlisted": _unlisted(sub, report, room),
