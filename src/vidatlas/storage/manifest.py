@@ -161,6 +161,8 @@ class EncoderIdentity(TypedDict):
     dtype: NotRequired[str]
     threads: NotRequired[Annotated[int, Field(ge=1)]]
     """CPU threads per worker."""
+    languages: NotRequired[str | None]
+    """What told the languages of texts; None where it is not installed. Only of recipes with such a column."""
     rmse: NotRequired[float]
     """Root mean squared error on held-out ratings, in units of a rating; of ``factors`` only."""
 
