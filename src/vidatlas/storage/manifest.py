@@ -242,6 +242,8 @@ class ReduceEntry(ReduceFacts, StageEntry):
     upstream: NotRequired[str]
     classes: NotRequired[str | None]
     """Digest of the other atlas of ``reduce.probe.classes``."""
+    segmenter: NotRequired[str]
+    """What splits text without spaces into words, with its version."""
     fingerprint: NotRequired[str]
 
 

@@ -13,7 +13,6 @@ import pyarrow as pa
 from vidatlas.clustering.backends import choose_backend, open_backend
 from vidatlas.decomposition.pca import Pca, fit_pca, merge_all
 from vidatlas.errors import InputError
-from vidatlas.naming import is_unsplit
 from vidatlas.pipeline.reduce.assignments import Home, count_peripheral
 from vidatlas.pipeline.reduce.clusters import GroupFit, Placed, assign_block, fit_group
 from vidatlas.pipeline.reduce.components import Counted, block_moments, incremental_pca, places_of, project_block
@@ -26,6 +25,7 @@ from vidatlas.pipeline.reduce.probe import Told, classes_digest, probe_labels
 from vidatlas.pipeline.reduce.subcategories import subcategory_table
 from vidatlas.pipeline.stage import Run, commit, committed
 from vidatlas.recipe import Recipe
+from vidatlas.sources.values.segmentation import segmenter
 from vidatlas.storage import store as layout
 from vidatlas.storage.json_files import Metrics, Reduced
 from vidatlas.storage.manifest import BackendIdentity, ReduceCounts, ReduceEntry, ReduceFacts
@@ -43,7 +43,12 @@ def reduce(run: Run) -> ReduceEntry:
     """
     embedded, recipe = run.store.stage("embed"), run.recipe
     classes = classes_digest(recipe.reduce.probe)
-    made_of = {"upstream": embedded["digest"], "classes": classes, "fingerprint": recipe.fingerprint("reduce")}
+    made_of = {
+        "upstream": embedded["digest"],
+        "classes": classes,
+        "segmenter": segmenter(),
+        "fingerprint": recipe.fingerprint("reduce"),
+    }
     entry = committed(run, ReduceEntry, made_of)
     if entry and run.options.backend in (None, entry["backend"]["name"]):
         return entry
@@ -111,11 +116,6 @@ class _Reduction:
         centroids = sum(len(found.centroids) for found in fits)
         notes = training_notes(self.recipe, metrics.get("network"), centroids, len(names))
         notes += [f"{found.group}: {note}" for found in fits for note in found.notes]
-        if unsplit := sum(map(is_unsplit, names)):
-            notes.append(
-                f"{unsplit:,} of {len(names):,} names hold whole phrases: words that are written without spaces "
-                "(Chinese, Japanese, Thai) are not split"
-            )
         counts: ReduceCounts = {
             "rows": metrics["rows"],
             "groups": len(fits),
