@@ -49,9 +49,8 @@ def main() -> None:
         for checkout, found in taken.items():
             found.append(seconds(checkout))
     before, after = (statistics.median(found) for found in taken.values())
-    print(
-        f"{machine()} · median of {options.rounds}, in turn\n\n| demo | seconds | videos/s | least to most |\n|{'---|' * 4}"
-    )
+    print(f"{machine()} · median of {options.rounds}, in turn\n")
+    print("| demo | seconds | videos/s | least to most |\n|---|---|---|---|")
     for what, found in zip(("before", "now"), taken.values(), strict=True):
         middle = statistics.median(found)
         print(f"| {what} | {middle:.1f} | {VIDEOS / middle:.0f} | {min(found):.1f} to {max(found):.1f} s |")
