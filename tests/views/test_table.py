@@ -13,7 +13,7 @@ import pytest
 from vidatlas.views import table
 from vidatlas.views.nouns import Nouns
 from vidatlas.views.page import Category, Counts, Report, Subcategory, Trend
-from vidatlas.views.table import band, columns_of, rows_of, table_data
+from vidatlas.views.table import Line, band, columns_of, outline, rows_of, table_data
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m\u202e\ud800"
 
@@ -117,3 +117,25 @@ def test_every_counted_record_is_listed_or_counted(monkeypatch: pytest.MonkeyPat
     assert counted(2_000, 30, 30) == (30, 1_970)
     monkeypatch.setattr(table, "MOST_MEMBERS", 15)
     assert counted(20, 20, 500) == (15, 5)
+
+
+def leveled(name: str, size: int, *levels: str) -> Subcategory:
+    return Subcategory(0, name, size, (), (), levels=levels)
+
+
+def test_without_levels_it_is_a_list_of_the_largest_first() -> None:
+    subs = [leveled("b", 2), leveled("c", 9), leveled("a", 2)]
+    assert list(outline(subs)) == [Line((), one.size, one, 0) for one in (subs[1], subs[2], subs[0])]
+
+
+def test_a_node_comes_by_its_own_size_with_all_that_is_in_it() -> None:
+    subs = [leveled("lone", 5), leveled("x", 4, "top", "low"), leveled("y", 1, "top", "low"), leveled("z", 2, "top")]
+    lines = [(line.path, line.size, line.sub.name if line.sub else None, line.below) for line in outline(subs)]
+    assert lines == [
+        (("top",), 7, None, 3),
+        (("top", "low"), 5, None, 2),
+        (("top", "low"), 4, "x", 0),
+        (("top", "low"), 1, "y", 0),
+        (("top",), 2, "z", 0),
+        ((), 5, "lone", 0),
+    ]

@@ -11,7 +11,7 @@ from vidatlas.naming.filler import function_words
 from vidatlas.pipeline.explore.atlas import Atlas
 from vidatlas.pipeline.explore.search import Search
 from vidatlas.views.colours import colours_of
-from vidatlas.views.outline import Line, outline
+from vidatlas.views.table import Line, outline
 
 Home = tuple[str, int]
 """The category in which a subcategory was clustered, and its number."""
