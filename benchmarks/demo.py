@@ -61,9 +61,8 @@ def main() -> None:
     for what, (wall, cpu) in zip(("before", "now"), middles, strict=True):
         print(f"| {what} | {wall:.1f} | {VIDEOS / wall:.0f} | {cpu:.1f} | {VIDEOS / cpu:.0f} |")
     faster, lighter = (before / after for before, after in zip(*middles, strict=True))
-    print(
-        f"\nNow / before: {faster:.2f} of the videos/s, {lighter:.2f} per CPU second.\n\n| package | MB installed |\n|---|---|"
-    )
+    print(f"\nNow / before: {faster:.2f} of the videos/s, {lighter:.2f} per CPU second.\n")
+    print("| package | MB installed |\n|---|---|")
     for package in options.packages:
         print(f"| {package} {version(package)} | {megabytes(package):.1f} |")
 
