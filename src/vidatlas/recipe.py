@@ -120,16 +120,14 @@ class ReduceSpec(_Strict):
 
     @model_validator(mode="after")
     def _fits(self) -> ReduceSpec:
-        if self.clusterer.kind == "axes" and self.clusters.levels > 1:
-            raise ValueError("clusterer axes supports one level: remove reduce.clusters.levels")
         if self.clusterer.kind != "dec":
             return self
         if self.reducer.kind != "autoencoder":
             raise ValueError("clusterer dec tunes an auto-encoder: set reduce.reducer=autoencoder")
-        if self.clusters.within != "all" or self.clusters.levels > 1 or self.lexical:
+        if self.clusters.within != "all" or self.lexical:
             raise ValueError(
                 "clusterer dec tunes one encoder to one set of clusters: set reduce.clusters.within=all, and "
-                "remove reduce.clusters.levels and reduce.lexical"
+                "remove reduce.lexical"
             )
         return self
 

@@ -22,6 +22,7 @@ from vidatlas.app.library import Library
 from vidatlas.app.serving import prepare, serve
 from vidatlas.app.site import make_site
 from vidatlas.errors import InputError, UsageError
+from vidatlas.pipeline.explore.listing import subcategory_rows
 from vidatlas.recipe import Recipe
 from vidatlas.storage.store import Store
 
@@ -44,7 +45,7 @@ def atlas(
     rows[12]["title"] = "=HYPERLINK(1)"
     part = folder / "videos.jsonl"
     part.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    changes = {"record.columns.channel": "channel"}
+    changes = {"record.columns.channel": "channel", "reduce.clusters.k": 6}
     recipe = vidatlas.load_recipe(hashing_recipe.model_dump(mode="json"), changes)
     return vidatlas.run(recipe, str(part), folder / "atlas", Options(runner="serial"))
 
@@ -138,7 +139,7 @@ def test_words_are_found_while_the_encoder_is_loaded(atlas: vidatlas.Atlas, monk
 
 
 def test_browse_lists_every_video_in_each_order(site: TestClient, atlas: vidatlas.Atlas) -> None:
-    assert site.get("/browse").text.count("<li>") == len(atlas.subcategories())
+    assert site.get("/browse").text.count("&amp;sub=") == len(atlas.subcategories())
     homes = atlas.assignments()
     music = homes[homes["group"] == "Music"]
     first, second = (titles(site.get(f"/browse/videos?group=Music&sort=views&page={at}").text) for at in (1, 2))
@@ -167,6 +168,25 @@ def test_two_places_stand_side_by_side(site: TestClient) -> None:
     assert "in both" in site.get("/compare", params={"a": "0:Music", "b": "0:Music"}).text
     assert site.get("/compare", params={"a": "x:Music"}).status_code == 400
     assert site.get("/compare", params={"a": "99:Music"}).status_code == 400
+
+
+def test_subcategories_stand_in_their_topics_and_peripheral_videos_are_marked(
+    site: TestClient, atlas: vidatlas.Atlas
+) -> None:
+    tree = site.get("/browse").text
+    sub = next(row for row in atlas.subcategories().to_dict("records") if len(row["levels"]) and row["peripheral"])
+    place = {"group": sub["group"], "sub": sub["subcategory"]}
+    page = site.get("/browse/videos", params=place).text
+    assert f" · {sub['peripheral']} peripheral</p>" in page
+    assert page.count(">peripheral<") + page.count(" · peripheral<") == sub["peripheral"] or sub["size"] > 48
+    anchor = re.search(r'href="/browse#(topic-\d+)" dir="auto">([^<]+)<', page)
+    assert anchor
+    assert anchor[2] == sub["levels"][0]
+    assert f'id="{anchor[1]}"><b dir="auto">{anchor[2]}</b>' in tree
+    assert " › ".join(sub["levels"]) in {row["levels"] for row in subcategory_rows(atlas.finder)}
+    asked = {"group": sub["group"], "subcategory": sub["subcategory"], "count": 1000}
+    listed = site.get("/api/videos", params=asked).json()["videos"]
+    assert [one["part"] for one in listed].count("peripheral") == sub["peripheral"]
 
 
 def test_the_api_says_the_same_and_describes_itself(site: TestClient, atlas: vidatlas.Atlas) -> None:

@@ -21,6 +21,10 @@ def test_list_prints_all_videos_of_a_subcategory(small_atlas: Any, capfd: Captur
     assert main(["list", small_atlas.url, "--group", "music", "--subcategory", "1", "--csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capfd.readouterr().out)))
     assert [row["id"] for row in rows] == wanted["id"].tolist()
+    subs = vidatlas.open_atlas(small_atlas.url).subcategories().set_index(["group", "subcategory"])
+    far = subs.loc[("Music", 1), "peripheral"]
+    assert [row["part"] for row in rows] == ["core"] * (len(rows) - far) + ["peripheral"] * far
+    assert far > 0
     assert main(["list", small_atlas.url, "--group", "Music", "--sort", "title", "--limit", "3", "--json"]) == 0
     titles = [json.loads(line)["title"] for line in capfd.readouterr().out.splitlines()]
     assert len(titles) == 3

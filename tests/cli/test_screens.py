@@ -32,7 +32,12 @@ class Made:
     def subcategories(self) -> pd.DataFrame:
         rows = [("Music", "piano · cello", 500), ("Music", HOSTILE, 250), ("Music", "drums", 100), ("Music", "x", 20)]
         rows += [(HOSTILE, "castle", 100)]
-        return pd.DataFrame(rows, columns=["group", "name", "size"]).assign(coverage=None)
+        frame = pd.DataFrame(rows, columns=["group", "name", "size"]).assign(coverage=None)
+        return frame.assign(levels=[[], ["strings"], [], ["strings"], []])
+
+    def levels(self) -> pd.DataFrame:
+        node = {"group": "Music", "level": 1, "name": "strings", "size": 270, "coverage": 0.5, "subcategories": [1, 3]}
+        return pd.DataFrame([node])
 
 
 @pytest.fixture
@@ -65,7 +70,8 @@ def test_a_tree_shows_hostile_names_as_text_and_adds_up(console: Console) -> Non
     lines = text_of(console).splitlines()
     assert lines[0] == "970 videos · 2 categories · 5 subcategories"
     assert lines[1] == "├── Music  870  in 4"
-    assert [line.lstrip("│├└─ ") for line in lines[2:5]] == ["piano · cello  500", f"{SHOWN}  250", "drums  100"]
+    found = [line.lstrip("│├└─ ") for line in lines[2:5]]
+    assert found == ["piano · cello  500", "strings  270  in 2  fits 50%", "drums  100"]
     assert lines[5:7] == [f"└── {SHOWN}  100  in 1", "    └── castle  100"]
     assert lines[7] == "1,000 read = 970 kept + 10 rejected + 20 duplicates"
 

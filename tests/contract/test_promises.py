@@ -143,9 +143,9 @@ def test_3_same_bytes_on_ray_as_in_a_plain_loop(
 
 
 REDUCTIONS: dict[str, dict[str, Any]] = {
-    "incremental, scaled, two levels": {
+    "incremental, scaled, levels": {
         "reduce__pca": {"solver": "incremental", "components": 0.9, "whiten": True, "normalize": True},
-        "reduce__clusters__levels": 2,
+        "reduce__clusters__levels": [6, 2],
     },
     "auto over all": {"reduce__clusters": {"k": "auto", "within": "all", "max_k": 8}},
 }

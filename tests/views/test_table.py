@@ -13,7 +13,7 @@ import pytest
 from vidatlas.views import table
 from vidatlas.views.nouns import Nouns
 from vidatlas.views.page import Category, Counts, Report, Subcategory, Trend
-from vidatlas.views.table import band, columns_of, rows_of, table_data
+from vidatlas.views.table import Line, band, columns_of, outline, rows_of, table_data
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m\u202e\ud800"
 
@@ -41,6 +41,18 @@ def unpacked(made: Report) -> dict[str, Any]:
 def test_rows_come_largest_first_and_keep_the_rank_of_their_category() -> None:
     categories = (Category("a", 9, None, (sub(0, 2), sub(1, 7))), Category("b", 8, None, (sub(4, 8),)))
     assert [(row.key, row.sub.size) for row in rows_of(categories)] == [("2-4", 8), ("1-1", 7), ("1-0", 2)]
+
+
+def test_rows_stand_with_those_of_their_topic_where_there_are_any() -> None:
+    strings = [sub(number, size, levels=("strings",)) for number, size in ((0, 3), (2, 4))]
+    categories = (Category("a", 13, None, (sub(1, 6), *strings)), Category("b", 8, None, (sub(4, 8),)))
+    rows = rows_of(categories)
+    assert [(row.key, row.above) for row in rows] == [
+        ("1-2", "strings"),
+        ("1-0", "strings"),
+        ("1-1", "a"),
+        ("2-4", "b"),
+    ]
 
 
 def test_a_row_shows_the_terms_that_its_name_does_not() -> None:
@@ -105,3 +117,25 @@ def test_every_counted_record_is_listed_or_counted(monkeypatch: pytest.MonkeyPat
     assert counted(2_000, 30, 30) == (30, 1_970)
     monkeypatch.setattr(table, "MOST_MEMBERS", 15)
     assert counted(20, 20, 500) == (15, 5)
+
+
+def leveled(name: str, size: int, *levels: str) -> Subcategory:
+    return Subcategory(0, name, size, (), (), levels=levels)
+
+
+def test_without_levels_it_is_a_list_of_the_largest_first() -> None:
+    subs = [leveled("b", 2), leveled("c", 9), leveled("a", 2)]
+    assert list(outline(subs)) == [Line((), one.size, one, 0) for one in (subs[1], subs[2], subs[0])]
+
+
+def test_a_node_comes_by_its_own_size_with_all_that_is_in_it() -> None:
+    subs = [leveled("lone", 5), leveled("x", 4, "top", "low"), leveled("y", 1, "top", "low"), leveled("z", 2, "top")]
+    lines = [(line.path, line.size, line.sub.name if line.sub else None, line.below) for line in outline(subs)]
+    assert lines == [
+        (("top",), 7, None, 3),
+        (("top", "low"), 5, None, 2),
+        (("top", "low"), 4, "x", 0),
+        (("top", "low"), 1, "y", 0),
+        (("top",), 2, "z", 0),
+        ((), 5, "lone", 0),
+    ]

@@ -39,6 +39,8 @@ class Video(BaseModel):
     """Of its subcategory."""
     distance: float
     """To the centre of its subcategory."""
+    part: str | None
+    """core, or peripheral: farther from the centre than three quarters of it."""
     columns: dict[str, Any]
     """The typed columns of the recipe."""
     url: str | None = None

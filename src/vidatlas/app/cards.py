@@ -39,7 +39,7 @@ class Card:
     group: str
     rank: int
     trail: tuple[tuple[str, str], ...]
-    """Category and subcategory, each with its page."""
+    """Category, nodes and subcategory, each with its page."""
     facts: tuple[tuple[str, str], ...]
     """Name and value of what is known of it."""
     similarity: float | None = None
@@ -57,7 +57,7 @@ class Card:
         return (urlsplit(self.url).hostname or "").removeprefix("www.")
 
 
-_SHOWN = {"channel": "", "author": "", "views": " views", "published": "", "duration": ""}
+_SHOWN = {"channel": "", "author": "", "views": " views", "published": "", "duration": "", "part": ""}
 """Facts on a card, each with what is written behind its value."""
 
 
@@ -110,6 +110,8 @@ def card_of(
         # An id says nothing to people: it is no fact for a card.
         author = "channel id" if column.lower().endswith("id") else "author"
         facts = [(author, str(record["author"])), *facts]
+    if library.search.part_of(record) == "peripheral":
+        facts.append(("part", "peripheral"))
     return Card(
         id=record["id"],
         title=record["title"],
@@ -118,7 +120,7 @@ def card_of(
         image=f"/image/{row}.jpg" if record["image"] else "",
         group=record["group"],
         rank=library.ranks.get(record["group"], 0),
-        trail=((record["group"], within), (sub.name, place)),
+        trail=((record["group"], within), *library.trail(sub), (sub.name, place)),
         facts=tuple((name, value) for name, value in facts if value),
         similarity=None if similarity is None else min(max(similarity, 0.0), 1.0),
         reasons=reasons,

@@ -14,6 +14,7 @@ from vidatlas.naming.filler import function_words
 from vidatlas.pipeline.explore.atlas import Atlas
 from vidatlas.pipeline.explore.search import Search
 from vidatlas.views.colours import colours_of
+from vidatlas.views.table import Line, outline
 
 Home = tuple[str, int]
 """The category in which a subcategory was clustered, and its number."""
@@ -30,6 +31,10 @@ class Subcategory:
     size: int
     terms: tuple[str, ...]
     silhouette: float | None
+    levels: tuple[str, ...]
+    """Names of the nodes that it is in, the broadest first."""
+    peripheral: int | None
+    """Videos that are not of its core; None where there are no centroids."""
 
     @property
     def home(self) -> Home:
@@ -99,6 +104,8 @@ class Library:
                 int(row["size"]),
                 tuple(map(str, row["terms"])),
                 float(row["silhouette"]) if row.get("silhouette") == row.get("silhouette") else None,
+                tuple(map(str, row["levels"])),
+                int(row["peripheral"]) if row["peripheral"] == row["peripheral"] else None,
             )
             for row in self.atlas.subcategories().to_dict("records")
         ]
@@ -117,6 +124,22 @@ class Library:
             found.setdefault(sub.group, []).append(sub)
         sizes = {group: sum(sub.size for sub in subs) for group, subs in found.items()}
         return dict(sorted(found.items(), key=lambda item: (-sizes[item[0]], item[0])))
+
+    @cached_property
+    def outlines(self) -> dict[str, list[Line[Subcategory]]]:
+        """Return the outline of each category in which there are subcategories, largest first."""
+        return {group: list(outline(subs)) for group, subs in self.tree.items()}
+
+    @cached_property
+    def topics(self) -> dict[tuple[str, tuple[str, ...]], str]:
+        """Return where the browse page has each node of a category, by the names down to it."""
+        nodes = ((group, line.path) for group, lines in self.outlines.items() for line in lines if not line.sub)
+        return {node: f"topic-{number}" for number, node in enumerate(nodes)}
+
+    def trail(self, sub: Subcategory) -> list[tuple[str, str]]:
+        """Return the nodes that a subcategory is in, each with where the browse page has it."""
+        paths = (sub.levels[: depth + 1] for depth in range(len(sub.levels)))
+        return [(path[-1], f"/browse#{self.topics[sub.group, path]}") for path in paths]
 
     @cached_property
     def ranks(self) -> dict[str, int]:

@@ -129,7 +129,8 @@ def listing(
             console.out(line, highlight=False, end="")
     else:
         # What fits a terminal; the other columns are in CSV and JSON.
-        wanted = ("id", "title", "name", sort) if group or subcategory else ("group", "subcategory", "name", "size")
+        of_all = ("group", "levels", "subcategory", "name", "size", "peripheral")
+        wanted = ("id", "title", "name", "part", sort) if group or subcategory else of_all
         show_rows(console, ({name: row[name] for name in wanted if name in row} for row in rows))
 
 

@@ -166,17 +166,21 @@ def _processor() -> str:
 
 
 def show_tree(console: Console, atlas: Any, most: int = 3) -> None:
-    """Print categories, their largest subcategories with the share of videos that a name fits, and the counts."""
-    frame, counts = atlas.subcategories(), atlas.counts
+    """Print categories, their largest topics or subcategories with the share that a name fits, and the counts."""
+    frame, levels, counts = atlas.subcategories(), atlas.levels(), atlas.counts
     sizes = frame.groupby("group")["size"].sum().sort_values(ascending=False, kind="stable")
     many = [atlas.nouns.records(counts["kept"]), atlas.nouns.groups(len(sizes)), f"{len(frame):,} subcategories"]
     tree = Tree(Text(" · ".join(many), style="bold"))
     for group, size in sizes.items():
         inside = frame[frame["group"] == group]
         branch = tree.add(plain(f"{group}  {size:,}").append(f"  in {len(inside)}", style="dim"))
-        for row in inside.head(most).itertuples():
+        nodes = levels[(levels["group"] == group) & (levels["level"] == 1)]
+        lone = inside[inside["levels"].map(len) == 0]
+        top = [*nodes.itertuples(), *lone.itertuples()]
+        for row in sorted(top, key=lambda row: -row.size)[:most]:
+            below = f"  in {len(row.subcategories)}" if hasattr(row, "subcategories") else ""
             fits = "" if row.coverage is None or row.coverage != row.coverage else f"  fits {row.coverage:.0%}"
-            branch.add(plain(f"{row.name}  {row.size:,}").append(fits, style="dim"))
+            branch.add(plain(f"{row.name}  {row.size:,}").append(below + fits, style="dim"))
     console.print(tree)
     console.print(
         plain(

@@ -49,8 +49,9 @@ class ClusterSpec(BaseModel):
     """Rows of a cluster, for "proportional"."""
     within: Literal["group", "all"] = "group"
     """Cluster inside each group, or over all of them as one group named "(all)"."""
-    levels: Literal[1, 2] = 1
-    """2: split each subcategory once more, by "sqrt"."""
+    levels: tuple[Annotated[int, Field(ge=2)], ...] = (8,)
+    """Most nodes of a group at each level above its subcategories, such as [20, 5]: cuts of their Ward tree. The
+    clusterer axes has no such tree."""
     init: Literal["ward", "k-means++"] = "ward"
     """Initialisation. "ward": ten times as many clusters, merged; "k-means++": k clusters directly."""
     starts: Annotated[int, Field(ge=1)] = 5

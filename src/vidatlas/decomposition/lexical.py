@@ -15,6 +15,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from vidatlas.sources.values.segmentation import segmented
 from vidatlas.threads import one_thread
 from vidatlas.types import Floats
 
@@ -69,7 +70,7 @@ def hash_words(texts: list[str], buckets: int) -> scipy.sparse.csr_array:
     vectorizer = HashingVectorizer(
         n_features=buckets, stop_words="english", binary=True, alternate_sign=False, norm=None, dtype=np.float32
     )
-    return scipy.sparse.csr_array(vectorizer.transform(texts))
+    return scipy.sparse.csr_array(vectorizer.transform(map(segmented, texts)))
 
 
 def document_frequencies(hashed: scipy.sparse.csr_array) -> NDArray[np.int64]:

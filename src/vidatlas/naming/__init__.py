@@ -13,7 +13,7 @@ from vidatlas.naming.names import (
     name_groups,
 )
 from vidatlas.naming.sample import Drawn, core_distance, draw, merge
-from vidatlas.naming.terms import is_unsplit, key_of, record_terms
+from vidatlas.naming.terms import key_of, record_terms
 
 __all__ = [
     "Drawn",
@@ -25,7 +25,6 @@ __all__ = [
     "choose_names",
     "core_distance",
     "draw",
-    "is_unsplit",
     "key_of",
     "merge",
     "name_by_members",

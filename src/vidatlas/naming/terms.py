@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -10,6 +9,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from vidatlas.naming.filler import english_function_words
+from vidatlas.sources.values.segmentation import joined, segmented
 
 MAX_TERM_CHARS = 60
 MAX_PHRASE_WORDS = 3
@@ -19,8 +19,6 @@ MAX_TAG_WORDS = 8
 MACHINE_TAG = "="
 """``namespace:key=value`` is written by a program for a program."""
 _EDGES = " \t\"'“”‘’«»()[]{}<>|.,;:!?#*_~+-–—/\\"
-_UNSPLIT = re.compile("[\u3041-\u309f\u3400-\u9fff]{8,}|[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]{16,}")
-"""Han and Hiragana, or Thai, Lao, Burmese and Khmer, without a space for longer than a word."""
 
 
 class Terms(NamedTuple):
@@ -62,11 +60,6 @@ def record_terms(words: Iterable[str], tags: Iterable[str]) -> Terms:
     return Terms(texts, frozenset(alone))
 
 
-def is_unsplit(name: str) -> bool:
-    """Tell whether a name holds a phrase whose words are written without spaces between them."""
-    return bool(_UNSPLIT.search(name))
-
-
 def key_of(text: str) -> str:
     """Return the key shared by all spellings of a term: case-folded, no spaces, Latin letters without accents."""
     return "".join(_bare(word) for phrase in _phrases(text) for word in phrase)
@@ -94,7 +87,7 @@ def _within(words: list[str]) -> dict[str, str]:
             key = "".join(keys[at : at + length])
             # A Latin word of two letters is rarely a subject; if it is (pc, dj), it is among the tags.
             if _is_term(key) and (len(key) > 2 or not key.isascii()):
-                found[key] = " ".join(words[at : at + length])
+                found[key] = joined(words[at : at + length])
     return found
 
 
@@ -104,7 +97,7 @@ def _is_term(key: str) -> bool:
 
 def _phrases(text: str) -> list[list[str]]:
     """Return the case-folded words of a text, in runs without punctuation."""
-    runs = (line.split() for line in _fold(text).translate(_SIGNS).split("\n"))
+    runs = (line.split() for line in segmented(_fold(text).translate(_SIGNS)).split("\n"))
     return [words for run in runs if (words := [bare for word in run if (bare := word.strip("'’"))])]
 
 

@@ -207,6 +207,11 @@ class RecordSpec(BaseModel):
         title = self.fields[self.title].columns[0]
         return {name: field.column or title for name, field in self.columns.items()}
 
+    @property
+    def languages(self) -> list[str]:
+        """Return the typed columns that hold the language of a text."""
+        return [name for name, column in self.columns.items() if column.type == "language"]
+
     def named(self) -> list[str]:
         """Return every input column that a key names, those that may be absent too; each may be a path."""
         counted = [self.count] if isinstance(self.count, str) else []
@@ -219,7 +224,7 @@ class RecordSpec(BaseModel):
         return ["id", "group", *kept, *self.shown, *self.columns, *self.fields]
 
 
-_WRITTEN = {"subcategory", "in_group", "distance", "name", "title", "cosine", "url", "category", "x", "y"}
+_WRITTEN = {"subcategory", "in_group", "distance", "part", "name", "title", "cosine", "url", "category", "x", "y"}
 """Columns of the index, of search results and of exports."""
 
 

@@ -195,13 +195,6 @@ class GroupSize(TypedDict):
     rows: Count
 
 
-class GroupSplits(TypedDict):
-    """Count the sub-subcategories of each subcategory of a group (``model/children.json``)."""
-
-    group: str
-    subsubcategories: list[Count]
-
-
 class Variance(TypedDict):
     """Say how much of the variance a reduction keeps."""
 

@@ -157,6 +157,8 @@ class EncoderIdentity(TypedDict):
     dtype: NotRequired[str]
     threads: NotRequired[Annotated[int, Field(ge=1)]]
     """CPU threads per worker."""
+    languages: NotRequired[str | None]
+    """What told the languages of texts; None where it is not installed. Only of recipes with such a column."""
     rmse: NotRequired[float]
     """Root mean squared error on held-out ratings, in units of a rating; of ``factors`` only."""
 
@@ -236,6 +238,8 @@ class ReduceEntry(ReduceFacts, StageEntry):
     upstream: NotRequired[str]
     classes: NotRequired[str | None]
     """Digest of the other atlas of ``reduce.probe.classes``."""
+    segmenter: NotRequired[str]
+    """What splits text without spaces into words, with its version."""
     fingerprint: NotRequired[str]
 
 

@@ -79,6 +79,10 @@ class Subcategory:
     images: tuple[str, ...] = ()
     """A small image of each exemplar as data: URI, "" where it has none; empty where the atlas has no images."""
     trend: Trend | None = None
+    levels: tuple[str, ...] = ()
+    """Names of the nodes of its category that it is in, the broadest first."""
+    peripheral: int | None = None
+    """Records farther from the centre than its core; None where there are no centres."""
 
 
 @dataclass(frozen=True)

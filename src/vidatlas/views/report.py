@@ -17,7 +17,7 @@ from vidatlas.views.findings import findings_of
 from vidatlas.views.map_data import Drawing, map_scripts, script_hash
 from vidatlas.views.nouns import Nouns
 from vidatlas.views.page import Report
-from vidatlas.views.table import band, columns_of, is_known, rows_of, table_data
+from vidatlas.views.table import band, columns_of, has_levels, is_known, rows_of, table_data
 from vidatlas.views.text import clean, shown
 
 
@@ -48,6 +48,7 @@ def render(report: Report) -> str:
             categories=categories,
             colours=colours_of([category.name for category in categories]),
             rows=rows,
+            levelled=has_levels(rows),
             columns=columns_of(report, rows),
             table_data=table_data(report, rows),
             findings=findings_of(report, rows),

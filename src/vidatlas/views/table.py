@@ -6,9 +6,10 @@ import base64
 import gzip
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any, Generic, NamedTuple, Protocol, TypeGuard, TypeVar
 
 from vidatlas.views.page import Category, Report, Subcategory, Trend
 from vidatlas.views.text import shown
@@ -62,6 +63,11 @@ class Row:
         return self.sub.trend or Trend()
 
     @property
+    def above(self) -> str:
+        """Return what it stands under: its nodes, or else its category."""
+        return " › ".join(self.sub.levels) or self.category.name
+
+    @property
     def terms(self) -> list[str]:
         """Return the first terms that are not in the name."""
         named = set(self.sub.name.removeprefix("mixed: ").split(" · "))
@@ -80,10 +86,72 @@ def band(silhouette: float | None) -> str:
     return next(words for floor, words in SILHOUETTE_BANDS if silhouette >= floor)
 
 
+class Leveled(Protocol):
+    """Say of a subcategory what an outline needs."""
+
+    @property
+    def name(self) -> str:
+        """Return its name."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Return its number of videos."""
+        ...
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Return the names of the nodes that it is in, the broadest first."""
+        ...
+
+
+Sub = TypeVar("Sub", bound=Leveled)
+
+
+class Line(NamedTuple, Generic[Sub]):
+    """Hold a line of an outline: a subcategory, or the node that the deeper lines behind it are in."""
+
+    path: tuple[str, ...]
+    """Names of the nodes around it; of a node, its own name too."""
+    size: int
+    sub: Sub | None
+    """None for a node."""
+    below: int
+    """Subcategories of a node."""
+
+
+def outline(subs: Sequence[Sub]) -> Iterator[Line[Sub]]:
+    """Yield the lines of one category's outline."""
+    sizes, counts = Counter[tuple[str, ...]](), Counter[tuple[str, ...]]()
+    for sub in subs:
+        for depth in range(1, len(sub.levels) + 1):
+            sizes[sub.levels[:depth]] += sub.size
+            counts[sub.levels[:depth]] += 1
+
+    def place(sub: Sub) -> tuple[tuple[int, str], ...]:
+        above = (sub.levels[: depth + 1] for depth in range(len(sub.levels)))
+        return (*((-sizes[path], path[-1]) for path in above), (-sub.size, sub.name))
+
+    before: tuple[str, ...] = ()
+    for sub in sorted(subs, key=place):
+        for depth in range(1, len(sub.levels) + 1):
+            path = sub.levels[:depth]
+            if before[:depth] != path:
+                yield Line(path, sizes[path], None, counts[path])
+        before = sub.levels
+        yield Line(before, sub.size, sub, 0)
+
+
 def rows_of(categories: Sequence[Category]) -> list[Row]:
-    """Return the rows, the largest first; categories are given by rank."""
-    found = [Row(rank, category, sub) for rank, category in enumerate(categories, 1) for sub in category.subcategories]
-    return sorted(found, key=lambda row: (-row.sub.size, row.rank, row.sub.number))
+    """Return the rows: by category and level where there are levels, else the largest first; categories by rank."""
+    lines = [(rank, category, outline(category.subcategories)) for rank, category in enumerate(categories, 1)]
+    found = [Row(rank, category, line.sub) for rank, category, inside in lines for line in inside if line.sub]
+    return found if has_levels(found) else sorted(found, key=lambda row: (-row.sub.size, row.rank, row.sub.number))
+
+
+def has_levels(rows: Sequence[Row]) -> bool:
+    """Tell whether any subcategory is in a node below its category."""
+    return any(row.sub.levels for row in rows)
 
 
 def columns_of(report: Report, rows: Sequence[Row]) -> tuple[Column, ...]:
@@ -142,6 +210,7 @@ def _packed_row(row: Row, report: Report, room: int) -> dict[str, Any]:
         "size": sub.size,
         "quality": round(sub.silhouette, 4) if is_known(sub.silhouette) else None,
         "distance": round(sub.mean_distance, 4) if is_known(sub.mean_distance) else None,
+        "peripheral": sub.peripheral,
         "fits": round(sub.coverage, 4) if is_known(sub.coverage) else None,
         "terms": [[shown(term, _LONGEST_TERM), round(score, 3)] for term, score in _terms(sub, report, room)],
         "unlisted": _unlisted(sub, report, room),

@@ -64,7 +64,7 @@ def test_optional_columns_without_a_value_in_any_file_are_empty_and_named(tmp_pa
 
 
 def test_languages_that_nothing_can_tell_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vidatlas.pipeline.plan.values.has_detector", lambda: False)
+    monkeypatch.setattr("vidatlas.pipeline.plan.values.detector", lambda: None)
     columns = {"language": {"column": "title", "type": "language"}}
     entry = planned(tmp_path, written(tmp_path, [row("a"), row("b")]), record__columns=columns)
     assert value_words(entry) == ("empty column 'language': install pycld2 to tell the languages of titles",)

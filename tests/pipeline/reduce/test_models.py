@@ -13,10 +13,8 @@ from vidatlas.pipeline.reduce.models import (
     CENTROIDS,
     PCA,
     load_centroids,
-    load_children,
     load_pca,
     save_centroids,
-    save_children,
     save_pca,
 )
 from vidatlas.storage.store import Store
@@ -55,17 +53,3 @@ def test_centroids_come_back_by_group(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found[group], centroids)
     assert set(files) == {CENTROIDS, "model/groups.json"}
     assert load_file(tmp_path / CENTROIDS)["centroids"].shape == (4, 3)
-
-
-def test_centroids_of_the_second_level_survive(tmp_path: Path) -> None:
-    store = Store(str(tmp_path))
-    rng = np.random.default_rng(0)
-    children = {name: [rng.normal(size=(k, 3)).astype(np.float32) for k in sizes] for name, sizes in SIZES.items()}
-    save_children(store, children)
-    found = load_children(store)
-    assert list(found) == list(children)
-    for name, inside in children.items():
-        assert [centroids.tobytes() for centroids in found[name]] == [centroids.tobytes() for centroids in inside]
-
-
-SIZES = {"Music": [2, 1, 3], "日本": [1]}

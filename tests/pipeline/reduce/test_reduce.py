@@ -152,52 +152,6 @@ def test_metrics_hold_the_whole_curve_the_inertia_and_how_k_was_found(small_atla
         assert [k for k, _ in found["curve"]] == sorted(k for k, _ in found["curve"])
 
 
-def split(url: str, **more: Any) -> vidatlas.Atlas:
-    vidatlas.reduce(url, {"reduce.clusters.levels": 2, **more}, SERIAL)
-    vidatlas.verify(url)
-    return vidatlas.open_atlas(url)
-
-
-@pytest.mark.parametrize("data", DEGENERATE)
-def test_two_levels_add_up_on_hardly_any_data(data: str, embedded: dict[str, str], tmp_path: Path) -> None:
-    atlas = split(str(shutil.copytree(embedded[data], tmp_path / "atlas")))
-    assert atlas.subsubcategories()["size"].sum() == len(DEGENERATE[data])
-    assert (atlas.subsubcategories()["size"] > 0).all()
-
-
-@pytest.mark.parametrize("within", ["group", "all"])
-def test_a_second_level_splits_each_subcategory(within: str, small_atlas: Any, tmp_path: Path) -> None:
-    import pandas as pd
-
-    url = str(shutil.copytree(small_atlas.url, tmp_path / "atlas"))
-    atlas = split(url, **{"reduce.clusters.within": within})
-    parents, children, placed = atlas.subcategories(), atlas.subsubcategories(), atlas.assignments()
-    assert len(children) > len(parents)
-    where = ["group", "subcategory"]
-    if within == "all":
-        placed["group"] = "(all)"
-    sizes = children.groupby(where)["size"].sum()
-    assert sizes.to_dict() == parents.set_index(where)["size"].to_dict()
-    counted = placed.groupby([*where, "subsubcategory"]).size()
-    assert counted.to_dict() == children.set_index([*where, "subsubcategory"])["size"].to_dict()
-    assert children.groupby(where)["name"].nunique().eq(children.groupby(where).size()).all()
-    vidatlas.assign(url, str(small_atlas.part), str(tmp_path / "out.parquet"))
-    again = pd.read_parquet(tmp_path / "out.parquet")
-    assert (
-        again["subsubcategory"].to_numpy() == placed.set_index("id").loc[again["id"], "subsubcategory"]
-    ).mean() > 0.95
-
-
-def test_the_first_level_is_the_same_with_a_second_below_it(small_atlas: Any, tmp_path: Path) -> None:
-    url = str(shutil.copytree(small_atlas.url, tmp_path / "atlas"))
-    columns = ["id", "group", "subcategory", "distance"]
-    before = vidatlas.open_atlas(url)
-    with pytest.raises(UsageError, match="has one level"):
-        before.subsubcategories()
-    placed = before.assignments()[columns]
-    assert split(url).assignments()[columns].equals(placed)
-
-
 def test_another_backend_makes_the_clusters_anew_and_the_same_does_not(
     embedded: dict[str, str], tmp_path: Path
 ) -> None:

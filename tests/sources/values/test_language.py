@@ -35,7 +35,7 @@ def test_controls_and_lone_surrogates_do_not_hide_it() -> None:
 
 
 def test_without_the_package_no_language_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(language, "has_detector", lambda: False)
+    monkeypatch.setattr(language, "detector", lambda: None)
     assert language_of("How I trolled a tournament") is None
 
 

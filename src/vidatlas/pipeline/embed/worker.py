@@ -15,6 +15,7 @@ from vidatlas.pipeline.embed.encoder import open_encoder
 from vidatlas.pipeline.embed.rows import kept, rejected
 from vidatlas.pipeline.embed.vectors import embedding_table, vectors_of
 from vidatlas.recipe import Recipe
+from vidatlas.sources.values.language import detector
 from vidatlas.storage import store as layout
 from vidatlas.storage.manifest import EncoderIdentity
 from vidatlas.storage.store import Store, to_json
@@ -96,10 +97,13 @@ def open_worker(store: Store, recipe: Recipe, threads: int) -> EmbedWorker:
     """Open a worker: load the encoder, and require that it is the one the atlas's other shards were made with.
 
     Raises:
-        ConflictError: weights, precision, threads or library versions differ from those of the shards that are there.
+        ConflictError: weights, precision, threads or library versions differ from those of the shards that are there,
+            or what tells the languages of texts.
     """
     encoder = open_encoder(store, recipe, threads)
     identity = encoder.identity
+    if recipe.record.languages:
+        identity = {**identity, "languages": detector()}
     if not store.folder.put_new(layout.ENCODER, to_json(identity)):
         there = store.read_json(layout.ENCODER, EncoderIdentity)
         changes = [
@@ -109,7 +113,7 @@ def open_worker(store: Store, recipe: Recipe, threads: int) -> EmbedWorker:
         ]
         if changes:
             raise ConflictError(
-                f"{store.url} was begun with another encoder ({'; '.join(changes)}). "
+                f"{store.url} was begun with another encoder or language detector ({'; '.join(changes)}). "
                 "Go back to that one, or choose another output folder."
             )
     return EmbedWorker(store, recipe, encoder, encoder.limit())

@@ -22,8 +22,7 @@ from vidatlas.pipeline.plan.part import PlanSpec, plan_part
 from vidatlas.pipeline.plan.shards import descriptors
 from vidatlas.pipeline.reduce.assignments import SCHEMA, assignment_table
 from vidatlas.pipeline.reduce.components import Projection
-from vidatlas.pipeline.reduce.models import SPLITS, load_centroids, load_children
-from vidatlas.pipeline.reduce.second_level import Children, assign_children
+from vidatlas.pipeline.reduce.models import load_centroids
 from vidatlas.recipe import Recipe, recipe_of
 from vidatlas.storage.folder import expand, is_remote, local_path
 from vidatlas.storage.store import Store
@@ -36,9 +35,9 @@ SHARD_ROWS = 10_000
 def assign(atlas: Place, new: Place, out: Place, limit: int | None = None) -> Json:
     """Write one row per usable record of ``new`` to the Parquet file ``out``; return the counts.
 
-    Columns: id, group (as given), in_group (where it was placed), subcategory, distance, margin, name; and
-    subsubcategory where the atlas has any. A record of a group that the atlas does not know is placed in the nearest
-    subcategory of all. Rejected rows go to ``out`` with ``.rejects.jsonl.gz`` in place of its ending.
+    Columns: id, group (as given), in_group (where it was placed), subcategory, distance, margin, name. A record of a
+    group that the atlas does not know is placed in the nearest subcategory of all. Rejected rows go to ``out`` with
+    ``.rejects.jsonl.gz`` in place of its ending.
 
     Raises:
         UsageError: ``out`` does not end in .parquet, or its folder does not exist.
@@ -97,7 +96,6 @@ class _Model:
         self._project = Projection(store, recipe)
         self._centroids = load_centroids(store)
         self._names = names_of(store)
-        self._children = load_children(store) if SPLITS in store.stage("reduce")["files"] else None
         self._everywhere = np.concatenate(list(self._centroids.values()))
         self._homes = [(group, label) for group, found in self._centroids.items() for label in range(len(found))]
 
@@ -119,14 +117,7 @@ class _Model:
         in_groups = np.array([home[0] for home in homes], object)
         found = Assignment(np.array([home[1] for home in homes], np.int32), distances, margins)
         names = pa.array([self._names[home] for home in homes], pa.string())
-        placed = assignment_table(records or SCHEMA.empty_table(), in_groups, found, {"name": names})
-        return placed if self._children is None else self._split(placed, components, self._children)
-
-    @staticmethod
-    def _split(placed: pa.Table, components: Floats, children: Children) -> pa.Table:
-        groups, parents = (placed[name].to_numpy() for name in ("in_group", "subcategory"))
-        found = assign_children(components, groups, parents, children)
-        return placed.append_column("subsubcategory", pa.array(found.labels))
+        return assignment_table(records or SCHEMA.empty_table(), in_groups, found, {"name": names})
 
     def _homes_of(self, group: str) -> list[tuple[str, int]]:
         if group not in self._centroids:

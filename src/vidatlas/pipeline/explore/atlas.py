@@ -79,14 +79,9 @@ class Atlas:
         frame["name"] = [names[home] for home in zip(frame["group"], frame["subcategory"], strict=True)]
         return frame.sort_values(["size", "group", "name"], ascending=[False, True, True], ignore_index=True)
 
-    def subsubcategories(self) -> pd.DataFrame:
-        """Return one row per sub-subcategory of an atlas with ``reduce.clusters.levels: 2``."""
-        files = self._store.stage("reduce")["files"]
-        if layout.SUBSUBCATEGORIES not in files:
-            raise UsageError(
-                f"{self.url} has one level. Split it with: vidatlas reduce {self.url} --set reduce.clusters.levels=2"
-            )
-        frame: pd.DataFrame = self._read(layout.SUBSUBCATEGORIES, files).to_pandas()
+    def levels(self) -> pd.DataFrame:
+        """Return one row per node above the subcategories, the broadest level first: ``levels.parquet``."""
+        frame: pd.DataFrame = self._read(layout.LEVELS, self._store.stage("reduce")["files"]).to_pandas()
         return frame
 
     def assignments(self) -> pd.DataFrame:

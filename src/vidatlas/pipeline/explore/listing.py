@@ -35,7 +35,7 @@ class Listing:
         return len(self.positions)
 
     def rows(self, first: int = 0, count: int | None = None) -> Iterator[Json]:
-        """Yield id, title, group, subcategory, name, distance, typed columns and url of some videos, in order."""
+        """Yield id, title, group, subcategory, name, distance, part, typed columns and url of some, in order."""
         last = len(self) if count is None else min(len(self), first + count)
         for at in range(first, last, _AT_ONCE):
             yield from shown_rows(self.search, self.positions[at : min(last, at + _AT_ONCE)])
@@ -68,18 +68,19 @@ def listing(search: Search, group: str | None, subcategory: int | str | None, so
 
 
 def subcategory_rows(search: Search) -> Iterator[Json]:
-    """Yield category, number, name and size of every subcategory, largest first."""
-    for row in search.subcategories:
-        yield {name: row[name] for name in ("group", "subcategory", "name", "size")}
+    """Yield category, levels, number, name, size and peripheral videos of every subcategory, largest first."""
+    for sub in search.subcategories:
+        row = {**sub, "levels": " › ".join(sub["levels"])}
+        yield {name: row[name] for name in ("group", "levels", "subcategory", "name", "size", "peripheral")}
 
 
 def shown_rows(search: Search, positions: Sequence[int] | Positions) -> Iterator[Json]:
-    """Yield what a list of videos says of each at some positions."""
+    """Yield what a list of videos says of each at some positions; its part: core or peripheral."""
     several = ["id", "title", "group", "subcategory", "in_group", "distance", *search.videos.typed]
     for row in search.videos.take(positions, several).to_pylist():
-        row["name"] = search.name_of(row)
+        row["name"], row["part"] = search.name_of(row), search.part_of(row)
         row["url"] = link_of(search.recipe.record.url, row)
-        first = ("id", "title", "group", "subcategory", "name", "distance")
+        first = ("id", "title", "group", "subcategory", "name", "distance", "part")
         url = ["url"] if search.recipe.record.url else []
         yield {name: row[name] for name in (*first, *search.videos.typed, *url)}
 

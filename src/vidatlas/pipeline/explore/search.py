@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -257,8 +257,9 @@ class Search:
 
     @cached_property
     def subcategories(self) -> list[Json]:
-        """Return group, subcategory, name and size of every subcategory, largest first."""
-        rows = self._store.table(layout.SUBCATEGORIES, columns=["group", "subcategory", "size"]).to_pylist()
+        """Return place, name, size and core of every subcategory, largest first."""
+        columns = ["group", "levels", "subcategory", "size", "peripheral", "core_distance"]
+        rows = self._store.table(layout.SUBCATEGORIES, columns=columns).to_pylist()
         names = names_of(self._store)
         found: list[Json] = [{**row, "name": names[row["group"], row["subcategory"]]} for row in rows]
         return sorted(found, key=lambda row: (-row["size"], row["group"], row["name"]))
@@ -266,6 +267,16 @@ class Search:
     def name_of(self, video: Json) -> str:
         """Return the name of a video's subcategory."""
         return self.names[video["in_group"], video["subcategory"]]
+
+    @cached_property
+    def _reach(self) -> dict[tuple[str, int], float | None]:
+        known = ((row, row["core_distance"] if row["peripheral"] is not None else None) for row in self.subcategories)
+        return {(row["group"], row["subcategory"]): reach for row, reach in known}
+
+    def part_of(self, video: Mapping[str, Any]) -> str | None:
+        """Return whether a video is "core" or "peripheral" in its subcategory; None where there are no centroids."""
+        reach = self._reach[video["in_group"], video["subcategory"]]
+        return None if reach is None else "core" if video["distance"] <= reach else "peripheral"
 
     def _frame(self, hits: Sequence[Hit]) -> pd.DataFrame:
         import pandas as pd

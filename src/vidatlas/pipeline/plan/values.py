@@ -9,7 +9,7 @@ from typing import Any
 
 from vidatlas.sources.fields import RecordSpec, unnamed
 from vidatlas.sources.values.columns import kind_from, kind_of, typed
-from vidatlas.sources.values.language import has_detector
+from vidatlas.sources.values.language import detector
 from vidatlas.storage.json_files import PartFacts, PartValues
 from vidatlas.storage.manifest import Odd, OddValues, Values
 from vidatlas.types import Kind, Record
@@ -61,9 +61,8 @@ def value_facts(spec: RecordSpec, parts: Sequence[PartFacts]) -> Values:
     held = {name for facts in said for name, counts in facts.get("kinds", {}).items() if set(counts) - {""}}
     if empty := {name: spec.sources[name] for name, one in spec.columns.items() if one.optional and name not in held}:
         odd["empty"] = empty
-    languages = [name for name, column in spec.columns.items() if column.type == "language"]
-    if languages and not has_detector():
-        odd["undetected"] = languages
+    if spec.languages and not detector():
+        odd["undetected"] = spec.languages
     if odd:
         entry["values"] = odd
     return entry

@@ -72,6 +72,8 @@ def _categories(recipe: Recipe, store: Store, found: Found) -> tuple[Category, .
                 silhouette=row["silhouette"] if clustered else None,
                 mean_distance=row["mean_distance"] if clustered else None,
                 coverage=row["coverage"],
+                levels=tuple(row["levels"]),
+                peripheral=row["peripheral"],
             )
         )
     return tuple(

@@ -33,6 +33,7 @@ LIBRARIES = (
     "pyarrow",
     "openTSNE",
     "faiss-cpu",
+    "budoux",
     "resvg-py",
     "ray",
 )

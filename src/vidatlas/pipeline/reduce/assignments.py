@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from vidatlas.clustering.kmeans import Assignment
 from vidatlas.storage import store as layout
 from vidatlas.storage.manifest import ReduceEntry
 from vidatlas.storage.store import Store
+from vidatlas.storage.tables import SealedShard
 
 ALL = "(all)"
 """The one group that is clustered where ``reduce.clusters.within`` is all."""
@@ -28,6 +30,8 @@ SCHEMA = pa.schema(
     ]
 )
 """The columns of every atlas. A clusterer may add its own behind them."""
+Home = tuple[str, int]
+"""The group in which a subcategory was clustered, and its number."""
 
 
 def clustered_groups(groups: pa.ChunkedArray, within: str) -> NDArray[Any]:
@@ -68,3 +72,13 @@ def read_assignments(store: Store, shard: str, reduced: ReduceEntry, columns: li
     """
     name = layout.assignments(shard)
     return store.table(name, store.listed(reduced["files"], name), columns)
+
+
+def count_peripheral(store: Store, reach: Mapping[Home, float], block: list[SealedShard]) -> Counter[Home]:
+    """Count the records of some shards that are farther from the centroid than the core of their subcategory."""
+    found = Counter[Home]()
+    for shard, _ in block:
+        columns = store.table(layout.assignments(shard), columns=["in_group", "subcategory", "distance"]).to_pydict()
+        homes = zip(columns["in_group"], columns["subcategory"], strict=True)
+        found.update(home for home, far in zip(homes, columns["distance"], strict=True) if far > reach[home])
+    return found

@@ -19,8 +19,7 @@ from vidatlas.clustering.kinds import AxesClusterer, axes
 from vidatlas.clustering.kmeans import Assignment, assign, fit_clusters, sample_rows
 from vidatlas.clustering.quality import STABILITY_ROWS, Silhouette, davies_bouldin, silhouette, stability
 from vidatlas.pipeline.reduce.assignments import ALL, assignment_table, clustered_groups
-from vidatlas.pipeline.reduce.models import load_centroids, load_children, load_tuned_centroids
-from vidatlas.pipeline.reduce.second_level import assign_children, fit_children, tally_children
+from vidatlas.pipeline.reduce.models import load_centroids, load_tuned_centroids
 from vidatlas.pipeline.reduce.subcategories import Tally, tally
 from vidatlas.recipe import Clusterer, Recipe, ReduceSpec
 from vidatlas.storage import store as layout
@@ -70,8 +69,6 @@ class GroupFit:
     quality: GroupQuality
     notes: tuple[str, ...]
     choice: Choice
-    children: tuple[Floats, ...] = ()
-    """With two levels, per subcategory: centroids float32 [k, components] of what it is split into."""
 
     @property
     def silhouette(self) -> Silhouette:
@@ -92,15 +89,12 @@ class Placed:
     """Where clusters are made over all groups: rows by subcategory and group."""
     labelled: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Where labels are known: rows by subcategory, named "number group", and label; a row counts once for each."""
-    children: dict[str, Tally] = field(default_factory=dict)
-    """With two levels: by subcategory, named "number group"."""
 
     def add(self, other: Placed) -> None:
         """Take the next shards; the order is that of the shards, always."""
         self.files |= other.files
-        for mine, theirs in ((self.tallies, other.tallies), (self.children, other.children)):
-            for group, found in theirs.items():
-                mine[group] = mine[group].merge(found) if group in mine else found
+        for group, found in other.tallies.items():
+            self.tallies[group] = self.tallies[group].merge(found) if group in self.tallies else found
         self.against.update(other.against)
         self.labelled.update(other.labelled)
         for group, squares in other.inertia.items():
@@ -126,10 +120,7 @@ def fit_group(store: Store, recipe: Recipe, backend: Backend, job: GroupPlaces) 
     choice = choose_k(rows, vectors, spec.clusters, seed, kmeans)
     found = fit_clusters(vectors, choice.k, seed, kmeans, spec.clusters.fitting)
     quality = measure_group(vectors, found.centroids, spec, seed, kmeans)
-    children: tuple[Floats, ...] = ()
-    if spec.clusters.levels > 1:
-        children = fit_children(vectors, found.centroids, rows, spec.clusters, seed, kmeans)
-    return GroupFit(group, rows, found.centroids, quality, found.notes, choice, children)
+    return GroupFit(group, rows, found.centroids, quality, found.notes, choice)
 
 
 def _given(store: Store, clusterer: Clusterer, vectors: Floats) -> Floats | None:
@@ -142,7 +133,6 @@ def _given(store: Store, clusterer: Clusterer, vectors: Floats) -> Floats | None
 def assign_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> Placed:
     """Give every row its nearest centroid, in the order of the embeddings, and tally what names are made of."""
     centroids = load_centroids(store)
-    children = load_children(store) if recipe.reduce.clusters.levels > 1 else None
     placed = Placed()
     for shard, facts in block:
         table = read_embeddings(store, shard, facts, recipe.record.stored())
@@ -155,13 +145,8 @@ def assign_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> Plac
             done.labelled.update(_labelled(groups, found.labels, table["labels"]))
         if recipe.reduce.clusters.within == "all":
             done.against.update(zip(found.labels.tolist(), table["group"].to_pylist(), strict=True))
-        split = assign_children(components, groups, found.labels, children) if children else None
-        if split:
-            more["subsubcategory"] = pa.array(split.labels)
         assigned = assignment_table(table, groups, found, more)
         done.tallies = tally(table, assigned, recipe.record, recipe.reduce.naming)
-        if split:
-            done.children = tally_children(table, assigned, split, recipe.record, recipe.reduce.naming)
         done.files = store.put_table(layout.assignments(shard), assigned)
         placed.add(done)
     return placed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -14,7 +13,7 @@ from vidatlas.decomposition.autoencoder import Autoencoder
 from vidatlas.decomposition.lexical import Lexical
 from vidatlas.decomposition.pca import Pca
 from vidatlas.recipe import Recipe
-from vidatlas.storage.json_files import GroupSize, GroupSplits
+from vidatlas.storage.json_files import GroupSize
 from vidatlas.storage.store import Files, Store, to_json
 from vidatlas.storage.tensors import read_tensors
 from vidatlas.types import Floats
@@ -25,8 +24,6 @@ DEC = "model/dec.safetensors"
 LEXICAL = "model/lexical.safetensors"
 CENTROIDS = "model/centroids.safetensors"
 GROUPS = "model/groups.json"
-CHILDREN = "model/children.safetensors"
-SPLITS = "model/children.json"
 
 
 def save_pca(store: Store, pca: Pca) -> Files:
@@ -118,25 +115,4 @@ def load_centroids(store: Store) -> dict[str, Floats]:
     for group in store.read_json(GROUPS, list[GroupSize]):
         found[group["group"]] = stacked[at : at + group["subcategories"]]
         at += group["subcategories"]
-    return found
-
-
-def save_children(store: Store, children: Mapping[str, Sequence[Floats]]) -> Files:
-    """Write, per group and subcategory, the centroids of its sub-subcategories."""
-    stacked = np.concatenate([centroids for inside in children.values() for centroids in inside])
-    files = store.put(CHILDREN, bytes(save_tensors({"centroids": stacked})))
-    splits: list[GroupSplits] = [
-        {"group": group, "subsubcategories": list(map(len, inside))} for group, inside in children.items()
-    ]
-    return files | store.put(SPLITS, to_json(splits))
-
-
-def load_children(store: Store) -> dict[str, list[Floats]]:
-    """Return, per group and subcategory, the centroids float32 [k, components] of its sub-subcategories."""
-    stacked = store.tensors(CHILDREN)["centroids"]
-    found, at = {}, 0
-    for split in store.read_json(SPLITS, list[GroupSplits]):
-        sizes = split["subsubcategories"]
-        found[split["group"]] = np.split(stacked[at : at + sum(sizes)], np.cumsum(sizes[:-1]))
-        at += sum(sizes)
     return found

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
+import pyarrow as pa
+
 from vidatlas.clustering.backends import choose_backend, open_backend
 from vidatlas.decomposition.pca import Pca, fit_pca, merge_all
 from vidatlas.errors import InputError
-from vidatlas.naming import is_unsplit
+from vidatlas.pipeline.reduce.assignments import Home, count_peripheral
 from vidatlas.pipeline.reduce.clusters import GroupFit, Placed, assign_block, fit_group
 from vidatlas.pipeline.reduce.components import Counted, block_moments, incremental_pca, places_of, project_block
+from vidatlas.pipeline.reduce.levels import level_table, names_above
 from vidatlas.pipeline.reduce.lexical import fit_words
 from vidatlas.pipeline.reduce.metrics import NOTHING_LEFT_OUT, metrics_of, variance_of, variance_of_codes
-from vidatlas.pipeline.reduce.models import save_centroids, save_children, save_lexical, save_pca
+from vidatlas.pipeline.reduce.models import save_centroids, save_lexical, save_pca
 from vidatlas.pipeline.reduce.network import count_block, fit_network, training_notes
 from vidatlas.pipeline.reduce.probe import Told, classes_digest, probe_labels
-from vidatlas.pipeline.reduce.second_level import child_table
 from vidatlas.pipeline.reduce.subcategories import subcategory_table
 from vidatlas.pipeline.stage import Run, commit, committed
 from vidatlas.recipe import Recipe
+from vidatlas.sources.values.segmentation import segmenter
 from vidatlas.storage import store as layout
 from vidatlas.storage.json_files import Metrics, Reduced
 from vidatlas.storage.manifest import BackendIdentity, ReduceCounts, ReduceEntry, ReduceFacts
@@ -39,7 +43,12 @@ def reduce(run: Run) -> ReduceEntry:
     """
     embedded, recipe = run.store.stage("embed"), run.recipe
     classes = classes_digest(recipe.reduce.probe)
-    made_of = {"upstream": embedded["digest"], "classes": classes, "fingerprint": recipe.fingerprint("reduce")}
+    made_of = {
+        "upstream": embedded["digest"],
+        "classes": classes,
+        "segmenter": segmenter(),
+        "fingerprint": recipe.fingerprint("reduce"),
+    }
     entry = committed(run, ReduceEntry, made_of)
     if entry and run.options.backend in (None, entry["backend"]["name"]):
         return entry
@@ -72,10 +81,6 @@ class _Reduction:
     runner: Runner
     backend: Backend
 
-    @property
-    def _splits(self) -> bool:
-        return self.recipe.reduce.clusters.levels > 1
-
     def run(self, listener: Listener) -> tuple[Files, ReduceFacts]:
         """Return the files written and what the manifest's entry says of them."""
         blocks = blocks_of(self.shards)
@@ -89,15 +94,14 @@ class _Reduction:
             files |= written
         fits = self._clusters(places_of(counts, self.recipe.reduce.clusters.within), step)
         files |= save_centroids(self.store, [(found.group, found.rows, found.centroids) for found in fits])
-        if self._splits:
-            files |= save_children(self.store, {found.group: found.children for found in fits})
         placed = self._assigned(blocks, step)
         silhouettes = {found.group: found.silhouette for found in fits}
         table = subcategory_table(placed.tallies, silhouettes, self.recipe.reduce.naming, self.runner.map)
+        table = self._with_peripheral(table, blocks, step)
+        levels = self._levels(fits, placed)
+        table = table.append_column("levels", names_above(levels, table))
         files |= placed.files | self.store.put_table(layout.SUBCATEGORIES, table)
-        if self._splits:
-            split = child_table(placed.children, self.recipe.reduce.naming)
-            files |= self.store.put_table(layout.SUBSUBCATEGORIES, split)
+        files |= self.store.put_table(layout.LEVELS, levels)
         metrics = metrics_of(self.recipe, variance, fits, placed, table)
         if self.recipe.reduce.probe:
             told = self._probed(counts, step)
@@ -112,11 +116,6 @@ class _Reduction:
         centroids = sum(len(found.centroids) for found in fits)
         notes = training_notes(self.recipe, metrics.get("network"), centroids, len(names))
         notes += [f"{found.group}: {note}" for found in fits for note in found.notes]
-        if unsplit := sum(map(is_unsplit, names)):
-            notes.append(
-                f"{unsplit:,} of {len(names):,} names hold whole phrases: words that are written without spaces "
-                "(Chinese, Japanese, Thai) are not split"
-            )
         counts: ReduceCounts = {
             "rows": metrics["rows"],
             "groups": len(fits),
@@ -168,6 +167,24 @@ class _Reduction:
         for found in step(self.runner.map(assigned, blocks), "assignment"):
             placed.add(found)
         return placed
+
+    def _with_peripheral(self, table: pa.Table, blocks: list[list[SealedShard]], step: _Steps) -> pa.Table:
+        """Append the number of records outside the core of each subcategory; null where there are no centroids."""
+        homes = list(zip(table["group"].to_pylist(), table["subcategory"].to_pylist(), strict=True))
+        counts: list[int | None] = [None] * len(homes)
+        if self.recipe.reduce.clusterer.has_centres:
+            reach = dict(zip(homes, table["core_distance"].to_pylist(), strict=True))
+            step.total += len(blocks)
+            found = step(self.runner.map(partial(count_peripheral, self.store, reach), blocks), "core")
+            total = sum(found, Counter[Home]())
+            counts = [total[home] for home in homes]
+        return table.append_column("peripheral", pa.array(counts, pa.int64()))
+
+    def _levels(self, fits: list[GroupFit], placed: Placed) -> pa.Table:
+        spec = self.recipe.reduce
+        most = spec.clusters.levels if spec.clusterer.has_centres else ()
+        centroids = {found.group: found.centroids for found in fits}
+        return level_table(centroids, placed.tallies, most, spec.naming, self.runner.map)
 
     def _clusters(self, places: dict[str, Places], step: _Steps) -> list[GroupFit]:
         """Fit every group, the largest first, so that no large one is begun last."""

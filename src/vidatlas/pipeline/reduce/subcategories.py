@@ -146,15 +146,7 @@ def subcategory_table(
         each: maps a function over the groups, here or on a cluster.
     """
     rows: list[dict[str, Any]] = []
-    samples = {
-        group: {label: (found.sample[label], found.sizes[label]) for label in sorted(found.sizes)}
-        for group, found in sorted(tallies.items())
-    }
-    if spec.by == "members":
-        named = {group: name_by_members(tallies[group].members, spec) for group in samples}
-    else:
-        named = name_groups(samples, spec, each)
-    for group, names in named.items():
+    for group, names in names_of(tallies, spec, each).items():
         found, measured = tallies[group], silhouettes.get(group)
         for label in sorted(found.sizes):
             rows.append(_row(group, label, names[label], found))
@@ -163,18 +155,36 @@ def subcategory_table(
     return pa.Table.from_pylist(rows, schema=SUBCATEGORIES)
 
 
+def names_of(tallies: Mapping[str, Tally], spec: NamingSpec, each: Map = map) -> dict[str, dict[int, Name]]:
+    """Return the names of each group's clusters by number, from their samples or from their most frequent records."""
+    if spec.by == "members":
+        return {group: name_by_members(found.members, spec) for group, found in sorted(tallies.items())}
+    samples = {
+        group: {label: (found.sample[label], found.sizes[label]) for label in sorted(found.sizes)}
+        for group, found in sorted(tallies.items())
+    }
+    return name_groups(samples, spec, each)
+
+
+def figures_of(name: Name, size: int, total: int) -> dict[str, Any]:
+    """Return name, size and terms of a cluster of a group of so many videos; see ``FIGURES``."""
+    return {
+        "name": name.text,
+        "size": size,
+        "share": size / total,
+        "terms": list(name.terms),
+        "scores": list(name.scores),
+        "coherence": name.coherence,
+        "coverage": name.coverage,
+    }
+
+
 def _row(group: str, label: int, name: Name, found: Tally) -> dict[str, Any]:
     size = found.sizes[label]
     return {
         "group": group,
         "subcategory": label,
-        "name": name.text,
-        "size": size,
-        "share": size / found.sizes.total(),
-        "terms": list(name.terms),
-        "scores": list(name.scores),
-        "coherence": name.coherence,
-        "coverage": name.coverage,
+        **figures_of(name, size, found.sizes.total()),
         "core_distance": max(core_distance(found.sample[label]), 0.0),
         "mean_distance": float(np.float32(found.distances[label] / size)),
     }
@@ -190,17 +200,20 @@ def _distinct(exemplars: list[Exemplar], limit: int) -> tuple[list[str], list[st
     return ids, [titles[key] for key in ids]
 
 
+FIGURES = (
+    ("name", pa.string()),
+    ("size", pa.int64()),
+    ("share", pa.float64()),
+    ("terms", pa.list_(pa.string())),
+    ("scores", pa.list_(pa.float64())),
+    ("coherence", pa.float64()),
+    ("coverage", pa.float64()),  # share of its videos that have a term of the name
+)
 SUBCATEGORIES = pa.schema(
     [
         ("group", pa.string()),
         ("subcategory", pa.int32()),
-        ("name", pa.string()),
-        ("size", pa.int64()),
-        ("share", pa.float64()),
-        ("terms", pa.list_(pa.string())),
-        ("scores", pa.list_(pa.float64())),
-        ("coherence", pa.float64()),
-        ("coverage", pa.float64()),  # share of its videos that have a term of the name
+        *FIGURES,
         ("core_distance", pa.float32()),  # videos farther from the centroid are not of its core
         ("mean_distance", pa.float32()),
         ("silhouette", pa.float64()),

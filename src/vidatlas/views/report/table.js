@@ -30,15 +30,17 @@
     const page = JSON.parse(new TextDecoder().decode(await unpack(document.getElementById("table-data"))));
     const [one, many] = page.nouns;
     const records = (count) => `${number(count)} ${count === 1 ? one : many}`;
-    const subs = page.subs.map((sub) => {
+    const subs = page.subs.map((sub, at) => {
       const [rank, place] = sub.key.split("-").map(Number);
       const node = document.getElementById(`c${sub.key}`);
-      const found = { ...sub, rank, place, node, group: page.groups[rank], button: node.querySelector("button") };
+      const found = { ...sub, rank, place, at, node, group: page.groups[rank], button: node.querySelector("button") };
+      found.above = node.querySelector(".above");
       found.text = fold([sub.name, ...sub.terms.map(([term]) => term)].join(" "));
       return found;
     });
     const byKey = new Map(subs.map((sub) => [sub.key, sub]));
-    let [sorted, ordered, chosen, room] = ["size", subs, null, STEP];
+    const first = order.querySelector("[value=topic]") ? "topic" : "size";
+    let [sorted, ordered, chosen, room] = [first, subs, null, STEP];
     const further = make("button");
     further.type = "button";
     further.className = "further";
@@ -78,6 +80,7 @@
     const TEXTS = { name: (sub) => sub.name, group: (sub) => sub.group.name, terms: (sub) => sub.node.querySelector(".terms").textContent };
     const NUMBERS = { size: (sub) => sub.size, fits: (sub) => sub.fits, views: (sub) => sub.views, growth: (sub) => sub.growth };
     NUMBERS.quality = (sub) => sub.quality;
+    NUMBERS.topic = (sub) => -sub.at;  // rows come in the order of their topics
     NUMBERS.date = (sub) => sub.date && Number(sub.date.replace("-", ""));
     const compare = (key) => {
       if (TEXTS[key]) return (one, other) => collator.compare(TEXTS[key](one), TEXTS[key](other)) || other.size - one.size;
@@ -85,7 +88,8 @@
     };
     const sort = (wanted) => {
       const key = wanted.replace("-", "");
-      if (!head.querySelector(`.${CSS.escape(key)}`) || !(TEXTS[key] || NUMBERS[key])) return;
+      if (!order.querySelector(`[value="${CSS.escape(key)}"]`) && !head.querySelector(`.${CSS.escape(key)}`)) return;
+      if (!TEXTS[key] && !NUMBERS[key]) return;
       sorted = wanted;
       // What has no value stays last in both directions.
       const [known, unknown] = [[], []];
@@ -110,7 +114,7 @@
           const key = cell.className;
           sort(sorted === key ? `-${key}` : key);
           filter();
-          state.set({ sort: sorted === "size" ? null : sorted });
+          state.set({ sort: sorted === first ? null : sorted });
         });
         cell.replaceChildren(button);
       }
@@ -120,12 +124,17 @@
     const filter = () => {
       const words = fold(input.value).split(/\s+/).filter(Boolean);
       const rank = Number(group?.value ?? 0);
-      let shown = 0;
+      let [shown, above] = [0, ""];
       for (const sub of ordered) {
         const within = (!rank || sub.rank === rank) && (!chosen || (chosen.key ? sub.key === chosen.key : sub.rank === chosen.rank));
         const found = within && words.every((word) => sub.text.includes(word));
         shown += found ? 1 : 0;
         sub.node.hidden = !found || shown > room;
+        if (sub.above) {  // once above the first of its topic
+          const own = `${sub.rank} ${sub.above.textContent}`;
+          sub.above.hidden = sorted !== "topic" || own === above;
+          if (found) above = own;
+        }
         if (sub.panel) sub.panel.hidden = sub.node.hidden || sub.button.ariaExpanded !== "true";
       }
       const all = !words.length && !rank && !chosen;
@@ -180,6 +189,7 @@
       if (sub.dated) add("Dates", `${sub.from} to ${sub.to}, median ${sub.date}${sub.dated < sub.size ? `, of ${records(sub.dated)} with a date` : ""}`);
       if (page.window && sub.growth !== undefined) add("Growth", `${sub.node.querySelector(".growth").textContent} ${many} in the last ${page.window} months, against the ${page.window} before`);
       if (sub.line) add("Per month", `at most ${number(sub.peak ?? 0)}, from ${page.span[0]} to ${page.span[1]}`);
+      if (sub.peripheral) add("Peripheral", `${records(sub.peripheral)}, farther from its centre than its core: three quarters of them`);
       if (sub.fits !== undefined) add("Name", `a term of it is in ${Math.round(100 * sub.fits)}% of its ${many}`);
       if (sub.quality !== undefined) add("Silhouette", `${sub.quality.toFixed(2).replace("-", "−")}: ${sub.node.querySelector(".quality").textContent}`);
       if (sub.distance !== undefined) add("Distance", `${sub.distance.toFixed(2)} on average from its centre`);
@@ -277,7 +287,7 @@
       if (group) group.value = (old && !old[2] ? old[1] : state.get("g")) ?? "";
       if (group && group.selectedIndex < 0) group.value = "";
       input.value = state.get("f") ?? "";
-      sort(state.get("sort") ?? "size");
+      sort(state.get("sort") ?? first);
       filter();
       const sub = byKey.get(old?.[2] ? `${old[1]}-${old[2].replaceAll(",", "")}` : state.get("s"));
       if (sub) reveal(sub);
@@ -308,7 +318,7 @@
       pending = requestAnimationFrame(() => { filter(); remember(); });
     });
     group?.addEventListener("change", () => { chosen = null; filter(); remember(); });
-    order.addEventListener("change", () => { sort(order.value); filter(); state.set({ sort: sorted === "size" ? null : sorted }); });
+    order.addEventListener("change", () => { sort(order.value); filter(); state.set({ sort: sorted === first ? null : sorted }); });
     further.addEventListener("click", () => { room += STEP; filter(); });
     addEventListener("beforeprint", () => { room = Infinity; filter(); });
     clear.addEventListener("click", () => {
