@@ -83,7 +83,7 @@ def hash_words(fields: Sequence[tuple[list[str], float]], buckets: int) -> scipy
 
 @cache
 def _no_subjects() -> list[str]:
-    return sorted(FILLER | function_words())
+    return sorted({*FILLER, *function_words(), *map(str, range(1900, 2100))})
 
 
 def document_frequencies(hashed: scipy.sparse.csr_array) -> NDArray[np.int64]:
