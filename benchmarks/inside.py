@@ -111,7 +111,7 @@ def main() -> None:
     without = {"reduce.clusters.smooth": 0}
     methods = [lsa(corpus), ours("plain", load_recipe("topics", PLAIN)), ours("topics", load_recipe("topics"))]
     methods += [ours("topics, smooth 0", load_recipe("topics", without))]
-    methods += [ours("topics, words in 64 dimensions", load_recipe("topics", {"reduce.lexical.components": 64}))]
+    methods += [ours("topics, words in 128 dimensions", load_recipe("topics", {"reduce.lexical.components": 128}))]
     print(machine(), f"· {len(corpus.records):,} videos · {len(SEEDS)} seeds\n")
     print(f"| inside each category | {' | '.join(FIGURES)} |\n{'|---' * (len(FIGURES) + 1)}|")
     with threadpool_limits(limits=1), warnings.catch_warnings():

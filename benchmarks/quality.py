@@ -91,8 +91,10 @@ def reduced(corpus: Corpus, recipe: Recipe) -> Floats:
     spec = recipe.reduce.lexical
     if spec is None:
         return components
-    hashed = hash_words(corpus.documents, spec.buckets)
-    rows = len(corpus.documents)
+    rows = len(corpus.records)
+    fields = zip(*(["\n".join(texts) for texts in record.texts] for record in corpus.records), strict=True)
+    weights = (recipe.record.fields[name].weight for name in ("title", "tags"))
+    hashed = hash_words([(list(texts), weight) for texts, weight in zip(fields, weights, strict=True)], spec.buckets)
     sample = scipy.sparse.csr_array(hashed[sample_rows(rows, spec.fit_rows, spec.seed)])
     words = fit_lexical(sample, document_frequencies(hashed), rows, spec).transform(hashed)
     return np.concatenate([components, words], axis=1)
@@ -183,8 +185,8 @@ def methods() -> list[Method]:
     own = [Method("plain", Ours("topics", PLAIN)), Method("topics", Ours("topics"))]
     smooth, weight, dimensions = "reduce.clusters.smooth", "reduce.lexical.weight", "reduce.lexical.components"
     changed = [(f"smooth {n}", {smooth: n}) for n in (0, 15)]
-    changed += [(f"smooth 15, words weigh {w:g}", {smooth: 15, weight: w}) for w in (0.4, 0.8)]
-    changed += [("smooth 15, words in 64 dimensions", {smooth: 15, dimensions: 64})]
+    changed += [(f"words weigh {w:g}", {weight: w}) for w in (0.6, 1.5)]
+    changed += [("words in 128 dimensions", {dimensions: 128})]
     return [*peers, *own, *(Method(f"topics, {name}", Ours("topics", changes)) for name, changes in changed)]
 
 

@@ -112,7 +112,7 @@ def test_a_preview_shows_the_work_ahead_and_hostile_texts_as_text(console: Conso
         "about 3 min 20 s to embed",
         "about 5.0 MB of 2.0 GB free",
         "[red]atlas",
-        f"0.4 × title: {SHOWN}",
+        f"0.55 × title: {SHOWN}",
         f"a  [{SHOWN}]",
         "0.6 × tags: a | b | c | d | e | f  … 2 more",
     ):

@@ -59,7 +59,7 @@ def test_4_a_finished_job_touches_nothing(runner: str, world: Any, whole: Path, 
     [
         ("encoder.dim=16", "encoder.dim: 8 → 16"),
         ("source.shard_rows=13", "source.shard_rows: 12 → 13"),
-        ("record.fields.title.weight=0.7", "record.fields.title.weight: 0.4 → 0.7"),
+        ("record.fields.title.weight=0.7", "record.fields.title.weight: 0.55 → 0.7"),
         ("mix.normalize=false", "mix.normalize: true → false"),
     ],
 )

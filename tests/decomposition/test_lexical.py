@@ -19,7 +19,7 @@ SPEC = LexicalSpec(components=3, buckets=2**12, weight=0.5)
 
 
 def fitted(texts: list[str], spec: LexicalSpec = SPEC) -> tuple[Lexical, scipy.sparse.csr_array]:
-    hashed = hash_words(texts, spec.buckets)
+    hashed = hash_words([(texts, 1)], spec.buckets)
     return fit_lexical(hashed, document_frequencies(hashed), len(texts), spec), hashed
 
 
@@ -42,17 +42,27 @@ def test_texts_of_the_same_words_lie_together_in_any_script() -> None:
     assert alike[:20, 20:].max() < 0.5
 
 
-def test_english_function_words_are_no_words() -> None:
-    hashed = hash_words(["The piano AND this is how you play it", "piano play", "the and of"], 2**12)
+def test_words_that_name_no_subject_are_no_words() -> None:
+    hashed = hash_words([(["The piano AND los jazz ft. 2025 (Official Video)", "jazz piano", "the and of"], 1)], 2**12)
     assert np.array_equal(hashed.toarray()[0], hashed.toarray()[1])
     assert document_frequencies(hashed).sum() == 4
 
 
+def test_a_field_counts_as_its_weight_however_many_words_it_has() -> None:
+    title, tags = ["piano", "", "chopin"], ["chopin jazz etude waltz", "jazz", "chopin"]
+    hashed = hash_words([(title, 0.6), (tags, 0.4)], 2**12).toarray()
+    np.testing.assert_allclose(np.sort(hashed[0])[-5:], [0.2, 0.2, 0.2, 0.2, 0.6], atol=1e-6)
+    assert hashed[1].sum() == pytest.approx(0.4)
+    assert hashed[2].max() == pytest.approx(1)
+    alone = hash_words([(title, 0.6), (tags, 0)], 2**12)
+    np.testing.assert_allclose(alone.toarray(), 0.6 * hash_words([(title, 1)], 2**12).toarray(), atol=1e-6)
+
+
 def test_counts_add_up_over_shards() -> None:
-    hashed = hash_words(TEXTS, 64)
-    parts = [document_frequencies(hash_words(TEXTS[at : at + 7], 64)) for at in range(0, 60, 7)]
+    hashed = hash_words([(TEXTS, 1)], 64)
+    parts = [document_frequencies(hash_words([(TEXTS[at : at + 7], 1)], 64)) for at in range(0, 60, 7)]
     assert np.array_equal(sum(parts), document_frequencies(hashed))
-    assert document_frequencies(hash_words(["a word", "a word word"], 64)).sum() == 2
+    assert document_frequencies(hash_words([(["a word", "a word word"], 1), (["word", ""], 1)], 64)).sum() == 2
 
 
 @pytest.mark.parametrize("texts", [["one text only"], ["", "", ""], ["a", "b"], ["same words"] * 9])
@@ -61,12 +71,12 @@ def test_hardly_any_words_give_fewer_dimensions_and_no_nan(texts: list[str]) -> 
     found = lexical.transform(hashed)
     assert found.shape == (len(texts), len(lexical.components))
     assert np.isfinite(found).all()
-    assert np.isfinite(lexical.transform(hash_words(["quite other words", ""], SPEC.buckets))).all()
+    assert np.isfinite(lexical.transform(hash_words([(["quite other words", ""], 1)], SPEC.buckets))).all()
 
 
 def test_a_shard_without_records_has_no_rows() -> None:
     lexical, _ = fitted(TEXTS)
-    none = hash_words([], SPEC.buckets)
+    none = hash_words([([], 1), ([], 1)], SPEC.buckets)
     assert none.shape == (0, SPEC.buckets)
     assert document_frequencies(none).sum() == 0
     assert lexical.transform(none).shape == (0, 3)

@@ -7,9 +7,10 @@ from functools import cache
 
 # What a video calls itself and its place.
 _VIDEO = """
-amp audio canal channel clip clipe clips com ep episode episodes http https music_video official_music_video part promo
-records season short shorts tv video videoclip videos vidéo vidéos vídeo vídeos vevo www youtube youtuber youtubers yt
-видео видеоролик канал 動画 영상
+amp audio canal channel clip clipe clips com ep episode episodes feat featuring ft http https music_video mv
+official_music_video part prod promo records season short shorts tv video videoclip videoclipe videoklip videos vidéo
+vidéos vídeo vídeos vevo visualizer vs www youtube youtuber youtubers yt
+видео видеоролик канал премьера 動画 영상
 """
 # Asking for attention, and praise.
 _CALLS = """

@@ -153,7 +153,7 @@ def _record(roles: Roles, url: str, settings: Mapping[str, Any]) -> tuple[Json, 
     more, category = _more_fields(roles, settings)
     fields |= more
     if title is not None and more:
-        fields["title"]["weight"] = 0.4
+        fields["title"]["weight"] = 0.55
     record |= {"group": category, "author": roles.find_author(), "title": shown}
     if roles.are_youtubes():
         record["map"] = {record["group"]: "youtube"}
@@ -177,9 +177,9 @@ def _more_fields(roles: Roles, settings: Mapping[str, Any]) -> tuple[Json, str |
         tags = None
         roles.assumed = [one for one in roles.assumed if not one.key.startswith("record.fields.tags.")]
     if tags:
-        fields["tags"] = {"weight": 0.6, "max_chars": 77, **tags}
+        fields["tags"] = {"weight": 0.45, "max_chars": 77, **tags}
     if text:
-        fields["text"] = {"column": text, "weight": 0.6, "max_chars": 1000}
+        fields["text"] = {"column": text, "weight": 0.45, "max_chars": 1000}
     return fields, category
 
 

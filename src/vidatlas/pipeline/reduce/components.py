@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import scipy.sparse
 from numpy.typing import NDArray
 
 from vidatlas.decomposition.incremental import fit_incremental
@@ -15,6 +16,7 @@ from vidatlas.decomposition.pca import Moments, Pca, PcaSpec, merge_all, moments
 from vidatlas.pipeline.reduce.assignments import ALL
 from vidatlas.pipeline.reduce.models import load_lexical, load_reducer
 from vidatlas.recipe import Recipe
+from vidatlas.sources.fields import TextField
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import Files, Store
 from vidatlas.storage.tables import Places, SealedShard, grouped_parquet, matrix, read_embeddings
@@ -69,38 +71,33 @@ def places_of(counts: list[Counted], within: str) -> dict[str, Places]:
     return found
 
 
-def texts_of_rows(table: pa.Table, fields: Iterable[str]) -> list[str]:
-    """Return all texts of each row, one a line, from columns of texts or of lists of texts."""
-    columns = [table[name].to_pylist() for name in fields]
-    return ["\n".join(_flat(values)) for values in zip(*columns, strict=True)]
+def words_of_rows(table: pa.Table, fields: Mapping[str, TextField], buckets: int) -> scipy.sparse.csr_array:
+    """Return the hashed words of each row, float32 [n, buckets], from columns of texts or of lists of texts."""
+    return hash_words([(_texts(table[name].to_pylist()), field.weight) for name, field in fields.items()], buckets)
 
 
-def _flat(values: Iterable[Any]) -> Iterator[str]:
-    for value in values:
-        if isinstance(value, str):
-            yield value
-        else:
-            yield from value or ()
+def _texts(column: list[str | list[str] | None]) -> list[str]:
+    return [value if isinstance(value, str) else "\n".join(value or ()) for value in column]
 
 
 class Projection:
     """Turn records into what is clustered: what the reducer makes of vectors and, if the recipe wants them, words."""
 
     def __init__(self, store: Store, recipe: Recipe) -> None:
-        self._reducer, self._fields = load_reducer(store, recipe), list(recipe.record.fields)
+        self._reducer, self._fields = load_reducer(store, recipe), recipe.record.fields
         self._lexical = load_lexical(store) if recipe.reduce.lexical else None
 
     @property
     def columns(self) -> list[str]:
         """Return the columns of texts that it needs beside the vectors."""
-        return self._fields if self._lexical else []
+        return list(self._fields) if self._lexical else []
 
     def __call__(self, table: pa.Table | None, vectors: NDArray[Any]) -> Floats:
         """Return float32 [n, components] for vectors [n, dim] and their texts."""
         components = self._reducer.transform(vectors)
         if self._lexical is None or table is None:
             return components
-        hashed = hash_words(texts_of_rows(table, self._fields), len(self._lexical.idf))
+        hashed = words_of_rows(table, self._fields, len(self._lexical.idf))
         return np.concatenate([components, self._lexical.transform(hashed)], axis=1)
 
 

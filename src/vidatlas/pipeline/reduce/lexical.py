@@ -11,8 +11,8 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from vidatlas.clustering.kmeans import sample_rows
-from vidatlas.decomposition.lexical import Lexical, LexicalSpec, document_frequencies, fit_lexical, hash_words
-from vidatlas.pipeline.reduce.components import texts_of_rows
+from vidatlas.decomposition.lexical import Lexical, LexicalSpec, document_frequencies, fit_lexical
+from vidatlas.pipeline.reduce.components import words_of_rows
 from vidatlas.recipe import Recipe
 from vidatlas.storage.store import Store
 from vidatlas.storage.tables import SealedShard, read_embeddings
@@ -48,7 +48,7 @@ def choose_rows(shards: list[SealedShard], rows: list[int], most: int, seed: int
 
 def _hashed(store: Store, recipe: Recipe, shard: SealedShard) -> scipy.sparse.csr_array:
     table = read_embeddings(store, *shard, list(recipe.record.fields))
-    return hash_words(texts_of_rows(table, recipe.record.fields), _spec(recipe).buckets)
+    return words_of_rows(table, recipe.record.fields, _spec(recipe).buckets)
 
 
 def _spec(recipe: Recipe) -> LexicalSpec:
