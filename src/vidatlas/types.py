@@ -177,8 +177,8 @@ class Shard:
 class FileFacts(TypedDict):
     """Describe a stored file, as manifest and receipts list it."""
 
-    sha256: str
-    """Hash of its content, in hexadecimal digits."""
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """Hash of its content; copies in the cache are named after it."""
     bytes: Count
     """Its size."""
 

@@ -93,6 +93,37 @@ def test_a_named_type_is_refused_and_never_built(where: str, reader: str) -> Non
     assert BUILT == []
 
 
+NESTED: dict[str, Callable[[pa.Field], pa.DataType]] = {
+    "a large list": pa.large_list,
+    "a list of one length": lambda item: pa.list_(item, 1),
+    "a list view": pa.list_view,
+    "a list of structs of lists": lambda item: pa.list_(pa.struct([pa.field("a", pa.list_(item))])),
+    "a map's keys": lambda item: pa.map_(item.with_nullable(False), pa.string()),
+    "a dictionary of structs": lambda item: pa.dictionary(pa.int32(), pa.struct([item])),
+    "a dictionary of lists": lambda item: pa.dictionary(pa.int32(), pa.list_(item)),
+    "a dictionary": lambda item: pa.dictionary(pa.int32(), Loaded()),
+    "a union": lambda item: pa.dense_union([item, pa.field("other", pa.string())]),
+    "a run of lists": lambda item: pa.run_end_encoded(pa.int32(), pa.list_(item)),
+}
+
+
+@pytest.mark.parametrize("reader", ["parquet", "stream"])
+@pytest.mark.parametrize("where", NESTED)
+def test_a_named_type_is_found_at_any_depth(where: str, reader: str) -> None:
+    """The second of two columns is refused for what its schema says alone: no value needs to be there."""
+    schema = pa.schema([pa.field("id", pa.string()), pa.field("title", NESTED[where](named("item", BYTES)))])
+    table, out, sent = pa.table({"id": ["a"], "title": [b"x"]}), io.BytesIO(), pa.BufferOutputStream()
+    with pq.ParquetWriter(out, table.schema, store_schema=False) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({"ARROW:schema": base64.b64encode(schema.serialize().to_pybytes())})
+    with pa.ipc.new_stream(sent, schema):
+        pass
+    BUILT.clear()  # pyarrow built it to write it
+    with pytest.raises(InputError, match=r"column 'title' has the extension type tests\.loaded"):
+        open_parquet(out) if reader == "parquet" else open_arrow(io.BytesIO(sent.getvalue().to_pybytes()))
+    assert BUILT == []
+
+
 def test_the_canary_is_alive() -> None:
     """Opened by pyarrow alone, the same file has the type built: the tests above can fail."""
     pq.ParquetFile(io.BytesIO(parquet(table_of(*INSIDE["itself"]))))

@@ -24,7 +24,7 @@ from vidatlas.errors import InputError, UsageError
 from vidatlas.pipeline.publish.index import SCHEMA
 from vidatlas.sources.values.links import youtube_id
 from vidatlas.storage import store as layout
-from vidatlas.storage.cache import kept
+from vidatlas.storage.cache import kept_open
 from vidatlas.storage.mapped import MappedFiles
 from vidatlas.storage.parquet import open_mapped, write_mapped
 from vidatlas.storage.store import Store
@@ -115,7 +115,7 @@ class Videos:
         if len(self) <= IN_MEMORY:
             return list(self._read())
         key = f"videos-1-{self.facts['sha256']}.arrow"
-        return _Mapped(kept(key, lambda path: write_mapped(path, self.schema, self._read())))
+        return kept_open(key, lambda path: write_mapped(path, self.schema, self._read()), _Mapped, pa.ArrowInvalid)
 
     def _read(self) -> Iterator[pa.Table]:
         for number in range(len(self.ends)):
