@@ -154,6 +154,9 @@ def test_the_table_of_a_list_is_safe_to_open(site: TestClient, atlas: vidatlas.A
     home = atlas.videos().set_index("title").loc["=HYPERLINK(1)"]
     answer = site.get("/browse/videos.csv", params={"group": home["group"], "sort": "published"})
     assert answer.headers["content-disposition"].startswith("attachment")
+    # A number in other digits than a header may hold.
+    other = site.get("/browse/videos.csv", params={"group": home["group"], "sub": "\u0660"})
+    assert other.headers["content-disposition"] == 'attachment; filename="videos-0.csv"'
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert len(rows) == (atlas.videos()["group"] == home["group"]).sum()
     assert "'=HYPERLINK(1)" in [row["title"] for row in rows]

@@ -22,9 +22,7 @@ T = TypeVar("T")
 _UNUSED_SECONDS = 30 * 86_400
 
 
-def kept_open(
-    key: str, make: Callable[[Path], object], opening: Callable[[Path], T], damaged: type[Exception]
-) -> T:
+def kept_open(key: str, make: Callable[[Path], object], opening: Callable[[Path], T], damaged: type[Exception]) -> T:
     """Return the cached file of a key, opened; one that cannot be opened (``damaged``) is made anew.
 
     Raises:
