@@ -39,15 +39,14 @@ def test_a_large_atlas_finds_the_same_and_keeps_what_it_made(
 
 
 @pytest.mark.parametrize("ending", ["arrow", "sqlite"])
-@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[: len(data) // 2], lambda data: bytes(len(data))],
-                         ids=["empty", "cut", "zeros"])  # fmt: skip
+@pytest.mark.parametrize("damage", [0, 0.5, -1], ids=["empty", "cut", "zeros"])
 def test_a_damaged_file_of_the_cache_is_made_again(
-    damage: Callable[[bytes], bytes], ending: str, large: Callable[[], vidatlas.Atlas]
+    damage: float, ending: str, large: Callable[[], vidatlas.Atlas]
 ) -> None:
     first = found(large())
     (file,) = folder().glob(f"*.{ending}")
     whole = file.read_bytes()
     file.unlink()
-    file.write_bytes(damage(whole))
+    file.write_bytes(bytes(len(whole)) if damage < 0 else whole[: int(len(whole) * damage)])
     assert found(large()) == first
     assert len(file.read_bytes()) == len(whole)
