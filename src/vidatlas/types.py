@@ -293,9 +293,12 @@ class Runner(Protocol):
         ...
 
     def embed(
-        self, read: Callable[[Shard], Any], open_worker: Callable[[], Any], shards: list[Shard]
+        self, read: Callable[[Shard], Any], open_worker: Callable[[], Any], shards: list[Shard], gpus: bool = False
     ) -> Iterator[Json]:
-        """Stream shards through ``read`` and a pool of workers; yield a receipt (JSON) per shard as it finishes."""
+        """Stream shards through ``read`` and a pool of workers; yield a receipt (JSON) per shard as it finishes.
+
+        With ``gpus``, each worker has a GPU if there is any.
+        """
         ...
 
 
@@ -325,7 +328,7 @@ class Options:
         address: a Ray cluster's address; None starts Ray on this machine.
         actors: fewest and most encoder actors; None fits them to the machine or cluster.
         threads: CPU threads per actor.
-        gpus: GPUs per actor; None takes one where there are any.
+        gpus: GPUs per actor; None takes one where there are any and the encoder uses them (clip, sentence).
         max_rejects: largest share of rows that may be unusable.
         take_over: take the atlas from a run that is gone for certain.
         backend: what k-means runs on; None takes the best for the hardware. Each finds slightly different centroids.
