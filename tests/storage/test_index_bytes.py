@@ -116,6 +116,16 @@ def test_other_kinds_are_refused(kind: str) -> None:
         check_index(faiss.serialize_index(made).tobytes(), ROWS, DIM)
 
 
+def test_cells_that_hold_fewer_rows_than_the_index_says_are_refused() -> None:
+    made: Any = faiss.index_factory(DIM, "IVF8,SQ8", faiss.METRIC_INNER_PRODUCT)
+    made.train(vectors())
+    made.add(vectors()[1:])
+    data = faiss.serialize_index(made).tobytes()
+    check_index(data, ROWS - 1, DIM)
+    with pytest.raises(BadIndexError, match="its cells are damaged"):
+        check_index(data[:8] + struct.pack("<q", ROWS) + data[16:], ROWS, DIM)
+
+
 def test_vectors_of_another_width_are_refused(index: bytes) -> None:
     with pytest.raises(BadIndexError, match="16 dimensions instead of 17"):
         check_index(index, ROWS, DIM + 1)
