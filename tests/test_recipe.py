@@ -249,3 +249,31 @@ def test_a_recipe_of_a_stranger_is_plain_data_and_small(text: str, reason: str, 
     if len(text) < 100_000:  # a value of --set is read by the same rules
         with pytest.raises(UsageError, match=reason.replace("line 2", "line 3")):
             parse_set(f"record=\n{text}" if text == BOMB else f"record={text.removeprefix('name: ')}")
+
+
+def test_every_key_that_names_a_file_is_in_the_security_policy() -> None:
+    """A recipe may be a stranger's: SECURITY.md says which files and addresses it can make the tool read."""
+    schema = Recipe.model_json_schema()
+    found: set[str] = set()
+
+    def walk(node: Any, path: str) -> None:
+        if isinstance(node, list):
+            for item in node:
+                walk(item, path)
+        elif isinstance(node, dict):
+            walk(schema["$defs"].get(node.get("$ref", "").rpartition("/")[2]), path)
+            walk([node.get(key) for key in ("anyOf", "oneOf", "items", "additionalProperties")], path)
+            for name, inner in node.get("properties", {}).items():
+                found.add(f"{path}.{name}".lstrip("."))
+                walk(inner, f"{path}.{name}")
+
+    walk(schema, "")
+    reading = {"model", "file", "folder", "classes", "map"}
+    keys = {key for key in found if key.rpartition(".")[2] in reading}
+    said = (Path(__file__).parents[1] / "SECURITY.md").read_text(encoding="utf-8")
+    section = said.split("## What a recipe can make the tool read")[1].split("\n## ")[0]
+    assert keys == {
+        "encoder.model", "encoder.file", "encoder.ratings.file", "record.map", "record.image.folder",
+        "reduce.probe.classes", "publish.pictures.model",
+    }  # fmt: skip
+    assert all(f"`{key}`" in section for key in keys)

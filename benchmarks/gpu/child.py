@@ -78,6 +78,7 @@ def _about(bench: Any) -> dict[str, str]:
         "machine": machine(),
         "device": f"device {bench.device}, {bench.options.threads} thread(s) of torch on {bench.cores} cores",
         "of what": f"{shape} with seeded random weights; {bench.source}",
+        "hours and euros": "hours and euros: if all videos are as these, on one such device",
     }
 
 

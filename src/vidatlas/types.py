@@ -168,8 +168,8 @@ class Shard:
 class FileFacts(TypedDict):
     """Describe a stored file, as manifest and receipts list it."""
 
-    sha256: str
-    """Hash of its content, in hexadecimal digits."""
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """Hash of its content; copies in the cache are named after it."""
     bytes: Count
     """Its size."""
 
@@ -272,9 +272,12 @@ class Runner(Protocol):
         ...
 
     def embed(
-        self, read: Callable[[Shard], Any], open_worker: Callable[[], Any], shards: list[Shard]
+        self, read: Callable[[Shard], Any], open_worker: Callable[[], Any], shards: list[Shard], gpus: bool = False
     ) -> Iterator[Json]:
-        """Stream shards through ``read`` and a pool of workers; yield a receipt (JSON) per shard as it finishes."""
+        """Stream shards through ``read`` and a pool of workers; yield a receipt (JSON) per shard as it finishes.
+
+        With ``gpus``, each worker has a GPU if there is any.
+        """
         ...
 
 
@@ -304,7 +307,7 @@ class Options:
         address: a Ray cluster's address; None starts Ray on this machine.
         actors: fewest and most encoder actors; None fits them to the machine or cluster.
         threads: CPU threads per actor.
-        gpus: GPUs per actor; None takes one where there are any.
+        gpus: GPUs per actor; None takes one where there are any and the encoder uses them (clip, sentence).
         max_rejects: largest share of rows that may be unusable.
         take_over: take the atlas from a run that is gone for certain.
         backend: what k-means runs on; None takes the best for the hardware. Each finds slightly different centroids.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import nullcontext
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,10 +33,25 @@ from vidatlas.encoders.prefix_tree.tree import Tree, build
 from vidatlas.encoders.transformer.distinct import sort_distinct
 
 ROOT = Path(__file__).parents[2]
-ABSENT = "ray faiss rapidgzip zstandard stop_words openTSNE pandas sklearn sentence_transformers jinja2 rich typer"
+BROUGHT = {*command.NEEDED, "threadpoolctl", "typing_extensions", "fsspec", "triton"}
+"""What may be imported: the wheels, and torch, transformers and what they bring."""
+
+
+def absent() -> list[str]:
+    """Return the modules of everything else that vidatlas depends on, by what pyproject.toml says today."""
+    owners = {
+        module: {re.sub("[-_.]+", "-", name).lower() for name in names}
+        for module, names in packages_distributions().items()
+    }
+    brought = set.union(*(owners.get(module, set()) for module in BROUGHT))
+    wanted = {re.split(r"[^\w.-]", line)[0].lower() for line in requires("vidatlas") or ()} - brought - {"vidatlas"}
+    found = {module for module, names in owners.items() if names & wanted}
+    return sorted(found | {"sentence_transformers"})
+
+
 BLOCKER = """
 import importlib.machinery
-absent, finder = set({absent!r}.split()), importlib.machinery.PathFinder
+absent, finder = set({absent!r}), importlib.machinery.PathFinder
 found = finder.find_spec
 finder.find_spec = lambda name, *rest: None if name.split(".")[0] in absent else found(name, *rest)
 """
@@ -48,7 +65,7 @@ def environment(*more: Path) -> dict[str, str]:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Return the JSON and what was printed of a run where only what it needs can be imported."""
     folder = tmp_path_factory.mktemp("gpu")
-    (folder / "sitecustomize.py").write_text(BLOCKER.format(absent=ABSENT))
+    (folder / "sitecustomize.py").write_text(BLOCKER.format(absent=absent()))
     path = folder / "gpu.json"
     arguments = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--quick", "--json", str(path)]
     done = subprocess.run(arguments, env=environment(folder), cwd=folder, capture_output=True, text=True, check=False)

@@ -188,11 +188,14 @@ def test_status_of_little_shows_little(console: Console) -> None:
 
 def test_where_names_a_cluster_or_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    assert device_of(Options(address="host:6379")) == Device("Ray cluster at host:6379")
+    assert device_of(Options(address="host:6379"), True) == Device("Ray cluster at host:6379")
     monkeypatch.setenv("RAY_ADDRESS", "other:1")
-    assert device_of(Options()) == Device("Ray cluster at other:1")
+    assert device_of(Options(), True) == Device("Ray cluster at other:1")
     monkeypatch.delenv("RAY_ADDRESS")
     monkeypatch.setattr(screens, "_processor", lambda: "CPU")
     monkeypatch.setattr(screens.os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
-    assert device_of(Options(actors=(1, 3), threads=2, gpus=0)) == Device("CPU, 3 actors × 2 threads", 6)
-    assert device_of(Options(gpus=0)) == Device("CPU, 8 actors × 1 thread", 8)
+    assert device_of(Options(actors=(1, 3), threads=2, gpus=0), True) == Device("CPU, 3 actors × 2 threads", 6)
+    assert device_of(Options(gpus=0), True) == Device("CPU, 8 actors × 1 thread", 8)
+    monkeypatch.setattr(screens.Path, "glob", lambda self, pattern: [self / "nvidia0"])
+    assert device_of(Options(), True).name == device_of(Options(gpus=1), False).name == "1 GPU of this machine"
+    assert device_of(Options(), False) == Device("CPU, 8 actors × 1 thread", 8)

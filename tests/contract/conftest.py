@@ -128,7 +128,7 @@ class Recording(SerialRunner):
 
     seen: list[str]
 
-    def embed(self, read: Any, open_worker: Any, shards: Any) -> Any:
+    def embed(self, read: Any, open_worker: Any, shards: Any, gpus: bool = False) -> Any:
         type(self).seen = [shard.name for shard in shards]
         return super().embed(read, open_worker, list(reversed(shards)))
 

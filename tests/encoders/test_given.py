@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,29 @@ def test_a_file_that_holds_no_vectors_is_refused_in_a_line(tmp_path: Path) -> No
         assert "\n" not in str(error.value)
     with pytest.raises(InputError, match=r"no such file: .*absent"):
         GivenSpec(file=str(tmp_path / "absent.npy")).inspect()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (" + "-" * 9_000 + "1, 2), }",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999999, 4), }",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4), }",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000000, 2), }",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (-2, -2), }",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (True, 4), }",
+        "__import__('os').abort()",
+        "PK",
+    ],
+    ids=["deep", "beyond 64 bits", "overflow", "huge", "negative", "bool", "code", "zip"],
+)
+@pytest.mark.filterwarnings("ignore:overflow encountered")
+def test_a_hostile_header_is_refused_in_a_line(header: str, tmp_path: Path) -> None:
+    file = tmp_path / "vectors.npy"
+    length = struct.pack("<H", len(header) + 1)
+    file.write_bytes(b"PK\3\4" if header == "PK" else b"\x93NUMPY\1\0" + length + header.encode() + b"\n" + bytes(64))
+    with pytest.raises(InputError, match=r"vectors\.npy is not a \.npy file of vectors \(.+\)"):
+        GivenSpec(file=str(file)).inspect()
 
 
 def test_a_file_that_is_another_one_now_is_refused(tmp_path: Path) -> None:

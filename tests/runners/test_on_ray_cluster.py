@@ -29,8 +29,9 @@ pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("ray_here")]
 def test_a_range_of_actors_is_asked_for_whole_however_small_the_cluster_is_now(
     actors: tuple[int, int] | None, shards: int, bounds: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 3.0})
-    assert RayRunner(Options(actors=actors))._bounds(shards) == bounds
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 3.0, "GPU": 1.0})
+    assert RayRunner(Options(actors=actors))._bounds(shards, 0.0) == bounds
+    assert RayRunner(Options())._bounds(shards, 0.5) == (1, 2)
 
 
 @pytest.mark.parametrize("address", ["ray://10.0.0.5:10001", "http://127.0.0.1:8265"])
@@ -96,6 +97,18 @@ def test_a_gpu_is_asked_for_where_there_is_one_or_one_can_come(
     assert RayRunner(Options(gpus=0.5))._gpus() == 0.5
 
 
+def test_an_encoder_that_uses_no_gpu_is_given_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else all cores but one would be idle on a machine with one GPU."""
+    monkeypatch.setattr(RayRunner, "_start", lambda self: None)
+    monkeypatch.setattr(RayRunner, "_stream", lambda self, read, open_worker, shards, gpus: iter([gpus]))
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0, "GPU": 1.0})
+    given = [
+        next(RayRunner(Options(gpus=asked)).embed(dict, dict, [], uses))
+        for asked, uses in ((None, True), (None, False), (0.5, False), (0.0, True))
+    ]
+    assert given == [1.0, 0.0, 0.5, 0.0]
+
+
 def test_what_wants_a_gpu_runs_without_one_where_there_is_none(runner: RayRunner) -> None:
     assert list(runner.map(lambda item: 2 * item, [1, 2], gpus=True)) == [2, 4]
 
@@ -146,7 +159,7 @@ def test_a_worker_whose_gpu_torch_does_not_see_ends_the_job_in_one_line(
 
     shards = [Shard("part", 0, 0, 1, 0, 1, 0, None, "nowhere", "plain")]
     with pytest.raises(UnavailableError, match=r"was given a GPU, but torch [^\n]*$"):
-        list(runner.embed(read, open_worker, shards))
+        list(runner.embed(read, open_worker, shards, gpus=True))
     with pytest.raises(UnavailableError, match=r"was given a GPU, but torch [^\n]*$"):
         list(runner.map(device, [1], gpus=True))
     assert list(runner.map(device, [1])) == ["cpu"]

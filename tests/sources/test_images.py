@@ -67,6 +67,18 @@ def test_what_cannot_be_read_is_said_to_be_so(tmp_path: Path, data: bytes) -> No
         colour_picture(tmp_path / "absent.jpg", 16, 16)
 
 
+@pytest.mark.parametrize(
+    ("limit", "said"), [("MOST_PIXELS", "more than 9 pixels"), ("MOST_BYTES", "larger than 0 MiB")]
+)
+def test_the_size_of_an_image_is_bounded(
+    limit: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg())
+    monkeypatch.setattr(f"vidatlas.sources.images.{limit}", 9)
+    with pytest.raises(UnreadablePictureError, match=said):
+        grey_picture(tmp_path / "a.jpg", (16, 12))
+
+
 def test_the_middle_of_a_picture_is_taken_in_colour(tmp_path: Path) -> None:
     stripes = np.zeros((20, 60, 3), np.uint8)
     stripes[:, 20:40] = (250, 100, 5)

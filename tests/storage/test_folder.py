@@ -199,7 +199,15 @@ def test_an_unknown_protocol_says_what_to_install() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["nope://x", "reference://::http://x/refs.json", "simplecache::s3://x", "jupyter://x", "dask::x"]
+    "url",
+    [
+        "nope://x",
+        "reference://::http://x/refs.json",
+        "simplecache::s3://x",
+        "jupyter://x",
+        "dask::x",
+        "s3://a::reference://b",
+    ],
 )
 def test_other_protocols_and_chains_of_them_are_refused(url: str) -> None:
     """``reference`` formats texts of a file with this process's objects, and sends them as addresses."""

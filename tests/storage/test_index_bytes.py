@@ -54,8 +54,8 @@ def test_neither_more_nor_less_passes(index: bytes) -> None:
 
 def test_every_number_that_sizes_memory_is_checked(index: bytes) -> None:
     """Wherever a number is made huge, it is refused, unless it is one that sizes nothing: a code, a float, a dummy."""
-    refused = 0
-    for at in range(4, min(len(index) - 8, 900)):
+    refused, last = 0, min(len(index) - 8, 900)
+    for at in [*range(4, last), *range(max(last, coarse_end(index)), min(len(index) - 8, coarse_end(index) + 300))]:
         huge = index[:at] + struct.pack("<Q", 1 << 40) + index[at + 8 :]
         try:
             check_index(huge, ROWS, DIM)
@@ -65,6 +65,26 @@ def test_every_number_that_sizes_memory_is_checked(index: bytes) -> None:
         # What passes has the sizes that it should: FAISS reads it without taking memory for more.
         assert faiss.deserialize_index(np.frombuffer(huge, np.uint8)).ntotal == ROWS
     assert refused >= 40, "at least five numbers of 8 bytes size memory in every kind of index"
+
+
+def coarse_end(index: bytes) -> int:
+    """Return where the centroids of the cells end; 0 for a flat index, which has none."""
+    if index.startswith(b"IxSQ"):
+        return 0
+    start = 4 + 33 + 16 + 4 + 33 + 8
+    return start + 4 * DIM * int(struct.unpack_from("<Q", index, 37)[0])
+
+
+def test_another_type_with_the_same_bytes_is_refused(index: bytes) -> None:
+    with pytest.raises(BadIndexError, match="its type is b'IwFl'"):
+        check_index(b"IwFl" + index[4:], ROWS, DIM)
+
+
+def test_a_map_from_rows_to_cells_is_refused(index: bytes) -> None:
+    if not (at := coarse_end(index)):
+        return
+    with pytest.raises(BadIndexError, match="a map from rows"):
+        check_index(index[:at] + b"\1" + index[at + 1 :], ROWS, DIM)
 
 
 def test_a_row_that_is_not_there_is_refused() -> None:
@@ -94,6 +114,16 @@ def test_other_kinds_are_refused(kind: str) -> None:
     made.add(vectors())
     with pytest.raises(BadIndexError):
         check_index(faiss.serialize_index(made).tobytes(), ROWS, DIM)
+
+
+def test_cells_that_hold_fewer_rows_than_the_index_says_are_refused() -> None:
+    made: Any = faiss.index_factory(DIM, "IVF8,SQ8", faiss.METRIC_INNER_PRODUCT)
+    made.train(vectors())
+    made.add(vectors()[1:])
+    data = faiss.serialize_index(made).tobytes()
+    check_index(data, ROWS - 1, DIM)
+    with pytest.raises(BadIndexError, match="its cells are damaged"):
+        check_index(data[:8] + struct.pack("<q", ROWS) + data[16:], ROWS, DIM)
 
 
 def test_vectors_of_another_width_are_refused(index: bytes) -> None:

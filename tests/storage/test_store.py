@@ -175,8 +175,9 @@ def test_every_kind_of_file_has_a_place_of_its_own() -> None:
     [
         ([], "files"),
         ({"a": 1}, "files.a"),
-        ({"a": {"sha256": "0", "bytes": "1"}}, "files.a.bytes"),
-        ({"a": {"sha256": "0", "bytes": -1}}, "files.a.bytes"),
+        ({"a": {"sha256": "0" * 64, "bytes": "1"}}, "files.a.bytes"),
+        ({"a": {"sha256": "0" * 64, "bytes": -1}}, "files.a.bytes"),
+        ({"a": {"sha256": "../" * 21 + "x", "bytes": 1}}, "files.a.sha256"),
         ({"a": {"bytes": 1}}, "files.a.sha256"),
     ],
 )

@@ -118,7 +118,7 @@ def _add_browse(site: FastAPI, library: Library, page: Page) -> None:
     def table(request: Request) -> Response:
         given = request.query_params
         found = library.atlas.listed(given.get("group", ""), given.get("sub") or None, given.get("sort") or NEARNESS)
-        name = f"videos-{given.get('sub')}.csv" if given.get("sub", "").isdecimal() else "videos.csv"
+        name = f"videos-{found.home[1]}.csv" if found.home else "videos.csv"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return StreamingResponse(found.csv(), media_type="text/csv; charset=utf-8", headers=headers)
 

@@ -29,7 +29,8 @@ DECLARED: dict[str, Any] = {
     ],
     "threads": Annotated[int, typer.Option(min=1, help="CPU threads per actor.")],
     "gpus": Annotated[
-        float | None, typer.Option(min=0, help="GPUs per actor, fractions allowed; by default one if there is any.")
+        float | None,
+        typer.Option(min=0, help="GPUs per actor, fractions allowed; by default one if the encoder uses it."),
     ],
     "max_rejects": Annotated[float, typer.Option(min=0, max=1, help="Largest allowed share of unusable rows.")],
     "backend": Annotated[

@@ -140,9 +140,10 @@ class Device:
     cpus: int | None = None
 
 
-def device_of(options: Options) -> Device:
-    """Return where encoding will run."""
-    address, actors, threads, gpus = options.address, options.actors, options.threads, options.gpus
+def device_of(options: Options, uses_gpu: bool) -> Device:
+    """Return where encoding will run, by an encoder that uses a GPU or does not."""
+    address, actors, threads = options.address, options.actors, options.threads
+    gpus = options.gpus if options.gpus is not None or uses_gpu else 0
     if address or os.environ.get("RAY_ADDRESS"):
         return Device(f"Ray cluster at {address or os.environ['RAY_ADDRESS']}")
     cards = len(list(Path("/dev").glob("nvidia[0-9]*"))) if gpus is None or gpus > 0 else 0

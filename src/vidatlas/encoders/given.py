@@ -171,13 +171,13 @@ def open_vectors(file: str, state: State | None) -> NDArray[Any]:
     """
     remedy = "Save it with numpy.save: float16, float32, float64 or int8 [rows, dim]."
     try:
-        found = np.load(file, mmap_mode="r", allow_pickle=False)
+        # Not numpy.load, which would take an archive or a pickle too.
+        found = np.lib.format.open_memmap(file, mode="r")
     except FileNotFoundError as error:
         raise InputError(f"no such file: {file}. Check encoder.file.") from error
-    except (ValueError, EOFError, OSError) as error:
-        raise InputError(f"{file} is not a .npy file of vectors ({' '.join(str(error).split())}). {remedy}") from error
-    if not isinstance(found, np.ndarray):
-        raise InputError(f"{file} is an archive, not one .npy file. {remedy}")
+    except (ValueError, TypeError, OverflowError, MemoryError, RecursionError, OSError) as error:
+        why = " ".join(str(error).split()) or "its header is nested too deeply"
+        raise InputError(f"{file} is not a .npy file of vectors ({why}). {remedy}") from error
     if found.ndim != 2 or found.dtype.str[1:] not in ("f2", "f4", "f8", "i1"):
         raise InputError(f"{file} holds {found.dtype} {list(found.shape)}, not vectors. {remedy}")
     return found

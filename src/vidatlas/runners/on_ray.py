@@ -99,18 +99,21 @@ class RayRunner:
                 yield _result(ray.get(flying.popleft()))
 
     def embed(
-        self, read: Callable[[Shard], Any], open_worker: Callable[[], Any], shards: list[Shard]
+        self, read: Callable[[Shard], Any], open_worker: Callable[[], Any], shards: list[Shard], gpus: bool = False
     ) -> Iterator[Json]:
-        """Stream shards through reading tasks and a pool of encoder actors; yield each receipt as it is committed."""
+        """Stream shards through reading tasks and a pool of encoder actors; yield each receipt as it is committed.
+
+        An actor gets a GPU where ``gpus`` says that it uses one, or ``Cluster.gpus`` gives it one.
+        """
         self._start()
+        share = self._gpus() if gpus or self._options.gpus is not None else 0.0
         with _data_settings(), _plain_errors():
-            yield from self._stream(read, open_worker, shards)
+            yield from self._stream(read, open_worker, shards, share)
 
     def _stream(
-        self, read: Callable[[Shard], Any], open_worker: Callable[[], Any], shards: list[Shard]
+        self, read: Callable[[Shard], Any], open_worker: Callable[[], Any], shards: list[Shard], gpus: float
     ) -> Iterator[Json]:
-        fewest, most = self._bounds(len(shards))
-        gpus = self._gpus()
+        fewest, most = self._bounds(len(shards), gpus)
         dataset = ray.data.read_datasource(
             ShardSource(self._seeing(read), shards),
             override_num_blocks=len(shards),
@@ -147,10 +150,9 @@ class RayRunner:
             return self._options.gpus
         return 1.0 if ray.cluster_resources().get("GPU") or _to_come().get("GPU") else 0.0
 
-    def _bounds(self, shards: int) -> tuple[int, int]:
+    def _bounds(self, shards: int, gpus: float) -> tuple[int, int]:
         """Return fewest and most actors; as many as fit now unless a number is given, never more than shards."""
         resources = ray.cluster_resources()
-        gpus = self._gpus()
         fitting = resources.get("GPU", 0) / gpus if gpus else resources.get("CPU", 1) / self._options.threads
         fewest, most = self._options.actors or (1, max(1, int(fitting)))
         most = max(1, min(most, shards))

@@ -19,7 +19,7 @@ class SerialRunner:
         return map(function, items)
 
     def embed(
-        self, read: Callable[[Shard], Any], open_worker: Callable[[], Any], shards: list[Shard]
+        self, read: Callable[[Shard], Any], open_worker: Callable[[], Any], shards: list[Shard], gpus: bool = False
     ) -> Iterator[Json]:
         """Yield the receipt of each shard as it is committed."""
         worker = open_worker()

@@ -7,16 +7,31 @@ removed. Nothing in it comes from an atlas unverified.
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from vidatlas.errors import UnavailableError
 
+T = TypeVar("T")
 _UNUSED_SECONDS = 30 * 86_400
+
+
+def kept_open(key: str, make: Callable[[Path], object], opening: Callable[[Path], T], damaged: type[Exception]) -> T:
+    """Return the cached file of a key, opened; one that cannot be opened (``damaged``) is made anew.
+
+    Raises:
+        UnavailableError: as ``kept``.
+    """
+    try:
+        return opening(kept(key, make))
+    except damaged:
+        return opening(kept(key, make, renew=True))
 
 
 def kept(key: str, make: Callable[[Path], object], renew: bool = False) -> Path:
@@ -47,10 +62,13 @@ def kept(key: str, make: Callable[[Path], object], renew: bool = False) -> Path:
 def folder() -> Path:
     """Return the folder of the cache, which only its owner can read; a temporary one where there is no home."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - may have no home
-    for at in (Path(home) / "vidatlas", Path(tempfile.gettempdir()) / f"vidatlas-cache-{os.getuid()}"):
+    shared = Path(tempfile.gettempdir()) / f"vidatlas-cache-{os.getuid()}"
+    for at in (Path(home) / "vidatlas", shared):
         with suppress(OSError):
             at.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if os.access(at, os.W_OK) and at.stat().st_uid == os.getuid():
+            # In the shared folder for temporary files, somebody else may have made it, or a link to another folder.
+            state = at.lstat() if at == shared else at.stat()
+            if os.access(at, os.W_OK) and state.st_uid == os.getuid() and stat.S_ISDIR(state.st_mode):
                 return at
     raise UnavailableError("there is no folder for a cache. Set XDG_CACHE_HOME to a folder that can be written.")
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from vidatlas.encoders.given import GivenSpec
 from vidatlas.errors import ConflictError, InputError, VidatlasError
-from vidatlas.pipeline.embed.encoder import Learning, learn_encoder, refuse_other_source
+from vidatlas.pipeline.embed.encoder import Learning, learn_encoder, refuse_other_source, uses_gpu
 from vidatlas.pipeline.embed.rows import read_shard
 from vidatlas.pipeline.embed.totals import Totals, tell_progress
 from vidatlas.pipeline.embed.vectors import planned_vectors
@@ -70,7 +70,7 @@ def _embedded(run: Run, planned: PlanEntry, todo: list[Shard], earlier: Mapping[
     read = partial(read_shard, spec=record, source=run.recipe.rows, given=given)
     opened = partial(open_worker, run.store, run.recipe, run.options.threads)
     receipts: dict[str, Receipt] = {}
-    for data in run.runner.embed(read, opened, todo) if todo else ():
+    for data in run.runner.embed(read, opened, todo, uses_gpu(run.recipe)) if todo else ():
         receipts[data["shard"]] = receipt = Receipt(**data)
         totals.add(receipt)
         tell(len(earlier) + len(receipts), receipt)

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save as save_tensors
 
+from vidatlas.encoders.clip import ClipSpec
 from vidatlas.encoders.factors import FactorsSpec
 from vidatlas.encoders.given import GivenSpec
 from vidatlas.encoders.learned import Learned, Survey
 from vidatlas.encoders.ratings import hash_ratings
+from vidatlas.encoders.sentence import SentenceSpec
 from vidatlas.encoders.tfidf import TfidfSpec
 from vidatlas.encoders.word_ranks import SequencesSpec
 from vidatlas.errors import ConflictError
@@ -27,6 +29,11 @@ from vidatlas.types import Encoder, Json, Runner, Shard
 LEARNED = "model/encoder.json"
 ARRAYS = "model/encoder.safetensors"
 Learning = TfidfSpec | SequencesSpec | FactorsSpec
+
+
+def uses_gpu(recipe: Recipe) -> bool:
+    """Tell whether a recipe's encoder computes on a GPU where there is one; the others compute on CPUs."""
+    return isinstance(recipe.encoder, ClipSpec | SentenceSpec)
 
 
 def open_encoder(store: Store, recipe: Recipe, threads: int) -> Encoder:

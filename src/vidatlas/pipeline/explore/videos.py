@@ -24,7 +24,7 @@ from vidatlas.errors import InputError, UsageError
 from vidatlas.pipeline.publish.index import SCHEMA
 from vidatlas.sources.values.links import youtube_id
 from vidatlas.storage import store as layout
-from vidatlas.storage.cache import kept
+from vidatlas.storage.cache import kept_open
 from vidatlas.storage.mapped import MappedFiles
 from vidatlas.storage.parquet import open_mapped, write_mapped
 from vidatlas.storage.store import Store
@@ -82,7 +82,7 @@ class Videos:
         if file.metadata.num_rows <= IN_MEMORY:
             return pa.concat_tables([schema.empty_table(), *read()]), ends
         key = f"videos-1-{self.facts['sha256']}.arrow"
-        return open_mapped(kept(key, lambda path: write_mapped(path, schema, read()))), ends
+        return kept_open(key, lambda path: write_mapped(path, schema, read()), open_mapped, pa.ArrowInvalid), ends
 
     def _check(self, found: pa.Schema) -> None:
         for field in SCHEMA:

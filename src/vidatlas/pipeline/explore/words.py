@@ -18,7 +18,7 @@ from unicodedata import normalize
 
 from vidatlas.naming.filler import english_function_words
 from vidatlas.pipeline.explore.videos import IN_MEMORY, Mask, Videos
-from vidatlas.storage.cache import kept
+from vidatlas.storage.cache import kept_open
 
 _VERSION = 1
 _COMMON = 20_000
@@ -72,8 +72,8 @@ class Words:
             self._database = sqlite3.connect(":memory:", check_same_thread=False)
             _fill(self._database, videos)
         else:
-            path = kept(f"words-{_VERSION}-{checksum}.sqlite", lambda at: _make(at, videos))
-            self._database = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, check_same_thread=False)
+            key = f"words-{_VERSION}-{checksum}.sqlite"
+            self._database = kept_open(key, lambda at: _make(at, videos), _open, sqlite3.DatabaseError)
 
     def exact(self, title: str, k: int, among: Mask | None = None) -> list[int]:
         """Return the positions of at most k videos with this title, whatever its case."""
@@ -128,6 +128,13 @@ def _make(path: Path, videos: Videos) -> None:
         database.execute("PRAGMA journal_mode=OFF")
         database.execute("PRAGMA synchronous=OFF")
         _fill(database, videos)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open an index that was made before; one that a power failure cut off raises sqlite3.DatabaseError."""
+    database = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, check_same_thread=False)
+    database.execute("SELECT rowid FROM titles WHERE titles MATCH 'a' LIMIT 1").fetchone()
+    return database
 
 
 def _fill(database: sqlite3.Connection, videos: Videos) -> None:
