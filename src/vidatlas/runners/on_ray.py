@@ -103,7 +103,7 @@ class RayRunner:
     ) -> Iterator[Json]:
         """Stream shards through reading tasks and a pool of encoder actors; yield each receipt as it is committed.
 
-        An actor gets a GPU where ``gpus`` says that it uses one, or ``Cluster.gpus`` gives it one.
+        An actor gets a GPU where ``gpus`` says that it uses one, or ``Options.gpus`` gives it one.
         """
         self._start()
         share = self._gpus() if gpus or self._options.gpus is not None else 0.0
