@@ -123,7 +123,7 @@ def test_a_click_filters_the_table_and_all_comes_back(visit: Any, report: str) -
     page.mouse.up()
     page.get_by_role("button", name="Show the subcategory").click()
     until(page, "document.querySelectorAll('.sub:not([hidden])').length === 1")
-    assert page.locator(".sub:visible .name").inner_text() == subcategory
+    assert page.locator(".sub:visible .name button").inner_text() == subcategory
     assert "chosen on the map" in page.locator(".tools output").inner_text()
     page.locator("#map [data-all]").click()
     until(page, f"document.querySelectorAll('.sub:not([hidden])').length === {every}")
