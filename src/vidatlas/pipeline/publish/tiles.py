@@ -149,7 +149,7 @@ def cut_of(rates: Keys, counts: Ints) -> Cut:
     return Cut(rates, np.array(first, np.int64), np.array(numbers, np.int64).reshape(-1, 2))
 
 
-def _told(record: RecordSpec) -> RecordSpec:
+def told(record: RecordSpec) -> RecordSpec:
     """Return the record without the fields whose words a page searches: a tile has titles alone."""
     return record.model_copy(update={"fields": {record.title: record.fields[record.title]}})
 
@@ -157,7 +157,7 @@ def _told(record: RecordSpec) -> RecordSpec:
 def _sort_block(store: Store, recipe: Recipe, cut: Cut, numbered: tuple[int, list[SealedShard]]) -> str:
     """Write the videos of some shards, a row group for each bucket; return the name of the file."""
     number, block = numbered
-    order, reduced, record = order_of(subcategory_rows(store)), store.stage("reduce"), _told(recipe.record)
+    order, reduced, record = order_of(subcategory_rows(store)), store.stage("reduce"), told(recipe.record)
     pieces = []
     for shard, facts in block:
         rows, places, along, keys = _placed(store, recipe, cut.rates, shard)
@@ -215,7 +215,7 @@ def _write_bucket(store: Store, record: RecordSpec, names: list[str], cut: Cut, 
 
 
 def _titles(record: RecordSpec, table: pa.Table, rows: Ints) -> bytes:
-    videos = videos_of(_told(record), table, rows)
+    videos = videos_of(told(record), table, rows)
     return _packed(
         orjson.dumps(
             {

@@ -27,16 +27,15 @@ const tiling = (map) => {
   const slots = new Array(SLOTS).fill(null);
   const told = new Set();
   const loading = new Map();
-  let [levels, shown, depth, queue, clock, waiting, asked] = [null, [], 0, [], 0, 0, 0];
+  let [levels, shown, depth, queue, clock, waiting, pending, asked] = [null, [], 0, [], 0, 0, 0, 0];
 
   const notice = element("p", "", { className: "failure", hidden: true });
   stage.append(notice);
-  const failed = (error) => {
-    if (error.name === "AbortError") return;
-    const where = location.protocol === "file:" ? "the others need a web server: vidatlas serve ATLAS, or python -m http.server in its folder" : `the others could not be loaded (${error.message})`;
-    notice.textContent = `${english(own)} of ${english(total)} ${many}: ${where}`;
-    notice.hidden = false;
+  const note = (text) => {
+    notice.textContent = text;
+    notice.hidden = !text;
   };
+  const alone = (error) => note(`${english(own)} of ${english(total)} ${many}: ${location.protocol === "file:" ? "the others need a web server: vidatlas serve ATLAS, or python -m http.server in its folder" : `the others could not be loaded (${error.message})`}`);
   const begin = ({ slot }) => own + slot * SLOT;
   const home = (at) => (at < own ? null : slots[Math.floor((at - own) / SLOT)]);
 
@@ -88,7 +87,9 @@ const tiling = (map) => {
     data.runs = [[0, own], ...shown.filter(({ slot }) => slot >= 0).map((tile) => [begin(tile), begin(tile) + tile.count, tile])];
     if (fresh.length) map.colours.more(fresh.map((tile) => [begin(tile), begin(tile) + tile.count]));
     map.changed({ noted: false });
-    const done = !queue.length && !loading.size;
+    const lost = shown.filter(({ error }) => error && error.name !== "AbortError");
+    note(lost.length ? `${english(lost.length)} of the ${english(shown.length)} tiles of this view could not be loaded (${lost[0].error.message})` : "");
+    const done = levels && !pending && !queue.length && !loading.size;
     if (done && shown.length <= FEW) for (const tile of shown) if (tile.slot >= 0) tell(tile);
     root.dataset.tiles = done ? "settled" : "loading";
   };
@@ -104,26 +105,29 @@ const tiling = (map) => {
       places[2 * to + 1] = planes[tile.count + at];
     }
     codes.set(planes.subarray(2 * tile.count), begin(tile));
-    [tile.fresh, notice.hidden] = [true, true];
+    [tile.fresh, tile.error] = [true, null];
   };
   const pump = () => {
     while (loading.size < AT_ONCE && queue.length) {
       const [tile, stop] = [queue.shift(), new AbortController()];
       loading.set(tile, stop);
-      take(tile, stop.signal).catch(failed).finally(() => { loading.delete(tile); settleSoon(); pump(); });
+      take(tile, stop.signal).catch((error) => { tile.error = error; }).finally(() => { loading.delete(tile); settleSoon(); pump(); });
     }
   };
   const look = async () => {
-    try { levels ??= await index(); } catch (error) { failed(error); root.dataset.tiles = "failed"; return; }
+    pending = 0;
+    try { levels ??= await index(); } catch (error) { alone(error); root.dataset.tiles = "failed"; return; }
     choose();
     for (const [tile, stop] of loading) if (!shown.includes(tile)) stop.abort();
     queue = shown.filter((tile) => tile.slot < 0 && !loading.has(tile));
-    root.dataset.tiles = "loading";
     pump();
     settleSoon();
   };
-  let pending = 0;
-  const soon = () => { clearTimeout(pending); pending = setTimeout(look, 120); };
+  const soon = () => {
+    clearTimeout(pending);
+    pending = setTimeout(look, 120);
+    root.dataset.tiles = "loading";
+  };
 
   // Fetch the titles of a tile, once.
   const tell = (tile) => (tile.telling ??= (async () => {
@@ -139,7 +143,7 @@ const tiling = (map) => {
     const at = wanted && map.card.at() < 0 ? select.withId(wanted) : -1;
     if (at >= 0) map.card.show(at, false);
     settleSoon();
-  })().catch((error) => { tile.telling = null; failed(error); }));
+  })().catch((error) => { tile.telling = null; say(`The titles could not be loaded (${error.message})`); }));
   // The promise of the title of a point; null if it is known.
   const ask = (at) => (at < own || data.ids[at] ? null : tell(home(at)));
   const askSoon = (at, then) => {
