@@ -4,7 +4,8 @@ Titles, ids, views and dates are invented; places are in 2,000 islands of very d
 200 bytes of disk per video.
 
     python -m benchmarks.tiles 20000000
-    python -m benchmarks.tiles 73000000 --folder /data/tiles   # kept, and found there again
+    python -m benchmarks.tiles --folder /data/tiles              # kept, and found there again
+    python -m benchmarks.tiles --folder /data/tiles --repeat 4   # and the last level four times more: 74 million points
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import functools
 import http.server
+import json
 import resource
 import shutil
 import tempfile
@@ -31,7 +33,7 @@ from benchmarks.machine import machine
 from benchmarks.maps import ARGUMENTS, opened
 from vidatlas import load_recipe
 from vidatlas.pipeline.publish.map import TITLED, keys_of
-from vidatlas.pipeline.publish.tiles import make_tiles, told
+from vidatlas.pipeline.publish.tiles import INDEX, make_tiles, tile, told
 from vidatlas.pipeline.publish.videos import columns_of, videos_of
 from vidatlas.recipe import Recipe
 from vidatlas.runners.serial import SerialRunner
@@ -175,13 +177,39 @@ def made(folder: Path, rows: int) -> None:
         [facts["bytes"] for name, facts in files.items() if name.endswith(".bin") and (".titles" in name) == titled]
         for titled in (False, True)
     )
-    index = files[layout.TILES]["bytes"]
+    index = files[INDEX]["bytes"]
     print(
         f"| {rows:,} | {len(points):,} tiles: {sum(points) / 1e6:,.0f} MB of points, {sum(titles) / 1e6:,.0f} MB of "
         f"titles (largest {max(points) / 1e6:.2f} and {max(titles) / 1e6:.2f} MB), index {index / 1e3:,.0f} kB | "
         f"{seconds:,.0f} s ({cpu:,.0f} s of the processor) | {most:,.0f} MB at most, {before:,.0f} before |"
     )
     print(f"page {write_page(store, recipe, shards) / 1e6:.1f} MB")
+
+
+def repeated(folder: Path, times: int) -> Path:
+    """Return a copy of an atlas's map with a further level: the tiles of its last one, so many times (as links)."""
+    copy = folder.with_name(f"{folder.name}-{times}")
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir()
+    index = json.loads((folder / INDEX).read_text())
+    before, levels = index["total"], index["levels"]
+    last = len(levels)
+    index["total"] += times * sum(box[0] for box in levels[-1])
+    levels.append(levels[-1] * times)
+    for level in range(1, last + 1):
+        (copy / f"map/{level}").parent.mkdir(exist_ok=True)
+        (copy / f"map/{level}").symlink_to(folder / f"map/{level}")
+    (copy / f"map/{last + 1}").mkdir()
+    for number in range(len(levels[-1])):
+        pairs = zip(tile(last + 1, number), tile(last, number % len(levels[-2])), strict=True)
+        for name, other in pairs:
+            (copy / name).symlink_to(folder / other)
+    (copy / INDEX).write_text(json.dumps(index))
+    page = (folder / layout.MAP).read_text(encoding="utf-8")
+    page = page.replace(f'data-tiled="{before}"', f'data-tiled="{index["total"]}"')
+    (copy / layout.MAP).write_text(page, encoding="utf-8")
+    print(f"{index['total']:,} points in {sum(map(len, levels)):,} tiles")
+    return copy
 
 
 def main() -> None:
@@ -191,6 +219,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", type=int, nargs="?", default=20_000_000)
     parser.add_argument("--folder", type=Path, help="where to make the atlas; one that is there is not made again")
+    parser.add_argument("--repeat", type=int, default=0, help="draw the last level so many times more")
     chosen = parser.parse_args()
     print(machine(), end="\n\n")
     with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
@@ -198,6 +227,7 @@ def main() -> None:
         if not (folder / layout.MAP).exists():
             made(folder, chosen.rows)
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+        folder = repeated(folder.resolve(), chosen.repeat) if chosen.repeat else folder
         with served(folder) as address:
             print(opened(browser, f"{address}/{layout.MAP}", tiled=True))
         browser.close()

@@ -57,7 +57,6 @@ MAP = "map.html"
 POSTER = "map.png"
 POSTER_LIGHT = "map-light.png"
 POSTER_SVG = "map.svg"
-TILES = "map/tiles.json"
 LABELS = "layout/labels.parquet"
 PICTURE_INDEX = "index/pictures.faiss"
 PICTURE_FACTS = "index/pictures.json"
@@ -115,16 +114,6 @@ def assignments(shard: str) -> str:
 def positions(shard: str) -> str:
     """Return the file name of a shard's positions on the map."""
     return f"layout/{shard}.parquet"
-
-
-def tile(level: int, number: int) -> tuple[str, str]:
-    """Return the file names of the points and of the titles of a tile of the map."""
-    return f"map/{level}/{number}.bin", f"map/{level}/{number}.titles.bin"
-
-
-def tile_rows(block: int) -> str:
-    """Return the name of a file that exists while tiles are made: the videos of some shards, sorted."""
-    return f"map/rows-{block}.parquet"
 
 
 def pictures(shard: str) -> str:

@@ -81,9 +81,8 @@ def _publish(run: Run, accepted: ByHand) -> tuple[Files, PublishFacts]:
     files |= trends.files | store.put(layout.REPORT, with_card(render(report), card, layout.REPORT).encode())
     listener(Event("publish", 3, 4, {"step": "data card"}))
     files |= store.put(layout.README, render_card(card_of(recipe, manifest, found)).encode())
-    versions = {name: version(name) for name in LIBRARIES}
     said: PublishFacts = {
-        "versions": versions,
+        "versions": {name: version(name) for name in LIBRARIES},
         "content_sha256": content_sha256(manifest),
         "layout": laid_out,
         "index": indexed,

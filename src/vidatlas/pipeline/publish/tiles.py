@@ -36,6 +36,7 @@ from vidatlas.views.text import shown
 
 Ints = NDArray[np.int64]
 Keys = NDArray[np.float64]
+INDEX = "map/tiles.json"
 TILE = 16_384
 """Most videos of a tile; the page reserves room for so many (``SLOT`` in views/map/tiles.js)."""
 GROWTH = 4
@@ -87,7 +88,12 @@ def make_tiles(recipe: Recipe, store: Store, shards: list[SealedShard], runner: 
         levels[level - 1] += boxes
     for name in sorted_rows:
         store.folder.delete(name)
-    return files | store.put(layout.TILES, orjson.dumps({"total": total, "levels": levels}))
+    return files | store.put(INDEX, orjson.dumps({"total": total, "levels": levels}))
+
+
+def tile(level: int, number: int) -> tuple[str, str]:
+    """Return the file names of the points and of the titles of a tile."""
+    return f"map/{level}/{number}.bin", f"map/{level}/{number}.titles.bin"
 
 
 def rates_of(total: int, first: int) -> Keys:
@@ -169,7 +175,7 @@ def _sort_block(store: Store, recipe: Recipe, cut: Cut, numbered: tuple[int, lis
         pieces.append(table)
     table = pa.concat_tables(pieces)
     homes = np.searchsorted(cut.first, table[_ORDER].to_numpy() >> (32 - _BITS), side="right") - 1
-    name = layout.tile_rows(number)
+    name = f"map/rows-{number}.parquet"
     store.put(name, _by_bucket(table.take(pa.array(np.argsort(homes, kind="stable"))), np.sort(homes)))
     return name
 
@@ -206,7 +212,7 @@ def _write_bucket(store: Store, record: RecordSpec, names: list[str], cut: Cut, 
         rows = order[at : at + TILE]
         # Like titles side by side compress better.
         rows = rows[np.argsort(codes[rows], kind="stable")]
-        points, titles = layout.tile(level, first + at // TILE)
+        points, titles = tile(level, first + at // TILE)
         planes = np.concatenate([places[rows].T.reshape(-1), codes[rows]]).astype("<u2")
         files |= store.put_all({points: _packed(planes.tobytes()), titles: _titles(record, table, rows)})
         low, high = places[rows].min(axis=0), places[rows].max(axis=0)

@@ -12,14 +12,14 @@ const changing = (map) => {
     const home = wanted.group === null ? "" : ` in ${wanted.sub === null ? groups[wanted.group].name : subs[wanted.sub].name}`;
     return `${english(map.members.length)} of ${map.tiles?.searched() ?? `${english(data.count)} ${many}`}${home}`;
   };
-  const changed = ({ from = 0, noted = true } = {}) => {
+  const changed = ({ from = 0, noted = true, controls = !from } = {}) => {
     const active = select.active();
     select.refresh(from);
     map.members = active ? select.members() : new Uint32Array();
     output.textContent = words();
     find(".found").hidden = find("[data-all]").hidden = !active;
     if (active) map.list.show(map.members);
-    if (!from) { map.filters.show(); map.colours.press(); }
+    if (controls) { map.filters.show(); map.colours.press(); }
     if (noted) map.noteSelection();
     map.refresh();
   };
@@ -42,7 +42,7 @@ const finding = (map) => {
     map.tip.hide();
     map.card.show(at, focus);
     map.note({ v: data.ids[at] ?? null });
-    map.tiles?.ask(at)?.then(() => { if (map.card.at() === at) open(at, { fly: false, focus: false }); });
+    map.tiles?.ask(at)?.then(() => { if (map.card.at() === at && data.ids[at]) open(at, { fly: false, focus: false }); });
     if (gl && fly) map.go((places[2 * at] / STEPS) * 2 - 1, (places[2 * at + 1] / STEPS) * 2 - 1, Math.max(map.nav.view.k, 8), flying);
     else if (gl) {
       // On a phone the card stands at the bottom: the map makes way, so that the point stays in sight.

@@ -86,7 +86,7 @@ const tiling = (map) => {
     for (const tile of fresh) tile.fresh = false;
     data.runs = [[0, own], ...shown.filter(({ slot }) => slot >= 0).map((tile) => [begin(tile), begin(tile) + tile.count, tile])];
     if (fresh.length) map.colours.more(fresh.map((tile) => [begin(tile), begin(tile) + tile.count]));
-    map.changed({ noted: false });
+    map.changed({ noted: false, controls: false });
     const lost = shown.filter(({ error }) => error && error.name !== "AbortError");
     note(lost.length ? `${english(lost.length)} of the ${english(shown.length)} tiles of this view could not be loaded (${lost[0].error.message})` : "");
     const done = levels && !pending && !queue.length && !loading.size;
