@@ -34,7 +34,7 @@ from vidatlas.views.videos import Videos
 TITLED = 100_000
 _SUBCATEGORIES, _GROUPS = 2_000, 16
 _WORDS = ("how to", "best of", "new car", "guitar", "lesson", "minecraft", "review", "trailer", "cooking", "news")
-_ARGUMENTS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--disable-background-networking", "--no-first-run"]
+ARGUMENTS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--disable-background-networking", "--no-first-run"]
 
 
 def components(rows: int) -> Floats:
@@ -92,7 +92,7 @@ def pages(sizes: list[int], data: Path | None) -> None:
     from playwright.sync_api import sync_playwright
 
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=_ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
         for rows in sizes:
             points, table = points_of(rows, data)
             started = time.perf_counter()
@@ -101,29 +101,71 @@ def pages(sizes: list[int], data: Path | None) -> None:
             file.write_text(render_map("Benchmark", f"{rows:,} invented videos", drawing, Nouns()), encoding="utf-8")
             made = time.perf_counter() - started
             size = file.stat().st_size / 1e6
-            print(f"| page of {rows:,} | {size:.1f} MB, made in {made:.1f} s | {_opened(browser, file)} |")
+            print(f"| page of {rows:,} | {size:.1f} MB, made in {made:.1f} s | {opened(browser, file.as_uri())} |")
         browser.close()
 
 
-def _opened(browser: Any, file: Path) -> str:
+_WATCH = """() => {
+  window.gaps = [];
+  let last = performance.now();
+  const next = (now) => { gaps.push(now - last); last = now; requestAnimationFrame(next); };
+  requestAnimationFrame(next);
+}"""
+
+
+def opened(browser: Any, address: str, tiled: bool = False) -> str:
+    """Open a map, move over it with the mouse, and return in words how long things took."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.goto(file.as_uri())
+    page.goto(address)
     page.wait_for_selector('#map[data-state="complete"]', timeout=300_000)
     first, whole = (
         page.evaluate(f"performance.getEntriesByName('map-{mark}')[0].startTime / 1000")
         for mark in ("ready", "complete")
     )
+    if tiled:
+        whole = _settled(page)
     box = page.locator("#map canvas.points").bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
     page.wait_for_timeout(1000)
+    drawn = [page.locator("#map canvas.points").get_attribute("data-drawn")]
     frames = []
     for _ in range(8):
         started = time.perf_counter()
         page.mouse.wheel(0, -100)
         page.evaluate("() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
         frames.append(time.perf_counter() - started)
+    gaps = []
+    for factor in (0, -400, -400):
+        page.mouse.wheel(0, factor)
+        _settled(page) if tiled else page.wait_for_timeout(1500)
+        gaps += _dragged(page, x, y)
+        drawn.append(page.locator("#map canvas.points").get_attribute("data-drawn"))
     page.close()
-    return f"first frame after {first:.1f} s, all points after {whole:.1f} s, a step of zoom {np.median(frames):.2f} s"
+    return (
+        f"first frame after {first:.1f} s, all points after {whole:.1f} s, a step of zoom {np.median(frames):.2f} s, "
+        f"between two frames of a drag {np.median(gaps):.0f} ms (95 of 100: {np.percentile(gaps, 95):.0f} ms), "
+        f"points drawn at rest {', '.join(f'{int(points):,}' for points in drawn)}"
+    )
+
+
+def _settled(page: Any) -> float:
+    """Wait until all tiles of the view are drawn; return how long the page has been open then, in seconds."""
+    page.wait_for_timeout(300)
+    page.wait_for_selector('#map[data-tiles="settled"]', timeout=300_000)
+    return float(page.evaluate("performance.now() / 1000"))
+
+
+def _dragged(page: Any, x: float, y: float) -> list[float]:
+    """Drag the map there and back; return the times between its frames in milliseconds."""
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.evaluate(_WATCH)
+    for step in range(40):
+        page.mouse.move(x + 8 * min(step, 40 - step), y + 3 * min(step, 40 - step))
+    gaps: list[float] = page.evaluate("gaps.splice(0).slice(1)")
+    page.mouse.up()
+    return gaps
 
 
 def main() -> None:

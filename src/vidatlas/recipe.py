@@ -142,7 +142,7 @@ class PublishSpec(_Strict):
     """Nouns for a record and a group, singular and plural, in everything people read."""
     layout: LayoutSpec = LayoutSpec()
     map_points: Annotated[int, Field(ge=1, le=20_000_000)] = 5_000_000
-    """Most videos on map.html, sampled by seed."""
+    """Most videos that map.html holds itself; of more, it holds a sample, and the others lie in tiles beside it."""
     index: IndexSpec = IndexSpec()
     pictures: (
         Annotated[DenoisingSpec | ClipPicturesSpec, Field(discriminator="kind"), BeforeValidator(_by_name)] | None

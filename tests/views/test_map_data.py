@@ -145,6 +145,6 @@ def test_every_map_has_one_policy_and_its_poster_in_the_page() -> None:
 
 
 def test_the_files_of_the_script_are_those_of_the_folder_and_short() -> None:
-    assert {file.stem for file in PARTS.glob("*.js")} == {*SCRIPTS, "data"}
+    assert {file.stem for file in PARTS.glob("*.js")} == {*SCRIPTS, "data", "tiles"}
     for file in PARTS.iterdir():
         assert len(file.read_text(encoding="utf-8").splitlines()) <= 400

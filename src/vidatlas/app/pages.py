@@ -25,7 +25,7 @@ Page = Callable[..., Response]
 PER_PAGE = 48
 THUMBNAIL = (480, 360)
 _SEEDS = 1_000_000
-_FRAME = "sandbox allow-scripts allow-popups allow-popups-to-escape-sandbox; frame-ancestors 'self'"
+_SANDBOX = "allow-scripts allow-popups allow-popups-to-escape-sandbox"
 
 
 def add_pages(site: FastAPI, library: Library, page: Page) -> None:
@@ -188,14 +188,33 @@ def _add_video(site: FastAPI, library: Library, page: Page) -> None:
         return Response(found, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
 
+def _policy(page: str) -> tuple[str, str] | None:
+    """Return the policy of a map of ours, without and with tiles, and its sandbox; None of another page.
+
+    The atlas is not trusted: anyone may have written it. Under either policy its page can run our scripts alone, and
+    load nothing but tiles, whatever its own policy says; only with tiles does it need this site's origin.
+    """
+    for tiled in (False, True):
+        if map_policy(tiled) in page:
+            return map_policy(tiled), f"{_SANDBOX} allow-same-origin" if tiled else _SANDBOX
+    return None
+
+
 def _add_map(site: FastAPI, library: Library, page: Page) -> None:
     @site.get("/map", include_in_schema=False)
     def world() -> Response:
-        return page("map.html.jinja", known=map_policy() in library.atlas.map)
+        known = _policy(library.atlas.map)
+        return page("map.html.jinja", sandbox=known and known[1])
 
     @site.get("/map.html", include_in_schema=False)
     def bare() -> Response:
-        # The atlas is not trusted: anyone may have written it. Under this policy its page can run our scripts alone,
-        # load nothing, and reach nothing around it, whatever its own policy says.
-        policy = f"{map_policy()}; {_FRAME}"
+        policy, sandbox = _policy(library.atlas.map) or (map_policy(), _SANDBOX)
+        policy = f"{policy}; sandbox {sandbox}; frame-ancestors 'self'"
         return Response(library.atlas.map, media_type="text/html", headers={"Content-Security-Policy": policy})
+
+    @site.get("/map/{name:path}", include_in_schema=False)
+    def tile(name: str) -> Response:
+        data = library.atlas.map_file(f"map/{name}")
+        if data is None:
+            raise HTTPException(404)
+        return Response(data, media_type="application/octet-stream")

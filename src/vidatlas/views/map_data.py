@@ -27,7 +27,7 @@ PARTS = Path(__file__).parent / "map"
 CHUNK = 1_000_000
 """Points per chunk of the data after the first one."""
 MOST_CODES = 65_535
-_LONGEST_TITLE = 160
+LONGEST_TITLE = 160
 _HALF = 65_535 / 2
 """Half of the steps into which the map is cut."""
 
@@ -40,6 +40,8 @@ class Drawing:
     points: tuple[str, ...]
     poster: str = ""
     """A picture of the map as a ``data:`` URI, for browsers that cannot draw it."""
+    tiled: int = 0
+    """Videos of a map whose page fetches most of them from tiles beside it; 0 where it holds all."""
 
 
 def group_sizes(table: Sequence[Mapping[str, Any]]) -> dict[str, int]:
@@ -117,7 +119,7 @@ def _videos(videos: Videos, codes: NDArray[np.uint16], table: Sequence[Mapping[s
         for at, text in zip(order, found.words, strict=False)
     ]
     titles, notes = (
-        [shown(text, _LONGEST_TITLE) if text else "" for text in texts] for texts in (found.titles, found.notes)
+        [shown(text, LONGEST_TITLE) if text else "" for text in texts] for texts in (found.titles, found.notes)
     )
     return {
         "ids": found.ids,
@@ -141,9 +143,10 @@ SCRIPTS = (
 """The files of the map's script in their order; they share one scope."""
 
 
-def map_scripts() -> tuple[Markup, Markup, Markup]:
-    """Return the map's style sheet, the script of the page's data, and that of the map."""
-    data, *code = (_light((PARTS / f"{name}.js").read_text(encoding="utf-8")) for name in ("data", *SCRIPTS))
+def map_scripts(tiled: bool = False) -> tuple[Markup, Markup, Markup]:
+    """Return the map's style sheet, the script of the page's data, and that of the map, which may fetch tiles."""
+    names = ("data", *(["tiles"] if tiled else []), *SCRIPTS)
+    data, *code = (_light((PARTS / f"{name}.js").read_text(encoding="utf-8")) for name in names)
     style = (PARTS / "map.css").read_text(encoding="utf-8")
     # Our own code, nothing from data.
     return Markup(style), Markup(data), Markup('"use strict";\n(() => {\n' + "".join(code) + "})();\n")  # noqa: S704

@@ -72,7 +72,7 @@ def _parts(kind: str) -> Markup:
 
 def render_map(title: str, about: str, drawing: Drawing, nouns: Nouns) -> str:
     """Return a page with only the map."""
-    style, *scripts = map_scripts()
+    style, *scripts = map_scripts(bool(drawing.tiled))
     page = (
         _environment()
         .get_template("map_page.html.jinja")
@@ -91,9 +91,9 @@ def render_map(title: str, about: str, drawing: Drawing, nouns: Nouns) -> str:
 
 
 @cache
-def map_policy() -> str:
-    """Return the content security policy of all pages that ``render_map`` makes."""
-    page = render_map("", "", Drawing("", ("",)), Nouns())
+def map_policy(tiled: bool = False) -> str:
+    """Return the content security policy of all pages that ``render_map`` makes, with tiles or without."""
+    page = render_map("", "", Drawing("", ("",), tiled=int(tiled)), Nouns())
     return page.split('http-equiv="Content-Security-Policy" content="', 1)[1].split('"', 1)[0]
 
 

@@ -183,6 +183,16 @@ class Atlas:
             layout.MAP, self._store.listed(self._store.stage("publish")["files"], layout.MAP)
         ).decode()
 
+    def map_file(self, name: str) -> bytes | None:
+        """Return a file of ``map/``, which a map with tiles fetches; None if there is no such file."""
+        facts = self._tiles.get(name)
+        return facts and self._store.check(name, facts)
+
+    @cached_property
+    def _tiles(self) -> Files:
+        files = self._store.stage("publish")["files"]
+        return {name: facts for name, facts in files.items() if name.startswith("map/")}
+
     def suggest(self, id: str, k: int = 8, method: Method = "nearest") -> list[Suggestion]:
         """Return what somebody may also like who likes a video, with reasons: at most two of a channel, no title twice.
 

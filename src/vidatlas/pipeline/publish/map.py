@@ -95,6 +95,11 @@ def _random(seed: int, shard: str, purpose: int) -> np.random.Generator:
     return np.random.default_rng([seed, purpose, zlib.crc32(shard.encode())])
 
 
+def keys_of(recipe: Recipe, shard: str, rows: int) -> NDArray[np.float64]:
+    """Return the random keys of a shard's videos: the page shows those with the lowest."""
+    return _random(recipe.publish.layout.seed, shard, 1).random(rows)
+
+
 def sample_rates(subcategories: list[Json], recipe: Recipe) -> NDArray[np.float64]:
     """Return, by code, the share of a subcategory that is drawn: the same of all, but a few videos of the smallest."""
     sizes = np.array([row["size"] for row in subcategories], np.float64)
@@ -144,7 +149,7 @@ def _place_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> tupl
         found[rows] = sample["positions"][places]
         columns = {"id": assigned["id"], "x": pa.array(found[:, 0]), "y": pa.array(found[:, 1])}
         files |= store.put_table(layout.positions(shard), pa.table(columns))
-        keys = _random(recipe.publish.layout.seed, shard, 1).random(len(found))
+        keys = keys_of(recipe, shard, len(found))
         shown = np.argsort(keys, kind="stable")[: int((keys < recipe.publish.map_points / total).sum())]
         titled = shown[keys[shown] < TITLED / total]
         videos = videos_of(recipe.record, read_embeddings(store, shard, facts, columns_of(recipe.record)), titled)
@@ -163,23 +168,21 @@ def read_positions(store: Store, shards: list[SealedShard]) -> Iterator[pa.Table
 def draw_map(
     recipe: Recipe, store: Store, points: Points, accepted: ByHand, poster: Poster, card: SocialCard
 ) -> tuple[Files, Drawing]:
-    """Write map.html; return the drawing of the report, which holds at most 100,000 videos."""
-    rows = store.stage("reduce")["counts"]["rows"]
-    table = with_names(subcategory_rows(store), accepted)
-    shown = len(points.codes)
-    nouns = recipe.publish.nouns
-    which = f"all {nouns.records(rows)}" if shown == rows else f"{shown:,} of {nouns.records(rows)}, drawn by chance"
-    titled = len(points.videos.ids)
-    about = which if titled == shown else f"{which}; titles of {titled:,}"
-    picture = data_uri(poster)
-    drawing = replace(drawing_of(points, table, poster.regions, poster.land, TITLED), poster=picture)
-    page = render_map(recipe.publish.title, about, drawing, nouns)
-    files = store.put(layout.MAP, with_card(page, card, layout.MAP).encode())
-    if titled == shown:
-        return files, drawing
+    """Write map.html, which has tiles if it cannot hold all; return the report's drawing, of at most 100,000 videos."""
+    rows, titled = store.stage("reduce")["counts"]["rows"], len(points.videos.ids)
+    table, nouns = with_names(subcategory_rows(store), accepted), recipe.publish.nouns
     first = slice(0, titled)
     few = replace(points, keys=points.keys[first], places=points.places[first], codes=points.codes[first])
-    return files, replace(drawing_of(few, table, poster.regions, poster.land, titled), poster=picture)
+    picture = data_uri(poster)
+    drawing = replace(drawing_of(few, table, poster.regions, poster.land, titled), poster=picture)
+    about, whole = f"all {nouns.records(rows)}", drawing
+    if rows > recipe.publish.map_points:
+        about, whole = f"{about}, loaded as they come into view", replace(drawing, tiled=rows)
+    elif titled < rows:
+        about = f"{about}; titles of {titled:,}"
+        whole = replace(drawing_of(points, table, poster.regions, poster.land, titled), poster=picture)
+    page = render_map(recipe.publish.title, about, whole, nouns)
+    return store.put(layout.MAP, with_card(page, card, layout.MAP).encode()), drawing
 
 
 def map_fact(laid_out: LayoutFacts, nouns: Nouns) -> str:

@@ -13,6 +13,7 @@ from vidatlas.pipeline.publish.map import draw_map, make_map, map_fact
 from vidatlas.pipeline.publish.poster import make_poster, poster_fact, put_poster, social_card
 from vidatlas.pipeline.publish.regions import regions_of
 from vidatlas.pipeline.publish.report import Found, card_of, report_of
+from vidatlas.pipeline.publish.tiles import make_tiles
 from vidatlas.pipeline.publish.trends import make_trends
 from vidatlas.pipeline.publish.wording import (
     LIBRARIES,
@@ -73,15 +74,15 @@ def _publish(run: Run, accepted: ByHand) -> tuple[Files, PublishFacts]:
     card = social_card(recipe, poster)
     facts |= picture_facts(learned) | tuning_fact(recipe, metrics) | names_fact(len(accepted), len(table))
     drawn, drawing = draw_map(recipe, store, points, accepted, poster, card)
+    drawn |= make_tiles(recipe, store, shards, runner)
     found = Found(table, metrics, trends, facts)
     report = replace(report_of(recipe, store, manifest, found), drawing=drawing, losses=losses_of(metrics, learned))
     files = mapped | indexes | pictures | drawn | put_poster(store, poster) | put_accepted(store, accepted)
     files |= trends.files | store.put(layout.REPORT, with_card(render(report), card, layout.REPORT).encode())
     listener(Event("publish", 3, 4, {"step": "data card"}))
     files |= store.put(layout.README, render_card(card_of(recipe, manifest, found)).encode())
-    versions = {name: version(name) for name in LIBRARIES}
     said: PublishFacts = {
-        "versions": versions,
+        "versions": {name: version(name) for name in LIBRARIES},
         "content_sha256": content_sha256(manifest),
         "layout": laid_out,
         "index": indexed,

@@ -91,6 +91,8 @@ def _addresses(template: str | None, found: pa.Table) -> tuple[tuple[str, ...], 
 
 def _words(record: RecordSpec, found: pa.Table, titles: list[str]) -> tuple[str, ...]:
     others = [name for name in record.fields if name != record.title]
+    if not others:
+        return ()
     columns = [found[name].to_pylist() for name in others]
     return tuple(
         _further(title, (text for cell in cells for text in _texts(cell)))

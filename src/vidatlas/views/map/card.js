@@ -2,7 +2,7 @@
 const FIRST = ["channel", "published", "views", "likes", "duration"];
 
 const homeOf = ({ groups, subs, codes }, at) => [groups.length > 1 && groups[subs[codes[at]].group].name, subs[codes[at]].name].filter(Boolean);
-const titleOf = (data, at) => (at < data.titled ? data.titles[at] || "(untitled)" : "(title not on this page)");
+const titleOf = (data, at) => data.titles[at] || (data.ids[at] ? "(untitled)" : data.own ? "(the title is being loaded)" : "(title not on this page)");
 
 const carding = ({ panel, pin, data, choose, closed }) => {
   const ranked = data.columns.map((column) => ({ ...column, rank: FIRST.includes(column.name) ? FIRST.indexOf(column.name) : FIRST.length })).sort((a, b) => a.rank - b.rank);

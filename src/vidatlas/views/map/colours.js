@@ -71,8 +71,8 @@ const colouring = ({ data, tones, key, caption, select, dark, wanted, choose, pa
     for (const swatch of key.querySelectorAll("i")) swatch.style.background = scheme.classes[swatch.dataset.at][ground];
     painted(palette, toned);
   };
-  const more = (from = 0) => {
-    for (let at = from; at < data.count; at += 1) tones[at] = Math.min(NOTHING, scheme.of(at));
+  const more = (runs = [[0, data.count]]) => {
+    for (const [from, to] of runs) for (let at = from; at < to; at += 1) tones[at] = Math.min(NOTHING, scheme.of(at));
     paint(true);
   };
   // A category or subcategory of the key is chosen by a click; classes of other columns only light up.

@@ -5,8 +5,10 @@ const controls = (map) => {
   const hover = (event) => {
     const [at, px, py] = map.under(event);
     canvas.style.cursor = lasso.wanted() ? "crosshair" : at < 0 ? "grab" : "pointer";
+    const show = () => map.tip.show(at, px, py, map.screen.width, map.screen.height);
     if (at < 0) map.tip.hide();
-    else map.tip.show(at, px, py, map.screen.width, map.screen.height);
+    else show();
+    map.tiles?.askSoon(at, () => { if (!find(".tip").hidden) show(); });
   };
   canvas.addEventListener("pointermove", (event) => {
     cancelAnimationFrame(pending);

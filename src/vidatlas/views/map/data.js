@@ -12,6 +12,7 @@
 //   palette, ramp, grey                                              colours {light, dark}: strong ones, from low to high, of nothing
 //   columns  [{name, kind, values}]    kind is number, duration (seconds), date (days since 1970) or text; null: missing
 //   ids, titles, notes, words          one text per titled point; notes and words may be empty lists
+//   runs     [[from, to]]              where in places and codes the points are that the map shows
 //   places   Uint16Array [2 × total]   x, y from 0 to 65,535, y upwards
 //   codes    Uint16Array [total]       the index in subs of every point
 //   link(at) the address of a titled point, or ""
@@ -68,6 +69,7 @@
       }
       data.codes.set(piece.subarray(2 * more), data.count);
       data.count += more;
+      data.runs = [[0, data.count]];
       element.textContent = "";
     };
     await data.take(document.querySelector(".map-points"));

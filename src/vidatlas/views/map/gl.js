@@ -60,7 +60,7 @@ const painter = (canvas, { places, total }, tones) => {
     for (const side of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, side, gl.NEAREST);
     gl.enable(gl.BLEND);
   };
-  // Draw one layer: of kind FAINT, PLAIN or RINGED, all points up to a number, or those of a list.
+  // Draw one layer: of kind FAINT, PLAIN or RINGED, the points of runs, or those of a list.
   const layer = (kind, size, alpha, points) => {
     gl.uniform1i(uniforms.kind, kind);
     gl.uniform1f(uniforms.size, size);
@@ -68,7 +68,7 @@ const painter = (canvas, { places, total }, tones) => {
     // Faint points do not add up: where many lie, they stay as faint as one.
     gl.blendEquation(kind === FAINT ? gl.MAX : gl.FUNC_ADD);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
-    if (typeof points === "number") { gl.drawArrays(gl.POINTS, 0, points); return; }
+    if (Array.isArray(points)) { for (const [from, to] of points) gl.drawArrays(gl.POINTS, from, to - from); return; }
     if (list !== points) upload(gl.ELEMENT_ARRAY_BUFFER, buffers.list, (list = points));
     gl.drawElements(gl.POINTS, points.length, gl.UNSIGNED_INT, 0);
   };

@@ -7,19 +7,19 @@ const changing = (map) => {
   const { groups, subs } = data;
   const many = root.dataset.many;
   const words = () => {
-    if (!select.active()) return `${english(data.count)} ${many}`;
+    if (!select.active()) return map.tiles?.words() ?? `${english(data.count)} ${many}`;
     if (select.named(wanted.text) === "absent") return `This video is not among the ${english(data.titled)} ${many} on this page`;
     const home = wanted.group === null ? "" : ` in ${wanted.sub === null ? groups[wanted.group].name : subs[wanted.sub].name}`;
-    return `${english(map.members.length)} of ${english(data.count)} ${many}${home}`;
+    return `${english(map.members.length)} of ${map.tiles?.searched() ?? `${english(data.count)} ${many}`}${home}`;
   };
-  const changed = ({ from = 0, noted = true } = {}) => {
+  const changed = ({ from = 0, noted = true, controls = !from } = {}) => {
     const active = select.active();
     select.refresh(from);
     map.members = active ? select.members() : new Uint32Array();
     output.textContent = words();
     find(".found").hidden = find("[data-all]").hidden = !active;
     if (active) map.list.show(map.members);
-    if (!from) { map.filters.show(); map.colours.press(); }
+    if (controls) { map.filters.show(); map.colours.press(); }
     if (noted) map.noteSelection();
     map.refresh();
   };
@@ -41,7 +41,8 @@ const finding = (map) => {
   const open = (at, { fly = true, focus = true } = {}) => {
     map.tip.hide();
     map.card.show(at, focus);
-    map.note({ v: at < data.titled ? data.ids[at] : null });
+    map.note({ v: data.ids[at] ?? null });
+    map.tiles?.ask(at)?.then(() => { if (map.card.at() === at && data.ids[at]) open(at, { fly: false, focus: false }); });
     if (gl && fly) map.go((places[2 * at] / STEPS) * 2 - 1, (places[2 * at + 1] / STEPS) * 2 - 1, Math.max(map.nav.view.k, 8), flying);
     else if (gl) {
       // On a phone the card stands at the bottom: the map makes way, so that the point stays in sight.
@@ -59,11 +60,15 @@ const finding = (map) => {
     const near = event.pointerType === "touch" ? 2 * NEAR : NEAR;
     const active = select.active();
     let [best, nearest] = [-1, near * near];
-    for (let at = 0; at < data.count; at += 1) {
-      const dx = (places[2 * at] - cx) * across;
-      if (dx > near || dx < -near || (active && !chosen[at])) continue;
-      const far = dx ** 2 + ((places[2 * at + 1] - cy) * up) ** 2;
-      if (far < nearest) [best, nearest] = [at, far];
+    const [wide, tall] = [near / across, near / up];
+    for (const [first, end, tile] of data.runs) {
+      if (tile && (cx < tile.left - wide || cx > tile.right + wide || cy < tile.low - tall || cy > tile.high + tall)) continue;
+      for (let at = first; at < end; at += 1) {
+        const dx = (places[2 * at] - cx) * across;
+        if (dx > near || dx < -near || (active && !chosen[at])) continue;
+        const far = dx ** 2 + ((places[2 * at + 1] - cy) * up) ** 2;
+        if (far < nearest) [best, nearest] = [at, far];
+      }
     }
     return [best, px, py];
   };
@@ -95,7 +100,8 @@ const HINTS = { touch: "Use two fingers to move the map", wheel: `Click the map,
 const start = async (root) => {
   const data = await window.vidatlas.data;
   const find = (selector) => root.querySelector(selector);
-  const [tones, chosen] = [new Uint8Array(data.total), new Uint8Array(data.total)];
+  if (root.dataset.tiled) makeRoom(data, Number(root.dataset.tiled));
+  const [tones, chosen] = [new Uint8Array(data.codes.length), new Uint8Array(data.codes.length)];
   const [stage, canvas, input, output] = [".stage", "canvas.points", "input[type=search]", "output"].map(find);
   const map = { root, data, find, stage, canvas, input, output, chosen, members: new Uint32Array(), dark: matchMedia("(prefers-color-scheme: dark)") };
   const gl = map.gl = painter(canvas, data, tones);
@@ -109,7 +115,7 @@ const start = async (root) => {
   map.nav = navigator_({
     canvas, stage, screen: map.screen, inside: root.dataset.whole === undefined, lasso: map.lasso,
     hint: (kind) => map.say(HINTS[kind]),
-    moved: (moving) => { map.tip.hide(); map.refresh(moving); map.noteViewSoon(); },
+    moved: (moving) => { map.tip.hide(); map.refresh(moving); map.noteViewSoon(); map.tiles?.soon(); },
   });
   map.card = carding({ panel: find(".card"), pin: find(".pin"), data, choose: (choice) => map.choose(choice), closed: () => map.note({ v: null }) });
   map.filters = filtering({ panel: find(".filters > div"), data, wanted: map.wanted, choose: (choice) => map.choose(choice), changed: () => map.changed() });
@@ -118,6 +124,7 @@ const start = async (root) => {
     data, tones, key: find(".key"), caption: find(".caption"), select: find("[data-colour]"), dark: map.dark, wanted: map.wanted, choose: (choice) => map.choose(choice),
     painted: (palette, toned) => { if (toned) gl?.update(); gl?.paint(palette); map.refresh(); },
   });
+  if (gl && root.dataset.tiled) map.tiles = tiling(map);
   if (gl) map.resize();
   map.restore();
   if (gl) new ResizeObserver(map.resize).observe(stage);
@@ -131,7 +138,7 @@ const start = async (root) => {
   for (const more of [...document.querySelectorAll(".map-points")].slice(1)) {
     const before = data.count;
     await data.take(more);
-    map.colours.more(before);
+    map.colours.more([[before, data.count]]);
     map.changed({ from: before, noted: false });
     await new Promise((go) => setTimeout(go));
   }

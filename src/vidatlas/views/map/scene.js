@@ -26,9 +26,11 @@ const scening = (map) => {
   const draw = (most = Infinity) => {
     const { width, height, across, up, left, bottom, ratio } = screen;
     const { k, x, y } = view();
-    const shown = Math.min(data.count, most);
+    const runs = map.tiles ? map.tiles.runs(most) : [[0, Math.min(data.count, most)]];
+    const shown = runs.reduce((sum, [from, to]) => sum + to - from, 0);
+    const crowd = map.tiles ? map.tiles.crowd() / Math.sqrt(k) : shown;
     // Points grow with the zoom and shrink with their number.
-    const size = ratio * Math.min(9, Math.max(shown > 300000 ? 1.2 : 1.6, 0.4 * Math.sqrt((width * height * k) / Math.max(shown, 1))));
+    const size = ratio * Math.min(9, Math.max(shown > 300000 ? 1.2 : 1.6, 0.4 * Math.sqrt((width * height * k) / Math.max(crowd, 1))));
     const alpha = shown > 200000 ? 0.6 : shown > 20000 ? 0.75 : 0.88;
     gl.begin({
       scale: [(2 * STEPS * across * k) / width, (2 * STEPS * up * k) / height],
@@ -36,10 +38,10 @@ const scening = (map) => {
       faint: dark.matches ? [0.22, 0.235, 0.24, 0.4] : [0.155, 0.16, 0.165, 0.2],
       ring: dark.matches ? [0.91, 0.9, 0.87] : [0.11, 0.125, 0.137],
     });
-    if (!map.select.active()) gl.layer(PLAIN, size, alpha, shown);
+    if (!map.select.active()) gl.layer(PLAIN, size, alpha, runs);
     else {
       const few = map.members.length <= MOST_RINGED;
-      gl.layer(FAINT, size, 1, shown);
+      gl.layer(FAINT, size, 1, runs);
       gl.layer(few ? RINGED : PLAIN, few ? Math.max(1.6 * size, 6 * ratio) : 1.2 * size, few ? 1 : alpha, map.members);
     }
     canvas.dataset.drawn = shown;
@@ -61,7 +63,7 @@ const scening = (map) => {
   };
   // The points fill the stage: the axes of the layout mean nothing, so that one may be stretched, to 1.9 times at most.
   const [xs, ys] = [0, 1].map((axis) => {
-    const values = Uint16Array.from({ length: data.count }, (_, at) => places[2 * at + axis]).sort();
+    const values = Uint16Array.from({ length: data.runs[0][1] }, (_, at) => places[2 * at + axis]).sort();
     const [low, high] = [values[Math.floor(0.001 * values.length)] ?? 0, values[Math.ceil(0.999 * values.length) - 1] ?? STEPS];
     const more = Math.max(0, (2000 - (high - low)) / 2);
     return [low - more, high + more];

@@ -27,9 +27,13 @@ const selecting = (data, chosen) => {
   const { fold } = window.vidatlas;
   const wanted = { text: "", group: null, sub: null, ranges: new Map(), loop: null };
   const foldedSubs = subs.map((sub) => fold(`${sub.name} ${groups[sub.group].name}`));
-  let [foldedTexts, byId, found] = [null, null, 0];
+  let [byId, found] = [null, 0];
+  const foldedTexts = new Array(ids.length);
   const active = () => Boolean(wanted.text.trim() || wanted.group !== null || wanted.ranges.size || wanted.loop);
-  const withId = (id) => (byId ??= new Map(ids.map((own, at) => [own, at]))).get(id) ?? -1;
+  const withId = (id) => {
+    if (!byId) { byId = new Map(); ids.forEach((own, at) => { if (own) byId.set(own, at); }); }
+    return byId.get(id) ?? -1;
+  };
   // The video that a pasted address or id names; "absent" for the address of one that is not here.
   const named = (text) => {
     if (!text.trim()) return null;
@@ -42,8 +46,8 @@ const selecting = (data, chosen) => {
     if (only !== null) return (at) => at === only;
     const words = fold(wanted.text).split(/\s+/).filter(Boolean);
     if (!words.length) return null;
-    foldedTexts ??= titles.map((title, at) => `${fold(`${title} ${notes[at] ?? ""}`)} ${tags[at] ?? ""}`);
-    return (at) => words.every((word) => foldedSubs[codes[at]].includes(word) || foldedTexts[at]?.includes(word));
+    const searchable = (at) => (foldedTexts[at] ??= `${fold(`${titles[at] ?? ""} ${notes[at] ?? ""}`)} ${tags[at] ?? ""}`);
+    return (at) => words.every((word) => foldedSubs[codes[at]].includes(word) || (ids[at] && searchable(at).includes(word)));
   };
   const byPlace = (loop) => {
     const [xs, ys] = [loop.filter((_, at) => at % 2 === 0), loop.filter((_, at) => at % 2)];
@@ -62,14 +66,17 @@ const selecting = (data, chosen) => {
     if (wanted.sub !== null) tests.unshift((at) => codes[at] === wanted.sub);
     else if (wanted.group !== null) tests.unshift((at) => subs[codes[at]].group === wanted.group);
     if (!from) found = 0;
-    if (!tests.length) { chosen.fill(1, from, data.count); found += data.count - from; return; }
-    for (let at = from; at < data.count; at += 1) found += chosen[at] = tests.every((test) => test(at)) ? 1 : 0;
+    if (!tests.length) return;
+    for (const [first, end] of data.runs) for (let at = Math.max(from, first); at < end; at += 1) found += chosen[at] = tests.every((test) => test(at)) ? 1 : 0;
   };
   const members = () => {
     const list = new Uint32Array(found);
-    for (let at = 0, next = 0; at < data.count; at += 1) if (chosen[at]) list[next++] = at;
+    let next = 0;
+    for (const [first, end] of data.runs) for (let at = first; at < end; at += 1) if (chosen[at]) list[next++] = at;
     return list;
   };
   const clear = () => { Object.assign(wanted, { text: "", group: null, sub: null, loop: null }); wanted.ranges.clear(); };
-  return { wanted, active, named, withId, refresh, members, clear };
+  // Titles of some points have come or gone.
+  const retitle = (from, to) => { foldedTexts.fill(undefined, from, to); byId = null; };
+  return { wanted, active, named, withId, refresh, members, clear, retitle };
 };
