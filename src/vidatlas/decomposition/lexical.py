@@ -7,6 +7,7 @@ columns (Weinberger, Dasgupta, Langford, Smola and Attenberg, "Feature Hashing f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -84,7 +85,9 @@ def hash_words(fields: Sequence[tuple[list[str], float]], buckets: int) -> scipy
 
 @cache
 def _no_subjects() -> list[str]:
-    return sorted({*FILLER, *function_words(), *map(str, range(1900, 2100))})
+    words = {*FILLER, *function_words(), *map(str, range(1900, 2100))}
+    # Only what can be a token: scikit-learn warns of every other, and compares none with it.
+    return sorted(word for word in words if re.findall(r"\w\w+", word.lower()) == [word])
 
 
 def document_frequencies(hashed: scipy.sparse.csr_array) -> NDArray[np.int64]:

@@ -226,7 +226,7 @@ def test_words_join_the_components_and_new_videos_are_placed_by_them(small_atlas
 
     components = np.stack(pd.read_parquet(Path(url) / first)["components"].tolist())
     assert components.shape[1] == len(vidatlas.open_atlas(url).metrics["explained_variance"]["ratio"]) + 5
-    np.testing.assert_allclose(np.linalg.norm(components[:, -5:], axis=1), 0.7, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(components[:, -5:], axis=1), 1, atol=1e-5)
     vidatlas.assign(url, small_atlas.part, str(tmp_path / "out.parquet"))
     placed = pd.read_parquet(tmp_path / "out.parquet").set_index("id")
     known = vidatlas.open_atlas(url).assignments().set_index("id")
