@@ -47,17 +47,19 @@ def arrow_lines(
     at, skip = place >> _BATCHES, place & ((1 << _BATCHES) - 1)
     if at:
         reader = _moved(file, start, reader, at)
-    written = 0
+    written, fixed = 0, None
     while True:
         before = file.tell()
         try:
             batch = reader.read_next_batch()
         except StopIteration:
             break
+        seen = reader.stats.num_dictionary_batches
+        fixed = seen if fixed is None else fixed
         readable = _checked(batch).select(readable_columns(batch.schema, vector))
         for number in range(skip, -(-batch.num_rows // BATCH)):
-            # Dictionaries are found only by reading up to them: a file that has any is read from its start.
-            if on_batch and not reader.stats.num_dictionary_batches:
+            # Dictionaries that change on the way are found only by reading up to them.
+            if on_batch and seen == fixed:
                 on_batch(before << _BATCHES | number, written)
             lines = lines_of(readable.slice(number * BATCH, BATCH), vector)
             written += len(lines)
@@ -76,12 +78,18 @@ def open_stream(file: IO[bytes]) -> tuple[pa.RecordBatchStreamReader, int]:
 
 
 def _moved(file: IO[bytes], start: int, reader: pa.RecordBatchStreamReader, at: int) -> pa.RecordBatchStreamReader:
-    """Return a reader that goes on at a byte offset, with the schema from the start."""
-    size = file.tell() - start
+    """Return a reader that goes on at a byte offset, with the schema and the dictionaries from the start."""
     if at <= file.tell():
         return reader
+    coded = any(map(_has_dictionary, reader.schema.types))
+    if coded:
+        reader.read_next_batch()  # its dictionaries stand before it
+    size = file.tell() - start
     file.seek(start)
-    return open_arrow(cast(IO[bytes], _Joined(file.read(size), file, at)))
+    moved = open_arrow(cast(IO[bytes], _Joined(file.read(size), file, at)))
+    if coded:
+        moved.read_next_batch()
+    return moved
 
 
 class _Joined(io.RawIOBase):
@@ -110,6 +118,12 @@ class _Joined(io.RawIOBase):
             data = self._file.read(size)
         self._at += len(data)
         return data
+
+
+def _has_dictionary(kind: pa.DataType) -> bool:
+    if isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
+    return pa.types.is_dictionary(kind) or any(_has_dictionary(kind.field(at).type) for at in range(kind.num_fields))
 
 
 def _checked(batch: pa.RecordBatch) -> pa.RecordBatch:
