@@ -122,11 +122,11 @@ def test_a_click_filters_the_table_and_all_comes_back(visit: Any, report: str) -
     page.mouse.down()
     page.mouse.up()
     page.get_by_role("button", name="Show the subcategory").click()
-    until(page, "document.querySelectorAll('.sub:not([hidden])').length === 1")
+    until(page, "document.querySelectorAll('.sub').length === 1")
     assert page.locator(".sub:visible .name").inner_text() == subcategory
     assert "chosen on the map" in page.locator(".tools output").inner_text()
     page.locator("#map [data-all]").click()
-    until(page, f"document.querySelectorAll('.sub:not([hidden])').length === {every}")
+    until(page, f"document.querySelectorAll('.sub').length === {every}")
 
 
 def test_search_on_the_map_and_in_the_table(visit: Any, report: str) -> None:

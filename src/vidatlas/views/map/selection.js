@@ -23,13 +23,13 @@ const insideLoop = (loop, x, y) => {
 };
 
 const selecting = (data, chosen) => {
-  const { subs, groups, codes, places, titles, notes, words: tags, ids, columns } = data;
+  const { subs, groups, codes, places } = data;
   const { fold } = window.vidatlas;
   const wanted = { text: "", group: null, sub: null, ranges: new Map(), loop: null };
   const foldedSubs = subs.map((sub) => fold(`${sub.name} ${groups[sub.group].name}`));
   let [foldedTexts, byId, found] = [null, null, 0];
   const active = () => Boolean(wanted.text.trim() || wanted.group !== null || wanted.ranges.size || wanted.loop);
-  const withId = (id) => (byId ??= new Map(ids.map((own, at) => [own, at]))).get(id) ?? -1;
+  const withId = (id) => (byId ??= new Map(data.ids.map((own, at) => [own, at]))).get(id) ?? -1;
   // The video that a pasted address or id names; "absent" for the address of one that is not here.
   const named = (text) => {
     if (!text.trim()) return null;
@@ -42,7 +42,7 @@ const selecting = (data, chosen) => {
     if (only !== null) return (at) => at === only;
     const words = fold(wanted.text).split(/\s+/).filter(Boolean);
     if (!words.length) return null;
-    foldedTexts ??= titles.map((title, at) => `${fold(`${title} ${notes[at] ?? ""}`)} ${tags[at] ?? ""}`);
+    foldedTexts ??= data.titles.map((title, at) => `${fold(`${title} ${data.notes[at] ?? ""}`)} ${data.words[at] ?? ""}`);
     return (at) => words.every((word) => foldedSubs[codes[at]].includes(word) || foldedTexts[at]?.includes(word));
   };
   const byPlace = (loop) => {
@@ -54,7 +54,7 @@ const selecting = (data, chosen) => {
     };
   };
   const byRange = ([name, { low = -Infinity, high = Infinity, value }]) => {
-    const { values } = columns.find((column) => column.name === name);
+    const { values } = data.columns.find((column) => column.name === name);
     return value === undefined ? (at) => (values[at] ?? null) !== null && values[at] >= low && values[at] <= high : (at) => values[at] === value;
   };
   const refresh = (from = 0) => {
