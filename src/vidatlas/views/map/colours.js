@@ -20,7 +20,7 @@ const schemes = ({ groups, subs, columns, codes, titled: known, ramp, grey, pale
   if (groups.length > 1) found.set("category", { label: noun, classes: groups, of: (at) => subs[codes[at]].group });
   found.set("subcategory", {
     label: "subcategory",
-    get usable() { return groups.length === 1 || chosenGroup() !== null; },
+    get usable() { return groups.length < 2 || chosenGroup() !== null; },
     get classes() { return strong(inside().map((code) => subs[code].name)).map((one, at) => ({ ...one, code: inside()[at] })); },
     get of() {
       const place = new Map(inside().map((code, at) => [code, at]));
