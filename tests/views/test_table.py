@@ -47,7 +47,9 @@ def test_rows_come_largest_first_and_keep_the_rank_of_their_category() -> None:
 
 def test_a_title_of_the_map_is_not_stored_twice() -> None:
     videos = Videos(ids=("x", "y"), titles=("Another", "A title"))
-    one = sub(exemplars=("A title", "A title", "Old title", "Absent"), ids=("y", "z", "x", "w"), links=("", "l", "", ""))
+    one = sub(
+        exemplars=("A title", "A title", "Old title", "Absent"), ids=("y", "z", "x", "w"), links=("", "l", "", "")
+    )
     made = report(Category("a", 5, None, (one,)), drawing=Drawing("", "", ("",), videos))
     (found,) = unpacked(made)["subs"]
     assert found["examples"] == [1, ["A title", "l"], ["Old title", ""], ["Absent", ""]]
@@ -70,7 +72,7 @@ def test_there_are_columns_only_of_what_there_is() -> None:
 @pytest.mark.parametrize(
     ("silhouette", "words"),
     [
-        *((0.5, "very clear"), (0.25, "clear"), (0.1, "loose"), (0.0, "overlapping"), (-0.01, "mixed")),
+        *((0.5, "very clear"), (0.25, "clear"), (0.1, "loose"), (0.0, "overlapping"), (-0.01, "unclear")),
         *((None, "not measured"), (float("nan"), "not measured")),
     ],
 )

@@ -136,7 +136,7 @@ def _videos(videos: Videos, codes: NDArray[np.uint16], table: Sequence[Mapping[s
     titles, notes = (
         [shown(text, LONGEST_TITLE) if text else "" for text in texts] for texts in (found.titles, found.notes)
     )
-    # Tags repeat: each word stands once, the most frequent first, and a video holds one character for each of its words.
+    # Tags repeat: each word stands once, the most frequent first, and a video holds a character for each of its words.
     vocabulary = [word for word, _ in Counter(chain.from_iterable(map(str.split, words))).most_common()]
     sign = {word: _sign(at) for at, word in enumerate(vocabulary)}
     return {

@@ -17,7 +17,7 @@ from vidatlas.views.findings import findings_of
 from vidatlas.views.map_data import Drawing, light_script, light_style, map_scripts, packed, script_hash
 from vidatlas.views.nouns import Nouns
 from vidatlas.views.page import Report
-from vidatlas.views.table import band, columns_of, is_known, rows_of, table_data
+from vidatlas.views.table import band, band_words, columns_of, is_known, rows_of, table_data
 from vidatlas.views.text import clean, shown
 
 
@@ -50,6 +50,7 @@ def render(report: Report) -> str:
             rows=rows,
             columns=columns_of(report, rows),
             table_data=table_data(report, rows),
+            bands=band_words(),
             findings=findings_of(report, rows),
             curve=_curve(report.explained_variance),
             map=report.drawing,

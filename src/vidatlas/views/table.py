@@ -19,7 +19,7 @@ SILHOUETTE_BANDS = (  # from this value on, plain words
     (0.25, "clear"),
     (0.1, "loose"),
     (0.0, "overlapping"),
-    (-math.inf, "mixed"),
+    (-math.inf, "unclear"),
 )
 NOT_MEASURED = "not measured"
 SHOWN_TERMS = 5
@@ -72,6 +72,11 @@ def band(silhouette: float | None) -> str:
     if not is_known(silhouette):
         return NOT_MEASURED
     return next(words for floor, words in SILHOUETTE_BANDS if silhouette >= floor)
+
+
+def band_words() -> str:
+    """Return the words for silhouettes with their bounds."""
+    return ", ".join(f"from {floor:g} {words}" if floor > -1 else f"else {words}" for floor, words in SILHOUETTE_BANDS)
 
 
 def rows_of(categories: Sequence[Category]) -> list[Row]:

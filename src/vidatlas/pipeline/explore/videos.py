@@ -99,7 +99,7 @@ class Videos:
         if absent:
             raise UsageError(
                 f"{self._store.url} was published by an older vidatlas, without {absent[0]!r} of the videos. "
-                f"Publish it again: vidatlas publish {self._store.url} --set publish.title='Video atlas'"
+                f"Publish it again: vidatlas publish {self._store.url}"
             )
         table = self._shards[number]
         return table.select(columns) if columns else table

@@ -134,7 +134,6 @@ const start = async (root) => {
   if (gl) map.noteView();
   map.restore();
   controls(map);
-  map.now();
   root.dataset.state = gl ? "ready" : "failed";
   find(".failure").hidden = Boolean(gl);
   performance.mark("map-ready");

@@ -70,6 +70,7 @@ const scening = (map) => {
   const resize = () => {
     const before = screen.width > 1 && away() ? centre() : null;
     const [width, height] = [Math.max(stage.clientWidth, 1), Math.max(stage.clientHeight, 1)];
+    if (width === screen.width && height === screen.height && screen.ratio === Math.min(devicePixelRatio, 2)) return;
     const [mostAcross, mostUp, ratio] = [(0.9 * width) / (xs[1] - xs[0]), (0.9 * height) / (ys[1] - ys[0]), Math.min(devicePixelRatio, 2)];
     const [across, up] = [Math.min(mostAcross, 1.9 * mostUp), Math.min(mostUp, 1.9 * mostAcross)];
     Object.assign(screen, { width, height, across, up, ratio, left: (width - across * (xs[0] + xs[1])) / 2, bottom: (height + up * (ys[0] + ys[1])) / 2 });

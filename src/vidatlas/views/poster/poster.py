@@ -89,9 +89,7 @@ class Line:
     """What stands behind it, less conspicuous."""
 
 
-def poster_svg(
-    poster: Poster, themes: Sequence[Theme], points: int = 20_000, names: int = 64, coarse: int = 1
-) -> str:
+def poster_svg(poster: Poster, themes: Sequence[Theme], points: int = 20_000, names: int = 64, coarse: int = 1) -> str:
     """Return the poster as SVG, 2400 × 1350.
 
     Args:
