@@ -5,12 +5,14 @@ which compress less.
 
     python -m benchmarks.maps                   # layout of 20,000 and 100,000; pages of 10,000, 100,000 and 5 million
     python -m benchmarks.maps --layout 20000 --pages 10000
+    python -m benchmarks.maps --weigh demo-atlas/report.html         # of what a page's bytes are
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import tempfile
 import time
@@ -109,9 +111,9 @@ def _opened(browser: Any, file: Path) -> str:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(file.as_uri())
     page.wait_for_selector('#map[data-state="complete"]', timeout=300_000)
-    first, whole = (
+    first, ready, whole = (
         page.evaluate(f"performance.getEntriesByName('map-{mark}')[0].startTime / 1000")
-        for mark in ("ready", "complete")
+        for mark in ("drawn", "ready", "complete")
     )
     box = page.locator("#map canvas.points").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -123,7 +125,31 @@ def _opened(browser: Any, file: Path) -> str:
         page.evaluate("() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
         frames.append(time.perf_counter() - started)
     page.close()
-    return f"first frame after {first:.1f} s, all points after {whole:.1f} s, a step of zoom {np.median(frames):.2f} s"
+    return (
+        f"first frame after {first:.1f} s, titles after {ready:.1f} s, all points after {whole:.1f} s, "
+        f"a step of zoom {np.median(frames):.2f} s"
+    )
+
+
+def weigh(page: Path) -> None:
+    """Print how many bytes of a page are styles, scripts, data, poster, plain table and the rest."""
+    text = page.read_text(encoding="utf-8")
+    parts = {
+        "style sheet": r"<style>.*?</style>",
+        "scripts": r'<script>.*?</script>|<script [^>]*class="code">.*?</script>',
+        "names and land": r'<script [^>]*id="map-names">.*?</script>',
+        "points": r'<script [^>]*class="map-points">.*?</script>',
+        "titles, tags, ids, columns": r'<script [^>]*id="map-titles">.*?</script>',
+        "rows of the table": r'<script [^>]*id="table-data">.*?</script>',
+        "plain table": r'<table class="plain">.*?</table>',
+        "poster": r'<img class="poster"[^>]*>',
+    }
+    rest = text
+    for name, pattern in parts.items():
+        found = re.findall(pattern, rest, re.DOTALL)
+        rest = re.sub(pattern, "", rest, flags=re.DOTALL)
+        print(f"| {name} | {sum(len(part.encode()) for part in found):,} bytes |")
+    print(f"| other markup | {len(rest.encode()):,} bytes |\n| in all | {page.stat().st_size:,} bytes |")
 
 
 def main() -> None:
@@ -132,7 +158,11 @@ def main() -> None:
     parser.add_argument("--layout", type=int, nargs="*", default=[20_000, 100_000])
     parser.add_argument("--pages", type=int, nargs="*", default=[10_000, 100_000, 5_000_000])
     parser.add_argument("--data", type=Path, help="a folder with youtube/videos.jsonl.gz: use its titles")
+    parser.add_argument("--weigh", type=Path, help="print of what the bytes of this report are, and nothing else")
     chosen = parser.parse_args()
+    if chosen.weigh:
+        weigh(chosen.weigh)
+        return
     print(machine(), end="\n\n")
     pages(chosen.pages, chosen.data)
     layouts(chosen.layout)
