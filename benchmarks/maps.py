@@ -5,12 +5,14 @@ which compress less.
 
     python -m benchmarks.maps                   # layout of 20,000 and 100,000; pages of 10,000, 100,000 and 5 million
     python -m benchmarks.maps --layout 20000 --pages 10000
+    python -m benchmarks.maps --weigh demo-atlas/report.html         # of what a page's bytes are
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import tempfile
 import time
@@ -118,9 +120,9 @@ def opened(browser: Any, address: str, tiled: bool = False) -> str:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(address)
     page.wait_for_selector('#map[data-state="complete"]', timeout=300_000)
-    first, whole = (
+    first, ready, whole = (
         page.evaluate(f"performance.getEntriesByName('map-{mark}')[0].startTime / 1000")
-        for mark in ("ready", "complete")
+        for mark in ("drawn", "ready", "complete")
     )
     if tiled:
         whole = _settled(page)
@@ -143,7 +145,8 @@ def opened(browser: Any, address: str, tiled: bool = False) -> str:
         drawn.append(page.locator("#map canvas.points").get_attribute("data-drawn"))
     page.close()
     return (
-        f"first frame after {first:.1f} s, all points after {whole:.1f} s, a step of zoom {np.median(frames):.2f} s, "
+        f"first frame after {first:.1f} s, titles after {ready:.1f} s, all points after {whole:.1f} s, "
+        f"a step of zoom {np.median(frames):.2f} s, "
         f"between two frames of a drag {np.median(gaps):.0f} ms (95 of 100: {np.percentile(gaps, 95):.0f} ms), "
         f"points drawn at rest {', '.join(f'{int(points):,}' for points in drawn)}"
     )
@@ -168,13 +171,38 @@ def _dragged(page: Any, x: float, y: float) -> list[float]:
     return gaps
 
 
+def weigh(page: Path) -> None:
+    """Print how many bytes of a page are styles, scripts, data, poster, plain table and the rest."""
+    text = page.read_text(encoding="utf-8")
+    parts = {
+        "style sheet": r"<style>.*?</style>",
+        "scripts": r'<script>.*?</script>|<script [^>]*class="code">.*?</script>',
+        "names and land": r'<script [^>]*id="map-names">.*?</script>',
+        "points": r'<script [^>]*class="map-points">.*?</script>',
+        "titles, tags, ids, columns": r'<script [^>]*id="map-titles">.*?</script>',
+        "rows of the table": r'<script [^>]*id="table-data">.*?</script>',
+        "plain table": r'<table class="plain">.*?</table>',
+        "poster": r'<img class="poster"[^>]*>',
+    }
+    rest = text
+    for name, pattern in parts.items():
+        found = re.findall(pattern, rest, re.DOTALL)
+        rest = re.sub(pattern, "", rest, flags=re.DOTALL)
+        print(f"| {name} | {sum(len(part.encode()) for part in found):,} bytes |")
+    print(f"| other markup | {len(rest.encode()):,} bytes |\n| in all | {page.stat().st_size:,} bytes |")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--layout", type=int, nargs="*", default=[20_000, 100_000])
     parser.add_argument("--pages", type=int, nargs="*", default=[10_000, 100_000, 5_000_000])
     parser.add_argument("--data", type=Path, help="a folder with youtube/videos.jsonl.gz: use its titles")
+    parser.add_argument("--weigh", type=Path, help="print of what the bytes of this report are, and nothing else")
     chosen = parser.parse_args()
+    if chosen.weigh:
+        weigh(chosen.weigh)
+        return
     print(machine(), end="\n\n")
     pages(chosen.pages, chosen.data)
     layouts(chosen.layout)

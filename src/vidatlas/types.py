@@ -25,6 +25,9 @@ Place = str | PathLike[str]
 UNGROUPED = "(none)"
 """The group of a record whose group column is null or empty."""
 
+BETWEEN = " · "
+"""What stands between the terms of a name."""
+
 T = TypeVar("T")
 R = TypeVar("R")
 

@@ -460,9 +460,9 @@ def test_hostile_texts_stay_text_and_nothing_is_requested(visit: Any, atlas: Pla
     assert {url.split("#")[0] for url in visit.requests} == {atlas.map}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_violation_of_accessibility(chromium: Any, atlas: Place, scheme: str) -> None:
-    context = chromium.new_context(viewport={"width": 1200, "height": 900}, color_scheme=scheme, bypass_csp=True)
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 1200), ("light", 390)])
+def test_no_violation_of_accessibility(chromium: Any, atlas: Place, scheme: str, width: int) -> None:
+    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True)
     page = opened(context.new_page(), atlas.map)
     page.locator("#map input[type=search]").fill("guitar")
     page.locator("#map .found li button").first.click()

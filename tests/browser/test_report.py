@@ -19,6 +19,10 @@ from tests.browser import pages
 from tests.browser.pages import until
 from vidatlas import Options
 from vidatlas.recipe import Recipe
+from vidatlas.views.map_data import drawing_of, merge_points
+from vidatlas.views.page import Category, Counts, Report, Subcategory, Trend
+from vidatlas.views.regions import Land
+from vidatlas.views.report import render
 from vidatlas.views.text import shown
 
 HOSTILE = "<img src=x onerror=alert(2)> {{7*7}} \u202edcba"
@@ -178,7 +182,7 @@ def test_findings_lead_to_their_rows(visit: Any, atlas: Path) -> None:
     until(page, "!document.querySelector('.none').hidden")
     finding = page.locator(".findings a", has_text="Largest")
     finding.click()
-    until(page, "document.querySelector('tr.open:not([hidden])') !== null")
+    until(page, "document.querySelector('tr.open') !== null")
     assert page.locator("tr.open .name button bdi").inner_text() == finding.locator("bdi").inner_text()
 
 
@@ -191,7 +195,7 @@ def saved(page: Any, button: str) -> list[dict[str, str]]:
 
 def test_all_videos_of_a_row_are_saved_as_csv(visit: Any, atlas: Path) -> None:
     page = opened(visit, atlas)
-    page.locator("tr.sub", has_text="Evil").first.locator("button").click()
+    page.locator("tr.sub", has_text="Evil <img").first.locator("button").click()
     _, number = map(int, page.locator("tr.open").get_attribute("id")[1:].split("-"))
     rows = saved(page, "Save all")
     frame = vidatlas.open_atlas(atlas).assignments()
@@ -222,6 +226,7 @@ def test_a_sample_says_so_and_names_the_command(visit: Any, atlas: Path, tmp_pat
 
 def test_a_row_is_shown_on_the_map_and_a_choice_on_the_map_in_the_table(visit: Any, atlas: Path) -> None:
     page = opened(visit, atlas)
+    every = page.locator("tr.sub").count()
     page.evaluate("() => { window.asked = []; addEventListener('vidatlas:show', ({ detail }) => asked.push(detail)); }")
     page.locator("tr.sub button").first.click()
     page.locator(".acts button", has_text="Show on the map").click()
@@ -234,7 +239,7 @@ def test_a_row_is_shown_on_the_map_and_a_choice_on_the_map_in_the_table(visit: A
     page.evaluate(choose, {"group": 1, "name": "x", "number": None})
     assert len(set(cells(page, "group"))) == 1
     page.evaluate(choose, None)
-    assert page.locator("tr.sub:visible").count() == page.locator("tr.sub").count()
+    assert page.locator("tr.sub:visible").count() == every
 
 
 def test_a_link_to_a_row_is_copied(visit: Any, atlas: Path) -> None:
@@ -258,6 +263,34 @@ def test_hostile_names_and_titles_stay_text(visit: Any, atlas: Path) -> None:
     assert visit.requests == [(atlas / "report.html").as_uri()]
 
 
+NUMBERS = (  # views, growth, and what the table says
+    (None, None, "–", "–"),
+    (0, 0.0, "0", "+0%"),
+    (999, 0.46, "999", "+46%"),
+    (1_234, -0.38, "1.2k", "\N{MINUS SIGN}38%"),
+    (58_407, 9.0, "58k", "+900%"),
+    (999_900, 11.0, "1.0M", "×12"),
+    (2_100_000_000, 0.0, "2.1B", "+0%"),
+)
+
+
+def test_numbers_are_short_growths_signed_and_terms_of_the_name_not_said_again(visit: Any, tmp_path: Path) -> None:
+    subs = tuple(
+        Subcategory(at, "mixed: guitar · piano", 9 - at, (("guitar", 0.5), ("cello", 0.4)), (), trend=trend)
+        for at, (views, growth, _, _) in enumerate(NUMBERS)
+        for trend in (Trend(views, views, 9, 9, "2021-03", growth=growth, line="0z"),)
+    )
+    categories = (Category("Music", 42, None, subs),)
+    drawing = drawing_of(merge_points([]), [], (), Land(()), 1)
+    report = Report("r", (), Counts(42, 42, 0, 0), categories, (), (), (), "e", (), (), "", "", (), drawing, window=12)
+    (tmp_path / "report.html").write_text(render(report), encoding="utf-8")
+    page = opened(visit, tmp_path)
+    assert cells(page, "views") == [words for _, _, words, _ in NUMBERS]
+    assert cells(page, "growth") == [words for *_, words in NUMBERS]
+    assert cells(page, "terms") == ["cello"] * len(NUMBERS)
+    assert visit.errors == []
+
+
 def test_a_phone_needs_no_sideways_scrolling(visit: Any, atlas: Path) -> None:
     visit.page.set_viewport_size({"width": 390, "height": 844})
     page = opened(visit, atlas)
@@ -272,9 +305,15 @@ def test_a_phone_needs_no_sideways_scrolling(visit: Any, atlas: Path) -> None:
 def test_without_a_script_a_plain_table_is_there(chromium: Any, atlas: Path) -> None:
     page = chromium.new_context(java_script_enabled=False).new_page()
     page.goto((atlas / "report.html").as_uri())
-    assert page.locator("tr.sub:visible").count() == len(pd.read_parquet(atlas / "subcategories.parquet"))
+    rows = page.locator(".plain tbody tr:visible")
+    assert rows.count() == len(pd.read_parquet(atlas / "subcategories.parquet"))
+    name, category, size = rows.first.locator("th, td").all_inner_texts()
+    assert " · " in name
+    assert category
+    assert int(size) > 0
+    assert page.locator("#c1-0").is_visible(), "links to rows work"
     assert page.locator(".tools").is_hidden()
-    assert page.locator("tr.sub button:enabled").count() == 0
+    assert page.locator("#table").is_hidden()
     page.context.close()
 
 

@@ -137,7 +137,11 @@ def test_a_new_step_is_said_at_once(watch: Watch) -> None:
         for second, done, step in ((0, 0, "rows"), (0.1, 1, "rows"), (0.2, 1, "network"), (90, 2, "network")):
             watch.at(second, Event("reduce", done, 4, {"step": step}))
             assert (watch.file["step"], watch.clock.now) == (step, 1_000.0 + second)
-    assert watch.lines == ["reducing 0/4 rows", "reducing 1/4 network", "reducing 2/4 network"]
+    assert watch.lines == [
+        "reducing 0 of 4 steps, rows",
+        "reducing 1 of 4 steps, network",
+        "reducing 2 of 4 steps, network",
+    ]
 
 
 def test_a_log_has_a_line_for_every_shard(watch: Watch) -> None:
@@ -189,8 +193,8 @@ def test_an_event_is_described_in_one_line() -> None:
         " · left out: 2 no_text, 1 duplicate_id · 1 min 40 s left"
     )
     assert describe(embedded(10), rates).endswith("25% distinct")
-    assert describe(Event("reduce", 1, 4, {"step": "clusters"}), {}) == "1/4 clusters"
-    assert describe(Event("publish", 1, 4, {"step": "search index"}), {}) == "1/4 search index"
+    assert describe(Event("reduce", 1, 4, {"step": "clusters"}), {}) == "1 of 4 steps, clusters"
+    assert describe(Event("publish", 1, 4, {"step": "search index"}), {}) == "1 of 4 steps, search index"
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_each_finding_names_and_links_the_row_it_is_about() -> None:
         "Fastest growing": ("name 2", "c1-2"),
         "Most viewed": ("name 1", "c1-1"),
         "Clearest": ("name 1", "c1-1"),
-        "Most mixed": ("name 2", "c1-2"),
+        "Least clear": ("name 2", "c1-2"),
     }
     assert findings["Largest"].says == "100 videos, 50.0% of all."
     assert findings["Fastest growing"].says == "3.5 times as many videos in the last 12 months as in the 12 before."

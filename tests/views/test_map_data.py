@@ -81,7 +81,8 @@ def test_a_drawing_holds_every_point_once() -> None:
     points = some(500, 4, 50)
     drawing = drawing_of(points, TABLE, regions(), LAND, 200)
     assert len(drawing.points) == 2
-    pieces = [np.frombuffer(unpacked(piece), "<u2").reshape(3, -1) for piece in drawing.points]
+    planes = [np.frombuffer(unpacked(piece), np.uint8).reshape(3, 2, -1).astype(int) for piece in drawing.points]
+    pieces = [low + 256 * high for low, high in (plane.transpose(1, 0, 2) for plane in planes)]
     assert pieces[0].shape[1] == 200
     back = np.concatenate(pieces, axis=1)
     assert (points.places == back[:2].T).all()
@@ -98,22 +99,48 @@ def test_names_of_a_drawing() -> None:
     first, second = names["regions"]
     assert first == {"level": 0, "name": "B", "size": 7, "group": 0, "x": -0.5, "y": 0.1235, "share": 0.99}
     assert second["group"] == -1
-    assert names["land"] == [[[0, 0, 65535, 0, 9, 65535]], []]
+    assert names["land"] == [[[0, 0, 4096, 0, -4095, 4096]], []]  # the first corner, then steps of 16
 
 
 def test_videos_are_stored_by_subcategory_and_no_column_is_empty() -> None:
     points = some(500, 4, 50)
     videos = replace(points.videos, columns=(*points.videos.columns, Column("likes", "number", (None,) * 50)))
-    names = json.loads(unpacked(drawing_of(replace(points, videos=videos), TABLE, [], LAND, 200).names))
+    names = json.loads(unpacked(drawing_of(replace(points, videos=videos), TABLE, [], LAND, 200).titles))
     order = [at for code in (0, 1) for at in range(50) if points.codes[at] == code]
-    for name in ("ids", "titles", "notes", "words"):
+    for name in ("titles", "notes"):
         assert names[name] == [getattr(videos, name)[at] for at in order]
-    named = replace(videos, words=("Markup empty </SCRIPT><b> red",) * 50)
-    found = json.loads(unpacked(drawing_of(replace(points, videos=named), TABLE, [], LAND, 200).names))["words"]
-    assert set(found) == {"Markup empty </SCRIPT><b> red", "Markup empty </SCRIPT><b>"}  # the name of one is "red ab"
+    assert names["ids"] == {"width": 9, "text": "".join(videos.ids[at] for at in order)}
+    assert sorted(names["vocabulary"].split()) == sorted(set(videos.words))
     views = [videos.columns[0].values[at] for at in order]
     assert names["columns"] == [{"name": "views", "kind": "number", "values": views}]
     assert names["address"] == ["https://video.example/", "?a"]
+
+
+def test_each_word_of_the_tags_is_stored_once_and_not_if_it_is_in_a_name() -> None:
+    points = some(40_000, 4, 40_000)
+    words = tuple(f"markup red w{at}" for at in range(40_000))
+    drawn = drawing_of(replace(points, videos=replace(points.videos, words=words)), TABLE, [], LAND, 40_000)
+    found = json.loads(unpacked(drawn.titles))
+    vocabulary = found["vocabulary"].split()
+    assert vocabulary[:2] == ["markup", "red"]
+    order = [at for code in (0, 1) for at in np.flatnonzero(points.codes == code).tolist()]
+    texts = found["words"].split(" ")
+    numbers = [[ord(sign) - 93 - (0x800 if ord(sign) > 0xD7FF else 0) for sign in text] for text in texts]
+    assert [" ".join(vocabulary[at] for at in one) for one in numbers] == [
+        words[at].replace(" red", "") if points.codes[at] else words[at]  # the name of one is "red ab"
+        for at in order
+    ]
+
+
+def test_ids_of_other_widths_stay_what_they_are() -> None:
+    points = some(3, 4, 3)
+    for ids, kept in (
+        (("abcdefghijk", "abcdefghijk", "abcdefghij"), {"width": 11, "text": "abcdefghijkabcdefghijkabcdefghij\0"}),
+        (("a", "a", "bcd"), ["a", "a", "bcd"]),
+        (("é", "é", "é"), ["é", "é", "é"]),
+    ):
+        one = replace(points, codes=np.zeros(3, np.int64), videos=replace(points.videos, ids=ids))
+        assert json.loads(unpacked(drawing_of(one, TABLE, [], LAND, 9).titles))["ids"] == kept
 
 
 def test_no_point_at_all_is_a_map_too() -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from vidatlas.views.nouns import Nouns
 from vidatlas.views.page import Category, Counts, Figure, Reject, Report, Stage, Subcategory, Trend
-from vidatlas.views.report import change, render, short
+from vidatlas.views.report import render
 
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>\"' onmouseover=alert(3) </style></title>"
 HOSTILE = f"\x1b[31mRED\x1b[0m{MARKUP}{{{{7*7}}}}{{% raw %}}\u202eexe\u2066\x00\x9b\ud800"
@@ -122,11 +122,9 @@ def test_a_row_opens_to_its_titles_with_their_links() -> None:
     linked = replace(category.subcategories[0], links=(link, "", "", "", link + "2"))
     html = render(replace(report, categories=(replace(category, subcategories=(linked,)),)))
     (sub,) = opened(html)["subs"]
-    assert sub["links"] == [link, "", "", "", link + "2"]
-    assert sub["titles"] == ["Gaming"] * 5
+    assert sub["examples"] == [["Gaming", one] for one in (link, "", "", "", link + "2")]
     assert "with links" in Page(html).text
     assert "with links" not in Page(render(report)).text
-    assert all("links" not in sub for sub in opened(render(report))["subs"])
 
 
 def test_every_inner_link_has_its_target() -> None:
@@ -258,8 +256,8 @@ def test_five_thousand_subcategories_stay_a_page_of_a_few_megabytes() -> None:
     )
     categories = tuple(Category(f"Category {rank}", sum(sub.size for sub in groups), 0.2, groups) for rank in range(25))
     html = render(replace(make_report(), categories=categories))
-    assert html.count('class="sub"') == 5000
-    assert len(html.encode()) < 5_000_000
+    assert html.count("<tr id=") == 5000 + 25
+    assert len(html.encode()) < 2_000_000
 
 
 def test_the_choice_of_k_is_drawn_and_its_stability_said() -> None:
@@ -294,24 +292,7 @@ def test_views_and_dates_are_shown_where_they_are() -> None:
     seen = replace(category.subcategories[0], trend=trend)
     report = replace(plain, categories=(replace(category, subcategories=(seen,)),), span=("2022-11", "2022-12"))
     html = render(replace(report, window=12))
-    text = Page(html).text
-    assert "1.2M 2021-03 \N{MINUS SIGN}25%" in text
+    assert all(word in Page(html).text for word in ("Views", "Date", "Growth"))
     (sub,) = opened(html)["subs"]
     expected = {"views": 1_234_567, "total": 9_000_000, "date": "2021-03", "growth": -0.25, "line": "0z", "peak": 9}
     assert expected.items() <= sub.items()
-
-
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [(None, "–"), (0, "0"), (999, "999"), (1_234, "1.2k"), (58_407, "58k"), (999_900, "1.0M"), (2_100_000_000, "2.1B")],
-)
-def test_counts_are_shortened(value: int | None, words: str) -> None:
-    assert short(value) == words
-
-
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [(None, "–"), (0.0, "+0%"), (0.46, "+46%"), (-0.38, "\N{MINUS SIGN}38%"), (9.0, "+900%"), (11.0, "×12")],
-)
-def test_growths_are_signed(value: float | None, words: str) -> None:
-    assert change(value) == words

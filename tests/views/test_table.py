@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from vidatlas.views import table
+from vidatlas.views.map_data import Drawing
 from vidatlas.views.nouns import Nouns
 from vidatlas.views.page import Category, Counts, Report, Subcategory, Trend
 from vidatlas.views.table import Line, band, columns_of, outline, rows_of, table_data
+from vidatlas.views.videos import Videos
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m\u202e\ud800"
 
@@ -55,9 +57,14 @@ def test_rows_stand_with_those_of_their_topic_where_there_are_any() -> None:
     ]
 
 
-def test_a_row_shows_the_terms_that_its_name_does_not() -> None:
-    (row,) = rows_of((Category("a", 5, None, (sub(),)),))
-    assert row.terms == ["cello"]
+def test_a_title_of_the_map_is_not_stored_twice() -> None:
+    videos = Videos(ids=("x", "y"), titles=("Another", "A title"))
+    one = sub(
+        exemplars=("A title", "A title", "Old title", "Absent"), ids=("y", "z", "x", "w"), links=("", "l", "", "")
+    )
+    made = report(Category("a", 5, None, (one,)), drawing=Drawing("", "", ("",), videos))
+    (found,) = unpacked(made)["subs"]
+    assert found["examples"] == [1, ["A title", "l"], ["Old title", ""], ["Absent", ""]]
 
 
 def test_there_are_columns_only_of_what_there_is() -> None:
@@ -77,7 +84,7 @@ def test_there_are_columns_only_of_what_there_is() -> None:
 @pytest.mark.parametrize(
     ("silhouette", "words"),
     [
-        *((0.5, "very clear"), (0.25, "clear"), (0.1, "loose"), (0.0, "overlapping"), (-0.01, "mixed")),
+        *((0.5, "very clear"), (0.25, "clear"), (0.1, "loose"), (0.0, "overlapping"), (-0.01, "unclear")),
         *((None, "not measured"), (float("nan"), "not measured")),
     ],
 )
@@ -91,7 +98,7 @@ def test_a_row_opens_to_all_that_is_known_of_it_and_to_nothing_else() -> None:
     first, second = unpacked(made)["subs"]
     zeros = {"views": 0, "total": 0, "growth": 0.0, "quality": 0.0}
     assert zeros.items() <= first.items()  # a value of 0 is not a missing one
-    assert {"key", "name", "size", "distance", "terms", "titles", "unlisted"} == second.keys()
+    assert {"key", "name", "size", "distance", "terms", "examples", "unlisted", "clarity"} == second.keys()
 
 
 def test_hostile_texts_are_cleaned_and_only_compressed_data() -> None:
@@ -100,7 +107,7 @@ def test_hostile_texts_are_cleaned_and_only_compressed_data() -> None:
     packed = table_data(made, rows_of(made.categories))
     assert set(packed) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
     (found,) = unpacked(made)["subs"]
-    assert found["name"] == found["titles"][0] == found["terms"][0][0] == "<script>alert(1)</script>\ufffd"
+    assert found["name"] == found["examples"][0][0] == found["terms"][0][0] == "<script>alert(1)</script>\ufffd"
 
 
 def counted(size: int, terms: int, kept: int) -> tuple[int, int]:

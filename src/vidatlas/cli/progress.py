@@ -169,7 +169,8 @@ def describe(event: Event, rates: Mapping[str, Any]) -> str:
         return f"{event.done / 1e6:,.1f} of {event.total / 1e6:,.1f} MB, {event.facts.get('rows', 0):,} rows"
     if event.stage == "embed":
         return _describe_embedding(event, rates)
-    return f"{event.done}/{event.total} {event.facts.get('step', '')}".rstrip()
+    step = event.facts.get("step")
+    return f"{event.done} of {event.total} steps" + (f", {step}" if step else "")
 
 
 def _describe_embedding(event: Event, rates: Mapping[str, Any]) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -106,5 +110,7 @@ def show_found(found: Any, json: bool) -> None:
 
 
 def show_next(command: str) -> None:
-    """Show the command that comes next."""
+    """Show the command that comes next, as this one was called if the shell would not find vidatlas."""
+    if Path(sys.argv[0]).name == "vidatlas" and not shutil.which("vidatlas"):
+        command = re.sub("^vidatlas ", lambda _: f"{sys.argv[0]} ", command)
     console.print(f"next    {command}", highlight=False, soft_wrap=True)

@@ -15,14 +15,13 @@ from vidatlas.naming.sample import Drawn, core_of
 from vidatlas.naming.scores import Scored, Usage, score
 from vidatlas.naming.subjects import complementary, distinct_subjects
 from vidatlas.naming.terms import key_of, record_terms
+from vidatlas.types import BETWEEN
 
 MIXED = "mixed"
 """What a subcategory is called that no term sets apart, and how the name begins that fits few of its videos."""
 LEAST_COVERAGE = 0.25
 """Share of the videos that must have a term of the name. Of 40 clusters that were read, 0 of 5 below it were good with
 a good name, and 22 of 29 above 60 % (benchmarks/RESULTS.md)."""
-BETWEEN = " · "
-"""What stands between the terms of a name."""
 LEAST_SCORE = 0.25
 """Least score, as a share of the best term's, for a term to be part of a name."""
 _AROUND = re.compile(rf"^{MIXED}: | \(\d+\)$")

@@ -308,6 +308,7 @@ class PublishEntry(PublishFacts, StageEntry):
 
     fingerprint: NotRequired[str]
     upstream: NotRequired[str]
+    format: NotRequired[int]
 
 
 class Stages(TypedDict, total=False):

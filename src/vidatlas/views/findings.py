@@ -50,8 +50,8 @@ def _findings(report: Report, rows: Sequence[Row]) -> Iterator[Finding | None]:
     yield _best(large, "Most viewed", lambda row: row.trend.median_views, lambda row: _views(row, many))
     clearest = _best(large, "Clearest", lambda row: row.sub.silhouette, lambda row: _clearness(row, many))
     yield clearest
-    mixed = _best(large, "Most mixed", lambda row: _minus(row.sub.silhouette), lambda row: _clearness(row, many))
-    yield mixed if mixed and clearest and mixed.link != clearest.link else None
+    unclear = _best(large, "Least clear", lambda row: _minus(row.sub.silhouette), lambda row: _clearness(row, many))
+    yield unclear if unclear and clearest and unclear.link != clearest.link else None
 
 
 def _best(
@@ -94,7 +94,7 @@ def _clearness(row: Row, many: str) -> str:
         "clear": f"Its {many} are clearly closer to each other than to any other group.",
         "loose": f"Its {many} are somewhat closer to each other than to any other group.",
         "overlapping": f"Many of its {many} are as close to another group.",
-        "mixed": f"Most of its {many} are closer to another group: read its name with care.",
+        "unclear": f"Most of its {many} are closer to another group: read its name with care.",
     }
     return words[band(row.sub.silhouette)]
 

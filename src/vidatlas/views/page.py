@@ -70,10 +70,13 @@ class Subcategory:
     size: int
     terms: tuple[tuple[str, float], ...]
     exemplars: tuple[str, ...]
+    """Their titles."""
     silhouette: float | None = None
     mean_distance: float | None = None
     coverage: float | None = None
     """Share of its records that have a term of the name."""
+    ids: tuple[str, ...] = ()
+    """Of the exemplars; empty where nobody looks them up on the map."""
     links: tuple[str, ...] = ()
     """The address of each exemplar, "" where it has none; empty where the recipe makes no links."""
     images: tuple[str, ...] = ()

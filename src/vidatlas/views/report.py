@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
@@ -14,10 +14,10 @@ from markupsafe import Markup
 
 from vidatlas.views.colours import colours_of
 from vidatlas.views.findings import findings_of
-from vidatlas.views.map_data import Drawing, map_scripts, script_hash
+from vidatlas.views.map_data import Drawing, light_script, light_style, map_scripts, packed, script_hash
 from vidatlas.views.nouns import Nouns
 from vidatlas.views.page import Report
-from vidatlas.views.table import band, columns_of, has_levels, is_known, rows_of, table_data
+from vidatlas.views.table import band, band_words, columns_of, has_levels, is_known, rows_of, table_data
 from vidatlas.views.text import clean, shown
 
 
@@ -36,7 +36,7 @@ _STYLE_HASH = Markup("STYLE-HASH")
 def render(report: Report) -> str:
     """Return the report as one self-contained HTML document."""
     drawn = map_scripts() if report.drawing else ("",)
-    style, scripts = _parts("css") + drawn[0], [*drawn[1:], _parts("js")]
+    style, scripts = _parts("css", light_style) + drawn[0], [*drawn[1:], _parts("js", light_script)]
     categories = sorted(report.categories, key=lambda category: (-category.size, category.name))
     rows, rules = rows_of(categories), _Rules()
     page = (
@@ -51,6 +51,7 @@ def render(report: Report) -> str:
             levelled=has_levels(rows),
             columns=columns_of(report, rows),
             table_data=table_data(report, rows),
+            bands=band_words(),
             findings=findings_of(report, rows),
             curve=_curve(report.explained_variance),
             map=report.drawing,
@@ -64,10 +65,10 @@ def render(report: Report) -> str:
     return _with_style(page, rules)
 
 
-def _parts(kind: str) -> Markup:
+def _parts(kind: str, light: Callable[[str], str]) -> Markup:
     """Return the report's own style sheets or scripts, in the order of their names."""
     files = sorted((Path(__file__).parent / "report").glob(f"*.{kind}"))
-    return Markup("\n").join(Markup(file.read_text(encoding="utf-8")) for file in files)  # noqa: S704 - our own
+    return Markup("\n").join(Markup(light(file.read_text(encoding="utf-8"))) for file in files)  # noqa: S704 - our own
 
 
 def render_map(title: str, about: str, drawing: Drawing, nouns: Nouns) -> str:
@@ -82,7 +83,7 @@ def render_map(title: str, about: str, drawing: Drawing, nouns: Nouns) -> str:
             nouns=nouns,
             map=drawing,
             map_style=style,
-            map_scripts=scripts,
+            scripts=scripts,
             script_hashes=Markup(" ".join(map(script_hash, scripts))),  # noqa: S704 - hashes
             style_hash=_STYLE_HASH,
         )
@@ -93,7 +94,7 @@ def render_map(title: str, about: str, drawing: Drawing, nouns: Nouns) -> str:
 @cache
 def map_policy(tiled: bool = False) -> str:
     """Return the content security policy of all pages that ``render_map`` makes, with tiles or without."""
-    page = render_map("", "", Drawing("", ("",), tiled=int(tiled)), Nouns())
+    page = render_map("", "", Drawing("", "", ("",), tiled=int(tiled)), Nouns())
     return page.split('http-equiv="Content-Security-Policy" content="', 1)[1].split('"', 1)[0]
 
 
@@ -131,7 +132,8 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         count="{:,}".format, counted=_counted, share=_share, decimal=_decimal, significant=_significant,
-        band=band, duration=_duration, known=is_known, shown=shown, short=short, change=change,
+        band=band, duration=_duration, known=is_known, shown=shown,
+        packed=lambda code: packed(code.encode()),
     )  # fmt: skip
     return environment
 
@@ -172,26 +174,6 @@ def _decimal(value: float | None, digits: int = 2) -> str:
 def _significant(value: float) -> str:
     """Return a non-negative number with three significant digits."""
     return f"{value:.3g}"
-
-
-def short(value: int | None) -> str:
-    """Return a count with two digits or three and its unit: 1.2k, 58k, 1.3M."""
-    if value is None:
-        return UNKNOWN
-    for unit, size in (("B", 10**9), ("M", 10**6), ("k", 10**3)):
-        if value >= size * 0.9995:
-            amount = value / size
-            return f"{amount:.1f}{unit}" if amount < 9.95 else f"{amount:,.0f}{unit}"
-    return str(value)
-
-
-def change(value: float | None) -> str:
-    """Return a growth as a signed percentage, a large one as a factor."""
-    if not is_known(value):
-        return UNKNOWN
-    if value >= 9.995:
-        return f"\N{MULTIPLICATION SIGN}{value + 1:,.0f}"
-    return f"{value:+.0%}".replace("-", "\N{MINUS SIGN}")
 
 
 def _duration(seconds: float) -> str:

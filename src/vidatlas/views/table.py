@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from typing import Any, Generic, NamedTuple, Protocol, TypeGuard, TypeVar
 
+from vidatlas.views.colours import colours_of
+from vidatlas.views.map_data import LONGEST_TITLE, Drawing, packed_json
 from vidatlas.views.page import Category, Report, Subcategory, Trend
 from vidatlas.views.text import shown
+from vidatlas.views.videos import Videos
 
 SILHOUETTE_BANDS = (  # from this value on, plain words
     (0.5, "very clear"),
     (0.25, "clear"),
     (0.1, "loose"),
     (0.0, "overlapping"),
-    (-math.inf, "mixed"),
+    (-math.inf, "unclear"),
 )
 NOT_MEASURED = "not measured"
 SHOWN_TERMS = 5
@@ -28,7 +29,6 @@ MOST_MEMBERS = 60_000
 """Most records to list in all subcategories together, where they are named after records."""
 MEMBERS_OPEN = 12
 """Fewest records of a subcategory to list."""
-_LONGEST_TITLE = 160
 _LONGEST_TERM = 80
 
 
@@ -67,12 +67,6 @@ class Row:
         """Return what it stands under: its nodes, or else its category."""
         return " › ".join(self.sub.levels) or self.category.name
 
-    @property
-    def terms(self) -> list[str]:
-        """Return the first terms that are not in the name."""
-        named = set(self.sub.name.removeprefix("mixed: ").split(" · "))
-        return [term for term, _ in self.sub.terms if term not in named][:SHOWN_TERMS]
-
 
 def is_known(value: float | None) -> TypeGuard[float]:
     """Tell whether a figure was measured and is a number."""
@@ -84,6 +78,11 @@ def band(silhouette: float | None) -> str:
     if not is_known(silhouette):
         return NOT_MEASURED
     return next(words for floor, words in SILHOUETTE_BANDS if silhouette >= floor)
+
+
+def band_words() -> str:
+    """Return the words for silhouettes with their bounds."""
+    return ", ".join(f"from {floor:g} {words}" if floor > -1 else f"else {words}" for floor, words in SILHOUETTE_BANDS)
 
 
 class Leveled(Protocol):
@@ -181,8 +180,14 @@ def _columns(report: Report, viewed: bool, dated: bool) -> Iterator[Column]:
 
 
 def table_data(report: Report, rows: Sequence[Row]) -> str:
-    """Return what rows open to, and what they are sorted by, as base64 of compressed JSON."""
-    groups = {row.rank: {"name": shown(row.category.name), "size": row.category.size} for row in rows}
+    """Return the rows and what they open to, as base64 of compressed JSON."""
+    ranked = dict(sorted((row.rank, row.category) for row in {row.rank: row for row in rows}.values()))
+    colours = colours_of([category.name for category in ranked.values()])
+    groups = [
+        {"name": shown(category.name), "size": category.size, **asdict(colour)}
+        for category, colour in zip(ranked.values(), colours, strict=True)
+    ]
+    titles, levelled = _titles_on_map(report.drawing), has_levels(rows)
     listed = sum(len(row.sub.terms) for row in rows)
     room = len(rows) and (MOST_MEMBERS if listed <= MOST_MEMBERS else max(MEMBERS_OPEN, MOST_MEMBERS // len(rows)))
     data = {
@@ -193,17 +198,38 @@ def table_data(report: Report, rows: Sequence[Row]) -> str:
         "nearest": "nearest to its centre" if report.clustered else "with the largest values",
         "span": report.span,
         "window": report.window,
+        "shown_terms": SHOWN_TERMS,
         "groups": groups,
-        "subs": [_packed_row(row, report, room) for row in rows],
+        "subs": [
+            {
+                **_packed_row(row, report, room),
+                **({"above": shown(row.above)} if levelled else {}),
+                "examples": _examples(row.sub, titles),
+            }
+            for row in rows
+        ],
     }
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
+    return packed_json(data)
+
+
+def _titles_on_map(drawing: Drawing | None) -> dict[str, tuple[int, str]]:
+    """Return point and title of each record that the map lists, by id."""
+    videos = drawing.listed if drawing else Videos()
+    return {key: (at, title) for at, (key, title) in enumerate(zip(videos.ids, videos.titles, strict=True))}
+
+
+def _examples(sub: Subcategory, titles: Mapping[str, tuple[int, str]]) -> list[int | tuple[str, str]]:
+    """Return the point of each exemplar that the map lists by the same title; else its title and its link."""
+    found: list[int | tuple[str, str]] = []
+    for key, title, link in zip_longest(sub.ids, sub.exemplars, sub.links, fillvalue=""):
+        at, same = titles.get(key, (0, None))
+        found.append(at if same == title else (shown(title, LONGEST_TITLE), link))
+    return found
 
 
 def _packed_row(row: Row, report: Report, room: int) -> dict[str, Any]:
     """Return one subcategory without the values that it lacks."""
     sub = row.sub
-    titles = [shown(title, _LONGEST_TITLE) for title in sub.exemplars]
     found: dict[str, Any] = {
         "key": row.key,
         "name": shown(sub.name),
@@ -212,10 +238,9 @@ def _packed_row(row: Row, report: Report, room: int) -> dict[str, Any]:
         "distance": round(sub.mean_distance, 4) if is_known(sub.mean_distance) else None,
         "peripheral": sub.peripheral,
         "fits": round(sub.coverage, 4) if is_known(sub.coverage) else None,
-        "terms": [[shown(term, _LONGEST_TERM), round(score, 3)] for term, score in _terms(sub, report, room)],
+        "clarity": band(sub.silhouette) if report.clustered else None,
+        "terms": [[shown(term, _LONGEST_TERM), round(score, 2)] for term, score in _terms(sub, report, room)],
         "unlisted": _unlisted(sub, report, room),
-        "titles": titles,
-        "links": list(sub.links) if any(sub.links) else None,
         "images": list(sub.images) if any(sub.images) else None,
     }
     if sub.trend:

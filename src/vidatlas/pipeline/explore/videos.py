@@ -97,7 +97,7 @@ class Videos:
         if absent:
             raise UsageError(
                 f"{self._store.url} was published by an older vidatlas, without {absent[0]!r} of the videos. "
-                f"Publish it again: vidatlas publish {self._store.url} --set publish.title='Video atlas'"
+                f"Publish it again: vidatlas publish {self._store.url}"
             )
         table = self._table[0]
         return table.select(names) if names else table

@@ -34,13 +34,16 @@ from vidatlas.views.charts import losses_of
 from vidatlas.views.poster.social import with_card
 from vidatlas.views.report import render
 
+FORMAT = 2
+"""Of the files that publish writes: one more whenever they change, so that an older atlas is published anew."""
+
 
 def publish(run: Run) -> PublishEntry:
     """Write map, search index, report.html and README.md of a reduced atlas; return the stage's manifest entry."""
     upstream = run.store.stage("reduce")["digest"]
     accepted = read_accepted(run.store)
     fingerprint = fingerprint_with(accepted, run.recipe.fingerprint("publish"))
-    made_of = {"fingerprint": fingerprint, "upstream": upstream}
+    made_of = {"fingerprint": fingerprint, "upstream": upstream, "format": FORMAT}
     entry = committed(run, PublishEntry, made_of)
     if entry:
         return entry

@@ -20,7 +20,7 @@ from vidatlas.storage import store as layout
 from vidatlas.storage.store import Files, Store
 from vidatlas.storage.tables import SealedShard, blocks_of, read_embeddings
 from vidatlas.storage.tensors import Tensors
-from vidatlas.types import Floats, Runner
+from vidatlas.types import BETWEEN, Floats, Runner
 from vidatlas.views.map_data import group_sizes
 from vidatlas.views.regions import Land, Polygon, Region
 
@@ -28,7 +28,6 @@ LEAST = 10
 """Fewest videos, and fewest of the sample, of a region."""
 TERMS = 2
 """Terms of a name."""
-JOIN = " · "
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +224,7 @@ def _texts(name: Name) -> list[str]:
     """Return what a region may be called: pairs of its terms, the best first."""
     terms = range(len(name.terms))
     pairs = sorted(combinations(terms, min(TERMS, len(terms))), key=lambda pair: (sum(pair), pair))
-    return [JOIN.join(name.terms[at] for at in pair) for pair in pairs if pair]
+    return [BETWEEN.join(name.terms[at] for at in pair) for pair in pairs if pair]
 
 
 def land_of(places: NDArray[np.uint16]) -> Land:

@@ -66,6 +66,7 @@ def _categories(recipe: Recipe, store: Store, found: Found) -> tuple[Category, .
                 size=row["size"],
                 terms=tuple(zip(row["terms"], row["scores"], strict=True)),
                 exemplars=tuple(row["exemplar_titles"]),
+                ids=tuple(row["exemplars"]),
                 links=tuple(linked.links.get(key, "") for key in row["exemplars"]) if linked.links else (),
                 images=tuple(linked.images.get(key, "") for key in row["exemplars"]) if linked.images else (),
                 trend=found.trends.of.get((row["group"], row["subcategory"])),

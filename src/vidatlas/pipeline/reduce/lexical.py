@@ -26,11 +26,11 @@ Steps = Callable[[Iterator[Any], str], Iterable[Any]]
 def fit_words(recipe: Recipe, store: Store, blocks: list[list[SealedShard]], runner: Runner, step: Steps) -> Lexical:
     """Count the words of all shards, draw a sample of records by seed, and find its leading directions."""
     spec = _spec(recipe)
-    counted = list(step(runner.map(partial(_count_block, store, recipe), blocks), "words"))
+    counted = list(step(runner.map(partial(_count_block, store, recipe), blocks), "counting words"))
     frequencies = sum((found for found, _ in counted), np.zeros(spec.buckets, np.int64))
     rows = [number for _, inside in counted for number in inside]
     chosen = choose_rows([shard for block in blocks for shard in block], rows, spec.fit_rows, spec.seed)
-    drawn = list(step(runner.map(partial(_draw_shard, store, recipe), chosen), "words"))
+    drawn = list(step(runner.map(partial(_draw_shard, store, recipe), chosen), "sampling words"))
     return fit_lexical(scipy.sparse.csr_array(scipy.sparse.vstack(drawn)), frequencies, sum(rows), spec)
 
 

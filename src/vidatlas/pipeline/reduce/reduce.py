@@ -90,7 +90,7 @@ class _Reduction:
             step.total += 2 * len(blocks)
             files |= save_lexical(self.store, fit_words(self.recipe, self.store, blocks, self.runner, step))
         project = partial(project_block, self.store, self.recipe)
-        for written in step(self.runner.map(project, blocks), "projection"):
+        for written in step(self.runner.map(project, blocks), "projecting vectors"):
             files |= written
         fits = self._clusters(places_of(counts, self.recipe.reduce.clusters.within), step)
         files |= save_centroids(self.store, [(found.group, found.rows, found.centroids) for found in fits])
@@ -131,14 +131,16 @@ class _Reduction:
             pca, counts = self._components(blocks, step)
             return save_pca(self.store, pca), variance_of(pca), counts
         counts = [
-            one for inside in step(self.runner.map(partial(count_block, self.store), blocks), "rows") for one in inside
+            one
+            for inside in step(self.runner.map(partial(count_block, self.store), blocks), "counting records")
+            for one in inside
         ]
         if kind == "none":
             return {}, NOTHING_LEFT_OUT, counts
         counted = self._counted(counts)
         fit = partial(fit_network, self.store, self.recipe, self.backend)
         step.total += 1
-        (fitted,) = step(self.runner.map(fit, [counted], gpus=True), "network")
+        (fitted,) = step(self.runner.map(fit, [counted], gpus=True), "training a network")
         return fitted.files, variance_of_codes(fitted.facts), counts
 
     def _counted(self, counts: list[Counted]) -> list[tuple[SealedShard, int]]:
@@ -147,7 +149,7 @@ class _Reduction:
     def _probed(self, counts: list[Counted], step: _Steps) -> Told:
         step.total += 1
         run = partial(probe_labels, self.store, self.recipe)
-        told: Told = next(step(self.runner.map(run, [self._counted(counts)]), "probe"))
+        told: Told = next(step(self.runner.map(run, [self._counted(counts)]), "predicting labels"))
         return told
 
     def _components(self, blocks: list[list[SealedShard]], step: _Steps) -> tuple[Pca, list[Counted]]:
@@ -155,16 +157,16 @@ class _Reduction:
         if spec.solver == "incremental":
             step.total += 1 - len(blocks)
             whole = partial(incremental_pca, self.store, spec)
-            ((pca, counts),) = step(self.runner.map(whole, [self.shards]), "components")
+            ((pca, counts),) = step(self.runner.map(whole, [self.shards]), "finding components")
             return pca, counts
-        summaries = list(step(self.runner.map(partial(block_moments, self.store), blocks), "moments"))
+        summaries = list(step(self.runner.map(partial(block_moments, self.store), blocks), "averaging vectors"))
         pca = fit_pca(merge_all(moments for moments, _ in summaries), spec)
         return pca, [counted for _, inside in summaries for counted in inside]
 
     def _assigned(self, blocks: list[list[SealedShard]], step: _Steps) -> Placed:
         placed = Placed()
         assigned = partial(assign_block, self.store, self.recipe)
-        for found in step(self.runner.map(assigned, blocks), "assignment"):
+        for found in step(self.runner.map(assigned, blocks), "assigning records"):
             placed.add(found)
         return placed
 
@@ -192,7 +194,7 @@ class _Reduction:
         jobs = sorted(places.items(), key=lambda job: (-sizes[job[0]], job[0]))
         step.total += len(jobs)
         fit = partial(fit_group, self.store, self.recipe, self.backend)
-        fits = step(self.runner.map(fit, jobs, gpus=self.backend != "sklearn"), "clusters")
+        fits = step(self.runner.map(fit, jobs, gpus=self.backend != "sklearn"), "clustering")
         return sorted(fits, key=lambda found: found.group)
 
 

@@ -16,7 +16,7 @@ const addressing = (map) => {
     state.set({
       q: wanted.text.trim() || null,
       c: wanted.sub === null ? group : `${group}/${subs[wanted.sub].number}`,
-      range: map.filters.text() || null,
+      range: map.filters ? map.filters.text() || null : state.get("range"),
       lasso: wanted.loop?.map((step) => Math.round((step / STEPS) * FINE)).join(",") ?? null,
     });
   };
@@ -26,6 +26,11 @@ const addressing = (map) => {
     const cut = text.lastIndexOf("/");
     const sub = subs.findIndex((one) => groups[one.group].name === text.slice(0, cut) && String(one.number) === text.slice(cut + 1));
     return sub < 0 ? null : { group: subs[sub].group, sub };
+  };
+  const stand = () => {
+    const [x, y, k] = ["x", "y", "k"].map((key) => Number(state.get(key) ?? NaN));
+    if ([x, y, k].every(Number.isFinite)) map.go(x, y, k);
+    else map.home();
   };
   const restore = () => {
     const read = (key) => state.get(key) ?? "";
@@ -37,13 +42,11 @@ const addressing = (map) => {
     const same = wanted.group === (choice?.group ?? null) && wanted.sub === (choice?.sub ?? null);
     map.choose(choice, { tell: !same, noted: false });
     map.colours.use(read("colour"));
-    const [x, y, k] = ["x", "y", "k"].map((key) => Number(state.get(key) ?? NaN));
-    if ([x, y, k].every(Number.isFinite)) map.go(x, y, k);
-    else map.home();
+    stand();
     const at = read("v") ? map.select.withId(read("v")) : -1;
     if (at >= 0) map.card.show(at, false);
     else map.card.close();
     map.refresh();
   };
-  return { note: state.set, noteViewSoon, noteSelection, restore };
+  return { note: state.set, noteView, noteViewSoon, noteSelection, stand, restore };
 };

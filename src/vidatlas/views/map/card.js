@@ -5,11 +5,11 @@ const homeOf = ({ groups, subs, codes }, at) => [groups.length > 1 && groups[sub
 const titleOf = (data, at) => data.titles[at] || (data.ids[at] ? "(untitled)" : data.own ? "(the title is being loaded)" : "(title not on this page)");
 
 const carding = ({ panel, pin, data, choose, closed }) => {
-  const ranked = data.columns.map((column) => ({ ...column, rank: FIRST.includes(column.name) ? FIRST.indexOf(column.name) : FIRST.length })).sort((a, b) => a.rank - b.rank);
+  const rank = ({ name }) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
   let [current, before] = [-1, null];
   const facts = (at) => {
     const table = element("dl");
-    for (const { name, kind, values } of ranked) {
+    for (const { name, kind, values } of data.columns.toSorted((a, b) => rank(a) - rank(b))) {
       if ((values[at] ?? null) === null) continue;
       table.append(element("dt", titled(name)), textOf("dd", told(kind, values[at])));
     }

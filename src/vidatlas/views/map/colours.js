@@ -20,7 +20,7 @@ const schemes = ({ groups, subs, columns, codes, titled: known, ramp, grey, pale
   if (groups.length > 1) found.set("category", { label: noun, classes: groups, of: (at) => subs[codes[at]].group });
   found.set("subcategory", {
     label: "subcategory",
-    get usable() { return groups.length === 1 || chosenGroup() !== null; },
+    get usable() { return groups.length < 2 || chosenGroup() !== null; },
     get classes() { return strong(inside().map((code) => subs[code].name)).map((one, at) => ({ ...one, code: inside()[at] })); },
     get of() {
       const place = new Map(inside().map((code, at) => [code, at]));
@@ -58,11 +58,16 @@ const schemes = ({ groups, subs, columns, codes, titled: known, ramp, grey, pale
 };
 
 const colouring = ({ data, tones, key, caption, select, dark, wanted, choose, painted }) => {
-  const ways = schemes(data, select.dataset.group, () => wanted.group);
+  let ways = new Map();
   const usable = (name) => ways.has(name) && ways.get(name).usable !== false;
   const palette = new Uint8Array(1024);
   let [current, scheme, hot] = ["", null, -1];
-  select.replaceChildren(...Array.from(ways, ([name, { label }]) => element("option", titled(label), { value: name })));
+  // Which ways there are depends on the columns, which come after the first frame.
+  const learn = () => {
+    ways = schemes(data, select.dataset.group, () => wanted.group);
+    select.replaceChildren(...Array.from(ways, ([name, { label }]) => element("option", titled(label), { value: name })));
+  };
+  learn();
   const paint = (toned = false) => {
     const ground = dark.matches ? "dark" : "light";
     palette.fill(0);
@@ -107,5 +112,5 @@ const colouring = ({ data, tones, key, caption, select, dark, wanted, choose, pa
     caption.textContent = `Colours show: ${label}${note ? ` (${note})` : ""}`;
     more();
   };
-  return { use, more, paint, press, name: () => current, first: () => [...ways.keys()][0] };
+  return { use, learn, more, paint, press, name: () => current, first: () => [...ways.keys()][0] };
 };

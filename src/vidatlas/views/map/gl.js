@@ -37,12 +37,15 @@ const compiled = (gl) => {
 };
 
 // Return what draws the points, or null without WebGL 2. Places and tones are read anew by update().
-const painter = (canvas, { places, total }, tones) => {
+const painter = (canvas, data, tones) => {
   const gl = canvas.getContext("webgl2", { antialias: false, powerPreference: "high-performance" });
   if (!gl) return null;
   let [program, uniforms, buffers, list] = [null, {}, {}, null];
   const upload = (target, buffer, values) => { gl.bindBuffer(target, buffer); gl.bufferData(target, values, gl.DYNAMIC_DRAW); };
-  const update = () => { upload(gl.ARRAY_BUFFER, buffers.places, places); upload(gl.ARRAY_BUFFER, buffers.tones, tones); };
+  const update = () => {
+    upload(gl.ARRAY_BUFFER, buffers.places, data.places.subarray(0, 2 * data.count));
+    upload(gl.ARRAY_BUFFER, buffers.tones, tones.subarray(0, data.count));
+  };
   const paint = (colours) => gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, 256, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, colours);
   const build = () => {
     program = compiled(gl);

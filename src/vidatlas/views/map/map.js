@@ -19,7 +19,7 @@ const changing = (map) => {
     output.textContent = words();
     find(".found").hidden = find("[data-all]").hidden = !active;
     if (active) map.list.show(map.members);
-    if (controls) { map.filters.show(); map.colours.press(); }
+    if (controls) { map.filters?.show(); map.colours.press(); }
     if (noted) map.noteSelection();
     map.refresh();
   };
@@ -118,22 +118,36 @@ const start = async (root) => {
     moved: (moving) => { map.tip.hide(); map.refresh(moving); map.noteViewSoon(); map.tiles?.soon(); },
   });
   map.card = carding({ panel: find(".card"), pin: find(".pin"), data, choose: (choice) => map.choose(choice), closed: () => map.note({ v: null }) });
-  map.filters = filtering({ panel: find(".filters > div"), data, wanted: map.wanted, choose: (choice) => map.choose(choice), changed: () => map.changed() });
   map.list = listing({ panel: find(".found"), data, open: map.open, say: map.say });
   map.colours = colouring({
     data, tones, key: find(".key"), caption: find(".caption"), select: find("[data-colour]"), dark: map.dark, wanted: map.wanted, choose: (choice) => map.choose(choice),
     painted: (palette, toned) => { if (toned) gl?.update(); gl?.paint(palette); map.refresh(); },
   });
-  if (gl && root.dataset.tiled) map.tiles = tiling(map);
   if (gl) map.resize();
+  map.changed({ noted: false });
+  map.colours.use("");
+  map.stand();
+  if (gl) {
+    new ResizeObserver(map.resize).observe(stage);
+    map.now();
+    root.dataset.state = "drawn";
+    performance.mark("map-drawn");
+  }
+  // What the points are called comes second: words, filters, further colours and cards.
+  await window.vidatlas.known;
+  if (gl && root.dataset.tiled) {
+    makeRoomForTitles(data);
+    map.tiles = tiling(map);
+    map.tiles.soon();
+  }
+  map.filters = filtering({ panel: find(".filters > div"), data, wanted: map.wanted, choose: (choice) => map.choose(choice), changed: () => map.changed() });
+  map.colours.learn();
+  if (gl) map.noteView();
   map.restore();
-  if (gl) new ResizeObserver(map.resize).observe(stage);
   controls(map);
-  map.now();
   root.dataset.state = gl ? "ready" : "failed";
   find(".failure").hidden = Boolean(gl);
   performance.mark("map-ready");
-  // The rest comes behind the script, so that the first frame need not wait for it.
   if (document.readyState === "loading") await new Promise((go) => addEventListener("DOMContentLoaded", go, { once: true }));
   for (const more of [...document.querySelectorAll(".map-points")].slice(1)) {
     const before = data.count;

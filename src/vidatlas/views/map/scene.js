@@ -63,7 +63,8 @@ const scening = (map) => {
   };
   // The points fill the stage: the axes of the layout mean nothing, so that one may be stretched, to 1.9 times at most.
   const [xs, ys] = [0, 1].map((axis) => {
-    const values = Uint16Array.from({ length: data.runs[0][1] }, (_, at) => places[2 * at + axis]).sort();
+    // The first points are a fair sample.
+    const values = Uint16Array.from({ length: Math.min(data.runs[0][1], 20000) }, (_, at) => places[2 * at + axis]).sort();
     const [low, high] = [values[Math.floor(0.001 * values.length)] ?? 0, values[Math.ceil(0.999 * values.length) - 1] ?? STEPS];
     const more = Math.max(0, (2000 - (high - low)) / 2);
     return [low - more, high + more];
@@ -71,6 +72,7 @@ const scening = (map) => {
   const resize = () => {
     const before = screen.width > 1 && away() ? centre() : null;
     const [width, height] = [Math.max(stage.clientWidth, 1), Math.max(stage.clientHeight, 1)];
+    if (width === screen.width && height === screen.height && screen.ratio === Math.min(devicePixelRatio, 2)) return;
     const [mostAcross, mostUp, ratio] = [(0.9 * width) / (xs[1] - xs[0]), (0.9 * height) / (ys[1] - ys[0]), Math.min(devicePixelRatio, 2)];
     const [across, up] = [Math.min(mostAcross, 1.9 * mostUp), Math.min(mostUp, 1.9 * mostAcross)];
     Object.assign(screen, { width, height, across, up, ratio, left: (width - across * (xs[0] + xs[1])) / 2, bottom: (height + up * (ys[0] + ys[1])) / 2 });

@@ -23,15 +23,15 @@ const insideLoop = (loop, x, y) => {
 };
 
 const selecting = (data, chosen) => {
-  const { subs, groups, codes, places, titles, notes, words: tags, ids, columns } = data;
+  const { subs, groups, codes, places } = data;
   const { fold } = window.vidatlas;
   const wanted = { text: "", group: null, sub: null, ranges: new Map(), loop: null };
   const foldedSubs = subs.map((sub) => fold(`${sub.name} ${groups[sub.group].name}`));
   let [byId, found] = [null, 0];
-  const foldedTexts = new Array(ids.length);
+  const foldedTexts = [];
   const active = () => Boolean(wanted.text.trim() || wanted.group !== null || wanted.ranges.size || wanted.loop);
   const withId = (id) => {
-    if (!byId) { byId = new Map(); ids.forEach((own, at) => { if (own) byId.set(own, at); }); }
+    if (!byId) { byId = new Map(); data.ids.forEach((own, at) => { if (own) byId.set(own, at); }); }
     return byId.get(id) ?? -1;
   };
   // The video that a pasted address or id names; "absent" for the address of one that is not here.
@@ -46,8 +46,8 @@ const selecting = (data, chosen) => {
     if (only !== null) return (at) => at === only;
     const words = fold(wanted.text).split(/\s+/).filter(Boolean);
     if (!words.length) return null;
-    const searchable = (at) => (foldedTexts[at] ??= `${fold(`${titles[at] ?? ""} ${notes[at] ?? ""}`)} ${tags[at] ?? ""}`);
-    return (at) => words.every((word) => foldedSubs[codes[at]].includes(word) || (ids[at] && searchable(at).includes(word)));
+    const searchable = (at) => (foldedTexts[at] ??= `${fold(`${data.titles[at] ?? ""} ${data.notes[at] ?? ""}`)} ${data.words[at] ?? ""}`);
+    return (at) => words.every((word) => foldedSubs[codes[at]].includes(word) || (data.ids[at] && searchable(at).includes(word)));
   };
   const byPlace = (loop) => {
     const [xs, ys] = [loop.filter((_, at) => at % 2 === 0), loop.filter((_, at) => at % 2)];
@@ -58,7 +58,7 @@ const selecting = (data, chosen) => {
     };
   };
   const byRange = ([name, { low = -Infinity, high = Infinity, value }]) => {
-    const { values } = columns.find((column) => column.name === name);
+    const { values } = data.columns.find((column) => column.name === name);
     return value === undefined ? (at) => (values[at] ?? null) !== null && values[at] >= low && values[at] <= high : (at) => values[at] === value;
   };
   const refresh = (from = 0) => {

@@ -8,6 +8,9 @@ const makeRoom = (data, total) => {
   const [own, room] = [data.count, data.count + SLOTS * SLOT];
   const grown = (values, size) => { const more = new Uint16Array(size); more.set(values); return more; };
   Object.assign(data, { own, total, count: room, places: grown(data.places, 2 * room), codes: grown(data.codes, room) });
+};
+const makeRoomForTitles = (data) => {
+  const room = data.codes.length;
   const texts = [data.ids, data.titles, data.notes, data.links].filter(({ length }) => length);
   for (const values of [...texts, ...data.columns.map((column) => column.values)]) while (values.length < room) values.push(null);
   const link = data.link;

@@ -6,12 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from vidatlas.types import BETWEEN
 from vidatlas.views.poster.raster import Fonts, widths_of
 from vidatlas.views.regions import Region
 from vidatlas.views.text import shown
 
-JOIN = " · "
-"""Between the terms of a name."""
 _SIZES = ((30, 28), (24, 8), (21, 0))
 """Font size of the smallest region of each level, and what the largest has more."""
 _NUDGES = (
@@ -80,10 +79,10 @@ Placed = tuple[Region, float, float]
 
 def drawable(name: str, fonts: Fonts) -> str:
     """Return those terms of a name that have a font, in few characters; "" if none has."""
-    terms = [shown(term) for term in name.split(JOIN) if term and fonts.draws(term)]
-    while len(terms) > 1 and len(JOIN.join(terms)) > _LONGEST:
+    terms = [shown(term) for term in name.split(BETWEEN) if term and fonts.draws(term)]
+    while len(terms) > 1 and len(BETWEEN.join(terms)) > _LONGEST:
         terms.pop()
-    return shown(JOIN.join(terms), _LONGEST) if terms else ""
+    return shown(BETWEEN.join(terms), _LONGEST) if terms else ""
 
 
 def labels_of(regions: Sequence[Placed], fonts: Fonts, frame: Box, most: int) -> Iterator[Label]:

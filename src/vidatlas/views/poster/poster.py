@@ -26,7 +26,7 @@ _STRETCH = 1.4
 _LEGEND = 8
 """Categories that are listed, each with a colour of its own."""
 _LAYERS = 12
-"""Times that each category's points are drawn, a part at a time, so that none lies over all others."""
+"""Most times that each category's points are drawn, a part at a time, so that none lies over all others."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Line:
     """What stands behind it, less conspicuous."""
 
 
-def poster_svg(poster: Poster, themes: Sequence[Theme], points: int = 20_000, names: int = 64) -> str:
+def poster_svg(poster: Poster, themes: Sequence[Theme], points: int = 20_000, names: int = 64, coarse: int = 1) -> str:
     """Return the poster as SVG, 2400 × 1350.
 
     Args:
@@ -97,6 +97,7 @@ def poster_svg(poster: Poster, themes: Sequence[Theme], points: int = 20_000, na
         themes: its colours, and those for a viewer who prefers the second theme.
         points: most points to draw.
         names: most names of regions to draw.
+        coarse: one corner in so many of the land is drawn.
     """
     colours = [*dict.fromkeys(colours_of([name for name, _ in poster.groups])), GREY]
     number = _numbers(poster, colours)
@@ -111,7 +112,7 @@ def poster_svg(poster: Poster, themes: Sequence[Theme], points: int = 20_000, na
         title=shown(poster.title),
         about=", ".join(poster.counts),
         themes=[(theme, [_drawn(colour, theme) for colour in colours]) for theme in themes],
-        land=[view.outline(level) for level in poster.land.levels],
+        land=[view.outline(level, coarse) for level in poster.land.levels],
         dot=_dot_size(min(points, len(poster.places))),
         layers=list(view.dots(points, number[poster.members])),
         labels=[(label, len(colours) if label.group is None else number[group_at[label.group]]) for label in labels],
@@ -121,8 +122,8 @@ def poster_svg(poster: Poster, themes: Sequence[Theme], points: int = 20_000, na
 
 
 def data_uri(poster: Poster) -> str:
-    """Return the poster with few points and names as a ``data:`` URI to stand in a page: at most 40 kB."""
-    svg = poster_svg(poster, (LIGHT, DARK), 300, 24)
+    """Return the poster with few points, names and corners as a ``data:`` URI to stand in a page: about 20 kB."""
+    svg = poster_svg(poster, (LIGHT, DARK), 300, 24, 4)
     return "data:image/svg+xml," + quote(svg, safe=" !$&'()*+,-./:;=?@[]_~")
 
 
@@ -172,17 +173,19 @@ class _View:
         right, down = self.pixels((np.array([[x, y]]) + 1) * 32767.5)[0].tolist()
         return right, down
 
-    def outline(self, level: Level) -> str:
+    def outline(self, level: Level, coarse: int) -> str:
         """Return the polygons of a level of the land as an SVG path: curves from middle to middle of their sides."""
-        return "".join(_curve(self.pixels(np.array(polygon, np.float64))) for polygon in level)
+        thinned = (polygon[::coarse] for polygon in level if len(polygon) > 2 * coarse)
+        return "".join(_curve(self.pixels(np.array(polygon, np.float64))) for polygon in thinned)
 
     def dots(self, most: int, colours: NDArray[np.int64]) -> Iterator[tuple[int, str]]:
         """Yield points as SVG paths of lines without length, with the number of their colour."""
         pixels = self.pixels(self._places[:most].astype(np.float64))
         inside = (pixels[:, 0] > _FRAME.left - 30) & (pixels[:, 1] > 0)
         pixels, colours = pixels[inside], colours[:most][inside]
-        for first in range(_LAYERS):
-            some, theirs = pixels[first::_LAYERS], colours[first::_LAYERS]
+        layers = min(_LAYERS, 1 + len(pixels) // 1000)
+        for first in range(layers):
+            some, theirs = pixels[first::layers], colours[first::layers]
             for colour in np.unique(theirs).tolist():
                 yield colour, "".join(f"M{x} {y}h0" for x, y in some[theirs == colour].tolist())
 

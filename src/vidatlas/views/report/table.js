@@ -1,6 +1,6 @@
 "use strict";
-// The table of subcategories: sorting, filtering, opening rows. Everything from data enters the page as textContent, or
-// as the address of a link, or as an image that is a data: URI. Of the map it needs `vidatlas` (data.js).
+// The table of subcategories: rows made when they are first shown, sorted, filtered, opened. Everything from data enters
+// the page as textContent, or as the address of a link, or as an image that is a data: URI. It needs `vidatlas` (data.js).
 (() => {
   const table = document.getElementById("table");
   if (!table) return;
@@ -10,8 +10,9 @@
   const none = document.querySelector(".none");
   const number = (value) => value.toLocaleString("en");
   const percent = (part, whole) => (part > 0 && part < 0.001 * whole ? "<0.1%" : `${((100 * part) / Math.max(whole, 1)).toFixed(1)}%`);
-  const { state, fold, unpack, csv, save } = window.vidatlas;  // data.js: every report has a map
+  const { state, fold, read, csv, save } = window.vidatlas;  // data.js: every report has a map
   const STEP = 200;  // rows to show at once: a page of thousands would be slow, and end nowhere
+  const UNKNOWN = "–";
   const SVG = "http://www.w3.org/2000/svg";
 
   const make = (kind, text = "", name = "") => {
@@ -27,16 +28,15 @@
   };
 
   const start = async () => {
-    const page = JSON.parse(new TextDecoder().decode(await unpack(document.getElementById("table-data"))));
+    const page = await read("table-data");
     const [one, many] = page.nouns;
     const records = (count) => `${number(count)} ${count === 1 ? one : many}`;
     const subs = page.subs.map((sub, at) => {
       const [rank, place] = sub.key.split("-").map(Number);
-      const node = document.getElementById(`c${sub.key}`);
-      const found = { ...sub, rank, place, at, node, group: page.groups[rank], button: node.querySelector("button") };
-      found.above = node.querySelector(".above");
-      found.text = fold([sub.name, ...sub.terms.map(([term]) => term)].join(" "));
-      return found;
+      const inName = new Set(sub.name.split(/: | · /));
+      const words = sub.terms.map(([term]) => term);
+      const further = words.filter((term) => !inName.has(term)).slice(0, page.shown_terms);
+      return { ...sub, rank, place, at, further, group: page.groups[rank - 1], open: false, text: fold([sub.name, ...words].join(" ")) };
     });
     const byKey = new Map(subs.map((sub) => [sub.key, sub]));
     const first = order.querySelector("[value=topic]") ? "topic" : "size";
@@ -46,15 +46,15 @@
     further.className = "further";
     table.parentElement.after(further);
 
-    // ── A row as a list of lines: roles that its grid would lose, and a line per month ──
-    const roles = () => {
-      table.setAttribute("role", "table");
-      table.setAttribute("aria-labelledby", "subcategories-title");
-      for (const part of [table.tHead, body]) part.setAttribute("role", "rowgroup");
-      for (const row of table.rows) {
-        row.setAttribute("role", "row");
-        for (const cell of row.cells) cell.setAttribute("role", cell.scope === "col" ? "columnheader" : cell.scope === "row" ? "rowheader" : "cell");
-      }
+    // ── A row: its cells, with a line per month ──
+    const short = (value) => {
+      if ((value ?? null) === null) return UNKNOWN;
+      const [unit, size] = [["B", 1e9], ["M", 1e6], ["k", 1e3]].find(([, least]) => value >= 0.9995 * least) ?? ["", 1];
+      return unit ? `${value / size < 9.95 ? (value / size).toFixed(1) : number(Math.round(value / size))}${unit}` : String(value);
+    };
+    const change = (value) => {
+      if (value === undefined) return UNKNOWN;
+      return value >= 9.995 ? `×${number(Math.round(value + 1))}` : `${value < 0 ? "−" : "+"}${Math.round(100 * Math.abs(value))}%`;
     };
     const line = (digits) => {
       const [svg, path] = ["svg", "path"].map((kind) => document.createElementNS(SVG, kind));
@@ -67,17 +67,47 @@
       svg.append(path);
       return svg;
     };
-    const draw = () => {
-      for (const sub of subs) {
-        const cell = sub.node.querySelector(".growth");
-        if (!cell || !sub.line) continue;
-        cell.replaceChildren(line(sub.line), make("span", cell.textContent.trim(), sub.growth === undefined ? "no" : ""));
+    const growth = (sub) => (page.window ? change(sub.growth) : "");
+    const dot = (colours) => {
+      const node = make("i", "", "dot");
+      for (const ground of ["light", "dark"]) node.style.setProperty(`--${ground}`, colours[ground]);
+      return node;
+    };
+    const button = (sub) => Object.assign(make("button"), { type: "button", ariaExpanded: "false" });
+    const CELLS = {
+      name: (sub) => {
+        sub.button = button(sub);
+        sub.button.append(make("bdi", sub.name));
+        if (sub.above === undefined) return [sub.button];
+        sub.heading = make("small", "", "above");
+        sub.heading.append(make("bdi", sub.above));
+        return [sub.heading, sub.button];
+      },
+      group: (sub) => [dot(sub.group), make("bdi", sub.group.name)],
+      size: (sub) => [number(sub.size)],
+      fits: (sub) => [sub.fits === undefined ? UNKNOWN : `${Math.round(100 * sub.fits)}%`],
+      views: (sub) => [short(sub.views)],
+      date: (sub) => [sub.date ?? UNKNOWN],
+      growth: (sub) => (sub.line ? [line(sub.line), make("span", growth(sub), sub.growth === undefined ? "no" : "")] : [growth(sub)]),
+      quality: (sub) => [sub.clarity],
+      terms: (sub) => sub.further.flatMap((term, at) => [at ? " · " : "", make("bdi", term)]),
+    };
+    const keys = Array.from(head.cells, (cell) => cell.className);
+    // With roles, which a row that is a grid would lose.
+    const row = (sub) => {
+      if (sub.node) return sub.node;
+      sub.node = Object.assign(make("tr", "", "sub"), { id: `c${sub.key}`, role: "row" });
+      for (const key of keys) {
+        const cell = Object.assign(make(key === "name" ? "th" : "td", "", key), { role: key === "name" ? "rowheader" : "cell" });
+        cell.append(...CELLS[key](sub));
+        sub.node.append(cell);
       }
+      return sub.node;
     };
 
     // ── Sorting ──
     const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
-    const TEXTS = { name: (sub) => sub.name, group: (sub) => sub.group.name, terms: (sub) => sub.node.querySelector(".terms").textContent };
+    const TEXTS = { name: (sub) => sub.name, group: (sub) => sub.group.name, terms: (sub) => sub.further.join(" ") };
     const NUMBERS = { size: (sub) => sub.size, fits: (sub) => sub.fits, views: (sub) => sub.views, growth: (sub) => sub.growth };
     NUMBERS.quality = (sub) => sub.quality;
     NUMBERS.topic = (sub) => -sub.at;  // rows come in the order of their topics
@@ -96,10 +126,7 @@
       for (const sub of subs) (NUMBERS[key] && (NUMBERS[key](sub) ?? null) === null ? unknown : known).push(sub);
       known.sort(compare(key));
       if (wanted.startsWith("-")) known.reverse();
-      const all = document.createDocumentFragment();
       ordered = [...known, ...unknown];
-      for (const sub of ordered) all.append(sub.node, ...(sub.panel ? [sub.panel] : []));
-      body.append(all);
       for (const cell of head.cells) {
         if (cell.className === key) cell.setAttribute("aria-sort", Boolean(TEXTS[key]) === wanted.startsWith("-") ? "descending" : "ascending");
         else cell.removeAttribute("aria-sort");
@@ -124,18 +151,14 @@
     const filter = () => {
       const words = fold(input.value).split(/\s+/).filter(Boolean);
       const rank = Number(group?.value ?? 0);
-      let [shown, above] = [0, ""];
-      for (const sub of ordered) {
-        const within = (!rank || sub.rank === rank) && (!chosen || (chosen.key ? sub.key === chosen.key : sub.rank === chosen.rank));
-        const found = within && words.every((word) => sub.text.includes(word));
-        shown += found ? 1 : 0;
-        sub.node.hidden = !found || shown > room;
-        if (sub.above) {  // once above the first of its topic
-          const own = `${sub.rank} ${sub.above.textContent}`;
-          sub.above.hidden = sorted !== "topic" || own === above;
-          if (found) above = own;
-        }
-        if (sub.panel) sub.panel.hidden = sub.node.hidden || sub.button.ariaExpanded !== "true";
+      const within = (sub) => (!rank || sub.rank === rank) && (!chosen || (chosen.key ? sub.key === chosen.key : sub.rank === chosen.rank));
+      const found = ordered.filter((sub) => within(sub) && words.every((word) => sub.text.includes(word)));
+      const shown = found.length;
+      body.replaceChildren(...found.slice(0, room).flatMap((sub) => (sub.open ? [row(sub), sub.panel] : [row(sub)])));
+      let before = null;
+      for (const sub of found.slice(0, room)) {  // what it stands under: once, above the first
+        if (sub.heading) sub.heading.hidden = sorted !== "topic" || (before?.above === sub.above && before.rank === sub.rank);
+        before = sub;
       }
       const all = !words.length && !rank && !chosen;
       none.hidden = shown > 0;
@@ -155,15 +178,17 @@
     // ── What a row opens to ──
     const titles = (sub) => {
       const list = make("ul", "", "titles");
-      sub.titles.forEach((title, at) => {
-        const [item, link] = [make("li"), sub.links?.[at] ?? ""];
+      // An example is a point of the map, or a title and a link.
+      window.vidatlas.known.then((data) => sub.examples.forEach((example, at) => {
+        const item = make("li");
+        const [title, link] = Number.isInteger(example) ? [data.titles[example], data.link(example)] : example;
         const text = make(/^https?:\/\//.test(link) ? "a" : "bdi", title);
         if (text.localName === "a") Object.assign(text, { href: link, target: "_blank", rel: "noopener noreferrer nofollow", dir: "auto" });
         const image = sub.images?.[at] ?? "";
         if (image.startsWith("data:image/jpeg;base64,")) item.append(Object.assign(make("img"), { src: image, alt: "", loading: "lazy", decoding: "async" }));
         item.append(text);
         list.append(item);
-      });
+      }));
       return list;
     };
     const terms = (sub) => {
@@ -183,15 +208,15 @@
         pair.append(make("dt", name), make("dd", text));
         list.append(pair);
       };
-      const inGroup = Object.keys(page.groups).length > 1 ? `, ${percent(sub.size, sub.group.size)} of ${sub.group.name}` : "";
+      const inGroup = page.groups.length > 1 ? `, ${percent(sub.size, sub.group.size)} of ${sub.group.name}` : "";
       add("Size", `${records(sub.size)}: ${percent(sub.size, page.kept)} of all${inGroup}`);
       if (sub.viewed) add("Views", `median ${number(sub.views ?? 0)}, total ${number(sub.total ?? 0)}${sub.viewed < sub.size ? `, of ${records(sub.viewed)} with known views` : ""}`);
       if (sub.dated) add("Dates", `${sub.from} to ${sub.to}, median ${sub.date}${sub.dated < sub.size ? `, of ${records(sub.dated)} with a date` : ""}`);
-      if (page.window && sub.growth !== undefined) add("Growth", `${sub.node.querySelector(".growth").textContent} ${many} in the last ${page.window} months, against the ${page.window} before`);
+      if (page.window && sub.growth !== undefined) add("Growth", `${growth(sub)} ${many} in the last ${page.window} months, against the ${page.window} before`);
       if (sub.line) add("Per month", `at most ${number(sub.peak ?? 0)}, from ${page.span[0]} to ${page.span[1]}`);
       if (sub.peripheral) add("Peripheral", `${records(sub.peripheral)}, farther from its centre than its core: three quarters of them`);
       if (sub.fits !== undefined) add("Name", `a term of it is in ${Math.round(100 * sub.fits)}% of its ${many}`);
-      if (sub.quality !== undefined) add("Silhouette", `${sub.quality.toFixed(2).replace("-", "−")}: ${sub.node.querySelector(".quality").textContent}`);
+      if (sub.quality !== undefined) add("Silhouette", `${sub.quality.toFixed(2).replace("-", "−")}: ${sub.clarity}`);
       if (sub.distance !== undefined) add("Distance", `${sub.distance.toFixed(2)} on average from its centre`);
       return list;
     };
@@ -214,7 +239,7 @@
         }
       });
       acts.append(copy);
-      window.vidatlas.data.then((data) => offer(sub, data, acts));
+      window.vidatlas.known.then((data) => offer(sub, data, acts));
       return acts;
     };
 
@@ -247,6 +272,8 @@
     };
 
     const open = (sub, wanted) => {
+      sub.open = wanted;
+      row(sub);
       sub.button.ariaExpanded = String(wanted);
       sub.node.classList.toggle("open", wanted);
       if (wanted && !sub.panel) {
@@ -256,24 +283,23 @@
         box.setAttribute("role", "cell");
         box.colSpan = head.cells.length;
         const [left, right] = [make("div"), make("div")];  // what it holds, what it measures
-        if (sub.titles.length) left.append(titled(`Example ${many}, ${page.nearest}`, titles(sub)));
+        if (sub.examples.length) left.append(titled(`Example ${many}, ${page.nearest}`, titles(sub)));
         if (sub.terms.length) right.append(titled(page.members ? `Its ${many}, and how often each occurs` : "Typical terms, with their scores", terms(sub)));
         right.append(titled("Figures", figures(sub)));
         left.append(actions(sub));
         inside.append(left, right);
         box.append(inside);
         sub.panel.append(box);
-        sub.node.after(sub.panel);
       }
-      if (sub.panel) sub.panel.hidden = !wanted;
+      if (wanted) sub.node.after(sub.panel);
+      else sub.panel?.remove();
     };
     const toggle = (sub) => {
-      const wanted = sub.button.ariaExpanded !== "true";
-      open(sub, wanted);
-      state.set({ s: wanted ? sub.key : null });
+      open(sub, !sub.open);
+      state.set({ s: sub.open ? sub.key : null });
     };
     const reveal = (sub) => {
-      if (sub.node.hidden) {
+      if (!sub.node?.isConnected) {
         room = Math.max(room, ordered.indexOf(sub) + 1);
         showAll();
       }
@@ -308,7 +334,7 @@
       const step = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
       if (!step || !event.target.matches("tr.sub > .name > button")) return;
       let next = row[step];
-      while (next && (next.hidden || !next.classList.contains("sub"))) next = next[step];
+      while (next && !next.classList.contains("sub")) next = next[step];
       next?.querySelector("button").focus();
       event.preventDefault();
     });
@@ -337,13 +363,9 @@
       if (location.hash.startsWith("#g=")) document.getElementById("subcategories").scrollIntoView();
     });
 
-    roles();
     heads();
-    draw();
-    for (const sub of subs) sub.button.disabled = false;
-    table.classList.add("live");
-    table.parentElement.classList.add("lively");
-    tools.hidden = false;
+    document.querySelector(".plain").remove();
+    table.hidden = tools.hidden = false;
     new ResizeObserver(() => table.style.setProperty("--below", `${tools.offsetHeight}px`)).observe(tools);
     restore();
     table.dataset.state = "ready";
