@@ -114,7 +114,7 @@ def test_a_preview_shows_the_work_ahead_and_hostile_texts_as_text(console: Conso
         "[red]atlas",
         f"0.55 × title: {SHOWN}",
         f"a  [{SHOWN}]",
-        "0.6 × tags: a | b | c | d | e | f  … 2 more",
+        "0.45 × tags: a | b | c | d | e | f  … 2 more",
     ):
         assert part in text
 
