@@ -57,7 +57,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
         "source.shard_rows": 25,
         "reduce.pca.components": 8,
         "reduce.clusters.k": 2,
-        "publish.pictures": {"width": 16, "height": 8, "channels": [4, 8], "latent": 4, "epochs": 6, "batch": 8},
+        "publish.pictures": {
+            "kind": "autoencoder",
+            "width": 16,
+            "height": 8,
+            "channels": [4, 8],
+            "latent": 4,
+            "epochs": 6,
+            "batch": 8,
+        },
     }
     recipe = vidatlas.load_recipe("youtube-recommender", changes)
     return vidatlas.run(recipe, str(part), folder / "atlas", SERIAL), images

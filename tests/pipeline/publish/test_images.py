@@ -148,7 +148,7 @@ def test_a_picture_is_not_compared_by_other_weights(own: Any) -> None:
 
 def test_a_trained_encoder_is_known_by_its_weights_too(own: Any) -> None:
     atlas, folder = own
-    small = {"width": 16, "height": 8, "channels": [4], "latent": 4, "epochs": 1}
+    small = {"kind": "autoencoder", "width": 16, "height": 8, "channels": [4], "latent": 4, "epochs": 1}
     vidatlas.publish(atlas.url, {"publish.pictures": small}, SERIAL)
     atlas = vidatlas.open_atlas(atlas.url)
     assert len(atlas.recommend(folder / "images" / "v7.jpg", k=3, method="image")) == 3
