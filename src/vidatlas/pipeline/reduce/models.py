@@ -82,15 +82,23 @@ def load_tuned_centroids(store: Store) -> Floats:
 
 
 def save_lexical(store: Store, lexical: Lexical) -> Files:
-    """Write the weights and directions of words."""
-    arrays = {"idf": lexical.idf, "components": np.ascontiguousarray(lexical.components)}
+    """Write the weights and directions of words; of most columns, a small atlas has no word."""
+    columns = np.flatnonzero(lexical.components.any(axis=0)).astype(np.int32)
+    arrays = {
+        "idf": lexical.idf,
+        "columns": columns,
+        "components": np.ascontiguousarray(lexical.components[:, columns]),
+    }
     return store.put(LEXICAL, bytes(save_tensors({**arrays, "weight": np.array([lexical.weight])})))
 
 
 @lru_cache(maxsize=2)
 def _load_lexical(atlas: str, data: bytes) -> Lexical:
     arrays = read_tensors(data, f"{atlas}/{LEXICAL}")
-    return Lexical(arrays["idf"], arrays["components"], float(arrays["weight"][0]))
+    idf, stored = arrays["idf"], arrays["components"]
+    components = np.zeros((len(stored), len(idf)), np.float32)
+    components[:, arrays["columns"]] = stored
+    return Lexical(idf, components, float(arrays["weight"][0]))
 
 
 def load_lexical(store: Store) -> Lexical:
