@@ -173,7 +173,8 @@ def test_the_app_shows_them_under_its_own_policy(visit: Any, atlas: Path) -> Non
         frame = page.frame_locator("iframe")
         frame.locator(SETTLED).wait_for()
         assert "videos, 1 in" in frame.locator("#map output").inner_text()
-        opened(page, f"{app}/map.html#x=0&y=0&k=4", SETTLED)
+        _, x, y, _ = far_away(atlas)
+        opened(page, f"{app}/map.html#x={x:.4f}&y={y:.4f}&k=4", SETTLED)
         assert page.locator("#map output").inner_text() == "260 videos, all of this view drawn"
         assert any("/map/2/" in url for url in visit.requests)
         policy = page.request.get(f"{app}/map.html").headers["content-security-policy"]
