@@ -230,5 +230,14 @@ def movies_1m(folder: Path) -> str:
 
 def opened(report: str) -> dict[str, Any]:
     """Return what the rows of a report's table open to."""
-    (packed,) = re.findall(r'id="table-data">(.*?)</script>', report)
+    return _packed(report, "table-data")
+
+
+def titled(report: str) -> dict[str, Any]:
+    """Return ids, titles and links of the videos of a report: the map's, of which the rows' examples are some."""
+    return _packed(report, "map-titles")
+
+
+def _packed(report: str, name: str) -> dict[str, Any]:
+    (packed,) = re.findall(rf'id="{name}">(.*?)</script>', report)
     return dict(json.loads(gzip.decompress(base64.b64decode(packed))))

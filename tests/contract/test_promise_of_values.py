@@ -102,8 +102,7 @@ def test_an_export_has_them_too(atlas: Atlas, tmp_path: Path) -> None:
 
 
 def test_the_report_links_its_titles(atlas: Atlas, tables: Any) -> None:
-    subs = tables.opened(Path(atlas.url, "report.html").read_text())["subs"]
-    links = [link for sub in subs for link in sub["links"] if link]
+    links = [link for link in tables.titled(Path(atlas.url, "report.html").read_text())["links"] if link]
     assert links
     assert all(link.startswith("https://example.org/UC%201/watch?v=-v") for link in links)
 

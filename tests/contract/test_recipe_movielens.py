@@ -39,7 +39,7 @@ def test_films_lie_by_their_largest_factor_and_the_largest_are_their_classes(
     shown = report.split("<pre>")[0]
     assert not re.search("silhouette|mean distance|explained variance", shown, re.IGNORECASE)
     assert atlas.metrics["overall"]["silhouette"] is None
-    assert any("Café" in title for sub in tables.opened(report)["subs"] for title in sub["titles"])
+    assert any("Café" in title for title in tables.titled(report)["titles"])
 
 
 def test_films_of_a_factor_are_ranked_by_it_and_one_that_nobody_rated_has_no_class(tmp_path: Path, tables: Any) -> None:

@@ -47,7 +47,7 @@ def pictured(tables: Any, make_lines: Any, folder: Path) -> Prepared:
     for number, line in enumerate(Path(inputs[0]).read_bytes().splitlines()):
         shade = Image.fromarray(np.full((24, 32, 3), number, np.uint8))
         shade.save(images / f"{json.loads(line)['display_id']}.jpg")
-    network = {"width": 16, "height": 8, "channels": [4], "latent": 4, "epochs": 2}
+    network = {"kind": "autoencoder", "width": 16, "height": 8, "channels": [4], "latent": 4, "epochs": 2}
     return inputs, small | {"record.image.folder": str(images), "publish.pictures": network}
 
 

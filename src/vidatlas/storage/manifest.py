@@ -308,7 +308,7 @@ class PublishEntry(PublishFacts, StageEntry):
 
     fingerprint: NotRequired[str]
     upstream: NotRequired[str]
-    format: NotRequired[int]
+    format: NotRequired[Count]
 
 
 class Stages(TypedDict, total=False):
