@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -10,20 +12,23 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 
 import vidatlas
 from tests.browser import pages
 from tests.browser.pages import until
 from vidatlas import Options
 from vidatlas.recipe import Recipe
-from vidatlas.views.map_data import drawing_of, merge_points
+from vidatlas.views.map_data import Points, drawing_of, merge_points
 from vidatlas.views.page import Category, Counts, Report, Subcategory, Trend
 from vidatlas.views.regions import Land
 from vidatlas.views.report import render
 from vidatlas.views.text import shown
+from vidatlas.views.videos import Videos
 
 HOSTILE = "<img src=x onerror=alert(2)> {{7*7}} \u202edcba"
 SHOWN = "<img src=x onerror=alert(2)> {{7*7}} dcba"
@@ -289,6 +294,33 @@ def test_numbers_are_short_growths_signed_and_terms_of_the_name_not_said_again(v
     assert cells(page, "growth") == [words for *_, words in NUMBERS]
     assert cells(page, "terms") == ["cello"] * len(NUMBERS)
     assert visit.errors == []
+
+
+def test_the_card_of_an_example_shows_its_picture(visit: Any, tmp_path: Path) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (144, 81), (200, 30, 30)).save(file, "JPEG")
+    picture = f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+    titles = (f"One {HOSTILE}", "Two", "Three", "Four")
+    sub = Subcategory(0, "a", 4, (), titles[:3], ids=("1", "2", "3"), images=(picture, "", "https://a.example/b.jpg"))
+    places = np.array([[9_000, 9_000], [50_000, 9_000], [9_000, 50_000], [50_000, 50_000]], np.uint16)
+    videos = Videos(("1", "2", "3", "4"), titles, address=("https://video.example/", ""))
+    table = [{"group": "A", "subcategory": 0, "name": "a", "size": 4}]
+    drawing = drawing_of(Points(np.arange(4.0), places, np.zeros(4, np.int64), videos), table, (), Land(()), 4)
+    report = Report("r", (), Counts(4, 4, 0, 0), (Category("A", 4, None, (sub,)),), (), (), (), "e", (), (), "", "", (),
+                    drawing)  # fmt: skip
+    (tmp_path / "report.html").write_text(render(report), encoding="utf-8")
+    page, image = opened(visit, tmp_path, "#v=1"), visit.page.locator("#map .card img")
+    until(page, "document.querySelector('#map .card img')?.naturalWidth === 144")
+    assert image.get_attribute("alt") == f"Picture: {shown(titles[0])}"
+    assert Axe().run(page, "#map .card").response["violations"] == []
+    for video, title in zip("234", titles[1:], strict=True):
+        page.evaluate("(video) => { location.hash = `v=${video}`; }", video)
+        page.locator("#map .card strong", has_text=title).wait_for()
+        page.evaluate("vidatlas.read('table-data')")
+        assert image.count() == 0, "the second has none, the third is not data, the fourth is no example"
+        assert page.locator("#map .card a").get_attribute("href") == f"https://video.example/{video}"
+    assert visit.errors == []
+    assert visit.requests == [(tmp_path / "report.html").as_uri()]
 
 
 def test_a_phone_needs_no_sideways_scrolling(visit: Any, atlas: Path) -> None:

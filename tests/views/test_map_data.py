@@ -90,8 +90,9 @@ def test_a_drawing_holds_every_point_once() -> None:
 
 
 def test_names_of_a_drawing() -> None:
-    names = json.loads(unpacked(drawing_of(some(500, 4, 50), TABLE, regions(), LAND, 200).names))
-    assert names["total"] == 500
+    drawing = drawing_of(some(500, 4, 50), TABLE, regions(), LAND, 200)
+    names = json.loads(unpacked(drawing.names))
+    assert drawing.total == 500
     assert [(group["name"], group["size"]) for group in names["groups"]] == [("B", 7), ("A", 4)]
     assert all(re.fullmatch("#[0-9a-f]{6}", group[ground]) for group in names["groups"] for ground in ("light", "dark"))
     assert names["subs"][1] == {"group": 1, "number": 1, "name": "red ab", "size": 4, "silhouette": 0.12}

@@ -50,6 +50,8 @@ class Drawing:
     """A picture of the map as a ``data:`` URI, for browsers that cannot draw it."""
     tiled: int = 0
     """Videos of a map whose page fetches most of them from tiles beside it; 0 where it holds all."""
+    total: int = 0
+    """Points in all chunks together."""
 
 
 def group_sizes(table: Sequence[Mapping[str, Any]]) -> dict[str, int]:
@@ -76,7 +78,6 @@ def drawing_of(
     number = {group: at for at, group in enumerate(groups)}
     codes = np.minimum(points.codes, MOST_CODES).astype("<u2")
     names = {
-        "total": len(codes),
         "groups": _groups(groups),
         "subs": [_sub(row, number) for row in table[: MOST_CODES + 1]],
         "regions": [_region(region, number) for region in regions],
@@ -95,6 +96,7 @@ def drawing_of(
         # Low bytes apart from high ones, which compress better.
         tuple(packed(plane.view(np.uint8).reshape(3, -1, 2).transpose(0, 2, 1).tobytes(), 6) for plane in planes),
         points.videos,
+        total=len(codes),
     )
 
 

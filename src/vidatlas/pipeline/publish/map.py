@@ -171,18 +171,18 @@ def draw_map(
     """Write map.html, which has tiles if it cannot hold all; return the report's drawing, of at most 100,000 videos."""
     rows, titled = store.stage("reduce")["counts"]["rows"], len(points.videos.ids)
     table, nouns = with_names(subcategory_rows(store), accepted), recipe.publish.nouns
-    first = slice(0, titled)
-    few = replace(points, keys=points.keys[first], places=points.places[first], codes=points.codes[first])
-    picture = data_uri(poster)
-    drawing = replace(drawing_of(few, table, poster.regions, poster.land, titled), poster=picture)
-    about, whole = f"all {nouns.records(rows)}", drawing
+    about, tiled = f"all {nouns.records(rows)}", 0
     if rows > recipe.publish.map_points:
-        about, whole = f"{about}, loaded as they come into view", replace(drawing, tiled=rows)
+        about, tiled = f"{about}, loaded as they come into view", rows
+        first = slice(0, titled)
+        points = replace(points, keys=points.keys[first], places=points.places[first], codes=points.codes[first])
     elif titled < rows:
         about = f"{about}; titles of {titled:,}"
-        whole = replace(drawing_of(points, table, poster.regions, poster.land, titled), poster=picture)
+    drawn = drawing_of(points, table, poster.regions, poster.land, titled)
+    whole = replace(drawn, poster=data_uri(poster), tiled=tiled)
     page = render_map(recipe.publish.title, about, whole, nouns)
-    return store.put(layout.MAP, with_card(page, card, layout.MAP).encode()), drawing
+    few = replace(whole, points=whole.points[:1], total=titled, tiled=0)
+    return store.put(layout.MAP, with_card(page, card, layout.MAP).encode()), few
 
 
 def map_fact(laid_out: LayoutFacts, nouns: Nouns) -> str:

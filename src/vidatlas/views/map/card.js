@@ -6,7 +6,14 @@ const titleOf = (data, at) => data.titles[at] || (data.ids[at] ? "(untitled)" : 
 
 const carding = ({ panel, pin, data, choose, closed }) => {
   const rank = ({ name }) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
-  let [current, before] = [-1, null];
+  let [current, before, pictures] = [-1, null, null];
+  // The report's table holds pictures of examples; the other pages have none. It stands before the titles.
+  const picture = async (at, place) => {
+    if (!document.getElementById("table-data")) return;
+    pictures ??= window.vidatlas.read("table-data").then(({ subs }) => new Map(subs.flatMap(({ examples, images = [] }) => examples.map((one, number) => [one, images[number]]))));
+    const src = (await pictures).get(at) ?? "";
+    if (src.startsWith("data:image/jpeg;base64,")) place.after(element("img", "", { src, alt: `Picture: ${titleOf(data, at)}` }));
+  };
   const facts = (at) => {
     const table = element("dl");
     for (const { name, kind, values } of data.columns.toSorted((a, b) => rank(a) - rank(b))) {
@@ -43,6 +50,7 @@ const carding = ({ panel, pin, data, choose, closed }) => {
     panel.replaceChildren(...parts, home, actions);
     panel.hidden = pin.hidden = false;
     panel.scrollTop = 0;
+    if (data.titled) picture(at, shut);
     if (focus) panel.focus({ preventScroll: true });
   };
   return { show, close, at: () => current };

@@ -67,7 +67,8 @@
   };
   const load = async () => {
     const data = await read("map-names");
-    Object.assign(data, { count: 0, titled: 0, places: new Uint16Array(2 * data.total), codes: new Uint16Array(data.total), link: () => "" });
+    const total = Number(document.getElementById("map").dataset.total);
+    Object.assign(data, { total, count: 0, titled: 0, places: new Uint16Array(2 * total), codes: new Uint16Array(total), link: () => "" });
     for (const name of ["ids", "titles", "notes", "words", "columns"]) data[name] = [];
     data.land = data.land.map((level) => level.map(outline));
     data.take = async (element) => {
