@@ -1,14 +1,16 @@
-"""Real videos in English of many categories: which, their texts' vectors, their terms, and the figures of clusters.
+"""Real videos of many categories, in English or mixed: which, their texts' vectors and terms, the figures of clusters.
 
 A video looks English if it has a title; at least 98 % of the characters of title and tags are ASCII; title and tags
 hold an English function word, and three for each foreign one; and the first 1,000 characters of its description hold
 at least two for each foreign one. The first line of each id counts. Of every category with at least 300 such videos
 those with the smallest SHA-256 of their id are taken, at most 4,000, and all are put in that order. By eye about one
-in ten is in another language with English tags.
+in ten is in another language with English tags. Mixed videos are those of some consecutive lines, in any language,
+chosen and put in order in the same way.
 """
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import hashlib
 import json
@@ -17,6 +19,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +31,7 @@ from vidatlas import load_recipe
 from vidatlas.clustering.quality import stability
 from vidatlas.encoders.mix import FieldMix, distinct_texts, mix
 from vidatlas.naming.coherence import count_pairs, npmi
-from vidatlas.naming.filler import english_function_words, is_filler
+from vidatlas.naming.filler import function_words, is_filler
 from vidatlas.naming.terms import record_terms
 from vidatlas.recipe import Recipe
 from vidatlas.sources.fields import parse_row
@@ -36,7 +39,10 @@ from vidatlas.sources.jsonl import parse_line
 from vidatlas.types import EncodeStats, Floats, Json, Record
 
 MOST, LEAST = 4_000, 300
-TOP_TERMS = 10
+MIXED = 124_000, 136_000
+"""Lines of the file that mixed videos are taken from: nothing was tuned on them."""
+TOP_TERMS, NAME_TERMS = 10, 3
+TERM_FIGURES = ("NPMI", "NPMI by videos", "coverage")
 Labels = NDArray[np.int32]
 
 
@@ -72,21 +78,21 @@ def _counts(text: str) -> tuple[int, int]:
     return sum(word in _ENGLISH for word in words), sum(word in _FOREIGN for word in words)
 
 
-def select_records(data: Path) -> list[Record]:
+def select_records(data: Path, *, is_mixed: bool, most: int) -> list[Record]:
     """Return the selected videos of youtube/videos.jsonl.gz; texts are read as the demo recipe reads them."""
     spec = load_recipe("demo").record
     found: defaultdict[str, list[tuple[str, Record]]] = defaultdict(list)
-    for row in _first_of_each(data / "youtube" / "videos.jsonl.gz"):
-        if looks_english(row) and isinstance(record := parse_row(row, spec), Record):
+    for row in _first_of_each(data / "youtube" / "videos.jsonl.gz", *(MIXED if is_mixed else (0, None))):
+        if (is_mixed or looks_english(row)) and isinstance(record := parse_row(row, spec), Record):
             found[record.group].append((hashlib.sha256(record.id.encode()).hexdigest(), record))
-    kept = [sorted(rows, key=lambda pair: pair[0])[:MOST] for rows in found.values() if len(rows) >= LEAST]
+    kept = [sorted(rows, key=lambda pair: pair[0])[:most] for rows in found.values() if len(rows) >= LEAST]
     return [record for _, record in sorted((pair for rows in kept for pair in rows), key=lambda pair: pair[0])]
 
 
-def _first_of_each(path: Path) -> Iterator[Json]:
+def _first_of_each(path: Path, start: int, stop: int | None) -> Iterator[Json]:
     seen = set()
     with gzip.open(path) as lines:
-        for line in lines:
+        for line in islice(lines, start, stop):
             row = parse_line(line)
             if isinstance(row, dict) and row["display_id"] not in seen:
                 seen.add(row["display_id"])
@@ -123,7 +129,7 @@ class Corpus:
         known = sorted(
             key
             for key, count in held.items()
-            if count > 1 and not is_filler(key, written[key]) and written[key] not in english_function_words()
+            if count > 1 and not is_filler(key, written[key]) and written[key] not in function_words()
         )
         at = {key: number for number, key in enumerate(known)}
         keys = [frozenset(key for key in texts if key in at) for texts in found]
@@ -149,26 +155,31 @@ class Corpus:
             tops.append([known[term] for term in terms[best]])
         return tops
 
-    def coherence(self, labels: Labels) -> tuple[float, float]:
-        """Return the mean NPMI of clusters' terms, each cluster weighing the same, and each as many as its videos."""
+    def coherence(self, labels: Labels) -> tuple[float, float, float]:
+        """Return figures of clusters' best terms, as ``TERM_FIGURES`` names them.
+
+        Mean NPMI, each cluster weighing the same, and each as many as its videos; coverage, the share of all videos
+        that hold one of the three best terms of their cluster.
+        """
         tops = self.top_terms(labels)
         counts = count_pairs(self._terms[2], tops)
-        sizes = np.unique(labels, return_counts=True)[1]
+        numbers, sizes = np.unique(labels, return_inverse=True, return_counts=True)[1:]
         scores = [npmi(terms, counts) for terms in tops]
         scored = [(score, size) for score, size in zip(scores, sizes, strict=True) if score is not None]
         values, weights = zip(*scored, strict=True)
-        return float(np.mean(values)), float(np.average(values, weights=weights))
+        names = [frozenset(terms[:NAME_TERMS]) for terms in tops]
+        covered = [not keys.isdisjoint(names[at]) for at, keys in zip(numbers, self._terms[2], strict=True)]
+        return float(np.mean(values)), float(np.average(values, weights=weights)), float(np.mean(covered))
 
     def measure(self, runs: list[Labels]) -> dict[str, float]:
         """Return the figures of one method's clusters of all videos, the mean over its runs with different seeds."""
         from sklearn.metrics import adjusted_mutual_info_score
 
-        coherent = [self.coherence(labels) for labels in runs]
+        of_terms = np.mean([self.coherence(labels) for labels in runs], axis=0).tolist()
         return {
             "AMI": float(np.mean([adjusted_mutual_info_score(self.categories, labels) for labels in runs])),
-            "NPMI": float(np.mean([each for each, _ in coherent])),
             "stability": stability(runs) or 0.0,
-            "NPMI by videos": float(np.mean([by_size for _, by_size in coherent])),
+            **dict(zip(TERM_FIGURES, of_terms, strict=True)),
             "largest cluster": float(np.mean([np.unique(run, return_counts=True)[1].max() / len(run) for run in runs])),
             "clusters": float(np.mean([len(np.unique(labels)) for labels in runs])),
         }
@@ -183,15 +194,27 @@ def _fields(records: list[Record], recipe: Recipe) -> list[FieldMix]:
     ]
 
 
-def read_corpus(data: Path, cache: Path) -> Corpus:
+def read_corpus(options: argparse.Namespace) -> Corpus:
     """Select the videos, and embed their distinct texts with the demo encoder unless the cache holds just those."""
-    recipe = load_recipe("demo")
-    records = select_records(data)
+    recipe, cache = load_recipe("demo"), options.cache
+    records = select_records(options.data, is_mixed=options.mixed, most=options.most)
     texts = distinct_texts(_fields(records, recipe))[0]
     made_of = {"model": recipe.encoder.inspect().model, "texts": texts}
-    known, vectors = cache / "texts.json", cache / "vectors.npy"
+    name = "mixed" if options.mixed else "english"
+    known, vectors = cache / f"texts-{name}.json", cache / f"vectors-{name}.npy"
     if not known.exists() or json.loads(known.read_text(encoding="utf-8")) != made_of:
         cache.mkdir(parents=True, exist_ok=True)
         np.save(vectors, recipe.encoder.load(1).encode(texts, EncodeStats()).astype(np.float16))
         known.write_text(json.dumps(made_of, ensure_ascii=False), encoding="utf-8")
     return Corpus(records, np.load(vectors).astype(np.float32))
+
+
+def parser(text: str) -> argparse.ArgumentParser:
+    """Return a command line that says which videos."""
+    found = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found.add_argument("--data", type=Path, required=True)
+    found.add_argument("--cache", type=Path, required=True, help="keeps vectors of texts, and UMAP's coordinates")
+    found.add_argument("--mixed", action="store_true", help="videos in any language, instead of English ones")
+    found.add_argument("--most", type=int, default=MOST, help="videos of a category")
+    found.add_argument("--only", default="", help="methods whose names match this pattern")
+    return found

@@ -1,30 +1,32 @@
-"""Are clusters inside each category any good, beside scikit-learn's LSA and k-means on the same videos?
+"""Are clusters inside each category any good, beside LSA, k-means and BERTopic on the same videos?
 
 Run python -m benchmarks.inside --data FOLDER --cache FOLDER (see benchmarks/README.md). Each category of the videos of
-benchmarks.quality is clustered on its own into 0.8 times the square root of its videos, with three seeds. Figures, the
-mean over categories: AMI with a label that nobody saw, each video's most frequent tag among those of at least five
-videos of the category (videos without one are left out; recipes that read tags as words have an advantage here); NPMI
-of clusters' ten best terms; stability between seeds.
+benchmarks.quality with at least 200 of them is clustered on its own into 0.8 times the square root of its videos, with
+three seeds. Peers are those of benchmarks.quality. Figures, the mean over categories: AMI with a label that nobody saw,
+each video's most frequent tag among those of at least five videos of the category (videos without one are left out;
+methods that read tags as words have an advantage here); NPMI of clusters' ten best terms; coverage, the share of videos
+that hold one of the three best terms of their cluster; stability between seeds.
 """
 
 from __future__ import annotations
 
-import argparse
+import re
 import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from benchmarks.corpus import Corpus, Labels, read_corpus
+from benchmarks.corpus import TERM_FIGURES, Corpus, Labels, parser, read_corpus
 from benchmarks.machine import machine
-from benchmarks.quality import PLAIN, SEEDS, kmeans, reduced
+from benchmarks.quality import PLAIN, SEEDS, kmeans, project, reduced, umap_coordinates, weigh
 from vidatlas import load_recipe
 from vidatlas.clustering.backends import open_backend
 from vidatlas.clustering.choose_k import k_by_size
@@ -32,10 +34,9 @@ from vidatlas.clustering.kmeans import ClusterSpec, assign, fit_clusters
 from vidatlas.clustering.quality import stability
 from vidatlas.naming.terms import key_of
 from vidatlas.recipe import Recipe
-from vidatlas.types import Floats
 
-LEAST_TAGGED = 5
-FIGURES = ("AMI with a tag", "NPMI", "NPMI by videos", "stability")
+LEAST_TAGGED, LEAST_VIDEOS = 5, 200
+FIGURES = ("AMI with a tag", *TERM_FIGURES, "stability")
 Rows = NDArray[np.int64]
 
 
@@ -59,19 +60,26 @@ def by_recipe(corpus: Corpus, name: str, recipe: Recipe) -> Method:
     return Method(name, cluster)
 
 
-def lsa(corpus: Corpus) -> Method:
-    """Return TF-IDF, TruncatedSVD and KMeans inside the category, with the settings of scikit-learn's example."""
-    from sklearn.decomposition import TruncatedSVD
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.preprocessing import normalize
+def peer(corpus: Corpus, name: str, *, words: bool, vectors: bool) -> Method:
+    """Return KMeans inside the category of the vectors, of LSA as in scikit-learn's example, or of both."""
+    found = corpus.mixed(load_recipe("topics"))
 
     def cluster(rows: Rows, k: int, seed: int) -> Labels:
-        texts = [corpus.documents[row] for row in rows]
-        weighed = TfidfVectorizer(stop_words="english", min_df=5, max_df=0.5).fit_transform(texts)
-        found: Floats = normalize(TruncatedSVD(100, random_state=seed).fit_transform(weighed))
-        return kmeans(found, k, seed)
+        parts = [found[rows]] if vectors else []
+        if words:
+            weighed = weigh([corpus.documents[row] for row in rows], min_df=5, max_df=0.5)
+            parts.append(project(weighed, seed, unit=True))
+        return kmeans(np.hstack(parts), k, seed)
 
-    return Method("TF-IDF, SVD 100, unit length, KMeans", cluster)
+    return Method(name, cluster)
+
+
+def bertopic(corpus: Corpus, folder: Path) -> Method:
+    """Return BERTopic with KMeans inside the category: the clusters of its UMAP's coordinates."""
+    found = corpus.mixed(load_recipe("topics"))
+    return Method(
+        "BERTopic, KMeans", lambda rows, k, seed: kmeans(umap_coordinates(found[rows], seed, folder), k, seed)
+    )
 
 
 def main_tags(corpus: Corpus, rows: Rows) -> tuple[Rows, list[str]]:
@@ -90,6 +98,8 @@ def measure(method: Method, corpus: Corpus) -> dict[str, float]:
     found: list[list[float]] = []
     for category in range(int(corpus.categories.max()) + 1):
         rows = np.flatnonzero(corpus.categories == category)
+        if len(rows) < LEAST_VIDEOS:
+            continue
         inside = Corpus([corpus.records[row] for row in rows], corpus.vectors[:0])
         places, tags = main_tags(corpus, rows)
         runs = [method.cluster(rows, k_by_size(len(rows), ClusterSpec()), seed) for seed in SEEDS]
@@ -102,16 +112,17 @@ def measure(method: Method, corpus: Corpus) -> dict[str, float]:
 
 def main() -> None:
     """Cluster, measure, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True, help="keeps vectors of texts")
-    options = parser.parse_args()
-    corpus = read_corpus(options.data, options.cache)
+    options = parser(__doc__).parse_args()
+    corpus = read_corpus(options)
     ours = partial(by_recipe, corpus)
-    without = {"reduce.clusters.smooth": 0}
-    methods = [lsa(corpus), ours("plain", load_recipe("topics", PLAIN)), ours("topics", load_recipe("topics"))]
-    methods += [ours("topics, smooth 0", load_recipe("topics", without))]
+    methods = [peer(corpus, "LSA: TF-IDF, SVD 100, unit length, KMeans", words=True, vectors=False)]
+    methods += [peer(corpus, "vectors, KMeans", words=False, vectors=True)]
+    methods += [peer(corpus, "vectors and LSA, KMeans", words=True, vectors=True)]
+    methods += [bertopic(corpus, options.cache)] if find_spec("umap") else []
+    methods += [ours("plain", load_recipe("topics", PLAIN)), ours("topics", load_recipe("topics"))]
+    methods += [ours("topics, smooth 0", load_recipe("topics", {"reduce.clusters.smooth": 0}))]
     methods += [ours("topics, words in 128 dimensions", load_recipe("topics", {"reduce.lexical.components": 128}))]
+    methods = [method for method in methods if re.search(options.only, method.name)]
     print(machine(), f"· {len(corpus.records):,} videos · {len(SEEDS)} seeds\n")
     print(f"| inside each category | {' | '.join(FIGURES)} |\n{'|---' * (len(FIGURES) + 1)}|")
     with threadpool_limits(limits=1), warnings.catch_warnings():

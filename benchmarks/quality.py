@@ -1,20 +1,20 @@
 """Do clusters of real videos agree with their categories, cohere and stay, beside those of TF-IDF and of BERTopic?
 
 Run python -m benchmarks.quality --data FOLDER --cache FOLDER (see benchmarks/README.md), with --ablation for one option
-at a time. All methods cluster the same videos (see benchmarks.corpus) over all categories into as many clusters, with
-three seeds, and all clusters get their terms in the same way. Figures: AMI with the category; NPMI of the ten best
-terms, each cluster weighing the same, and weighing as many as its videos; stability, the adjusted Rand index between
+at a time. All methods cluster the same videos (see benchmarks.corpus; --mixed: in any language) over all categories
+into as many clusters, with three seeds, and all clusters get their terms in the same way. Figures: AMI with the
+category; NPMI of the ten best terms, each cluster weighing the same, and weighing as many as its videos; coverage, the
+share of videos that hold one of the three best terms of their cluster; stability, the adjusted Rand index between
 seeds. No method sees the categories.
 
 Ours: the mix, components and words of topics, and one start of its k-means, as the job measures its own stability;
 plain: with the notebook's weights, without words and smoothing. Peers get three starts of scikit-learn's KMeans, whose
-default is one. BERTopic gets the plain vectors; its UMAP is fitted once for each seed (and kept in the cache), and with
-KMeans its topics are the clusters of those coordinates.
+default is one. All peers but TF-IDF alone get the vectors of topics, before components. BERTopic's UMAP is fitted once
+for each seed (and kept in the cache), and with KMeans its topics are the clusters of those coordinates.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import multiprocessing
 import re
@@ -33,7 +33,7 @@ import numpy as np
 import scipy.sparse
 from threadpoolctl import threadpool_limits
 
-from benchmarks.corpus import Corpus, Labels, read_corpus
+from benchmarks.corpus import Corpus, Labels, parser, read_corpus
 from benchmarks.machine import machine
 from vidatlas import load_recipe
 from vidatlas.clustering.backends import open_backend
@@ -52,7 +52,8 @@ PLAIN: Mapping[str, Any] = {
     TITLE: 0.6, TAGS: 0.4, "mix.normalize_fields": False, "reduce.lexical": None, "reduce.clusters.smooth": 0
 }  # fmt: skip
 """The notebook's weights, and nothing of what ``topics`` adds: what single options are compared with."""
-FIGURES = ("AMI", "NPMI", "stability", "NPMI by videos", "largest cluster")
+FIGURES = ("AMI", "NPMI", "stability", "coverage", "NPMI by videos", "largest cluster")
+HIGHER_IS_BETTER = FIGURES[:4]
 Cluster = Callable[[int, int], Labels]
 """Return the labels of all videos for a number of clusters and a seed."""
 
@@ -100,21 +101,38 @@ def reduced(corpus: Corpus, recipe: Recipe) -> Floats:
     return np.concatenate([components, words], axis=1)
 
 
-def tfidf(corpus: Corpus, _: Path, *, unit: bool) -> Cluster:
-    """TF-IDF, TruncatedSVD, KMeans: all at their defaults, or with the settings of scikit-learn's example of LSA."""
-    from sklearn.decomposition import TruncatedSVD
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.preprocessing import normalize
-
-    settings = {"min_df": 5, "max_df": 0.5} if unit else {}
-    weighed = TfidfVectorizer(stop_words="english", **settings).fit_transform(corpus.documents)
+def tfidf(corpus: Corpus, _: Path, *, unit: bool, vectors: bool = False) -> Cluster:
+    """TF-IDF, TruncatedSVD, KMeans: at their defaults, or as scikit-learn's example of LSA; beside vectors or alone."""
+    weighed = weigh(corpus.documents, **({"min_df": 5, "max_df": 0.5} if unit else {}))
+    beside = [corpus.mixed(load_recipe("topics"))] if vectors else []
 
     @cache
     def projected(seed: int) -> Floats:
-        found = TruncatedSVD(100, random_state=seed).fit_transform(weighed)
-        return normalize(found) if unit else found
+        return np.hstack([*beside, project(weighed, seed, unit=unit)])
 
     return lambda k, seed: kmeans(projected(seed), k, seed)
+
+
+def weigh(documents: list[str], **settings: float) -> scipy.sparse.csr_array:
+    """Return TF-IDF by scikit-learn, without English stop words."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(stop_words="english", **settings).fit_transform(documents)
+
+
+def project(weighed: scipy.sparse.csr_array, seed: int, *, unit: bool) -> Floats:
+    """Return 100 components of TF-IDF by scikit-learn."""
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.preprocessing import normalize
+
+    found: Floats = TruncatedSVD(100, random_state=seed).fit_transform(weighed)
+    return normalize(found) if unit else found
+
+
+def same_vectors(corpus: Corpus, _: Path) -> Cluster:
+    """KMeans of the vectors alone."""
+    vectors = corpus.mixed(load_recipe("topics"))
+    return lambda k, seed: kmeans(vectors, k, seed)
 
 
 def kmeans(vectors: Floats, k: int, seed: int) -> Labels:
@@ -124,7 +142,7 @@ def kmeans(vectors: Floats, k: int, seed: int) -> Labels:
     return np.asarray(KMeans(k, n_init=PEER_STARTS, random_state=seed).fit(vectors).labels_, np.int32)
 
 
-def _umap(vectors: Floats, seed: int, folder: Path) -> Floats:
+def umap_coordinates(vectors: Floats, seed: int, folder: Path) -> Floats:
     """Return BERTopic's default coordinates, with a seed."""
     kept = folder / f"umap-{hashlib.sha256(vectors.tobytes()).hexdigest()[:12]}-{seed}.npy"
     if not kept.exists():
@@ -137,8 +155,8 @@ def _umap(vectors: Floats, seed: int, folder: Path) -> Floats:
 
 def bertopic_kmeans(corpus: Corpus, folder: Path) -> Cluster:
     """BERTopic with KMeans as its cluster model: the words that it then finds do not change the clusters."""
-    vectors = corpus.mixed(load_recipe("topics", PLAIN))
-    return lambda k, seed: kmeans(_umap(vectors, seed, folder), k, seed)
+    vectors = corpus.mixed(load_recipe("topics"))
+    return lambda k, seed: kmeans(umap_coordinates(vectors, seed, folder), k, seed)
 
 
 def bertopic_hdbscan(corpus: Corpus, folder: Path) -> Cluster:
@@ -146,12 +164,12 @@ def bertopic_hdbscan(corpus: Corpus, folder: Path) -> Cluster:
     from bertopic import BERTopic
     from sklearn.feature_extraction.text import CountVectorizer
 
-    vectors, documents = corpus.mixed(load_recipe("topics", PLAIN)), corpus.documents
+    vectors, documents = corpus.mixed(load_recipe("topics")), corpus.documents
 
     def cluster(k: int, seed: int) -> Labels:
         words = CountVectorizer(stop_words="english")
-        same = _Same(_umap(vectors, seed, folder))
-        model = BERTopic(umap_model=same, vectorizer_model=words, nr_topics=k + 1)
+        same = _Same(umap_coordinates(vectors, seed, folder))
+        model = BERTopic("multilingual", umap_model=same, vectorizer_model=words, nr_topics=k + 1)
         topics, _ = model.fit_transform(documents, embeddings=vectors)
         if -1 in topics:
             topics = model.reduce_outliers(documents, topics, strategy="embeddings", embeddings=vectors)
@@ -176,7 +194,9 @@ class _Same:
 def methods() -> list[Method]:
     """Return the peers, our recipes, and the weights of words beside vectors."""
     peers = [Method("TF-IDF, SVD 100, KMeans", partial(tfidf, unit=False))]
-    peers += [Method("the same, unit length (scikit-learn's LSA)", partial(tfidf, unit=True))]
+    peers += [Method("LSA (the same at unit length)", partial(tfidf, unit=True))]
+    peers += [Method("vectors, KMeans", same_vectors)]
+    peers += [Method("vectors and LSA, KMeans", partial(tfidf, unit=True, vectors=True))]
     if find_spec("bertopic"):
         peers += [Method("BERTopic, HDBSCAN, outliers reassigned", bertopic_hdbscan)]
         peers += [Method("BERTopic, KMeans", bertopic_kmeans)]
@@ -223,11 +243,13 @@ def run(method: Method, corpus: Corpus, folder: Path, ks: tuple[int, ...]) -> li
 
 
 def report(names: list[str], results: list[list[dict[str, float]]], ks: tuple[int, ...]) -> None:
-    """Print a Markdown table for each number of clusters; the best of the first three figures are bold."""
+    """Print a Markdown table for each number of clusters; the best of the first four figures are bold."""
     for at, k in enumerate(ks):
         rows = [result[at] for result in results]
-        best = {figure: max(row[figure] for row in rows) for figure in FIGURES[:3]}
-        print(f"\n### {k} clusters\n\n| method | {' | '.join(FIGURES)} | clusters | s |\n{'|---' * 8}|")
+        best = {figure: max(row[figure] for row in rows) for figure in HIGHER_IS_BETTER}
+        print(
+            f"\n### {k} clusters\n\n| method | {' | '.join(FIGURES)} | clusters | s |\n{'|---' * (len(FIGURES) + 3)}|"
+        )
         for name, row in zip(names, rows, strict=True):
             cells = [f"{row[figure]:.3f}" for figure in FIGURES]
             shown = [
@@ -239,16 +261,15 @@ def report(names: list[str], results: list[list[dict[str, float]]], ks: tuple[in
 
 def main() -> None:
     """Cluster, measure, and print tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True, help="keeps vectors of texts, and UMAP's coordinates")
-    parser.add_argument("--ablation", action="store_true", help="change one option of the demo recipe at a time")
-    parser.add_argument("--processes", type=int, default=1, help="methods at a time")
-    parser.add_argument("--only", default="", help="methods whose names match this pattern")
-    options = parser.parse_args()
-    corpus = read_corpus(options.data, options.cache)
+    line = parser(__doc__)
+    line.add_argument("--ablation", action="store_true", help="change one option of the demo recipe at a time")
+    line.add_argument("--processes", type=int, default=1, help="methods at a time")
+    line.add_argument("--k", type=int, nargs="+", help="numbers of clusters, instead of the categories', 50 and 100")
+    options = line.parse_args()
+    corpus = read_corpus(options)
     categories = int(corpus.categories.max()) + 1
     chosen, ks = (ablations(), (50,)) if options.ablation else (methods(), (categories, 50, 100))
+    ks = tuple(options.k or ks)
     chosen = [method for method in chosen if re.search(options.only, method.name)]
     print(machine(), f"· {len(corpus.records):,} videos of {categories} categories · {len(SEEDS)} seeds", flush=True)
     fork = multiprocessing.get_context("fork")
