@@ -17,6 +17,8 @@ from vidatlas.encoders.transformer.tuning import Tuner
 from vidatlas.errors import UsageError
 from vidatlas.probe import ProbeSpec, probe
 from vidatlas.types import EncodeStats
+from vidatlas.views.figures import quality_figures
+from vidatlas.views.nouns import Nouns
 
 SPEC = ProbeSpec(folds=2, tune="layers", tune_layers=2, tune_epochs=3)
 TEXTS = [f"{('zz', 'qq')[number % 2] * (2 + number % 3)} {number}" for number in range(40)]
@@ -51,13 +53,13 @@ def test_untuned_layers_make_the_vectors_of_the_encoder(sentence: SentenceSpec, 
 
 def test_the_loss_falls_in_every_stage_and_the_encoder_is_kept(sentence: SentenceSpec) -> None:
     tuned = tuner(sentence)
-    before = [weight.clone() for weight in tuned.last.parameters()]
+    before = [weight.clone() for weight in tuned.last.stack.parameters()]
     tuned(ROWS, TRUTH, ROWS, HEAD)
     first, second = tuned.losses[:3], tuned.losses[3:]
     assert len(second) == 3
     assert first[2] < first[0]
     assert second[2] < second[0] < first[0]
-    assert all(torch.equal(one, other) for one, other in zip(before, tuned.last.parameters(), strict=True))
+    assert all(torch.equal(one, other) for one, other in zip(before, tuned.last.stack.parameters(), strict=True))
 
 
 def test_a_probe_is_tuned_to_the_same_bytes_in_the_same_splits(sentence: SentenceSpec) -> None:
@@ -85,10 +87,16 @@ def test_an_atlas_says_what_tuning_reaches(sentence: SentenceSpec, tmp_path: Pat
     settings = {"encoder": sentence.model_dump(), "reduce.pca.components": 4, "reduce.clusters.k": 2}
     probing = {"reduce.probe": {"folds": 2, "tune": "layers", "tune_layers": 1, "tune_epochs": 1}}
     recipe = vidatlas.load_recipe("movielens-reviews", settings | probing)
-    atlas = vidatlas.run(recipe, inputs, tmp_path / "atlas", vidatlas.Options(runner="serial"))
+    serial = vidatlas.Options(runner="serial")
+    vidatlas.embed(recipe, inputs, tmp_path / "atlas", serial)
+    vidatlas.reduce(tmp_path / "atlas", {}, serial)
+    metrics = vidatlas.Atlas(tmp_path / "atlas").metrics
     for split in ("by_record", "by_group"):
-        assert set(atlas.metrics["probe"][split]) == {"head", "most_frequent", "tuned"}
-    assert "With the encoder&#39;s last layers tuned: " in Path(atlas.report).read_text(encoding="utf-8")
+        assert set(metrics["probe"][split]) == {"head", "most_frequent", "tuned"}
+    assert (
+        sum(" With the encoder's last layers tuned: 0." in one.reading for one in quality_figures(metrics, Nouns()))
+        == 2
+    )
 
 
 @pytest.mark.parametrize("encoder", ["universal", "hashing", "tfidf"])

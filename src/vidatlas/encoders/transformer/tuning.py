@@ -33,14 +33,12 @@ Pool = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Hidden states [texts, tokens, width] and their mask [texts, tokens] -> vectors [texts, dim]."""
 
 
-class _Given(nn.Module):
+def _given(input_ids: Any = None, inputs_embeds: Any = None, *_: Any, **__: Any) -> Any:
     """Stand in for a transformer's embeddings: return the states that are passed in."""
-
-    def forward(self, input_ids: Any = None, inputs_embeds: Any = None, *_: Any, **__: Any) -> Any:
-        return inputs_embeds
+    return inputs_embeds
 
 
-class LastLayers(nn.Module):
+class LastLayers:
     """The last layers of a transformer with its pooling; the layers below never change, and are run once per text.
 
     Args:
@@ -55,7 +53,6 @@ class LastLayers(nn.Module):
     """
 
     def __init__(self, model: Any, layers: int, tokens: list[list[int]], pool: Pool, dtype: str) -> None:
-        super().__init__()
         owner, name = _stack(model)
         if not owner or layers > len(getattr(owner, name)):
             found = len(getattr(owner, name)) if owner else 0
@@ -63,13 +60,14 @@ class LastLayers(nn.Module):
                 f"reduce.probe.tune: {found} layers of a {type(model).__name__} can be tuned, not {layers}. "
                 "Lower reduce.probe.tune_layers, or set reduce.probe.tune=null."
             )
-        self._model, self._pool, self._dtype = model, pool, getattr(torch, dtype)
+        self.model, self._pool, self._dtype = model, pool, getattr(torch, dtype)
         with torch.inference_mode():
             first = self._run(input_ids=torch.tensor(tokens[:1], device=model.device)).last_hidden_state
             self.states = [self._below(ids, layers) for ids in tokens]
         self.stack = nn.ModuleList(list(getattr(owner, name))[-layers:])
         setattr(owner, name, self.stack)
-        model.embeddings = _Given()
+        del model.embeddings  # torch lets no function replace a module
+        model.embeddings = _given
         with torch.no_grad():
             again = self._hidden(self.states[:1])[0]
         if again.shape != first.shape or (again - first).abs().max() > _NEAR * first.abs().max():
@@ -80,12 +78,12 @@ class LastLayers(nn.Module):
 
     def _run(self, **inputs: Any) -> Any:
         low = self._dtype != torch.float32
-        with torch.autocast(self._model.device.type, self._dtype, enabled=low):
-            return self._model(**inputs)
+        with torch.autocast(self.model.device.type, self._dtype, enabled=low):
+            return self.model(**inputs)
 
     def _below(self, ids: list[int], layers: int) -> torch.Tensor:
         """Return the states [tokens, width] in which a text enters the last layers, in the precision of products."""
-        inputs = torch.tensor([ids], device=self._model.device)
+        inputs = torch.tensor([ids], device=self.model.device)
         return self._run(input_ids=inputs, output_hidden_states=True).hidden_states[-1 - layers][0].to(self._dtype)
 
     def _hidden(self, states: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -94,7 +92,7 @@ class LastLayers(nn.Module):
         mask = (torch.arange(padded.shape[1], device=padded.device) < lengths[:, None]).long()
         return self._run(inputs_embeds=padded, attention_mask=mask).last_hidden_state.float(), mask
 
-    def forward(self, texts: list[int]) -> torch.Tensor:
+    def __call__(self, texts: list[int]) -> torch.Tensor:
         """Return the vectors [texts, dim] of some texts, by number."""
         return self._pool(*self._hidden([self.states[text] for text in texts]))
 
@@ -131,10 +129,10 @@ class Tuner:
         with one_thread(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.spec.seed)
             last, head = self._copy(), _head_of(linear)
-            head.to(next(last.parameters()).device)
+            head.to(last.model.device)
             for layers in range(1, self.spec.tune_layers + 1):
                 self._stage(last, head, (seen, truth), layers)
-            last.eval()
+            last.model.eval()
             with torch.no_grad():
                 found = [head(self._vectors(last, held[at : at + _BATCH])) for at in range(0, len(held), _BATCH)]
             return np.asarray(torch.cat(found).cpu().numpy(), np.float32)
@@ -146,12 +144,12 @@ class Tuner:
     def _stage(self, last: LastLayers, head: nn.Linear, known: tuple[Numbers, Flags], layers: int) -> None:
         """Train the head and the ``layers`` last layers for one cycle."""
         seen, truth = known
-        last.requires_grad_(False)
+        last.model.requires_grad_(False)
         groups = [{"params": list(head.parameters()), "lr": _HEAD_RATE}]
         for depth, layer in enumerate(reversed(last.stack[-layers:])):
             layer.requires_grad_(True)
             groups.append({"params": list(layer.parameters()), "lr": _LAYER_RATE / _DECAY**depth})
-        last.train()
+        last.model.train()
         optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
         steps = self.spec.tune_epochs * -(-len(seen) // _BATCH)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, [group["lr"] for group in groups], steps)
