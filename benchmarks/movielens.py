@@ -85,16 +85,19 @@ def main() -> None:
     recipe = vidatlas.load_recipe("movielens-factors", {"encoder.ratings.file": str(source / "u.data")})
     assert isinstance(recipe.encoder, FactorsSpec)
     print(f"{machine()}\n")
-    print("\n".join(errors(recipe.encoder)), "\n")
-    print("\n".join(factors(vidatlas.run(recipe, source / "u.item", films, SERIAL))), "\n")
+    rated = vidatlas.run(recipe, source / "u.item", films, SERIAL)
+    if not arguments.tune:
+        print("\n".join(errors(recipe.encoder)), "\n")
+        print("\n".join(factors(rated)), "\n")
     print("| films | reviews | split by | method | micro F1 | macro F1 | ranking precision |")
     print("|---|---|---|---|---|---|---|")
     place, settings = arguments.cache / "movielens-reviews", {"reduce.probe.classes": str(films)}
-    settings |= {"reduce.probe.tune": "layers"} if arguments.tune else {}
     reviews = vidatlas.load_recipe("movielens-reviews", settings)
     every = vidatlas.run(reviews, arguments.data / "reviews" / "reviews.csv", place, SERIAL)
-    print("\n".join(told("all", every.metrics["probe"])))
-    vidatlas.reduce(place, {"reduce.probe.most_each": 20}, SERIAL)
+    if not arguments.tune:
+        print("\n".join(told("all", every.metrics["probe"])))
+    tuned = {"reduce.probe.tune": "layers"} if arguments.tune else {}
+    vidatlas.reduce(place, {"reduce.probe.most_each": 20} | tuned, SERIAL)
     print("\n".join(told("20 of each factor", every.metrics["probe"])))
 
 

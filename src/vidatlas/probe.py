@@ -48,7 +48,7 @@ class ProbeSpec(BaseModel):
     """``layers``: also measure a head that is trained together with the last layers of a ``sentence`` encoder."""
     tune_layers: Annotated[int, Field(ge=1)] = 2
     """How many last layers ``tune`` unfreezes, one more per stage."""
-    tune_epochs: Annotated[int, Field(ge=1)] = 2
+    tune_epochs: Annotated[int, Field(ge=1)] = 1
     """Epochs of each stage of ``tune``."""
 
 
