@@ -79,7 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--tune", action="store_true", help="also tune the encoder's last layers (minutes)")
+    parser.add_argument("--tune", type=int, metavar="ROWS", help="tune the encoder's layers with a draw of the reviews")
     arguments = parser.parse_args()
     source, films = arguments.data / "movielens", arguments.cache / "movielens-films"
     recipe = vidatlas.load_recipe("movielens-factors", {"encoder.ratings.file": str(source / "u.data")})
@@ -96,7 +96,7 @@ def main() -> None:
     every = vidatlas.run(reviews, arguments.data / "reviews" / "reviews.csv", place, SERIAL)
     if not arguments.tune:
         print("\n".join(told("all", every.metrics["probe"])))
-    tuned = {"reduce.probe.tune": "layers"} if arguments.tune else {}
+    tuned = {"reduce.probe.tune": "layers", "reduce.probe.fit_rows": arguments.tune} if arguments.tune else {}
     vidatlas.reduce(place, {"reduce.probe.most_each": 20} | tuned, SERIAL)
     print("\n".join(told("20 of each factor", every.metrics["probe"])))
 

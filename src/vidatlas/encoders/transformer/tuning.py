@@ -61,14 +61,16 @@ class LastLayers:
                 "Lower reduce.probe.tune_layers, or set reduce.probe.tune=null."
             )
         self.model, self._pool, self._dtype = model, pool, getattr(torch, dtype)
-        with torch.inference_mode():
+        with one_thread(), torch.no_grad():
             first = self._run(input_ids=torch.tensor(tokens[:1], device=model.device)).last_hidden_state
-            self.states = [self._below(ids, layers) for ids in tokens]
+            self.states: list[torch.Tensor] = []
+            for at in range(0, len(tokens), _BATCH):
+                self.states += self._below(tokens[at : at + _BATCH], layers)
         self.stack = nn.ModuleList(list(getattr(owner, name))[-layers:])
         setattr(owner, name, self.stack)
         del model.embeddings  # torch lets no function replace a module
         model.embeddings = _given
-        with torch.no_grad():
+        with one_thread(), torch.no_grad():
             again = self._hidden(self.states[:1])[0]
         if again.shape != first.shape or (again - first).abs().max() > _NEAR * first.abs().max():
             raise UsageError(
@@ -81,16 +83,20 @@ class LastLayers:
         with torch.autocast(self.model.device.type, self._dtype, enabled=low):
             return self.model(**inputs)
 
-    def _below(self, ids: list[int], layers: int) -> torch.Tensor:
-        """Return the states [tokens, width] in which a text enters the last layers, in the precision of products."""
-        inputs = torch.tensor([ids], device=self.model.device)
-        return self._run(input_ids=inputs, output_hidden_states=True).hidden_states[-1 - layers][0].to(self._dtype)
+    def _below(self, tokens: list[list[int]], layers: int) -> list[torch.Tensor]:
+        """Return the states [tokens, width] in which texts enter the last layers, in the precision of products."""
+        ids, mask = self._padded([torch.tensor(one) for one in tokens])
+        found = self._run(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states[-1 - layers]
+        return [states[: len(one)].to(self._dtype) for states, one in zip(found, tokens, strict=True)]
+
+    def _padded(self, texts: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        padded = nn.utils.rnn.pad_sequence(texts, batch_first=True).to(self.model.device)
+        lengths = torch.tensor([len(one) for one in texts], device=padded.device)
+        return padded, (torch.arange(padded.shape[1], device=padded.device) < lengths[:, None]).long()
 
     def _hidden(self, states: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        padded = nn.utils.rnn.pad_sequence([one.clone() for one in states], batch_first=True).float()
-        lengths = torch.tensor([len(one) for one in states], device=padded.device)
-        mask = (torch.arange(padded.shape[1], device=padded.device) < lengths[:, None]).long()
-        return self._run(inputs_embeds=padded, attention_mask=mask).last_hidden_state.float(), mask
+        padded, mask = self._padded(states)
+        return self._run(inputs_embeds=padded.float(), attention_mask=mask).last_hidden_state.float(), mask
 
     def __call__(self, texts: list[int]) -> torch.Tensor:
         """Return the vectors [texts, dim] of some texts, by number."""
