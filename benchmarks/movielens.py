@@ -22,6 +22,7 @@ from vidatlas.encoders.learned import Survey
 from vidatlas.encoders.ratings import Ratings, read_ratings
 from vidatlas.types import Json
 
+METHODS = {"head": "linear head", "tuned": "tuned layers", "most_frequent": "most frequent classes"}
 SEEDS = range(3)
 SERIAL = vidatlas.Options(runner="serial")
 
@@ -66,7 +67,9 @@ def factors(atlas: vidatlas.Atlas) -> Iterator[str]:
 def told(name: str, found: Json) -> Iterator[str]:
     """Yield the lines of one probe."""
     for split, what in (("by_group", "film"), ("by_record", "review")):
-        for way, method in (("head", "linear head"), ("most_frequent", "most frequent classes")):
+        for way, method in METHODS.items():
+            if way not in found[split]:
+                continue
             figures = " | ".join(f"{found[split][way][key]:.3f}" for key in ("micro_f1", "macro_f1", "lrap"))
             yield f"| {name} | {found['rows']:,} of {found['groups']} films | {what} | {method} | {figures} |"
 
@@ -76,20 +79,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--tune", type=int, metavar="ROWS", help="tune the encoder's layers with a draw of the reviews")
     arguments = parser.parse_args()
     source, films = arguments.data / "movielens", arguments.cache / "movielens-films"
     recipe = vidatlas.load_recipe("movielens-factors", {"encoder.ratings.file": str(source / "u.data")})
     assert isinstance(recipe.encoder, FactorsSpec)
     print(f"{machine()}\n")
-    print("\n".join(errors(recipe.encoder)), "\n")
-    print("\n".join(factors(vidatlas.run(recipe, source / "u.item", films, SERIAL))), "\n")
+    rated = vidatlas.run(recipe, source / "u.item", films, SERIAL)
+    if not arguments.tune:
+        print("\n".join(errors(recipe.encoder)), "\n")
+        print("\n".join(factors(rated)), "\n")
     print("| films | reviews | split by | method | micro F1 | macro F1 | ranking precision |")
     print("|---|---|---|---|---|---|---|")
     place, settings = arguments.cache / "movielens-reviews", {"reduce.probe.classes": str(films)}
     reviews = vidatlas.load_recipe("movielens-reviews", settings)
     every = vidatlas.run(reviews, arguments.data / "reviews" / "reviews.csv", place, SERIAL)
-    print("\n".join(told("all", every.metrics["probe"])))
-    vidatlas.reduce(place, {"reduce.probe.most_each": 20}, SERIAL)
+    if not arguments.tune:
+        print("\n".join(told("all", every.metrics["probe"])))
+    tuned = {"reduce.probe.tune": "layers", "reduce.probe.fit_rows": arguments.tune} if arguments.tune else {}
+    vidatlas.reduce(place, {"reduce.probe.most_each": 20} | tuned, SERIAL)
     print("\n".join(told("20 of each factor", every.metrics["probe"])))
 
 

@@ -7,6 +7,7 @@ difference between the two splits measures that leakage.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -19,6 +20,10 @@ from vidatlas.types import Floats, Json
 
 Flags = NDArray[np.bool_]
 Numbers = NDArray[np.int64]
+Linear = tuple[Floats, Floats]
+"""A linear head: float32 weights [labels, dim] and intercepts [labels]."""
+Tuned = Callable[[Numbers, Flags, Numbers, Linear], Floats]
+"""Records to learn from, their labels [records, labels], records to predict, the linear head -> scores."""
 
 
 class ProbeSpec(BaseModel):
@@ -39,6 +44,12 @@ class ProbeSpec(BaseModel):
     fit_rows: Annotated[int, Field(ge=2)] = 20_000
     """Use at most this many records, sampled by seed."""
     seed: int = 0
+    tune: Literal["layers"] | None = None
+    """``layers``: also measure a head that is trained together with the last layers of a ``sentence`` encoder."""
+    tune_layers: Annotated[int, Field(ge=1)] = 2
+    """How many last layers ``tune`` unfreezes, one more per stage."""
+    tune_epochs: Annotated[int, Field(ge=1)] = 1
+    """Epochs of each stage of ``tune``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +65,7 @@ class Probed:
     told: Numbers
 
 
-def probe(vectors: Floats, truth: Flags, groups: Numbers, spec: ProbeSpec) -> Probed:
+def probe(vectors: Floats, truth: Flags, groups: Numbers, spec: ProbeSpec, tuned: Tuned | None = None) -> Probed:
     """Probe vectors: return how well labels are predicted by cross-validation.
 
     Args:
@@ -62,6 +73,7 @@ def probe(vectors: Floats, truth: Flags, groups: Numbers, spec: ProbeSpec) -> Pr
         truth: [n, labels], each row with at least one label.
         groups: [n], the group number of each record.
         spec: number of folds, and their seed.
+        tuned: also measure this in the same splits.
     """
     usual = max(1, round(float(truth.sum(axis=1).mean())))
     facts: Json = {"rows": len(vectors), "labels": truth.shape[1], "told": usual, "folds": spec.folds}
@@ -70,34 +82,40 @@ def probe(vectors: Floats, truth: Flags, groups: Numbers, spec: ProbeSpec) -> Pr
         several = len(np.unique(keys)) >= spec.folds
         facts[split] = None
         if several:
-            scores, plain = _crossed(vectors, truth, keys, spec)
-            facts[split] = {"head": figures(truth, scores, usual), "most_frequent": figures(truth, plain, usual)}
+            found = _crossed(vectors, truth, keys, spec, tuned)
+            scores = found["head"]
+            facts[split] = {method: figures(truth, one, usual) for method, one in found.items()}
     facts["groups"] = len(np.unique(groups))
     return Probed(facts, np.argsort(-scores, axis=1, kind="stable")[:, :usual])
 
 
-def _crossed(vectors: Floats, truth: Flags, keys: Numbers, spec: ProbeSpec) -> tuple[Floats, Floats]:
-    """Return the scores [n, labels] of a linear classifier, and label frequencies, each fitted on the other folds."""
+def _crossed(vectors: Floats, truth: Flags, keys: Numbers, spec: ProbeSpec, tuned: Tuned | None) -> dict[str, Floats]:
+    """Return by method the scores [n, labels] of each record, fitted on the other folds."""
     unique, inverse = np.unique(keys, return_inverse=True)
     folds = (np.random.default_rng(spec.seed).permutation(len(unique)) % spec.folds)[inverse]
-    scores, plain = np.zeros(truth.shape, np.float32), np.zeros(truth.shape, np.float32)
+    methods = ("head", "most_frequent", *(("tuned",) if tuned else ()))
+    scores = {method: np.zeros(truth.shape, np.float32) for method in methods}
     for fold in range(spec.folds):
         held = folds == fold
-        plain[held] = truth[~held].mean(axis=0)
-        scores[held] = _head(vectors[~held], truth[~held], vectors[held])
-    return scores, plain
+        scores["most_frequent"][held] = truth[~held].mean(axis=0)
+        weights, intercepts = linear = _head(vectors[~held], truth[~held])
+        scores["head"][held] = vectors[held] @ weights.T + intercepts
+        if tuned:
+            scores["tuned"][held] = tuned(np.flatnonzero(~held), truth[~held], np.flatnonzero(held), linear)
+    return scores
 
 
-def _head(seen: Floats, truth: Flags, vectors: Floats) -> Floats:
-    """Return the log-odds of each label by logistic regression; constant for a label that all or no records have."""
+def _head(seen: Floats, truth: Flags) -> Linear:
+    """Fit the log-odds of each label by logistic regression; constant for a label that all or no records have."""
     from sklearn.linear_model import LogisticRegression
 
-    found = np.where(truth.all(axis=0), 30.0, -30.0).astype(np.float32) * np.ones((len(vectors), 1), np.float32)
+    weights = np.zeros((truth.shape[1], seen.shape[1]), np.float32)
+    intercepts = np.where(truth.all(axis=0), 30.0, -30.0).astype(np.float32)
     with one_thread():
         for label in np.flatnonzero(truth.any(axis=0) & ~truth.all(axis=0)):
             model = LogisticRegression(C=10.0, max_iter=300).fit(seen, truth[:, label])
-            found[:, label] = model.decision_function(vectors)
-    return found
+            weights[label], intercepts[label] = model.coef_[0], model.intercept_[0]
+    return weights, intercepts
 
 
 def figures(truth: Flags, scores: Floats, told: int) -> Json:

@@ -191,6 +191,11 @@ class Recipe(_Strict):
     def _fits(self) -> Recipe:
         if self.reduce.probe and not self.record.labels:
             raise ValueError("reduce.probe predicts labels from vectors: set record.labels")
+        if self.reduce.probe and self.reduce.probe.tune and self.encoder.kind != "sentence":
+            raise ValueError(
+                f"reduce.probe.tune trains a transformer's last layers, which encoder {self.encoder.kind} has not: "
+                "set encoder.kind=sentence, or remove reduce.probe.tune"
+            )
         if self.encoder.kind != "given" and not self.record.embedded():
             raise ValueError("every field of record.fields has weight 0: there is nothing to embed")
         if self.encoder.kind == "given" and self.source.explode:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import torch
 
     from vidatlas.encoders.transformer.transformer import TransformerEncoder
+    from vidatlas.encoders.transformer.tuning import LastLayers
 
 
 MOST_ON_CPU = 4096
@@ -82,6 +83,32 @@ class SentenceSpec(BaseModel):
         tokenizer = load_tokenizer(checkpoint, max_tokens or model.config.max_position_embeddings)
         described = Model(checkpoint, facts.dim, facts.dim, facts.flops_per_token or 0.0)
         return TransformerEncoder(described, tokenizer, PlainEngine(forward, feed), feed, placement)
+
+    def last_layers(self, layers: int, texts: list[str]) -> LastLayers:
+        """Load the encoder's last layers, to be tuned on some texts.
+
+        Raises:
+            UsageError: it has fewer layers, or layers that cannot be run alone.
+        """
+        import torch
+        from transformers import AutoModel
+
+        from vidatlas.encoders.transformer.device import choose_device, choose_dtype
+        from vidatlas.encoders.transformer.loading import load_model, load_tokenizer
+        from vidatlas.encoders.transformer.tuning import LastLayers
+
+        checkpoint, device = open_checkpoint(self.model, self.revision), choose_device()
+        pooling, normalize, max_tokens = _declared(checkpoint.path, self.model)
+        model = load_model(AutoModel, checkpoint, device, "float32")
+        tokenizer = load_tokenizer(checkpoint, max_tokens or model.config.max_position_embeddings)
+
+        def pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            mean = (hidden * mask[:, :, None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
+            pooled = hidden[:, 0] if pooling == "cls" else mean
+            return torch.nn.functional.normalize(pooled, dim=1) if normalize else pooled
+
+        tokens = tokenizer([self.prefix + text for text in texts])
+        return LastLayers(model, layers, tokens, pool, choose_dtype(self.dtype, device))
 
 
 def _declared(path: Path, model: str) -> tuple[str, bool, int | None]:

@@ -316,6 +316,8 @@ class ProbeSplit(TypedDict):
 
     head: F1
     most_frequent: F1
+    tuned: NotRequired[F1]
+    """Of a head that was trained together with the encoder's last layers; only with ``reduce.probe.tune``."""
 
 
 class ProbeFacts(TypedDict):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vidatlas.storage.json_files import AgreementFacts, Metrics, ProbeFacts
+from vidatlas.storage.json_files import AgreementFacts, Metrics, ProbeFacts, ProbeSplit
 from vidatlas.views.nouns import Nouns
 from vidatlas.views.page import Figure
 
@@ -107,9 +107,17 @@ def _probe(found: ProbeFacts | None, nouns: Nouns) -> Iterator[Figure]:
                 f"{groups} {what}; "
                 "the most frequent labels alone reach {micro_f1:.3f}, {macro_f1:.3f}, {lrap:.3f}.".format(
                     **split["most_frequent"]
-                ),
+                )
+                + _tuned(split),
             )
             yield _judged(figure, split["head"]["micro_f1"] - split["most_frequent"]["micro_f1"], _PREDICTION)
+
+
+def _tuned(split: ProbeSplit) -> str:
+    tuned = split.get("tuned")
+    if not tuned:
+        return ""
+    return " With the encoder's last layers tuned: {micro_f1:.3f}, {macro_f1:.3f}, {lrap:.3f}.".format(**tuned)
 
 
 def _two(value: float) -> str:

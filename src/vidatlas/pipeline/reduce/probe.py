@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vidatlas.encoders.mix import FieldMix, distinct_texts
+from vidatlas.encoders.sentence import SentenceSpec
 from vidatlas.errors import InputError
 from vidatlas.pipeline.embed.rows import titles_of
 from vidatlas.pipeline.reduce.assignments import read_assignments
@@ -21,6 +23,9 @@ from vidatlas.storage.json_files import ProbeFacts
 from vidatlas.storage.store import PREDICTIONS, Files, Store
 from vidatlas.storage.tables import SealedShard, matrix, read_embeddings, sealed_shards
 from vidatlas.types import Floats
+
+if TYPE_CHECKING:
+    from vidatlas.encoders.transformer.tuning import Tuner
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +45,9 @@ def probe_labels(store: Store, recipe: Recipe, counted: list[tuple[SealedShard, 
     spec = recipe.reduce.probe
     assert spec
     chosen = choose_rows([shard for shard, _ in counted], [rows for _, rows in counted], spec.fit_rows, spec.seed)
-    table = pa.concat_tables(
-        [
-            read_embeddings(store, *shard, ["id", "group", recipe.record.title, "labels", "embedding"]).take(rows)
-            for shard, rows in chosen
-        ]
-    )
+    fields = recipe.record.embedded() if spec.tune else ()
+    columns = list(dict.fromkeys(["id", "group", recipe.record.title, "labels", "embedding", *fields]))
+    table = pa.concat_tables([read_embeddings(store, *shard, columns).take(rows) for shard, rows in chosen])
     classes = known_classes(spec)
     known = [_known(labels, classes, spec) for labels in table["labels"].to_pylist()]
     kept = np.flatnonzero([bool(labels) for labels in known])
@@ -58,9 +60,31 @@ def probe_labels(store: Store, recipe: Recipe, counted: list[tuple[SealedShard, 
     table = table.take(kept)
     groups = np.unique(table["group"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)[1]
     vectors: Floats = matrix(table["embedding"]).astype(np.float32)
-    found = probe(vectors, truth, groups, spec)
+    found = probe(vectors, truth, groups, spec, _tuner(table, recipe) if spec.tune else None)
     told = _told(table, [known[row] for row in kept], names, found)
     return Told(store.put_table(PREDICTIONS, told), cast(ProbeFacts, found.facts))
+
+
+def _tuner(table: pa.Table, recipe: Recipe) -> Tuner:
+    """Return what tunes the recipe's encoder on some records: their fields are mixed by weight."""
+    from vidatlas.encoders.transformer.tuning import Tuner
+
+    spec = recipe.reduce.probe
+    assert spec
+    assert isinstance(recipe.encoder, SentenceSpec)
+    fields = [
+        FieldMix(_lists(table[name].combine_chunks()), field.max_chars, field.weight)
+        for name, field in recipe.record.embedded().items()
+    ]
+    texts, weights = distinct_texts(fields)
+    last = recipe.encoder.last_layers(spec.tune_layers, texts)
+    return Tuner(last, sum(weights[1:], start=weights[0]), recipe.mix.normalize, spec, [])
+
+
+def _lists(texts: Any) -> Any:
+    """Return texts as one list per record: an atlas holds a field that has one text per record without lists."""
+    rows = [[row] if isinstance(row, str) else row or [] for row in texts.to_pylist()]
+    return pa.array(rows, pa.list_(pa.string()))
 
 
 def _known(labels: list[str] | None, classes: Mapping[str, tuple[str, ...]] | None, spec: ProbeSpec) -> tuple[str, ...]:
