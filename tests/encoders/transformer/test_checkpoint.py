@@ -118,6 +118,13 @@ def test_code_of_the_model_itself_is_refused(copied: Path, tmp_path: Path) -> No
     assert not canary.exists()
 
 
+def test_an_adapter_which_names_another_model_is_refused(copied: Path) -> None:
+    """With peft installed, transformers would load the model that it names, from the hub too."""
+    (copied / "adapter_config.json").write_text('{"base_model_name_or_path": "someone/else"}', encoding="utf-8")
+    with pytest.raises(UsageError, match=r"adapter_config\.json in .* names another model"):
+        SentenceSpec(model=str(copied)).inspect()
+
+
 def test_weights_that_an_index_names_elsewhere_are_refused(copied: Path, tmp_path: Path) -> None:
     """transformers follows the index, be it to a pickle; the hash would be that of other files."""
     canary = tmp_path / "canary"

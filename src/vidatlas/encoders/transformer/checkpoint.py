@@ -66,8 +66,13 @@ def open_checkpoint(model: str, revision: str | None, key: str = "encoder.model"
 
 
 def _refuse_other_weights(path: Path, model: str, weights: set[str]) -> None:
-    """Raise UsageError if the index lists other weight files: transformers would load what it lists."""
-    index = path / "model.safetensors.index.json"
+    """Raise UsageError if an index or an adapter names other weights: transformers would load what it names."""
+    adapter, index = path / "adapter_config.json", path / "model.safetensors.index.json"
+    if adapter.exists():
+        raise UsageError(
+            f"model {model}: {adapter.name} in {path} names another model to load. Merge the adapter into its model, "
+            "or choose a folder that holds a whole model."
+        )
     if not index.exists():
         return
     try:
