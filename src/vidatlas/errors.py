@@ -33,3 +33,7 @@ class UnavailableError(VidatlasError):
     """Report storage or a cluster that is unavailable now: an error worth retrying (exit 5)."""
 
     exit_code = 5
+
+
+class DamagedError(Exception):
+    """Say that data is damaged or truncated; who reads it knows where, and reports an InputError."""

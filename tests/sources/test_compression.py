@@ -10,7 +10,8 @@ from collections.abc import Callable
 import pytest
 import zstandard
 
-from vidatlas.sources.compression import DamagedError, decompress, detect
+from vidatlas.errors import DamagedError
+from vidatlas.sources.compression import decompress, detect
 from vidatlas.types import SeekPoint
 
 Compress = Callable[[str, bytes], bytes]

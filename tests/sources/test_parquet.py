@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from vidatlas.encoders.given import read_vector
-from vidatlas.errors import InputError
-from vidatlas.sources.compression import DamagedError, decompress, detect
+from vidatlas.errors import DamagedError, InputError
+from vidatlas.sources.compression import decompress, detect
 from vidatlas.sources.jsonl import parse_line
 from vidatlas.sources.parquet import json_lines
 from vidatlas.sources.scan import Scan

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from vidatlas.sources.compression import DamagedError, decompress
+from vidatlas.errors import DamagedError
+from vidatlas.sources.compression import decompress
 from vidatlas.sources.scan import Scan
 
 Compress = Callable[[str, bytes], bytes]

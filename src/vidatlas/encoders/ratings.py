@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from vidatlas.errors import InputError, UsageError
-from vidatlas.sources.compression import DamagedError
+from vidatlas.errors import DamagedError, InputError, UsageError
 from vidatlas.sources.content.text import Text
 from vidatlas.sources.csv import CsvSpec
 from vidatlas.sources.paths import compile_paths

@@ -11,6 +11,7 @@ from typing import IO, Any
 import pyarrow as pa
 import zstandard
 
+from vidatlas.errors import DamagedError
 from vidatlas.sources.content.arrow import MAGIC, STREAM, arrow_lines
 from vidatlas.sources.gzip import inflater
 from vidatlas.sources.parquet import json_lines
@@ -30,10 +31,6 @@ _LONGEST = 16
 _MOST_MEMORY = 1 << 30
 """Most bytes of memory that an xz decoder may take: its strongest preset needs 65 MiB, a file may ask for 4 GiB."""
 _GZIP_TRAILER = 8
-
-
-class DamagedError(Exception):
-    """Say that compressed data is damaged or truncated."""
 
 
 def detect(file: IO[bytes]) -> str:

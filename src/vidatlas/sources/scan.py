@@ -10,8 +10,8 @@ from typing import IO, TYPE_CHECKING
 
 import pyarrow as pa
 
-from vidatlas.errors import InputError, UsageError
-from vidatlas.sources.compression import CHUNK, DamagedError, decompress, detect
+from vidatlas.errors import DamagedError, InputError, UsageError
+from vidatlas.sources.compression import CHUNK, decompress, detect
 from vidatlas.sources.gzip import WINDOW, parse_index
 from vidatlas.types import SeekPoint
 

@@ -6,8 +6,8 @@ import zlib
 from collections.abc import Iterator
 from contextlib import closing
 
-from vidatlas.errors import InputError
-from vidatlas.sources.compression import DamagedError, decompress
+from vidatlas.errors import DamagedError, InputError
+from vidatlas.sources.compression import decompress
 from vidatlas.sources.content.text import convert_from
 from vidatlas.sources.lines import count_lines
 from vidatlas.sources.rows import RowSpec

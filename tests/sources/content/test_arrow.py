@@ -14,10 +14,10 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
-from vidatlas.errors import InputError
+from vidatlas.errors import DamagedError, InputError
 from vidatlas.pipeline.plan.part import PlanSpec, plan_part
 from vidatlas.pipeline.plan.shards import descriptors
-from vidatlas.sources.compression import DamagedError, decompress, detect
+from vidatlas.sources.compression import decompress, detect
 from vidatlas.sources.content.arrow import arrow_lines
 from vidatlas.sources.fields import RecordSpec
 from vidatlas.sources.jsonl import parse_line

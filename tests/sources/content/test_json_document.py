@@ -14,10 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidatlas.errors import InputError, UsageError
+from vidatlas.errors import DamagedError, InputError, UsageError
 from vidatlas.pipeline.plan.part import PartPlan, PlanSpec, plan_part
 from vidatlas.pipeline.plan.shards import descriptors
-from vidatlas.sources.compression import DamagedError
 from vidatlas.sources.content import json_document
 from vidatlas.sources.content.json_document import JsonSpec, record_lines
 from vidatlas.sources.fields import RecordSpec

@@ -16,8 +16,7 @@ from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict
 
-from vidatlas.errors import InputError
-from vidatlas.sources.compression import DamagedError
+from vidatlas.errors import DamagedError, InputError
 from vidatlas.sources.jsonl import parse_line
 from vidatlas.sources.lines import split_lines
 from vidatlas.types import Mark, Reason
