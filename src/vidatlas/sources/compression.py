@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 import pyarrow as pa
-import zstandard
 
 from vidatlas.errors import DamagedError
 from vidatlas.sources.content.arrow import MAGIC, STREAM, arrow_lines
@@ -46,10 +45,21 @@ def _new_member(compression: str) -> Any:
     if compression == "gzip":
         return zlib.decompressobj(wbits=31)
     if compression == "zstd":
+        import zstandard
+
         return zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
     if compression == "xz":
         return lzma.LZMADecompressor(lzma.FORMAT_XZ, _MOST_MEMORY)
     return bz2.BZ2Decompressor()
+
+
+def _errors_of(compression: str) -> tuple[type[Exception], ...]:
+    """Return the exceptions for damaged data of a library that is imported only when needed."""
+    if compression != "zstd":
+        return ()
+    import zstandard
+
+    return (zstandard.ZstdError,)
 
 
 def decompress(
@@ -83,7 +93,7 @@ def decompress(
             yield from _ROWS[compression](file, start.compressed, on_member, vector)
         else:
             yield from _members(file, compression, start, on_member)
-    except (zlib.error, lzma.LZMAError, zstandard.ZstdError, pa.ArrowException, OSError, EOFError) as error:
+    except (zlib.error, lzma.LZMAError, pa.ArrowException, OSError, EOFError, *_errors_of(compression)) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise DamagedError(f"invalid {compression} data: {error}") from error
