@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
+from importlib.util import find_spec
 
 
 @cache
 def detector() -> str | None:
     """Return name and version of the package; None where it is not installed: it has no wheels for every platform."""
-    try:
-        return f"pycld2 {version('pycld2')}"
-    except PackageNotFoundError:
-        return None
+    return f"pycld2 {version('pycld2')}" if find_spec("pycld2") else None
 
 
 def language_of(text: str) -> str | None:
