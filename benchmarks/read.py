@@ -23,7 +23,7 @@ from typing import Any
 import vidatlas
 from benchmarks.generate import Shares, write
 from benchmarks.machine import machine
-from vidatlas.pipeline.embed.rows import kept, read_shard
+from vidatlas.pipeline.embed.rows import kept, read_shard, texts_of
 from vidatlas.pipeline.plan.shards import load_shards
 from vidatlas.recipe import Recipe
 from vidatlas.storage.store import Store
@@ -94,8 +94,9 @@ def by_plan(path: str, scratch: str) -> tuple[int, int]:
     rows = size = 0
     made = recipe()
     for shard in load_shards(Store(f"{scratch}/atlas")):
-        texts = kept(read_shard(shard, made.record, made.rows))["texts"].to_pylist()
-        rows, size = rows + len(texts), size + sum(len(text) for row in texts for field in row for text in field)
+        table = kept(read_shard(shard, made.record, made.rows))
+        texts = (text for name in made.record.fields for text in texts_of(table, name).flatten().to_pylist())
+        rows, size = rows + len(table), size + sum(map(len, texts))
     return rows, size
 
 

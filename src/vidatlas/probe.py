@@ -46,10 +46,6 @@ class ProbeSpec(BaseModel):
     seed: int = 0
     tune: Literal["layers"] | None = None
     """``layers``: also measure a head that is trained together with the last layers of a ``sentence`` encoder."""
-    tune_layers: Annotated[int, Field(ge=1)] = 2
-    """How many last layers ``tune`` unfreezes, one more per stage."""
-    tune_epochs: Annotated[int, Field(ge=1)] = 1
-    """Epochs of each stage of ``tune``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from vidatlas.types import EncodeStats
 from vidatlas.views.figures import quality_figures
 from vidatlas.views.nouns import Nouns
 
-SPEC = ProbeSpec(folds=2, tune="layers", tune_layers=2, tune_epochs=3)
+SPEC = ProbeSpec(folds=2, tune="layers")
 TEXTS = [f"{('zz', 'qq')[number % 2] * (2 + number % 3)} {number}" for number in range(40)]
 TRUTH = np.array([[number % 2 == 0, number % 2 == 1, number % 3 == 0] for number in range(40)])
 ROWS, HEAD = np.arange(40), (np.zeros((3, 32), np.float32), np.zeros(3, np.float32))
@@ -39,7 +39,7 @@ def sentence(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Sente
 
 def tuner(sentence: SentenceSpec) -> Tuner:
     weights = scipy.sparse.csr_array(np.eye(len(TEXTS), dtype=np.float32))
-    return Tuner(sentence.last_layers(2, TEXTS), weights, True, SPEC, [])
+    return Tuner(sentence.last_layers(2, TEXTS), weights, True, SPEC.seed, epochs=3)
 
 
 @pytest.mark.parametrize("layers", [1, 2])
@@ -75,7 +75,7 @@ def test_a_probe_is_tuned_to_the_same_bytes_in_the_same_splits(sentence: Sentenc
 
 
 def test_more_layers_than_the_model_has_are_refused_in_one_line(sentence: SentenceSpec) -> None:
-    with pytest.raises(UsageError, match=r"2 layers of a BertModel can be tuned, not 3\. Lower") as caught:
+    with pytest.raises(UsageError, match=r"2 layers of a BertModel can be tuned, not 3\. Choose") as caught:
         sentence.last_layers(3, TEXTS)
     assert "\n" not in str(caught.value)
 
@@ -85,7 +85,7 @@ def test_an_atlas_says_what_tuning_reaches(sentence: SentenceSpec, tmp_path: Pat
     inputs = tmp_path / "reviews.csv"
     inputs.write_text(f"review_id,ml100k_item_id,title,text\n{rows}", encoding="utf-8")
     settings = {"encoder": sentence.model_dump(), "reduce.pca.components": 4, "reduce.clusters.k": 2}
-    probing = {"reduce.probe": {"folds": 2, "tune": "layers", "tune_layers": 1, "tune_epochs": 1}}
+    probing = {"reduce.probe": {"folds": 2, "tune": "layers"}}
     recipe = vidatlas.load_recipe("movielens-reviews", settings | probing)
     serial = vidatlas.Options(runner="serial")
     vidatlas.embed(recipe, inputs, tmp_path / "atlas", serial)

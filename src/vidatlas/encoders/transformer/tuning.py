@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,12 @@ import torch
 from torch import nn
 
 from vidatlas.errors import UsageError
-from vidatlas.probe import Flags, Linear, Numbers, ProbeSpec
+from vidatlas.probe import Flags, Linear, Numbers
 from vidatlas.threads import one_thread
 from vidatlas.types import Floats
 
+LAYERS = 2
+"""Last layers that are tuned, one more per stage."""
 _BATCH = 16
 _HEAD_RATE, _LAYER_RATE, _DECAY = 1e-2, 3e-4, 2.6
 """Highest learning rates of the head and the last layer; that of each layer below is divided by ``_DECAY`` again."""
@@ -58,7 +60,7 @@ class LastLayers:
             found = len(getattr(owner, name)) if owner else 0
             raise UsageError(
                 f"reduce.probe.tune: {found} layers of a {type(model).__name__} can be tuned, not {layers}. "
-                "Lower reduce.probe.tune_layers, or set reduce.probe.tune=null."
+                "Choose a model with more, or set reduce.probe.tune=null."
             )
         self.model, self._pool, self._dtype = model, pool, getattr(torch, dtype)
         with one_thread(), torch.no_grad():
@@ -120,23 +122,25 @@ class Tuner:
         last: the layers; every call tunes a copy.
         weights: float32 [records, texts], the share of each text in a record's vector.
         normalize: whether a record's vector has length 1.
-        spec: number of layers, epochs per stage, seed.
+        seed: of the order of records.
+        epochs: of each stage.
         losses: mean loss of each epoch of each call so far.
     """
 
     last: LastLayers
     weights: scipy.sparse.csr_array
     normalize: bool
-    spec: ProbeSpec
-    losses: list[float]
+    seed: int
+    epochs: int = 1
+    losses: list[float] = field(default_factory=list)
 
     def __call__(self, seen: Numbers, truth: Flags, held: Numbers, linear: Linear) -> Floats:
         """Return the log-odds [held, labels] after tuning on the records ``seen`` and their labels."""
         with one_thread(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.spec.seed)
+            torch.manual_seed(self.seed)
             last, head = self._copy(), _head_of(linear)
             head.to(last.model.device)
-            for layers in range(1, self.spec.tune_layers + 1):
+            for layers in range(1, len(last.stack) + 1):
                 self._stage(last, head, (seen, truth), layers)
             last.model.eval()
             with torch.no_grad():
@@ -157,9 +161,9 @@ class Tuner:
             groups.append({"params": list(layer.parameters()), "lr": _LAYER_RATE / _DECAY**depth})
         last.model.train()
         optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
-        steps = self.spec.tune_epochs * -(-len(seen) // _BATCH)
+        steps = self.epochs * -(-len(seen) // _BATCH)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, [group["lr"] for group in groups], steps)
-        for _ in range(self.spec.tune_epochs):
+        for _ in range(self.epochs):
             total = 0.0
             for rows in _batches(len(seen)):
                 wanted = torch.from_numpy(truth[rows]).float().to(head.weight.device)

@@ -102,8 +102,11 @@ def rejected(table: pa.Table) -> tuple[bytes, dict[str, int]]:
 
 
 def texts_of(table: pa.Table, name: str) -> Any:
-    """Return a field's texts as one list<string> array without gaps."""
-    return pc.fill_null(table[name].combine_chunks(), [])
+    """Return a field's texts as one list<string> array without gaps; an atlas holds single texts without lists."""
+    column = table[name].combine_chunks()
+    if pa.types.is_string(column.type):
+        return pa.array([[text] if text else [] for text in column.to_pylist()], pa.list_(pa.string()))
+    return pc.fill_null(column, [])
 
 
 def titles_of(table: pa.Table, name: str, rows: NDArray[np.int64]) -> list[str]:

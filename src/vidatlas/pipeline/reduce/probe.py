@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vidatlas.encoders.mix import FieldMix, distinct_texts
+from vidatlas.encoders.mix import distinct_texts
 from vidatlas.encoders.sentence import SentenceSpec
 from vidatlas.errors import InputError
 from vidatlas.pipeline.embed.rows import titles_of
+from vidatlas.pipeline.embed.vectors import mixed_fields
 from vidatlas.pipeline.reduce.assignments import read_assignments
 from vidatlas.pipeline.reduce.lexical import choose_rows
 from vidatlas.probe import Probed, ProbeSpec, probe
@@ -60,31 +61,19 @@ def probe_labels(store: Store, recipe: Recipe, counted: list[tuple[SealedShard, 
     table = table.take(kept)
     groups = np.unique(table["group"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)[1]
     vectors: Floats = matrix(table["embedding"]).astype(np.float32)
-    found = probe(vectors, truth, groups, spec, _tuner(table, recipe) if spec.tune else None)
+    found = probe(vectors, truth, groups, spec, _tuner(table, recipe, spec.seed) if spec.tune else None)
     told = _told(table, [known[row] for row in kept], names, found)
     return Told(store.put_table(PREDICTIONS, told), cast(ProbeFacts, found.facts))
 
 
-def _tuner(table: pa.Table, recipe: Recipe) -> Tuner:
+def _tuner(table: pa.Table, recipe: Recipe, seed: int) -> Tuner:
     """Return what tunes the recipe's encoder on some records: their fields are mixed by weight."""
-    from vidatlas.encoders.transformer.tuning import Tuner
+    from vidatlas.encoders.transformer.tuning import LAYERS, Tuner
 
-    spec = recipe.reduce.probe
-    assert spec
     assert isinstance(recipe.encoder, SentenceSpec)
-    fields = [
-        FieldMix(_lists(table[name].combine_chunks()), field.max_chars, field.weight)
-        for name, field in recipe.record.embedded().items()
-    ]
-    texts, weights = distinct_texts(fields)
-    last = recipe.encoder.last_layers(spec.tune_layers, texts)
-    return Tuner(last, sum(weights[1:], start=weights[0]), recipe.mix.normalize, spec, [])
-
-
-def _lists(texts: Any) -> Any:
-    """Return texts as one list per record: an atlas holds a field that has one text per record without lists."""
-    rows = [[row] if isinstance(row, str) else row or [] for row in texts.to_pylist()]
-    return pa.array(rows, pa.list_(pa.string()))
+    texts, weights = distinct_texts(mixed_fields(table, recipe.record))
+    last = recipe.encoder.last_layers(LAYERS, texts)
+    return Tuner(last, sum(weights[1:], start=weights[0]), recipe.mix.normalize, seed)
 
 
 def _known(labels: list[str] | None, classes: Mapping[str, tuple[str, ...]] | None, spec: ProbeSpec) -> tuple[str, ...]:

@@ -177,7 +177,9 @@ class _Reduction:
         if self.recipe.reduce.clusterer.has_centres:
             reach = dict(zip(homes, table["core_distance"].to_pylist(), strict=True))
             step.total += len(blocks)
-            found = step(self.runner.map(partial(count_peripheral, self.store, reach), blocks), "core")
+            found = step(
+                self.runner.map(partial(count_peripheral, self.store, reach), blocks), "counting peripheral records"
+            )
             total = sum(found, Counter[Home]())
             counts = [total[home] for home in homes]
         return table.append_column("peripheral", pa.array(counts, pa.int64()))
