@@ -23,8 +23,10 @@ def language_of(text: str) -> str | None:
         return None
     import pycld2
 
-    # The detector refuses control characters, unassigned ones and lone surrogates.
-    clean = "".join(" " if unicodedata.category(sign)[0] == "C" else sign for sign in text)
+    # The detector refuses control characters, unassigned ones and lone surrogates; printable text has none.
+    clean = text
+    if not text.isprintable():
+        clean = "".join(" " if unicodedata.category(sign)[0] == "C" else sign for sign in text)
     try:
         code = pycld2.detect(clean, bestEffort=True)[2][0][1]
     except pycld2.error:
