@@ -2,8 +2,9 @@
 
 Run python -m benchmarks.scale --folder FOLDER (10 million need about 40 GB there). Each stage runs in a process of its
 own with Ray's workers below it; memory that is shared (mapped files, Ray's object store) is not counted. The encoder
-hashes words, which costs next to nothing: these are the rates of everything but the model. With --resume, embedding is
-killed once a third of the shards is done, and the seconds are told until the second run commits its first shard.
+hashes pieces of words, which takes about half of embedding's processor time: these are the rates of everything but a
+real model. With --resume, embedding is killed once a third of the shards is done, and the seconds are told until the
+second run commits its first shard.
 """
 
 from __future__ import annotations
