@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import psutil
@@ -37,6 +37,9 @@ class Use:
 
     seconds: float = 0.0
     cpu: float = 0.0
+    """Processor seconds of the driver and all below it."""
+    driver_cpu: float = 0.0
+    """Those of the driver alone: more workers do not shorten them."""
     driver: int = 0
     worker: int = 0
     steps: dict[str, float] = field(default_factory=dict)
@@ -80,7 +83,7 @@ def measure(command: list[str], until: Callable[[dict[str, float]], bool] = lamb
                 os.killpg(child.pid, signal.SIGKILL)
         time.sleep(0.2)
     use.steps[step] = use.steps.get(step, 0.0) + time.time() - since
-    use.seconds, use.cpu = time.time() - started, sum(cpu.values())
+    use.seconds, use.cpu, use.driver_cpu = time.time() - started, sum(cpu.values()), cpu.get(child.pid, 0.0)
     if child.returncode not in (0, -signal.SIGKILL):
         raise SystemExit(f"{' '.join(command)} ended with {child.returncode}")
     return use
@@ -141,11 +144,15 @@ def resume(rows: int, options: argparse.Namespace) -> float:
 
 def table(found: dict[int, dict[str, Use]]) -> None:
     """Print a table of stages, and one of their steps."""
-    print("| videos | stage | s | rows/s | processor s | rows per processor s | driver, MiB | largest worker, MiB |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(
+        "| videos | stage | s | rows/s | processor s | of the driver | rows per processor s | driver, MiB "
+        "| largest worker, MiB |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
     for rows, uses in found.items():
         for stage, use in uses.items():
-            rates = f"{use.seconds:,.0f} | {rows / use.seconds:,.0f} | {use.cpu:,.0f} | {rows / use.cpu:,.0f}"
+            rates = f"{use.seconds:,.0f} | {rows / use.seconds:,.0f} | {use.cpu:,.0f} | {use.driver_cpu:,.0f}"
+            rates += f" | {rows / use.cpu:,.0f}"
             print(f"| {rows:,} | {stage} | {rates} | {use.driver // MIB:,} | {use.worker // MIB:,} |")
     print()
     for rows, uses in found.items():
@@ -161,6 +168,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="*", default=[1_000_000, 3_000_000, 10_000_000])
     parser.add_argument("--dim", type=int, default=768)
     parser.add_argument("--runner", choices=("ray", "serial"), default="ray")
+    parser.add_argument("--json", type=Path, help="keep the figures there, for benchmarks.cost")
     parser.add_argument("--resume", action="store_true", help="only kill embedding at the first size, and resume it")
     parser.add_argument("--child", choices=STAGES, help=argparse.SUPPRESS)
     parser.add_argument("--videos", help=argparse.SUPPRESS)
@@ -175,11 +183,20 @@ def main() -> None:
         return
     found = {rows: whole(rows, options) for rows in options.rows}
     table(found)
+    disk = {}
     for rows in found:
         atlas = options.folder / f"atlas-{rows}-{options.dim}"
         folders = {path.name: sum(f.stat().st_size for f in path.rglob("*") if f.is_file()) for path in atlas.iterdir()}
+        disk[rows] = folders
         largest = sorted(folders.items(), key=lambda pair: -pair[1])[:6]
         print(f"{rows:,} on disk: " + ", ".join(f"{name} {size / 1e6:,.0f} MB" for name, size in largest))
+    if options.json:
+        figures = {
+            rows: {"stages": {stage: asdict(use) for stage, use in uses.items()}, "disk": disk[rows]}
+            for rows, uses in found.items()
+        }
+        about = {"machine": machine(), "dim": options.dim}
+        options.json.write_text(json.dumps({**about, "videos": figures}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
