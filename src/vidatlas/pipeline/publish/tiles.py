@@ -30,7 +30,7 @@ from vidatlas.sources.fields import RecordSpec
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import Files, Store
 from vidatlas.storage.tables import SealedShard, blocks_of, read_embeddings
-from vidatlas.types import Runner
+from vidatlas.types import Mapper
 from vidatlas.views.map_data import LONGEST_TITLE, MOST_CODES, quantised
 from vidatlas.views.text import shown
 
@@ -68,7 +68,7 @@ Box = list[int]
 """A tile in the index: its videos, and the smallest and largest x and y of them."""
 
 
-def make_tiles(recipe: Recipe, store: Store, shards: list[SealedShard], runner: Runner) -> Files:
+def make_tiles(recipe: Recipe, store: Store, shards: list[SealedShard], runner: Mapper) -> Files:
     """Write ``map/`` of an atlas with more videos than its page holds; return its files."""
     total = store.stage("reduce")["counts"]["rows"]
     if total <= recipe.publish.map_points:
