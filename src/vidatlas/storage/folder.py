@@ -232,7 +232,7 @@ class RemoteFolder:
         return sorted(self.sizes(directory))
 
     def sizes(self, directory: str) -> dict[str, int]:
-        """Return the sizes in bytes of the files directly in a subfolder, or the folder itself (""), in few requests."""
+        """Return the sizes in bytes of the files directly in a subfolder, or the folder itself ("")."""
         files = (entry for entry in self._ls(directory) if entry["type"] == "file")
         named = ((str(entry["name"]).rsplit("/", 1)[-1], int(entry["size"] or 0)) for entry in files)
         return {f"{directory}/{name}".lstrip("/"): size for name, size in named}

@@ -45,6 +45,8 @@ BUCKET = 32
 """Tiles that are written at once: what a task holds in memory."""
 _BITS = 20
 """Of a place on the Hilbert curve, in a key of level and place by which videos are counted and cut into buckets."""
+_ROWS = "map/rows-"
+"""What the files begin with that are sorted on the way."""
 _PLACE, _ORDER, _CODE, _KEY = "/place", "/order", "/code", "/key"
 """Columns beside those of the recipe, whose names have no slash."""
 
@@ -71,6 +73,10 @@ Box = list[int]
 def make_tiles(recipe: Recipe, store: Store, shards: list[SealedShard], runner: Mapper) -> Files:
     """Write ``map/`` of an atlas with more videos than its page holds; return its files."""
     total = store.stage("reduce")["counts"]["rows"]
+    for left in store.folder.list("map"):
+        # An interrupted publication leaves what it sorted.
+        if left.startswith(_ROWS):
+            store.folder.delete(left)
     if total <= recipe.publish.map_points:
         return {}
     rates = rates_of(total, min(TITLED, recipe.publish.map_points))
@@ -175,7 +181,7 @@ def _sort_block(store: Store, recipe: Recipe, cut: Cut, numbered: tuple[int, lis
         pieces.append(table)
     table = pa.concat_tables(pieces)
     homes = np.searchsorted(cut.first, table[_ORDER].to_numpy() >> (32 - _BITS), side="right") - 1
-    name = f"map/rows-{number}.parquet"
+    name = f"{_ROWS}{number}.parquet"
     store.put(name, _by_bucket(table.take(pa.array(np.argsort(homes, kind="stable"))), np.sort(homes)))
     return name
 
