@@ -267,12 +267,16 @@ class Encoder(Protocol):
         ...
 
 
-class Runner(Protocol):
-    """Run pure functions over many items, locally or on a cluster."""
+class Mapper(Protocol):
+    """Map pure functions over many items, locally or on a cluster."""
 
     def map(self, function: Callable[[T], R], items: Iterable[T], gpus: bool = False) -> Iterator[R]:
         """Yield ``function(item)`` for every item, in the order of the items; with ``gpus``, on a GPU if any."""
         ...
+
+
+class Runner(Mapper, Protocol):
+    """Run pure functions over many items, and the shards of an atlas through encoders."""
 
     def embed(
         self, read: Callable[[Shard], Any], open_worker: Callable[[], Any], shards: list[Shard], gpus: bool = False

@@ -144,6 +144,35 @@ def test_a_new_step_is_said_at_once(watch: Watch) -> None:
     ]
 
 
+def counted(step: str, done: int, of: int, unit: str = "shards") -> Event:
+    return Event("publish", 2, 9, {"step": step, "inside": {"done": done, "total": of, "unit": unit}})
+
+
+def test_a_step_that_counts_has_a_rate_of_its_own(watch: Watch) -> None:
+    with watch.reporter:
+        watch.at(0, Event("publish", 1, 9, {"step": "drawing a sample"}))
+        watch.at(100, counted("layout", 0, 750, "iterations"))
+        watch.at(110, counted("layout", 250, 750, "iterations"))
+        # What the sample took says nothing of what the layout takes.
+        assert (watch.file["eta_seconds"], watch.file["inside"]["done"]) == (20.0, 250)
+        watch.at(111, counted("placing", 0, 4))
+        assert watch.file["eta_seconds"] is None
+    assert watch.lines == [
+        "publishing 1 of 9 steps, drawing a sample",
+        "publishing 2 of 9 steps, layout: 0 of 750 iterations",
+        "publishing 2 of 9 steps, layout: 250 of 750 iterations · 20 s left of this step",
+        "publishing 2 of 9 steps, placing: 0 of 4 shards",
+    ]
+
+
+def test_the_bar_of_a_step_that_counts_moves(tmp_path: Path) -> None:
+    watch = Watch(tmp_path, terminal=True)
+    with watch.reporter:
+        watch.at(0, counted("layout", 250, 500, "iterations"))
+        assert watch.reporter._bar
+        assert watch.reporter._bar.tasks[0].completed == 2.5
+
+
 def test_a_log_has_a_line_for_every_shard(watch: Watch) -> None:
     shards = [{"shard": f"videos-1a2b-0000{number}", "rows": 10, "kept": 9, "attempt": 1} for number in range(3)]
     with watch.reporter:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
+from vidatlas.decomposition import tsne
 from vidatlas.decomposition.tsne import LayoutSpec, lay_out, place
 from vidatlas.search_index import exact_neighbours
 
@@ -29,6 +32,30 @@ def test_near_vectors_lie_near() -> None:
 def test_equal_input_gives_equal_bytes() -> None:
     vectors = blobs(120)[0]
     assert lay_out(vectors, SPEC).tobytes() == lay_out(vectors.copy(), SPEC).tobytes()
+
+
+def test_the_bytes_do_not_depend_on_cores_or_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tsne, "_EXAGGERATED", 20)
+    monkeypatch.setattr(tsne, "_ITERATIONS", 40)
+    vectors, told = blobs(200)[0], list[tuple[int, int]]()
+    found = []
+    for several in (1, 2, 3):
+        monkeypatch.setattr(tsne, "cores", lambda several=several: several)
+        found.append(lay_out(vectors, SPEC, tell=lambda done, of: told.append((done, of))).tobytes())
+    assert found[0] == found[1] == found[2]
+    assert told == [(done, 60) for done in range(0, 61, 10)] * 3
+
+
+def test_neighbours_of_pieces_have_the_bytes_of_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = blobs(8_500)[0]
+    whole = exact_neighbours(vectors, vectors, 4)
+    # Pieces of FAISS's own blocks: of another size, distances may differ in their last bits.
+    monkeypatch.setattr(tsne, "_AT_ONCE", 4_096)
+    with ThreadPoolExecutor(1) as pool:
+        rows, distances = tsne._others(vectors, 3, pool.map)
+    assert (whole[0][:, 0] == np.arange(len(vectors))).all()
+    assert rows.tobytes() == np.ascontiguousarray(whole[0][:, 1:]).tobytes()
+    assert distances.tobytes() == np.ascontiguousarray(whole[1][:, 1:]).tobytes()
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5, 49, 50, 51])

@@ -11,8 +11,10 @@ import vidatlas
 from vidatlas import Options
 from vidatlas.cli.main import main
 from vidatlas.errors import InputError, UsageError
-from vidatlas.pipeline.stage import refuse_foreign
+from vidatlas.pipeline.stage import Run, Steps, refuse_foreign
+from vidatlas.runners.serial import SerialRunner
 from vidatlas.storage.store import Store
+from vidatlas.types import Event
 
 SERIAL = Options(runner="serial", max_rejects=1.0)
 
@@ -73,3 +75,31 @@ def test_storage_elsewhere_is_looked_at_too(place: str) -> None:
     store.put("README.md", b"mine")
     with pytest.raises(UsageError, match=r"it holds 'README\.md'"):
         refuse_foreign(store)
+
+
+def test_steps_tell_what_is_done_of_each_and_of_all(tmp_path: Path, hashing_recipe: Any) -> None:
+    told: list[Event] = []
+    run = Run(hashing_recipe, Store(tmp_path), SerialRunner(), SERIAL, told.append)
+    steps = Steps(run, "publish", 3)
+    placing = steps.of("placing")
+    assert list(placing.map(len, [["a", "b"], ["c"]])) == [2, 1]
+    assert list(placing.map(abs, range(0, -2, -1))) == [0, 1]
+    steps.begin("layout", 750, "iterations")
+    steps.tell(250)
+    steps.begin("report")
+    steps.end()
+    inside = [event.facts.get("inside", {}) for event in told]
+    assert [(event.done, event.total, event.facts["step"]) for event in told] == [
+        *[(0, 3, "placing")] * 3,
+        *[(0, 3, "placing, pass 2")] * 3,
+        *[(1, 3, "layout")] * 2,
+        (2, 3, "report"),
+        (3, 3, "done"),
+    ]
+    assert [(one.get("done"), one.get("total"), one.get("unit")) for one in inside] == [
+        # Blocks count as many shards as they hold.
+        *[(done, 3, "shards") for done in (0, 2, 3)],
+        *[(done, 2, "parts") for done in (0, 1, 2)],
+        *[(done, 750, "iterations") for done in (0, 250)],
+        *[(None, None, None)] * 2,
+    ]

@@ -77,7 +77,10 @@ def test_put_new_creates_once(folder: LocalFolder | RemoteFolder) -> None:
 def test_a_listing_is_sorted_and_holds_files_of_that_directory_only(folder: LocalFolder | RemoteFolder) -> None:
     for name in ("d/b", "d/a", "d/deeper/c", "e/x", "top"):
         folder.put(name, b"")
+    folder.put("d/b", b"12")
     assert folder.list("d") == ["d/a", "d/b"]
+    assert folder.sizes("d") == {"d/a": 0, "d/b": 2}
+    assert (folder.sizes(""), folder.sizes("none")) == ({"top": 0}, {})
     folder.delete("d/a")
     assert folder.list("d") == ["d/b"]
 

@@ -83,6 +83,25 @@ def test_unsealing_takes_every_stage_named(store: Store) -> None:
     assert store.manifest()["stages"] == {"plan": ENTRIES["plan"]}
 
 
+def test_whoever_changes_a_manifest_changes_it_for_nobody_else(store: Store) -> None:
+    store.seal("plan", ENTRIES["plan"], {"name": "r"})
+    store.manifest()["stages"].clear()
+    assert store.manifest()["stages"] == {"plan": ENTRIES["plan"]}
+
+
+def test_a_manifest_is_checked_once_and_again_when_it_has_changed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked = []
+    real = Store.checked_manifest
+    monkeypatch.setattr(Store, "checked_manifest", lambda self, read: (checked.append(read), real(self, read))[1])
+    for number in (1, 2):
+        store.seal("plan", {**ENTRIES["plan"], "digest": str(number)}, {"name": "r"})
+        del checked[:]
+        assert [Store(store.url).stage("plan")["digest"] for _ in range(3)] == [str(number)] * 3
+        assert len(checked) == 1
+
+
 def test_an_entry_names_size_and_hash(store: Store) -> None:
     facts = {"sha256": hashlib.sha256(b"data").hexdigest(), "bytes": 4}
     assert store.put("d/a", b"data") == {"d/a": facts} == store.entry("d/a")

@@ -26,7 +26,7 @@ _VERBS = {"plan": "reading", "embed": "embedding", "reduce": "reducing", "publis
 
 @dataclass(slots=True)
 class _Meter:
-    """Measure the rates of one stage from its first event on: what earlier runs did is done, but is no speed."""
+    """Measure the rates of a stage, or a step of it, from its first event on: what earlier runs did is no speed."""
 
     started: float
     first: Event
@@ -43,12 +43,19 @@ class _Meter:
         seconds = max(now - self.started, 1e-6)
         keys = ("rows", "texts", "tokens") if self.first.stage == "embed" else ()
         gained = {key: (self.last.facts.get(key, 0) - self.first.facts.get(key, 0)) / seconds for key in keys}
-        share = (self.last.done - self.first.done) / seconds
-        left = (self.last.total - self.last.done) / share if share > 0 else None
+        done, total = _inside(self.last)
+        share = (done - _inside(self.first)[0]) / seconds
+        left = (total - done) / share if share > 0 else None
         return {
             **{f"{key}_per_second": round(value, 1) for key, value in gained.items()},
             "eta_seconds": left and round(left, 1),
         }
+
+
+def _inside(event: Event) -> tuple[int, int]:
+    """Return how much is done, of how much: of the stage's current step where that is counted, else of the stage."""
+    inside = event.facts.get("inside") or {"done": event.done, "total": event.total}
+    return inside["done"], inside["total"]
 
 
 @dataclass
@@ -103,13 +110,11 @@ class Reporter:
             self._say(_waiting(event))
             return
         now = self.clock()
-        if self._meter is None or self._meter.first.stage != event.stage:
+        if self._meter is None or _part(self._meter.first) != _part(event):
             self._meter = _Meter(now, event, event)
             self._shown = self._written = float("-inf")
-        step = self._meter.last.facts.get("step")
         self._meter.take(event, now)
-        # A step may last long, and say nothing before it ends.
-        due = event.done >= event.total or event.facts.get("step") != step
+        due = event.done >= event.total
         if due or now - self._written >= FILE_EVERY:
             self._written = now
             self._write("running")
@@ -129,7 +134,8 @@ class Reporter:
         assert self._bar
         if event.stage not in self._tasks:
             self._tasks[event.stage] = self._bar.add_task(_VERBS[event.stage], total=max(event.total, 1), text="")
-        completed = event.done if event.total else 1
+        done, total = _inside(event)
+        completed = event.done + (done / total if "inside" in event.facts else 0) if event.total else 1
         self._bar.update(
             self._tasks[event.stage], completed=completed, total=max(event.total, 1), text=escape(self._text())
         )
@@ -155,6 +161,10 @@ class Reporter:
         Store(self.atlas).folder.put(PROGRESS, to_json(data))
 
 
+def _part(event: Event) -> tuple[str, Any]:
+    return event.stage, event.facts.get("step")
+
+
 def _waiting(event: Event) -> str:
     until = time.strftime("%H:%M:%S", time.localtime(event.facts["until"]))
     return (
@@ -169,8 +179,12 @@ def describe(event: Event, rates: Mapping[str, Any]) -> str:
         return f"{event.done / 1e6:,.1f} of {event.total / 1e6:,.1f} MB, {event.facts.get('rows', 0):,} rows"
     if event.stage == "embed":
         return _describe_embedding(event, rates)
-    step = event.facts.get("step")
-    return f"{event.done} of {event.total} steps" + (f", {step}" if step else "")
+    step, inside = event.facts.get("step"), event.facts.get("inside")
+    said = f"{event.done} of {event.total} steps" + (f", {step}" if step else "")
+    if inside is None:
+        return said
+    left = f" · {duration(rates['eta_seconds'])} left of this step" if rates.get("eta_seconds") else ""
+    return f"{said}: {inside['done']:,} of {inside['total']:,} {inside['unit']}{left}"
 
 
 def _describe_embedding(event: Event, rates: Mapping[str, Any]) -> str:

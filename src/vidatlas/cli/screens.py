@@ -20,6 +20,7 @@ from rich.tree import Tree
 
 from vidatlas.cli.exit import printable
 from vidatlas.cli.progress import duration, out_of_memory
+from vidatlas.threads import cores
 from vidatlas.types import Json, Options, Reason
 
 if TYPE_CHECKING:
@@ -149,8 +150,7 @@ def device_of(options: Options, uses_gpu: bool) -> Device:
     cards = len(list(Path("/dev").glob("nvidia[0-9]*"))) if gpus is None or gpus > 0 else 0
     if cards:
         return Device(f"{cards} GPU{'s' if cards > 1 else ''} of this machine")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = min(actors[1] if actors else cores, cores)
+    workers = min(actors[1] if actors else cores(), cores())
     pool = f"{workers} actor{'s' if workers > 1 else ''} × {threads} thread{'s' if threads > 1 else ''}"
     return Device(f"{_processor()}, {pool}", workers * threads)
 
@@ -243,15 +243,11 @@ def _embedded(counts: Json) -> list[tuple[str, Any]]:
 
 def _last_run(progress: Json) -> str:
     rate = f", {progress['rows_per_second']:,.0f} records/s" if progress.get("rows_per_second") else ""
-    left = (
-        f", {duration(progress['eta_seconds'])} left"
-        if progress["state"] == "running" and progress.get("eta_seconds")
-        else ""
-    )
-    return (
-        f"{progress['state']} in {progress['stage']} ({progress['done']:,} of "
-        f"{progress['total']:,}){rate}{left}; {duration(progress['age_seconds'])} ago"
-    )
+    running, step = progress["state"] == "running", progress.get("step")
+    whole = " of this step" if step else ""
+    left = f", {duration(progress['eta_seconds'])} left{whole}" if running and progress.get("eta_seconds") else ""
+    done = f"{progress['done']:,} of {progress['total']:,}" + (f", {step}" if step and running else "")
+    return f"{progress['state']} in {progress['stage']} ({done}){rate}{left}; {duration(progress['age_seconds'])} ago"
 
 
 def _show_rejects(console: Console, counts: Json) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import count
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from vidatlas.search_index import Rows, exact_neighbours
-from vidatlas.threads import one_thread
+from vidatlas.threads import cores, one_thread
 from vidatlas.types import Floats
 
 FEWEST = 50
@@ -16,7 +19,13 @@ FEWEST = 50
 _START_SPREAD = 1e-4
 """Standard deviation of the first axis at the start, as Kobak and Berens advise."""
 _AT_ONCE = 16_384
-"""Most rows per neighbour query."""
+"""Most rows per neighbour query: four of FAISS's own blocks, so that a query gives the bytes of any larger one."""
+_EXAGGERATED, _ITERATIONS, _TELL_EVERY = 250, 500, 10
+"""Iterations of t-SNE with early exaggeration and without, and after how many the listener is told."""
+Map = Callable[[Callable[[Any], Any], list[int]], Iterable[Any]]
+"""Map a function over numbers, here or on a cluster."""
+Tell = Callable[[int, int], object]
+"""Told how many iterations are done, of how many."""
 
 
 class LayoutSpec(BaseModel):
@@ -36,16 +45,26 @@ class LayoutSpec(BaseModel):
     seed: int = 0
 
 
-def lay_out(vectors: Floats, spec: LayoutSpec) -> Floats:
+def lay_out(vectors: Floats, spec: LayoutSpec, each: Map = map, tell: Tell = lambda done, of: None) -> Floats:
     """Lay out vectors by t-SNE: positions float32 [n, 2] within [-1, 1], similar vectors close together.
 
     t-SNE (van der Maaten and Hinton, 2008) of the exact nearest neighbours, begun from principal components (Kobak and
-    Berens, 2019), by openTSNE on one thread: sums differ in their last bits from one number of threads to another.
+    Berens, 2019), by openTSNE. The bytes are the same on any number of cores. All are used by the neighbours, in tasks
+    of one thread each, and by t-SNE's affinities and attraction, whose sums openTSNE makes point by point. On one stay
+    the principal components and the distances inside a task: BLAS sums differently on several threads (distances in
+    their last bits, and with them the whole layout). The repulsion (FIt-SNE's Fourier transforms) has one thread
+    in openTSNE.
+
+    Args:
+        vectors: float32 [n, dim].
+        spec: the settings.
+        each: maps the search for neighbours over pieces of the vectors.
+        tell: told how many iterations are done, of how many.
     """
     with one_thread():
         start = _principal(vectors)
-    found = start if spec.method == "pca" or len(vectors) < FEWEST else _tsne(vectors, start, spec)
-    return _scaled(found)
+    alone = spec.method == "pca" or len(vectors) < FEWEST
+    return _scaled(start if alone else _tsne(vectors, start, spec, each, tell))
 
 
 def _principal(vectors: Floats) -> Floats:
@@ -58,29 +77,49 @@ def _principal(vectors: Floats) -> Floats:
     return np.asarray(found, np.float32)
 
 
-def _tsne(vectors: Floats, start: Floats, spec: LayoutSpec) -> Floats:
+def _tsne(vectors: Floats, start: Floats, spec: LayoutSpec, each: Map, tell: Tell) -> Floats:
     from openTSNE import TSNE
     from openTSNE.affinity import PerplexityBasedNN
     from openTSNE.nearest_neighbors import PrecomputedNeighbors
 
     perplexity = min(spec.perplexity, (len(vectors) - 2) / 3)
-    rows, distances = _others(vectors, int(3 * perplexity))
+    rows, distances = _others(vectors, int(3 * perplexity), each)
     known = PrecomputedNeighbors(rows, distances)
     # Equal vectors start at the same point, where no force could part them.
     random = np.random.default_rng(spec.seed)
     begin = start * (_START_SPREAD / (float(start[:, 0].std()) or 1.0)) + random.normal(0, 1e-6, start.shape)
-    tsne = TSNE(perplexity=perplexity, exaggeration=spec.exaggeration, n_jobs=1, random_state=spec.seed)
+    counted = count(0, _TELL_EVERY)
+
+    def told(*_: object) -> None:
+        tell(next(counted), _EXAGGERATED + _ITERATIONS)
+
+    tsne = TSNE(
+        perplexity=perplexity,
+        exaggeration=spec.exaggeration,
+        early_exaggeration_iter=_EXAGGERATED,
+        n_iter=_ITERATIONS,
+        callbacks=told,
+        callbacks_every_iters=_TELL_EVERY,
+        n_jobs=cores(),
+        random_state=spec.seed,
+    )
+    told()
     with one_thread():
-        affinities = PerplexityBasedNN(knn_index=known, perplexity=perplexity, n_jobs=1)
+        affinities = PerplexityBasedNN(knn_index=known, perplexity=perplexity, n_jobs=cores())
         return np.asarray(tsne.fit(affinities=affinities, initialization=begin), np.float32)
 
 
-def _others(vectors: Floats, k: int) -> tuple[Rows, Floats]:
+def _others(vectors: Floats, k: int, each: Map) -> tuple[Rows, Floats]:
     """Return each row's k nearest other rows and their distances; k + 1 are searched, to drop the row itself."""
-    rows, distances = exact_neighbours(vectors, vectors, k + 1)
+    found = list(each(partial(_nearest, vectors, k + 1), list(range(0, len(vectors), _AT_ONCE))))
+    rows, distances = (np.concatenate(column) for column in zip(*found, strict=True))
     own = rows == np.arange(len(rows))[:, None]
     own[~own.any(axis=1), -1] = True  # hidden behind more than k equal vectors
     return rows[~own].reshape(len(rows), -1), distances[~own].reshape(len(rows), -1)
+
+
+def _nearest(vectors: Floats, k: int, first: int) -> tuple[Rows, Floats]:
+    return exact_neighbours(vectors[first : first + _AT_ONCE], vectors, k)
 
 
 def _scaled(found: Floats) -> Floats:

@@ -6,9 +6,9 @@ again; one that was interrupted is run again and finds what it has committed so 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from vidatlas.errors import UsageError
 from vidatlas.recipe import Recipe
@@ -16,7 +16,7 @@ from vidatlas.storage import store as layout
 from vidatlas.storage.lock import CLAIMS, Lock
 from vidatlas.storage.manifest import STAGES, EmbedEntry, PlanEntry, PublishEntry, ReduceEntry, Stage
 from vidatlas.storage.store import Files, Store, digest_of
-from vidatlas.types import Listener, Options, Runner
+from vidatlas.types import Event, Listener, Options, R, Runner, T
 
 Facts = Mapping[str, object]
 Work = Callable[[], tuple[Files, Facts]]
@@ -25,6 +25,7 @@ Entry = TypeVar("Entry", PlanEntry, EmbedEntry, ReduceEntry, PublishEntry)
 _BEGUN = {layout.LOCK, layout.PROGRESS, layout.TIMINGS, layout.INPUTS, CLAIMS, "input", "logs", "plan"}
 """What a run leaves that failed before it wrote the manifest."""
 _STAGE: dict[type, Stage] = {PlanEntry: "plan", EmbedEntry: "embed", ReduceEntry: "reduce", PublishEntry: "publish"}
+_AGAIN = ", pass"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,68 @@ class Run:
     runner: Runner
     options: Options
     listener: Listener
+
+
+@dataclass(slots=True)
+class Steps:
+    """Tell a listener how far a stage has come: steps that are done, and how much of the current one.
+
+    Attributes:
+        run: whose listener is told, and whose runner the steps map with.
+        stage: its name.
+        total: number of its steps.
+    """
+
+    run: Run
+    stage: Stage
+    total: int
+    _begun: int = 0
+    _step: str = ""
+    _of: int = 0
+    _unit: str = ""
+
+    def begin(self, step: str, of: int = 0, unit: str = "") -> None:
+        """Begin a step, or another pass of it; ``of`` is how much there is to do, where it will be told."""
+        self._begun += step.partition(_AGAIN)[0] != self._step.partition(_AGAIN)[0]
+        self._step, self._of, self._unit = step, of, unit
+        self.tell(0)
+
+    def tell(self, done: int) -> None:
+        """Tell how much of the current step is done."""
+        inside = {"inside": {"done": done, "total": self._of, "unit": self._unit}} if self._of else {}
+        self.run.listener(Event(self.stage, self._begun - 1, self.total, {"step": self._step, **inside}))
+
+    def of(self, step: str, unit: str = "parts") -> Counting:
+        """Return a runner for a step; what it maps is counted in this unit, and lists of shards in shards."""
+        return Counting(self, step, unit)
+
+    def end(self) -> None:
+        """Tell that all steps are done."""
+        self.run.listener(Event(self.stage, self.total, self.total, {"step": "done"}))
+
+
+@dataclass(slots=True)
+class Counting:
+    """Map as the run's runner does, and tell how many items are done; each ``map`` is one pass of a step."""
+
+    steps: Steps
+    step: str
+    unit: str
+    _passes: int = 0
+
+    def map(self, function: Callable[[T], R], items: Iterable[T], gpus: bool = False) -> Iterator[R]:
+        """Yield ``function(item)`` for every item, in the order of the items."""
+        listed: list[Any] = list(items)
+        shards = bool(listed) and isinstance(listed[0], list)
+        sizes = [len(item) if shards else 1 for item in listed]
+        self._passes += 1
+        step = self.step if self._passes == 1 else f"{self.step}{_AGAIN} {self._passes}"
+        self.steps.begin(step, sum(sizes), "shards" if shards else self.unit)
+        done = 0
+        for size, found in zip(sizes, self.steps.run.runner.map(function, listed, gpus), strict=True):
+            yield found
+            done += size
+            self.steps.tell(done)
 
 
 def refuse_foreign(store: Store) -> None:

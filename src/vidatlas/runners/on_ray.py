@@ -24,6 +24,7 @@ from vidatlas.gpus import with_gpu
 from vidatlas.runners.ray_data import EncodeActor, ShardSource
 from vidatlas.runners.remote import raise_carried, see_first
 from vidatlas.stderr import stderr_to
+from vidatlas.threads import cores
 from vidatlas.types import Json, Options, Shard
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -65,7 +66,7 @@ class RayRunner:
         _listen_beyond_loopback(address != "local")
         options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         if address == "local":
-            options |= {"num_cpus": cpus(), "include_dashboard": False}
+            options |= {"num_cpus": cores(), "include_dashboard": False}
             # A warning of Ray's core about every actor, on standard error, that no user can act on.
             os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         else:
@@ -200,11 +201,6 @@ def _result(found: R | VidatlasError) -> R:
     if isinstance(found, VidatlasError):
         raise found
     return found
-
-
-def cpus() -> int:
-    """Return the CPUs this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import os
 import stat
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -52,12 +52,13 @@ class LocalFolder:
         self.url = str(path)
 
     def _at(self, name: str) -> Path:
-        path = self.path / _inside(self.url, name)
-        inside = path.parent.relative_to(self.path)
-        if path.is_symlink() or path.parent.resolve() != self.path.resolve() / inside:
-            raise InputError(
-                f"{path} is or goes through a symbolic link. Only the folder of an atlas itself may be a link."
-            )
+        path = self.path
+        for step in Path(_inside(self.url, name)).parts:
+            path /= step
+            if path.is_symlink():
+                raise InputError(
+                    f"{path} is or goes through a symbolic link. Only the folder of an atlas itself may be a link."
+                )
         return path
 
     def plain(self, name: str) -> Path:
@@ -129,12 +130,17 @@ class LocalFolder:
 
     def list(self, directory: str) -> list[str]:
         """Return the sorted names of the complete files directly in a subfolder."""
-        at = self._at(directory)
+        return sorted(self.sizes(directory))
+
+    def sizes(self, directory: str) -> dict[str, int]:
+        """Return the sizes in bytes of the complete files directly in a subfolder, or the folder itself ("")."""
+        at, found = self._at(directory), {}
         with _storage(self.url, directory):
-            if not at.is_dir():
-                return []
-            names = [entry.name for entry in os.scandir(at) if entry.is_file() and not entry.name.startswith(TEMPORARY)]
-        return [f"{directory}/{name}" for name in sorted(names)]
+            for entry in os.scandir(at) if at.is_dir() else ():
+                if entry.is_file() and not entry.name.startswith(TEMPORARY):
+                    with suppress(FileNotFoundError):  # removed at this moment
+                        found[f"{directory}/{entry.name}".lstrip("/")] = entry.stat().st_size
+        return found
 
     def entries(self) -> tuple[str, ...]:
         """Return the names of all that lies directly in the folder."""
@@ -223,9 +229,13 @@ class RemoteFolder:
 
     def list(self, directory: str) -> list[str]:
         """Return the sorted names of the files directly in a subfolder."""
-        entries = self._ls(directory)
-        names = [str(entry["name"]).rsplit("/", 1)[-1] for entry in entries if entry["type"] == "file"]
-        return [f"{directory}/{name}" for name in sorted(names)]
+        return sorted(self.sizes(directory))
+
+    def sizes(self, directory: str) -> dict[str, int]:
+        """Return the sizes in bytes of the files directly in a subfolder, or the folder itself ("")."""
+        files = (entry for entry in self._ls(directory) if entry["type"] == "file")
+        named = ((str(entry["name"]).rsplit("/", 1)[-1], int(entry["size"] or 0)) for entry in files)
+        return {f"{directory}/{name}".lstrip("/"): size for name, size in named}
 
     def entries(self) -> tuple[str, ...]:
         """Return the names of all that lies directly in the folder."""

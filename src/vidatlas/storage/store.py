@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import is_dataclass
-from functools import cache
+from functools import cache, lru_cache
 from os import fspath
 from typing import IO, Any, Literal, TypeVar, cast, overload
 
@@ -115,6 +115,12 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 def _entry(name: str, data: bytes) -> Files:
     return {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}}
+
+
+@lru_cache(maxsize=1)
+def _manifest(url: str, data: bytes) -> Manifest:
+    """Return a manifest from its bytes; a process that works on many shards of an atlas checks it once."""
+    return Store(url).checked_manifest(data)
 
 
 class Store:
@@ -270,7 +276,13 @@ class Store:
         """
         if self.folder.size(MANIFEST) is None:
             return {"schema": SCHEMA, "stages": {}}
-        data = self._parsed(MANIFEST, self.read(MANIFEST))
+        found = _manifest(self.url, self.read(MANIFEST))
+        # The stages are a copy: whoever adds or removes one does not change what others were given.
+        return {**found, "stages": {**found["stages"]}}
+
+    def checked_manifest(self, read: bytes) -> Manifest:
+        """Return the manifest from its bytes; see ``manifest``."""
+        data = self._parsed(MANIFEST, read)
         schema = self._typed(MANIFEST, data, Version)["schema"]
         if schema != SCHEMA:
             raise ConflictError(
@@ -341,9 +353,15 @@ class Store:
             raise InputError(f"{self.url}/{MANIFEST} does not list {name}. {_REMEDIES[MANIFEST]}")
         return files[name]
 
+    def sizes(self, names: Iterable[str]) -> dict[str, int]:
+        """Return the sizes in bytes of all files that are in the folders of some, listing each folder once."""
+        folders = {name.rpartition("/")[0] for name in names}
+        return {name: size for folder in folders for name, size in self.folder.sizes(folder).items()}
+
     def intact(self, files: Mapping[str, FileFacts]) -> bool:
         """Tell whether stored files have the sizes in their entries (``verify`` checks every byte)."""
-        return all(self.folder.size(name) == facts["bytes"] for name, facts in files.items())
+        there = self.sizes(files)
+        return all(there.get(name) == facts["bytes"] for name, facts in files.items())
 
     def check(self, name: str, facts: FileFacts) -> bytes:
         """Return the bytes of a stored file after verifying its hash.

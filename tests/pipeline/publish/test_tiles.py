@@ -80,6 +80,17 @@ def test_every_video_is_in_the_page_or_in_one_tile(copied: tuple[str, Recipe]) -
     assert not store.folder.list("map")[1:], "what was sorted on the way is gone"
 
 
+def test_what_an_interrupted_publication_sorted_is_removed(copied: tuple[str, Recipe]) -> None:
+    left = "map/rows-7.parquet"
+    for recipe in (
+        copied[1],
+        copied[1].model_copy(update={"publish": copied[1].publish.model_copy(update={"map_points": 1_000_000})}),
+    ):
+        Store(copied[0]).put(left, b"half")
+        store, _ = made(copied[0], recipe)
+        assert left not in store.folder.list("map")
+
+
 def facts_rows(store: Store, shard: str) -> int:
     return len(store.table(f"layout/{shard}.parquet", columns=["x"]))
 

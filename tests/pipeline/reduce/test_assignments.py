@@ -1,6 +1,7 @@
 """The assignments of every atlas have one schema, and name the group in which a record was clustered."""
 
 import json
+from collections import Counter
 
 import numpy as np
 import pyarrow as pa
@@ -8,9 +9,17 @@ import pytest
 
 import vidatlas
 from vidatlas.clustering.kmeans import Assignment
-from vidatlas.pipeline.reduce.assignments import ALL, SCHEMA, assignment_table, clustered_groups, read_assignments
+from vidatlas.pipeline.reduce.assignments import (
+    ALL,
+    SCHEMA,
+    assignment_table,
+    clustered_groups,
+    count_peripheral,
+    read_assignments,
+)
 from vidatlas.recipe import load_recipe
 from vidatlas.storage.store import Store
+from vidatlas.storage.tables import sealed_shards
 
 FOUND = Assignment(np.array([1, 0], np.int32), np.array([0.5, 1], np.float32), np.array([np.nan, 2], np.float32))
 RECORDS = pa.table({"id": ["a", "b"], "group": ["x", "y"], "title": ["t", "u"]})
@@ -54,6 +63,21 @@ def test_each_shard_has_the_schema(atlas: vidatlas.Atlas) -> None:
     shards = [name.split("/")[1][:-8] for name in reduced["files"] if name.startswith("assignments/")]
     assert len(shards) == 5
     assert all(read_assignments(store, shard, reduced).schema == SCHEMA for shard in shards)
+
+
+def test_those_outside_the_core_are_counted_as_row_by_row(atlas: vidatlas.Atlas) -> None:
+    store, rows = Store(atlas.url), atlas.assignments()
+    homes = {home: float(found["distance"].median()) for home, found in rows.groupby(["in_group", "subcategory"])}
+    block = list(sealed_shards(store.stage("embed")))
+    expected = Counter(
+        (row.in_group, row.subcategory)
+        for row in rows.itertuples()
+        if row.distance > np.float32(homes[row.in_group, row.subcategory])
+    )
+    found = count_peripheral(store, homes, block)
+    assert expected
+    assert +found == expected
+    assert found.keys() == homes.keys()
 
 
 def test_each_record_finds_its_subcategory_by_the_group_it_was_clustered_in(atlas: vidatlas.Atlas) -> None:

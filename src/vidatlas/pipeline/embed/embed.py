@@ -56,8 +56,13 @@ def _embed(run: Run) -> tuple[Files, EmbedFacts]:
 
 def _committed_shards(store: Store, wanted: set[str]) -> dict[str, Receipt]:
     """Return the receipts of shards that an earlier run committed and whose files are there."""
-    found = store.receipts().items()
-    return {name: receipt for name, receipt in found if name in wanted and store.intact(receipt.files)}
+    found = {name: receipt for name, receipt in store.receipts().items() if name in wanted}
+    there = store.sizes(name for receipt in found.values() for name in receipt.files)
+    return {
+        name: receipt
+        for name, receipt in found.items()
+        if all(there.get(file) == facts["bytes"] for file, facts in receipt.files.items())
+    }
 
 
 def _embedded(run: Run, planned: PlanEntry, todo: list[Shard], earlier: Mapping[str, Receipt]) -> dict[str, Receipt]:

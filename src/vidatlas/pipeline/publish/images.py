@@ -27,7 +27,7 @@ from vidatlas.storage.store import Files, Store, to_json
 from vidatlas.storage.tables import SealedShard, read_embeddings
 from vidatlas.storage.training import SavedTraining
 from vidatlas.threads import one_thread
-from vidatlas.types import Floats, Json, Runner
+from vidatlas.types import Floats, Json, Mapper
 
 if TYPE_CHECKING:
     from vidatlas.encoders.images.tower import ImageTower
@@ -41,7 +41,7 @@ _ROWS = 256
 
 
 def make_pictures(
-    recipe: Recipe, store: Store, shards: list[SealedShard], runner: Runner
+    recipe: Recipe, store: Store, shards: list[SealedShard], runner: Mapper
 ) -> tuple[Files, PictureFacts | None]:
     """Write the model, if one is trained, ``pictures/`` and their index; return the files and their facts.
 

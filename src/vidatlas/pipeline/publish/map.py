@@ -17,13 +17,14 @@ from vidatlas.decomposition.tsne import lay_out, place
 from vidatlas.pipeline.names.accepted import ByHand, with_names
 from vidatlas.pipeline.publish.videos import columns_of, videos_of
 from vidatlas.pipeline.reduce.assignments import read_assignments
+from vidatlas.pipeline.stage import Steps
 from vidatlas.recipe import Recipe
 from vidatlas.storage import store as layout
 from vidatlas.storage.manifest import LayoutFacts
 from vidatlas.storage.store import Files, Store
 from vidatlas.storage.tables import SealedShard, blocks_of, ordered_components, read_embeddings
 from vidatlas.storage.tensors import Tensors, read_tensors
-from vidatlas.types import Floats, Json, Runner
+from vidatlas.types import Floats, Json
 from vidatlas.views.map_data import (
     Drawing,
     Points,
@@ -56,14 +57,21 @@ class Drawn:
 
 
 def make_map(
-    recipe: Recipe, store: Store, shards: list[SealedShard], runner: Runner
+    recipe: Recipe, store: Store, shards: list[SealedShard], steps: Steps
 ) -> tuple[Files, LayoutFacts, Points]:
     """Write ``layout/``; return its files, what the manifest says of it, and the points that pages show."""
     blocks = blocks_of(shards)
     draw = partial(_draw_block, store, recipe)
-    drawn = [found for block in runner.map(draw, blocks) for found in block]
+    drawn = [found for block in steps.of("drawing a sample for the map").map(draw, blocks) for found in block]
     vectors = np.concatenate([found.components for found in drawn])
-    positions = lay_out(vectors, recipe.publish.layout)
+    neighbours = steps.of("finding neighbours in the sample")
+
+    def told(done: int, of: int) -> None:
+        if not done:
+            steps.begin("laying out the sample", of, "iterations")
+        steps.tell(done)
+
+    positions = lay_out(vectors, recipe.publish.layout, neighbours.map, told)
     first = np.cumsum([0, *(len(found.rows) for found in drawn)])
     arrays = {"components": vectors, "positions": positions, "codes": np.concatenate([found.codes for found in drawn])}
     # By name: each shard finds its own rows of the sample, which keep the places they were given.
@@ -71,7 +79,7 @@ def make_map(
                for found, at in zip(drawn, first.tolist(), strict=False)}  # fmt: skip
     files = store.put(SAMPLE, bytes(save_tensors(arrays)))
     points = []
-    for written, shown in runner.map(partial(_place_block, store, recipe), blocks):
+    for written, shown in steps.of("placing videos").map(partial(_place_block, store, recipe), blocks):
         files |= written
         points.append(shown)
     facts = cast(LayoutFacts, {**recipe.publish.layout.model_dump(mode="json"), "sampled": len(vectors)})

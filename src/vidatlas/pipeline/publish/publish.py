@@ -22,13 +22,12 @@ from vidatlas.pipeline.publish.wording import (
     tuning_fact,
     version,
 )
-from vidatlas.pipeline.stage import Run, commit, committed
+from vidatlas.pipeline.stage import Run, Steps, commit, committed
 from vidatlas.storage import store as layout
 from vidatlas.storage.json_files import Metrics
 from vidatlas.storage.manifest import PublishEntry, PublishFacts
 from vidatlas.storage.store import Files, Store, content_sha256
 from vidatlas.storage.tables import sealed_shards
-from vidatlas.types import Event
 from vidatlas.views.card import render_card
 from vidatlas.views.charts import losses_of
 from vidatlas.views.poster.social import with_card
@@ -36,6 +35,8 @@ from vidatlas.views.report import render
 
 FORMAT = 2
 """Of the files that publish writes: one more whenever they change, so that an older atlas is published anew."""
+_STEPS = 9
+"""Of every publication: sample, neighbours, layout and places of the map, index, trends, regions, pages, report."""
 
 
 def publish(run: Run) -> PublishEntry:
@@ -47,42 +48,44 @@ def publish(run: Run) -> PublishEntry:
     entry = committed(run, PublishEntry, made_of)
     if entry:
         return entry
-    entry = commit(run, PublishEntry, made_of, partial(_publish, run, accepted))
-    run.listener(Event("publish", 4, 4, {"step": "done"}))
+    tiled = run.store.stage("reduce")["counts"]["rows"] > run.recipe.publish.map_points
+    steps = Steps(run, "publish", _STEPS + bool(run.recipe.publish.pictures) + tiled)
+    entry = commit(run, PublishEntry, made_of, partial(_publish, run, accepted, steps))
+    steps.end()
     return entry
 
 
-def _publish(run: Run, accepted: ByHand) -> tuple[Files, PublishFacts]:
+def _publish(run: Run, accepted: ByHand, steps: Steps) -> tuple[Files, PublishFacts]:
     """Write everything; return the files, and what the manifest says of map, index and pictures."""
-    recipe, store, runner, listener = run.recipe, run.store, run.runner, run.listener
+    recipe, store = run.recipe, run.store
     manifest = store.manifest()
     reduced = manifest["stages"]["reduce"]
     shards = list(sealed_shards(manifest["stages"]["embed"]))
     listed = store.listed(reduced["files"], layout.SUBCATEGORIES)
     table = with_names(store.table(layout.SUBCATEGORIES, listed).to_pylist(), accepted)
     metrics = _metrics(store, {row["group"] for row in table})
-    listener(Event("publish", 0, 4, {"step": "map"}))
-    mapped, laid_out, points = make_map(recipe, store, shards, runner)
-    listener(Event("publish", 1, 4, {"step": "search index"}))
+    mapped, laid_out, points = make_map(recipe, store, shards, steps)
+    steps.begin("building the search index")
     indexes, indexed = make_index(recipe, store, shards)
-    pictures, learned = make_pictures(recipe, store, shards, runner)
-    listener(Event("publish", 2, 4, {"step": "report"}))
+    pictures, learned = make_pictures(recipe, store, shards, steps.of("encoding images", "shards"))
     facts = facts_of(recipe, manifest) | {
         "Map": map_fact(laid_out, recipe.publish.nouns),
         "Search index": index_fact(indexed, recipe.publish.nouns),
     }
-    trends = make_trends(recipe, store, shards, runner)
-    poster = make_poster(recipe, store, points, regions_of(recipe, store, shards, runner), trends.years)
+    trends = make_trends(recipe, store, shards, steps.of("counting views and dates"))
+    regions = regions_of(recipe, store, shards, steps.of("naming regions of the map", "levels"))
+    steps.begin("drawing the map")
+    poster = make_poster(recipe, store, points, regions, trends.years)
     facts["Poster"] = poster_fact(poster)
     card = social_card(recipe, poster)
     facts |= picture_facts(learned) | tuning_fact(recipe, metrics) | names_fact(len(accepted), len(table))
     drawn, drawing = draw_map(recipe, store, points, accepted, poster, card)
-    drawn |= make_tiles(recipe, store, shards, runner)
+    drawn |= make_tiles(recipe, store, shards, steps.of("writing tiles of the map"))
+    steps.begin("writing the report")
     found = Found(table, metrics, trends, facts)
     report = replace(report_of(recipe, store, manifest, found), drawing=drawing, losses=losses_of(metrics, learned))
     files = mapped | indexes | pictures | drawn | put_poster(store, poster) | put_accepted(store, accepted)
     files |= trends.files | store.put(layout.REPORT, with_card(render(report), card, layout.REPORT).encode())
-    listener(Event("publish", 3, 4, {"step": "data card"}))
     files |= store.put(layout.README, render_card(card_of(recipe, manifest, found)).encode())
     said: PublishFacts = {
         "versions": {name: version(name) for name in LIBRARIES},

@@ -20,7 +20,7 @@ from vidatlas.storage import store as layout
 from vidatlas.storage.store import Files, Store
 from vidatlas.storage.tables import SealedShard, blocks_of, read_embeddings
 from vidatlas.storage.tensors import Tensors
-from vidatlas.types import BETWEEN, Floats, Runner
+from vidatlas.types import BETWEEN, Floats, Mapper
 from vidatlas.views.map_data import group_sizes
 from vidatlas.views.regions import Land, Polygon, Region
 
@@ -88,7 +88,7 @@ class _Area:
     share: float
 
 
-def regions_of(recipe: Recipe, store: Store, shards: list[SealedShard], runner: Runner) -> list[Region]:
+def regions_of(recipe: Recipe, store: Store, shards: list[SealedShard], runner: Mapper) -> list[Region]:
     """Return the named regions of a laid-out atlas, level by level, the largest first.
 
     Memory is bounded by the sample of the layout and by the texts that are read for names, at most 21,200.

@@ -30,7 +30,7 @@ from vidatlas.sources.fields import RecordSpec
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import Files, Store
 from vidatlas.storage.tables import SealedShard, blocks_of, read_embeddings
-from vidatlas.types import Runner
+from vidatlas.types import Mapper
 from vidatlas.views.map_data import LONGEST_TITLE, MOST_CODES, quantised
 from vidatlas.views.text import shown
 
@@ -45,6 +45,8 @@ BUCKET = 32
 """Tiles that are written at once: what a task holds in memory."""
 _BITS = 20
 """Of a place on the Hilbert curve, in a key of level and place by which videos are counted and cut into buckets."""
+_ROWS = "map/rows-"
+"""What the files begin with that are sorted on the way."""
 _PLACE, _ORDER, _CODE, _KEY = "/place", "/order", "/code", "/key"
 """Columns beside those of the recipe, whose names have no slash."""
 
@@ -68,9 +70,13 @@ Box = list[int]
 """A tile in the index: its videos, and the smallest and largest x and y of them."""
 
 
-def make_tiles(recipe: Recipe, store: Store, shards: list[SealedShard], runner: Runner) -> Files:
+def make_tiles(recipe: Recipe, store: Store, shards: list[SealedShard], runner: Mapper) -> Files:
     """Write ``map/`` of an atlas with more videos than its page holds; return its files."""
     total = store.stage("reduce")["counts"]["rows"]
+    for left in store.folder.list("map"):
+        # An interrupted publication leaves what it sorted.
+        if left.startswith(_ROWS):
+            store.folder.delete(left)
     if total <= recipe.publish.map_points:
         return {}
     rates = rates_of(total, min(TITLED, recipe.publish.map_points))
@@ -175,7 +181,7 @@ def _sort_block(store: Store, recipe: Recipe, cut: Cut, numbered: tuple[int, lis
         pieces.append(table)
     table = pa.concat_tables(pieces)
     homes = np.searchsorted(cut.first, table[_ORDER].to_numpy() >> (32 - _BITS), side="right") - 1
-    name = f"map/rows-{number}.parquet"
+    name = f"{_ROWS}{number}.parquet"
     store.put(name, _by_bucket(table.take(pa.array(np.argsort(homes, kind="stable"))), np.sort(homes)))
     return name
 

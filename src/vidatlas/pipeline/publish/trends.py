@@ -25,7 +25,7 @@ from vidatlas.sources.values.scripts import count_scripts
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import Files, Store
 from vidatlas.storage.tables import SealedShard, blocks_of, read_embeddings
-from vidatlas.types import Runner
+from vidatlas.types import Mapper
 from vidatlas.views.page import Trend
 
 Ints = NDArray[np.int64]
@@ -114,7 +114,7 @@ class Trends:
     years: Counter[int] = field(default_factory=Counter)
 
 
-def make_trends(recipe: Recipe, store: Store, shards: list[SealedShard], runner: Runner) -> Trends:
+def make_trends(recipe: Recipe, store: Store, shards: list[SealedShard], runner: Mapper) -> Trends:
     """Count views and dates of every subcategory; write them by month where there are dates."""
     total = _nothing()
     for found in runner.map(partial(_count_block, store, recipe), blocks_of(shards)):

@@ -78,7 +78,11 @@ def count_peripheral(store: Store, reach: Mapping[Home, float], block: list[Seal
     """Count the records of some shards that are farther from the centroid than the core of their subcategory."""
     found = Counter[Home]()
     for shard, _ in block:
-        columns = store.table(layout.assignments(shard), columns=["in_group", "subcategory", "distance"]).to_pydict()
-        homes = zip(columns["in_group"], columns["subcategory"], strict=True)
-        found.update(home for home, far in zip(homes, columns["distance"], strict=True) if far > reach[home])
+        table = store.table(layout.assignments(shard), columns=["in_group", "subcategory", "distance"])
+        groups, numbers = table["in_group"].combine_chunks().dictionary_encode(), table["subcategory"].to_numpy()
+        homes = np.stack([groups.indices.to_numpy(), numbers], axis=1)
+        present, at = np.unique(homes, axis=0, return_inverse=True)
+        keys = [(groups.dictionary[group].as_py(), number) for group, number in present.tolist()]
+        far = table["distance"].to_numpy() > np.array([reach[key] for key in keys], np.float32)[at.reshape(-1)]
+        found.update(dict(zip(keys, np.bincount(at.reshape(-1)[far], minlength=len(keys)).tolist(), strict=True)))
     return found

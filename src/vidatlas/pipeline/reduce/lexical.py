@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -13,24 +11,23 @@ from numpy.typing import NDArray
 from vidatlas.clustering.kmeans import sample_rows
 from vidatlas.decomposition.lexical import Lexical, LexicalSpec, document_frequencies, fit_lexical
 from vidatlas.pipeline.reduce.components import words_of_rows
+from vidatlas.pipeline.stage import Steps
 from vidatlas.recipe import Recipe
 from vidatlas.storage.store import Store
 from vidatlas.storage.tables import SealedShard, read_embeddings
-from vidatlas.types import Runner
 
 Chosen = list[tuple[SealedShard, NDArray[np.int64]]]
 """Shards, and the rows that are drawn of each."""
-Steps = Callable[[Iterator[Any], str], Iterable[Any]]
 
 
-def fit_words(recipe: Recipe, store: Store, blocks: list[list[SealedShard]], runner: Runner, step: Steps) -> Lexical:
+def fit_words(recipe: Recipe, store: Store, blocks: list[list[SealedShard]], steps: Steps) -> Lexical:
     """Count the words of all shards, draw a sample of records by seed, and find its leading directions."""
     spec = _spec(recipe)
-    counted = list(step(runner.map(partial(_count_block, store, recipe), blocks), "counting words"))
+    counted = list(steps.of("counting words").map(partial(_count_block, store, recipe), blocks))
     frequencies = sum((found for found, _ in counted), np.zeros(spec.buckets, np.int64))
     rows = [number for _, inside in counted for number in inside]
     chosen = choose_rows([shard for block in blocks for shard in block], rows, spec.fit_rows, spec.seed)
-    drawn = list(step(runner.map(partial(_draw_shard, store, recipe), chosen), "sampling words"))
+    drawn = list(steps.of("sampling words", "shards").map(partial(_draw_shard, store, recipe), chosen))
     return fit_lexical(scipy.sparse.csr_array(scipy.sparse.vstack(drawn)), frequencies, sum(rows), spec)
 
 

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import pyarrow as pa
 
 from vidatlas.clustering.backends import choose_backend, open_backend
-from vidatlas.decomposition.pca import Pca, fit_pca, merge_all
+from vidatlas.decomposition.pca import Moments, Pca, fit_pca, merge_all
 from vidatlas.errors import InputError
+from vidatlas.naming import Map
 from vidatlas.pipeline.reduce.assignments import Home, count_peripheral
 from vidatlas.pipeline.reduce.clusters import GroupFit, Placed, assign_block, fit_group
 from vidatlas.pipeline.reduce.components import Counted, block_moments, incremental_pca, places_of, project_block
@@ -23,7 +24,7 @@ from vidatlas.pipeline.reduce.models import save_centroids, save_lexical, save_p
 from vidatlas.pipeline.reduce.network import count_block, fit_network, training_notes
 from vidatlas.pipeline.reduce.probe import Told, classes_digest, probe_labels
 from vidatlas.pipeline.reduce.subcategories import subcategory_table
-from vidatlas.pipeline.stage import Run, commit, committed
+from vidatlas.pipeline.stage import Run, Steps, commit, committed
 from vidatlas.recipe import Recipe
 from vidatlas.sources.values.segmentation import segmenter
 from vidatlas.storage import store as layout
@@ -31,7 +32,10 @@ from vidatlas.storage.json_files import Metrics, Reduced
 from vidatlas.storage.manifest import BackendIdentity, ReduceCounts, ReduceEntry, ReduceFacts
 from vidatlas.storage.store import Files, Store, to_json
 from vidatlas.storage.tables import Places, SealedShard, blocks_of, sealed_shards
-from vidatlas.types import Backend, Event, Listener, Runner
+from vidatlas.types import Backend, Runner
+
+_STEPS = 6
+"""Of every reduction: one pass for the reducer, projection, clustering, assignment, names, names of levels."""
 
 
 def reduce(run: Run) -> ReduceEntry:
@@ -58,8 +62,13 @@ def reduce(run: Run) -> ReduceEntry:
             f"See the rejects with: vidatlas status {run.store.url}"
         )
     backend = find_backend(run.runner, run.options.backend)
-    reduction = _Reduction(recipe, run.store, list(sealed_shards(embedded)), run.runner, backend)
-    return commit(run, ReduceEntry, made_of, partial(reduction.run, run.listener))
+    spec = recipe.reduce
+    more = (spec.reducer.kind not in ("pca", "none"), spec.clusterer.has_centres, spec.probe)
+    steps = Steps(run, "reduce", _STEPS + 2 * bool(spec.lexical) + sum(map(bool, more)))
+    reduction = _Reduction(recipe, run.store, list(sealed_shards(embedded)), steps, backend)
+    entry = commit(run, ReduceEntry, made_of, reduction.run)
+    steps.end()
+    return entry
 
 
 def find_backend(runner: Runner, forced: Backend | None) -> Backend:
@@ -78,37 +87,35 @@ class _Reduction:
     recipe: Recipe
     store: Store
     shards: list[SealedShard]
-    runner: Runner
+    steps: Steps
     backend: Backend
 
-    def run(self, listener: Listener) -> tuple[Files, ReduceFacts]:
+    def run(self) -> tuple[Files, ReduceFacts]:
         """Return the files written and what the manifest's entry says of them."""
         blocks = blocks_of(self.shards)
-        step = _Steps(listener, 3 * len(blocks) + 1)
-        files, variance, counts = self._reducer(blocks, step)
+        files, variance, counts = self._reducer(blocks)
         if self.recipe.reduce.lexical:
-            step.total += 2 * len(blocks)
-            files |= save_lexical(self.store, fit_words(self.recipe, self.store, blocks, self.runner, step))
+            files |= save_lexical(self.store, fit_words(self.recipe, self.store, blocks, self.steps))
         project = partial(project_block, self.store, self.recipe)
-        for written in step(self.runner.map(project, blocks), "projecting vectors"):
+        for written in self.steps.of("projecting vectors").map(project, blocks):
             files |= written
-        fits = self._clusters(places_of(counts, self.recipe.reduce.clusters.within), step)
+        fits = self._clusters(places_of(counts, self.recipe.reduce.clusters.within))
         files |= save_centroids(self.store, [(found.group, found.rows, found.centroids) for found in fits])
-        placed = self._assigned(blocks, step)
+        placed = self._assigned(blocks)
         silhouettes = {found.group: found.silhouette for found in fits}
-        table = subcategory_table(placed.tallies, silhouettes, self.recipe.reduce.naming, self.runner.map)
-        table = self._with_peripheral(table, blocks, step)
+        each = self._naming("naming subcategories")
+        table = subcategory_table(placed.tallies, silhouettes, self.recipe.reduce.naming, each)
+        table = self._with_peripheral(table, blocks)
         levels = self._levels(fits, placed)
         table = table.append_column("levels", names_above(levels, table))
         files |= placed.files | self.store.put_table(layout.SUBCATEGORIES, table)
         files |= self.store.put_table(layout.LEVELS, levels)
         metrics = metrics_of(self.recipe, variance, fits, placed, table)
         if self.recipe.reduce.probe:
-            told = self._probed(counts, step)
+            told = self._probed(counts)
             files |= told.files
             metrics["probe"] = told.facts
         files |= self.store.put(layout.METRICS, to_json(metrics))
-        step.last()
         return files, self._facts(metrics, fits, table["name"].to_pylist())
 
     def _facts(self, metrics: Metrics, fits: list[GroupFit], names: list[str]) -> ReduceFacts:
@@ -124,63 +131,64 @@ class _Reduction:
         }
         return {"counts": counts, "backend": cast(BackendIdentity, open_backend(self.backend).identity), "notes": notes}
 
-    def _reducer(self, blocks: list[list[SealedShard]], step: _Steps) -> tuple[Files, Reduced, list[Counted]]:
+    def _reducer(self, blocks: list[list[SealedShard]]) -> tuple[Files, Reduced, list[Counted]]:
         """Fit the reducer; return its files, what it keeps, and the rows of each shard by group."""
         kind = self.recipe.reduce.reducer.kind
         if kind == "pca":
-            pca, counts = self._components(blocks, step)
+            pca, counts = self._components(blocks)
             return save_pca(self.store, pca), variance_of(pca), counts
-        counts = [
-            one
-            for inside in step(self.runner.map(partial(count_block, self.store), blocks), "counting records")
-            for one in inside
-        ]
+        counted_blocks = self.steps.of("counting records").map(partial(count_block, self.store), blocks)
+        counts = [one for inside in counted_blocks for one in inside]
         if kind == "none":
             return {}, NOTHING_LEFT_OUT, counts
         counted = self._counted(counts)
         fit = partial(fit_network, self.store, self.recipe, self.backend)
-        step.total += 1
-        (fitted,) = step(self.runner.map(fit, [counted], gpus=True), "training a network")
+        (fitted,) = self.steps.of("training a network").map(fit, [counted], gpus=True)
         return fitted.files, variance_of_codes(fitted.facts), counts
 
     def _counted(self, counts: list[Counted]) -> list[tuple[SealedShard, int]]:
         return [(shard, sum(rows.values())) for shard, (_, rows) in zip(self.shards, counts, strict=True)]
 
-    def _probed(self, counts: list[Counted], step: _Steps) -> Told:
-        step.total += 1
+    def _probed(self, counts: list[Counted]) -> Told:
         run = partial(probe_labels, self.store, self.recipe)
-        told: Told = next(step(self.runner.map(run, [self._counted(counts)]), "predicting labels"))
+        (told,) = self.steps.of("predicting labels").map(run, [self._counted(counts)])
         return told
 
-    def _components(self, blocks: list[list[SealedShard]], step: _Steps) -> tuple[Pca, list[Counted]]:
+    def _components(self, blocks: list[list[SealedShard]]) -> tuple[Pca, list[Counted]]:
         spec = self.recipe.reduce.pca
         if spec.solver == "incremental":
-            step.total += 1 - len(blocks)
             whole = partial(incremental_pca, self.store, spec)
-            ((pca, counts),) = step(self.runner.map(whole, [self.shards]), "finding components")
+            ((pca, counts),) = self.steps.of("finding components").map(whole, [self.shards])
             return pca, counts
-        summaries = list(step(self.runner.map(partial(block_moments, self.store), blocks), "averaging vectors"))
-        pca = fit_pca(merge_all(moments for moments, _ in summaries), spec)
-        return pca, [counted for _, inside in summaries for counted in inside]
+        counts = []
 
-    def _assigned(self, blocks: list[list[SealedShard]], step: _Steps) -> Placed:
+        def moments() -> Iterator[Moments]:
+            for found, inside in self.steps.of("averaging vectors").map(partial(block_moments, self.store), blocks):
+                counts.extend(inside)
+                yield found
+
+        # One after the other: the matrices of all blocks together would fill gigabytes.
+        return fit_pca(merge_all(moments()), spec), counts
+
+    def _assigned(self, blocks: list[list[SealedShard]]) -> Placed:
         placed = Placed()
-        assigned = partial(assign_block, self.store, self.recipe)
-        for found in step(self.runner.map(assigned, blocks), "assigning records"):
+        for found in self.steps.of("assigning records").map(partial(assign_block, self.store, self.recipe), blocks):
             placed.add(found)
         return placed
 
-    def _with_peripheral(self, table: pa.Table, blocks: list[list[SealedShard]], step: _Steps) -> pa.Table:
+    def _naming(self, step: str) -> Map:
+        self.steps.begin(step)
+        return self.steps.of(step, "categories").map
+
+    def _with_peripheral(self, table: pa.Table, blocks: list[list[SealedShard]]) -> pa.Table:
         """Append the number of records outside the core of each subcategory; null where there are no centroids."""
         homes = list(zip(table["group"].to_pylist(), table["subcategory"].to_pylist(), strict=True))
         counts: list[int | None] = [None] * len(homes)
         if self.recipe.reduce.clusterer.has_centres:
             reach = dict(zip(homes, table["core_distance"].to_pylist(), strict=True))
-            step.total += len(blocks)
-            found = step(
-                self.runner.map(partial(count_peripheral, self.store, reach), blocks), "counting peripheral records"
-            )
-            total = sum(found, Counter[Home]())
+            count, total = partial(count_peripheral, self.store, reach), Counter[Home]()
+            for found in self.steps.of("counting peripheral records").map(count, blocks):
+                total.update(found)
             counts = [total[home] for home in homes]
         return table.append_column("peripheral", pa.array(counts, pa.int64()))
 
@@ -188,30 +196,12 @@ class _Reduction:
         spec = self.recipe.reduce
         most = spec.clusters.levels if spec.clusterer.has_centres else ()
         centroids = {found.group: found.centroids for found in fits}
-        return level_table(centroids, placed.tallies, most, spec.naming, self.runner.map)
+        return level_table(centroids, placed.tallies, most, spec.naming, self._naming("naming levels"))
 
-    def _clusters(self, places: dict[str, Places], step: _Steps) -> list[GroupFit]:
+    def _clusters(self, places: dict[str, Places]) -> list[GroupFit]:
         """Fit every group, the largest first, so that no large one is begun last."""
         sizes = {group: sum(rows for _, rows in inside) for group, inside in places.items()}
         jobs = sorted(places.items(), key=lambda job: (-sizes[job[0]], job[0]))
-        step.total += len(jobs)
         fit = partial(fit_group, self.store, self.recipe, self.backend)
-        fits = step(self.runner.map(fit, jobs, gpus=self.backend != "sklearn"), "clustering")
+        fits = self.steps.of("clustering", "categories").map(fit, jobs, gpus=self.backend != "sklearn")
         return sorted(fits, key=lambda found: found.group)
-
-
-class _Steps:
-    """Tell a listener how far the reduction has come."""
-
-    def __init__(self, listener: Listener, total: int) -> None:
-        self._listener, self.total, self._done = listener, total, 0
-
-    def __call__(self, items: Iterator[Any], what: str) -> Iterator[Any]:
-        self._listener(Event("reduce", self._done, self.total, {"step": what}))
-        for item in items:
-            self._done += 1
-            self._listener(Event("reduce", self._done, self.total, {"step": what}))
-            yield item
-
-    def last(self) -> None:
-        self._listener(Event("reduce", self.total, self.total, {"step": "done"}))
