@@ -64,8 +64,8 @@ def _publish(run: Run, accepted: ByHand) -> tuple[Files, PublishFacts]:
     listener(Event("publish", 0, 4, {"step": "map"}))
     mapped, laid_out, points = make_map(recipe, store, shards, runner)
     listener(Event("publish", 1, 4, {"step": "search index"}))
-    indexes, indexed = make_index(recipe, store, shards)
-    pictures, learned = make_pictures(recipe, store, shards, runner)
+    indexes, indexed = make_index(recipe, store, shards, runner, listener)
+    pictures, learned = make_pictures(recipe, store, shards, runner, listener)
     listener(Event("publish", 2, 4, {"step": "report"}))
     facts = facts_of(recipe, manifest) | {
         "Map": map_fact(laid_out, recipe.publish.nouns),
