@@ -44,7 +44,7 @@ class Hashed(io.RawIOBase):
     """Hash what is written to a file."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._file, self.sha256 = file, hashlib.sha256()
+        self._file, self._size, self.sha256 = file, 0, hashlib.sha256()
 
     def writable(self) -> bool:
         """Return True."""
@@ -52,12 +52,14 @@ class Hashed(io.RawIOBase):
 
     def tell(self) -> int:
         """Return how many bytes were written."""
-        return self._file.tell()
+        return self._size
 
     def write(self, data: Any) -> int:
         """Write bytes, of which no more are kept here."""
         self.sha256.update(data)
-        return self._file.write(data)
+        written = self._file.write(data)
+        self._size += written
+        return written
 
 
 class LocalFolder:
