@@ -232,7 +232,7 @@ class RemoteFolder:
     def read(self, name: str, start: int = 0, end: int | None = None) -> bytes:
         """Return the bytes of a file in the folder, or those from ``start`` up to ``end``."""
         with storage_errors(self.url, name, may_be_absent=True):
-            return cast(bytes, self._fs.cat_file(self._at(name), start or None, end, **self._limit))
+            return cast(bytes, self._fs.cat_file(self._at(name), start=start or None, end=end, **self._limit))
 
     def copy_to(self, name: str, path: Path) -> None:
         """Copy a file of the folder to a local one, piece by piece."""
