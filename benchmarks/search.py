@@ -1,13 +1,15 @@
-"""The search index against brute force: recall@10 and queries a second, taking turns.
+"""The search index against brute force: recall@10 and queries a second, taking turns; and how publish builds it.
 
 python -m benchmarks.search --rows 200000                 # seeded vectors that look like embeddings
 python -m benchmarks.search --atlas ATLAS --rows 200000   # those of an atlas
 python -m benchmarks.search --vectors FILE.npy            # others, such as benchmarks.quality keeps of real texts
+python -m benchmarks.search --rows 1000000 --build FOLDER # build it from an invented atlas there: seconds and memory
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.building import build
 from benchmarks.machine import machine
 from benchmarks.vectors import Block, clustered, of_atlas
 from vidatlas.clustering.kmeans import sample_rows
@@ -47,7 +50,7 @@ def measure(vectors: Floats, queries: int, only: str) -> None:
         started = time.perf_counter()
         rows = sample_rows(len(vectors), training_rows(spec, len(vectors)), spec.seed)
         index = SearchIndex.empty(spec, len(vectors), vectors.shape[1], vectors[rows])
-        index.add(vectors)
+        index.index.add(vectors)
         built = time.perf_counter() - started
         # Tuned on other queries than those it is measured on.
         tuned = sample_rows(len(vectors), QUERIES, 77)
@@ -95,9 +98,15 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--dim", type=int, default=384)
     parser.add_argument("--queries", type=int, default=500)
+    parser.add_argument("--build", type=Path, help="a folder for an invented atlas, found there again by the next run")
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
     chosen = parser.parse_args()
-    vectors = unit(np.concatenate(list(blocks(chosen))))
     print(machine())
+    if chosen.build:
+        print(f"\n{chosen.rows:,} seeded vectors of {chosen.dim} dimensions, {chosen.processes} worker processes\n")
+        build(chosen.build, chosen.rows, chosen.dim, chosen.processes)
+        return
+    vectors = unit(np.concatenate(list(blocks(chosen))))
     print(f"\n{len(vectors):,} vectors of {vectors.shape[1]} dimensions, {chosen.queries} queries\n")
     measure(vectors, chosen.queries, chosen.only)
 

@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -78,7 +79,7 @@ def _lists(rows: int) -> int:
 
 @dataclass
 class SearchIndex:
-    """A search index of unit vectors; a position is the order in which a row was added."""
+    """A search index of unit vectors; a position is the number of a row."""
 
     index: Any
     probes: int = 1
@@ -98,8 +99,8 @@ class SearchIndex:
             made.cp.max_points_per_centroid = _TRAIN_PER_LIST
             if spec.codec == "pq":
                 made.do_polysemous_training = False  # slow, and useful only for searches that are not made here
-            with one_thread():
-                made.train(training)
+            # On all cores: each thread computes its own centroids, and the bytes are those of one thread.
+            made.train(training)
         return cls(made)
 
     @classmethod
@@ -122,7 +123,7 @@ class SearchIndex:
         return cls(index, probes)
 
     def to_bytes(self) -> bytes:
-        """Return the index in FAISS's own format; this needs two copies in memory (faiss.serialize_index: three)."""
+        """Return the index, as it is in memory, in FAISS's own format."""
         import faiss
 
         api: Any = faiss
@@ -135,10 +136,42 @@ class SearchIndex:
         """Return the number of cells (inverted lists); 0 for a flat index."""
         return int(getattr(self.index, "nlist", 0))
 
-    def add(self, vectors: Floats) -> None:
-        """Append unit vectors float32 [n, dim] to the index."""
+    @property
+    def width(self) -> int:
+        """Return the bytes of a row's code."""
+        return int(self.index.code_size)
+
+    def bytes_for(self, rows: int) -> int:
+        """Return the bytes that so many rows take in the file."""
+        return rows * (self.width + 8 * bool(self.lists))
+
+    def encoded(self, pieces: Iterable[Floats], first: int) -> tuple[bytes, Rows]:
+        """Encode a block of consecutive rows; return what ``merged`` reads of it, and how many rows each cell has.
+
+        Args:
+            pieces: unit vectors [n, dim], in the order of rows.
+            first: number of the first row.
+        """
+        found = [self._encode(vectors) for vectors in pieces]
+        cells, codes = np.concatenate([cells for cells, _ in found]), np.concatenate([codes for _, codes in found])
+        found.clear()
+        if not self.lists:
+            return codes.tobytes(), np.array([len(codes)])
+        order = np.argsort(cells, kind="stable")
+        sizes = np.bincount(cells, minlength=self.lists)
+        codes, rows = codes[order], (order + first).astype("<i8")
+        edges = [0, *np.cumsum(sizes).tolist()]
+        return b"".join(part[low:high].data for low, high in pairwise(edges) for part in (codes, rows)), sizes
+
+    def _encode(self, vectors: Floats) -> tuple[Rows, NDArray[np.uint8]]:
+        """Return the cells int64 [n], all 0 in a flat index, and the codes uint8 [n, width] of unit vectors."""
         with one_thread():
-            self.index.add(vectors)
+            found = self.index.sa_encode(vectors)
+        # The cell stands before the code, in as few bytes as hold all cells.
+        begin = found.shape[1] - self.width
+        cells = np.zeros((len(found), 8), np.uint8)
+        cells[:, :begin] = found[:, :begin]
+        return cells.view("<i8")[:, 0], found[:, begin:]
 
     def search(self, queries: Floats, k: int, among: NDArray[np.bool_] | None = None) -> tuple[Rows, Floats]:
         """Search: return positions int64 [q, k] of the nearest, -1 if there are no more, and cosines float32 [q, k].
@@ -190,20 +223,25 @@ def _divisor(dim: int) -> int:
 class BruteForce:
     """Search rows exactly, block by block, keeping only the best so far."""
 
-    def __init__(self, queries: Floats, k: int) -> None:
-        self._queries, self._k, self._seen = queries, k, 0
+    def __init__(self, queries: Floats, k: int, first: int = 0) -> None:
+        """Begin with the row of this number."""
+        self._queries, self._k, self._seen = queries, k, first
         self.rows: Rows = np.empty((len(queries), 0), np.int64)
-        self._cosines: Floats = np.empty((len(queries), 0), np.float32)
+        self.cosines: Floats = np.empty((len(queries), 0), np.float32)
 
     def add(self, vectors: Floats) -> None:
         """Search the next block of rows."""
-        cosines = np.concatenate([self._cosines, self._queries @ vectors.T], axis=1)
-        numbers = np.broadcast_to(np.arange(len(vectors)) + self._seen, (len(self._queries), len(vectors)))
-        rows = np.concatenate([self.rows, numbers], axis=1)
+        with one_thread():
+            cosines = self._queries @ vectors.T
+        self.take(np.broadcast_to(np.arange(len(vectors)) + self._seen, cosines.shape), cosines)
+        self._seen += len(vectors)
+
+    def take(self, rows: Rows, cosines: Floats) -> None:
+        """Take what was found [q, n] among rows behind those searched so far."""
+        rows, cosines = np.concatenate([self.rows, rows], 1), np.concatenate([self.cosines, cosines], 1)
         # Stable: the first of equals wins.
         best = np.argsort(-cosines, axis=1, kind="stable")[:, : self._k]
-        self.rows, self._cosines = np.take_along_axis(rows, best, 1), np.take_along_axis(cosines, best, 1)
-        self._seen += len(vectors)
+        self.rows, self.cosines = np.take_along_axis(rows, best, 1), np.take_along_axis(cosines, best, 1)
 
 
 def without(found: Rows, own: Rows) -> Rows:

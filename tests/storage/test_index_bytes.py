@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vidatlas.search_index import IndexSpec, SearchIndex, training_rows, unit
-from vidatlas.storage.index_bytes import BadIndexError, check_index
+from vidatlas.storage.index_bytes import BadIndexError, check_index, merged
 from vidatlas.types import Floats
 
 ROWS, DIM = 1_000, 16
@@ -30,7 +30,7 @@ def index(request: pytest.FixtureRequest) -> bytes:
     """Return an index of each kind."""
     spec, rows = SPECS[request.param], vectors()
     made = SearchIndex.empty(spec, ROWS, DIM, rows[: training_rows(spec, ROWS)])
-    made.add(rows)
+    made.index.add(rows)
     return made.to_bytes()
 
 
@@ -146,3 +146,11 @@ def test_cells_stand_once_and_in_order(pairs: list[tuple[int, int]]) -> None:
     forged = b"".join(struct.pack("<QQ", *pair) for pair in pairs)
     with pytest.raises(BadIndexError):
         check_index(data[:at] + forged + data[at + len(forged) :], 2, DIM)
+
+
+def test_a_block_that_ends_too_early_stops_the_merging() -> None:
+    rows = vectors()
+    made = SearchIndex.empty(IndexSpec(kind="ivf"), ROWS, DIM, rows)
+    data, sizes = made.encoded([rows], 0)
+    with pytest.raises(BadIndexError, match="a block of its rows ends too early"):
+        list(merged(made.to_bytes(), made.width, [(lambda start, end: data[start : min(end, 500)], sizes)]))

@@ -17,7 +17,8 @@ from vidatlas.errors import ConflictError, InputError, UsageError
 from vidatlas.storage import store as layout
 from vidatlas.storage.json_files import Timings
 from vidatlas.storage.manifest import STAGES
-from vidatlas.storage.store import MANIFEST, SCHEMA, TIMINGS, Store, digest_of, to_json
+from vidatlas.storage.mapped import MappedFiles
+from vidatlas.storage.store import MANIFEST, SCHEMA, TIMINGS, Files, Store, digest_of, to_json
 from vidatlas.types import Reason, Receipt
 
 COUNTS = {"read": 1, "kept": 1, "rejected": 0, "duplicates": 0, "rejects": {}}
@@ -247,3 +248,29 @@ def test_a_file_that_an_atlas_can_do_without_may_be_damaged(store: Store) -> Non
         assert store.read_json_if_valid(TIMINGS, Timings) is None
     store.folder.put(TIMINGS, b'{"plan": 1, "embed": 1.5}')
     assert store.read_json_if_valid(TIMINGS, Timings) == {"plan": 1, "embed": 1.5}
+
+
+def test_a_file_is_written_in_pieces_whole_or_not_at_all(store: Store) -> None:
+    files: Files = {}
+    with store.writing("index/a", files) as out:
+        for piece in (b"one", memoryview(b"two"), b""):
+            out.write(piece)
+        assert store.folder.size("index/a") is None
+    assert files == store.entry("index/a")
+    assert store.folder.read("index/a", 2, 4) == b"et"
+    with pytest.raises(KeyboardInterrupt), store.writing("index/a", files) as out:
+        out.write(b"other")
+        raise KeyboardInterrupt
+    assert (store.read("index/a"), files) == (b"onetwo", store.entry("index/a"))
+    assert store.folder.list("index") == ["index/a"]
+
+
+def test_a_file_is_mapped_where_it_is_the_one_that_was_stored(store: Store) -> None:
+    files = store.put("index/a", b"right")
+    assert MappedFiles(store).path("index/a", files["index/a"]).read_bytes() == b"right"
+    store.put("index/b", b"wrong")
+    other = store.put("index/c", b"other")["index/c"]
+    with pytest.raises(InputError, match="index/b was altered"):
+        MappedFiles(store).path("index/b", other)
+    with pytest.raises(InputError, match="index/d is missing"):
+        MappedFiles(store).path("index/d", {**other, "sha256": "0" * 64})

@@ -4,36 +4,28 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import io
 import os
 import stat
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from vidatlas.errors import InputError, UsageError
 from vidatlas.storage import cache
-from vidatlas.storage.remote import MOST_SECONDS, open_filesystem, open_remote, plain_errors
+from vidatlas.storage.remote import (
+    BUFFER,
+    RemoteFolder,
+    inside,
+    open_filesystem,
+    open_remote,
+    plain_errors,
+    storage_errors,
+)
 
 TEMPORARY = ".tmp-"
-
-
-def _inside(folder: str, name: str) -> str:
-    """Return a file's name, checked: names also come from manifests, which are untrusted.
-
-    Raises:
-        InputError: it points outside the folder.
-    """
-    if name.startswith("/") or "\\" in name or ".." in name.split("/"):
-        raise InputError(f"{folder} names the file {name!r}, which is outside that folder. Do not use this atlas.")
-    return name
-
-
-@contextmanager
-def _storage(url: str, name: str, may_be_absent: bool = False) -> Iterator[None]:
-    with plain_errors(f"{url.rstrip('/')}/{name}", may_be_absent):
-        yield
 
 
 def _sync(path: Path, flags: int = os.O_RDONLY) -> None:
@@ -42,6 +34,32 @@ def _sync(path: Path, flags: int = os.O_RDONLY) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _temporary(target: Path) -> Path:
+    return target.with_name(f"{TEMPORARY}{os.getpid()}-{uuid.uuid4().hex[:8]}-{target.name}")
+
+
+class Hashed(io.RawIOBase):
+    """Hash what is written to a file."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._size, self.sha256 = file, 0, hashlib.sha256()
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return how many bytes were written."""
+        return self._size
+
+    def write(self, data: Any) -> int:
+        """Write bytes, of which no more are kept here."""
+        self.sha256.update(data)
+        written = self._file.write(data)
+        self._size += written
+        return written
 
 
 class LocalFolder:
@@ -53,7 +71,7 @@ class LocalFolder:
 
     def _at(self, name: str) -> Path:
         path = self.path
-        for step in Path(_inside(self.url, name)).parts:
+        for step in Path(inside(self.url, name)).parts:
             path /= step
             if path.is_symlink():
                 raise InputError(
@@ -68,14 +86,15 @@ class LocalFolder:
             raise InputError(f"{path} is a pipe or a device, not a file. Remove it.")
         return path
 
-    def read(self, name: str) -> bytes:
-        """Return the bytes of a file in the folder."""
-        with _storage(self.url, name, may_be_absent=True):
-            return self.plain(name).read_bytes()
+    def read(self, name: str, start: int = 0, end: int | None = None) -> bytes:
+        """Return the bytes of a file in the folder, or those from ``start`` up to ``end``."""
+        with storage_errors(self.url, name, may_be_absent=True), self.plain(name).open("rb") as file:
+            file.seek(start)
+            return file.read(-1 if end is None else end - start)
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file of the folder for reading; it is seekable."""
-        with _storage(self.url, name, may_be_absent=True):
+        with storage_errors(self.url, name, may_be_absent=True):
             return self.plain(name).open("rb")
 
     @contextmanager
@@ -86,7 +105,7 @@ class LocalFolder:
             for name, data in files.items():
                 target = self._at(name)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                written[target] = target.with_name(f"{TEMPORARY}{os.getpid()}-{uuid.uuid4().hex[:8]}-{target.name}")
+                written[target] = _temporary(target)
                 written[target].write_bytes(data)
             # All are written before the first is synced: one commit of the file system's journal then serves all.
             for temporary in written.values():
@@ -102,15 +121,32 @@ class LocalFolder:
 
     def put_all(self, files: Mapping[str, bytes]) -> None:
         """Create or replace each of some files atomically; all are durable when this returns."""
-        with _storage(self.url, next(iter(files), "")), self._temporaries(files) as written:
+        with storage_errors(self.url, next(iter(files), "")), self._temporaries(files) as written:
             for target, temporary in written.items():
                 temporary.replace(target)
             for folder in {target.parent for target in written}:
                 _sync(folder)
 
+    @contextmanager
+    def writing(self, name: str) -> Iterator[IO[bytes]]:
+        """Yield a file to write in pieces; it is created or replaced as by ``put`` unless something is raised."""
+        target = self._at(name)
+        temporary = _temporary(target)
+        with storage_errors(self.url, name):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with temporary.open("wb", BUFFER) as file:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.replace(target)
+                _sync(target.parent)
+            finally:
+                temporary.unlink(missing_ok=True)
+
     def put_new(self, name: str, data: bytes) -> bool:
         """Create a file in the folder unless it exists; return whether this call created it."""
-        with _storage(self.url, name), self._temporaries({name: data}) as written:
+        with storage_errors(self.url, name), self._temporaries({name: data}) as written:
             ((target, temporary),) = written.items()
             try:
                 # A hard link, unlike a rename, never replaces a file: it is POSIX's atomic "create if absent".
@@ -123,7 +159,7 @@ class LocalFolder:
     def size(self, name: str) -> int | None:
         """Return a file's size in bytes, or None if it is not in the folder."""
         try:
-            with _storage(self.url, name, may_be_absent=True):
+            with storage_errors(self.url, name, may_be_absent=True):
                 return self._at(name).stat().st_size
         except FileNotFoundError:
             return None
@@ -135,7 +171,7 @@ class LocalFolder:
     def sizes(self, directory: str) -> dict[str, int]:
         """Return the sizes in bytes of the complete files directly in a subfolder, or the folder itself ("")."""
         at, found = self._at(directory), {}
-        with _storage(self.url, directory):
+        with storage_errors(self.url, directory):
             for entry in os.scandir(at) if at.is_dir() else ():
                 if entry.is_file() and not entry.name.startswith(TEMPORARY):
                     with suppress(FileNotFoundError):  # removed at this moment
@@ -144,12 +180,12 @@ class LocalFolder:
 
     def entries(self) -> tuple[str, ...]:
         """Return the names of all that lies directly in the folder."""
-        with _storage(self.url, ""):
+        with storage_errors(self.url, ""):
             return tuple(sorted(one.name for one in self.path.iterdir())) if self.path.exists() else ()
 
     def delete(self, name: str) -> None:
         """Remove a file from the folder if it is there."""
-        with _storage(self.url, name):
+        with storage_errors(self.url, name):
             self._at(name).unlink(missing_ok=True)
 
     def sweep(self, spare: str) -> None:
@@ -157,7 +193,7 @@ class LocalFolder:
 
         Call it only while holding the lock, and spare the lock file: other runs may be trying to take it now.
         """
-        with _storage(self.url, ""):
+        with storage_errors(self.url, ""):
             for leftover in self.path.rglob(f"{TEMPORARY}*"):
                 owner = leftover.name.removeprefix(TEMPORARY).split("-", 1)[0]
                 if not (leftover.name.endswith(f"-{spare}") and Path("/proc", owner).exists()):
@@ -170,100 +206,6 @@ class LocalFolder:
             at = at.parent
         usage = os.statvfs(at)
         return usage.f_bavail * usage.f_frsize
-
-
-class RemoteFolder:
-    """Keep a folder's files on any fsspec file system: one PUT per file, no rename."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
-        self._fs, root = open_filesystem(self.url)
-        self._root = root.rstrip("/")
-        # No client's own timeouts cover every way in which a server can stop responding.
-        self._limit = {"timeout": MOST_SECONDS} if self._fs.async_impl else {}
-
-    def _at(self, name: str) -> str:
-        return f"{self._root}/{_inside(self.url, name)}"
-
-    def read(self, name: str) -> bytes:
-        """Return the bytes of a file in the folder."""
-        with _storage(self.url, name, may_be_absent=True):
-            return cast(bytes, self._fs.cat_file(self._at(name), **self._limit))
-
-    def open(self, name: str) -> IO[bytes]:
-        """Open a remote file for reading; it is seekable, and only what is read is fetched."""
-        return open_remote(f"{self.url}/{_inside(self.url, name)}")
-
-    def put(self, name: str, data: bytes) -> None:
-        """Create or replace a file of the folder in one request."""
-        self.put_all({name: data})
-
-    def put_all(self, files: Mapping[str, bytes]) -> None:
-        """Create or replace some files of the folder, one request each, many at once."""
-        with _storage(self.url, next(iter(files), "")):
-            self._fs.pipe({self._at(name): data for name, data in files.items()}, **self._limit)
-
-    def put_new(self, name: str, data: bytes) -> bool:
-        """Create a file in the folder unless it exists; return whether this call created it."""
-        with _storage(self.url, name):
-            try:
-                self._fs.pipe_file(self._at(name), data, mode="create", **self._limit)
-            except FileExistsError:
-                # A request whose response was lost is retried, and finds the file that it wrote itself.
-                return self._is(name, data)
-            return True
-
-    def _is(self, name: str, data: bytes) -> bool:
-        try:
-            return self.read(name) == data
-        except FileNotFoundError:
-            return False
-
-    def size(self, name: str) -> int | None:
-        """Return a file's size in bytes, or None if it is not in the folder."""
-        try:
-            with _storage(self.url, name, may_be_absent=True):
-                return int(self._fs.info(self._at(name), **self._limit)["size"])
-        except FileNotFoundError:
-            return None
-
-    def list(self, directory: str) -> list[str]:
-        """Return the sorted names of the files directly in a subfolder."""
-        return sorted(self.sizes(directory))
-
-    def sizes(self, directory: str) -> dict[str, int]:
-        """Return the sizes in bytes of the files directly in a subfolder, or the folder itself ("")."""
-        files = (entry for entry in self._ls(directory) if entry["type"] == "file")
-        named = ((str(entry["name"]).rsplit("/", 1)[-1], int(entry["size"] or 0)) for entry in files)
-        return {f"{directory}/{name}".lstrip("/"): size for name, size in named}
-
-    def entries(self) -> tuple[str, ...]:
-        """Return the names of all that lies directly in the folder."""
-        found = (str(entry["name"]).rstrip("/") for entry in self._ls(""))
-        # Some stores list the folder itself too.
-        return tuple(sorted(name.rsplit("/", 1)[-1] for name in found if not self._root.endswith(name)))
-
-    def _ls(self, directory: str) -> tuple[dict[str, Any], ...]:
-        with _storage(self.url, directory):
-            try:
-                return tuple(self._fs.ls(self._at(directory), detail=True, refresh=True))
-            except FileNotFoundError:
-                return ()
-
-    def delete(self, name: str) -> None:
-        """Remove a file from the folder if it is there."""
-        with _storage(self.url, name):
-            try:
-                self._fs.rm_file(self._at(name))
-            except FileNotFoundError:
-                return
-
-    def sweep(self, spare: str) -> None:
-        """Do nothing: a folder on an object store has no partially written files."""
-
-    def free_bytes(self) -> int | None:
-        """Return None: a folder on an object store has no size limit."""
-        return None
 
 
 def is_remote(url: str) -> bool:

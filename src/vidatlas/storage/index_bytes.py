@@ -1,20 +1,30 @@
-"""Validate the bytes of a FAISS index before FAISS reads them: its reader is native code and trusts its input.
+"""The bytes of a FAISS index: validated before FAISS reads them, whose reader is native code and trusts its input.
 
 Only what ``SearchIndex`` writes is accepted: flat in float16, or IVF with codes of one byte per dimension or of a
 product quantiser, with its inverted lists in memory. Lists on disk are refused (FAISS would open a path that the file
 names), and so is any size that the bytes do not match. The layouts are those of FAISS's ``index_write.cpp``.
+
+They are also merged from blocks of rows, so that no process holds an index.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable, Iterator, Sequence
 from mmap import mmap
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 _BYTE, _HALF = 0, 4
 """FAISS's constants for scalar quantisers of one and of two bytes (``QT_8bit``, ``QT_fp16``)."""
+
+
+_AHEAD = 512 << 20
+"""Bytes that are read ahead of all blocks together while they are merged."""
+Block = tuple[Callable[[int, int], bytes], NDArray[np.int64]]
+"""A function that returns the bytes of a block from an offset up to another, and how many rows each cell has in it."""
 
 
 class BadIndexError(ValueError):
@@ -153,3 +163,52 @@ def _cells(found: _Bytes, lists: int, total: int, code: int) -> None:
         found.skip(size * code)
         rows = found.sizes(size)
         _require(bool((rows < total).all()), "a cell names a vector that is not there")
+
+
+def merged(trained: bytes, code: int, blocks: Sequence[Block]) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of an index, piece by piece: as FAISS would write it if the rows were added in their order.
+
+    Args:
+        trained: the index without rows, as FAISS writes it.
+        code: bytes of a row's code.
+        blocks: what ``SearchIndex.encoded`` returned of consecutive rows: cell by cell the codes and, unless the index
+            is flat, the rows' numbers. Each is read once, from its start to its end.
+
+    Raises:
+        BadIndexError: a block ends too early.
+    """
+    sizes = np.stack([sizes for _, sizes in blocks], axis=1)
+    cells, flat = sizes.sum(axis=1), trained.startswith(b"IxSQ")
+    rows = int(cells.sum())
+    # What has no rows ends with the length of an empty array; that of cells with a form before.
+    yield trained[:8] + struct.pack("<q", rows) + trained[16 : -8 if flat else -12]
+    yield struct.pack("<Q", rows * code) if flat else struct.pack("<4sQ", b"full", len(cells))
+    if not flat:
+        yield cells.astype("<u8").tobytes()
+    readers = [_Ahead(read, _AHEAD // len(blocks)) for read, _ in blocks]
+    for counts in sizes:
+        numbers = []
+        for at in np.flatnonzero(counts).tolist():
+            end = int(counts[at]) * code
+            piece = readers[at].take(end if flat else end + 8 * int(counts[at]))
+            yield piece[:end]
+            numbers.append(piece[end:])
+        yield b"".join(numbers)
+
+
+class _Ahead:
+    """Read a block from its start to its end, some bytes ahead."""
+
+    def __init__(self, read: Callable[[int, int], bytes], ahead: int) -> None:
+        self._read, self._ahead = read, ahead
+        self._data, self._at, self._end = memoryview(b""), 0, 0
+
+    def take(self, count: int) -> memoryview:
+        """Return the next bytes."""
+        if self._at + count > len(self._data):
+            rest = self._data[self._at :]
+            more = self._read(self._end, self._end + max(count - len(rest), self._ahead))
+            self._data, self._at, self._end = memoryview(bytes(rest) + more), 0, self._end + len(more)
+            _require(count <= len(self._data), "a block of its rows ends too early")
+        self._at += count
+        return self._data[self._at - count : self._at]

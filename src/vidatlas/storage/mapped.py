@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 
 from vidatlas.storage.cache import kept
 from vidatlas.storage.folder import LocalFolder
+from vidatlas.storage.remote import RemoteFolder
 from vidatlas.storage.store import Store
 from vidatlas.types import FileFacts
 
@@ -50,11 +52,16 @@ class MappedFiles:
             if _digest(path := folder.plain(name)) != facts["sha256"]:
                 raise self.store.altered(name)
             return path
-        key = facts["sha256"]
-        path = kept(key, lambda at: at.write_bytes(self.store.check(name, facts)))
-        if _digest(path) == key:
-            return path
-        return kept(key, lambda at: at.write_bytes(self.store.check(name, facts)), renew=True)
+        key, copy = facts["sha256"], partial(self._copy, folder, name, facts)
+        path = kept(key, copy)
+        return path if _digest(path) == key else kept(key, copy, renew=True)
+
+    def _copy(self, folder: RemoteFolder, name: str, facts: FileFacts, path: Path) -> None:
+        if folder.size(name) is None:
+            self.store.read(name)
+        folder.copy_to(name, path)
+        if _digest(path) != facts["sha256"]:
+            raise self.store.altered(name)
 
 
 def _digest(path: Path) -> str:

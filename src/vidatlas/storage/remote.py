@@ -1,16 +1,19 @@
-"""Remote storage through fsspec: timeouts and retries, and storage errors as one-line messages."""
+"""Remote storage through fsspec: a folder there, timeouts and retries, and storage errors as one-line messages."""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import lru_cache
+from pathlib import Path
 from typing import IO, Any, cast
 
-from vidatlas.errors import UnavailableError, UsageError
+from vidatlas.errors import InputError, UnavailableError, UsageError
+from vidatlas.storage import cache
 
 ATTEMPTS = 10
 """Attempts per S3 request, with exponential backoff: a busy store answers 503 for a while."""
@@ -19,6 +22,8 @@ MOST_SECONDS = 600.0
 BLOCK = 4 << 20
 """Bytes per range request for an input file: a shard of 10,000 rows needs one or two."""
 BLOCKS = 8
+BUFFER = 1 << 20
+"""Bytes that are written at once to a file that is written in pieces."""
 PROTOCOLS = frozenset(
     {
         "abfs",
@@ -121,7 +126,7 @@ def open_filesystem(url: str) -> tuple[Any, str]:
     return filesystem, str(path)
 
 
-@cache
+@lru_cache(maxsize=1)
 def _s3_options() -> dict[str, Any]:
     from s3fs.core import set_custom_error_handler
 
@@ -187,3 +192,135 @@ class _Reader(io.RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+def inside(folder: str, name: str) -> str:
+    """Return a file's name, checked: names also come from manifests, which are untrusted.
+
+    Raises:
+        InputError: it points outside the folder.
+    """
+    if name.startswith("/") or "\\" in name or ".." in name.split("/"):
+        raise InputError(f"{folder} names the file {name!r}, which is outside that folder. Do not use this atlas.")
+    return name
+
+
+@contextmanager
+def storage_errors(url: str, name: str, may_be_absent: bool = False) -> Iterator[None]:
+    """Name the file of a folder in its errors, as ``plain_errors`` does."""
+    with plain_errors(f"{url.rstrip('/')}/{name}", may_be_absent):
+        yield
+
+
+class RemoteFolder:
+    """Keep a folder's files on any fsspec file system: one PUT per file, no rename."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._fs, root = open_filesystem(self.url)
+        self._root = root.rstrip("/")
+        # No client's own timeouts cover every way in which a server can stop responding.
+        self._limit = {"timeout": MOST_SECONDS} if self._fs.async_impl else {}
+
+    def _limit_for(self, size: int) -> dict[str, float]:
+        """Return the timeout for so many bytes: a connection that still moves a megabyte a second is not broken."""
+        return {key: seconds + size / 1e6 for key, seconds in self._limit.items()}
+
+    def _at(self, name: str) -> str:
+        return f"{self._root}/{inside(self.url, name)}"
+
+    def read(self, name: str, start: int = 0, end: int | None = None) -> bytes:
+        """Return the bytes of a file in the folder, or those from ``start`` up to ``end``."""
+        with storage_errors(self.url, name, may_be_absent=True):
+            return cast(bytes, self._fs.cat_file(self._at(name), start=start or None, end=end, **self._limit))
+
+    def copy_to(self, name: str, path: Path) -> None:
+        """Copy a file of the folder to a local one, piece by piece."""
+        with storage_errors(self.url, name, may_be_absent=True):
+            self._fs.get_file(self._at(name), str(path), **self._limit_for(self.size(name) or 0))
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open a remote file for reading; it is seekable, and only what is read is fetched."""
+        return open_remote(f"{self.url}/{inside(self.url, name)}")
+
+    def put(self, name: str, data: bytes) -> None:
+        """Create or replace a file of the folder in one request."""
+        self.put_all({name: data})
+
+    def put_all(self, files: Mapping[str, bytes]) -> None:
+        """Create or replace some files of the folder, one request each, many at once."""
+        with storage_errors(self.url, next(iter(files), "")):
+            self._fs.pipe({self._at(name): data for name, data in files.items()}, **self._limit)
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[IO[bytes]]:
+        """Yield a file of this machine to write in pieces; it is then stored as a whole unless something is raised."""
+        here = cache.folder()
+        with plain_errors(str(here)), tempfile.NamedTemporaryFile("wb", BUFFER, dir=here, prefix=".tmp-") as file:
+            yield file
+            size = file.tell()
+            file.flush()
+            with storage_errors(self.url, name):
+                self._fs.put_file(file.name, self._at(name), **self._limit_for(size))
+
+    def put_new(self, name: str, data: bytes) -> bool:
+        """Create a file in the folder unless it exists; return whether this call created it."""
+        with storage_errors(self.url, name):
+            try:
+                self._fs.pipe_file(self._at(name), data, mode="create", **self._limit)
+            except FileExistsError:
+                # A request whose response was lost is retried, and finds the file that it wrote itself.
+                return self._is(name, data)
+            return True
+
+    def _is(self, name: str, data: bytes) -> bool:
+        try:
+            return self.read(name) == data
+        except FileNotFoundError:
+            return False
+
+    def size(self, name: str) -> int | None:
+        """Return a file's size in bytes, or None if it is not in the folder."""
+        try:
+            with storage_errors(self.url, name, may_be_absent=True):
+                return int(self._fs.info(self._at(name), **self._limit)["size"])
+        except FileNotFoundError:
+            return None
+
+    def list(self, directory: str) -> list[str]:
+        """Return the sorted names of the files directly in a subfolder."""
+        return sorted(self.sizes(directory))
+
+    def sizes(self, directory: str) -> dict[str, int]:
+        """Return the sizes in bytes of the files directly in a subfolder, or the folder itself ("")."""
+        files = (entry for entry in self._ls(directory) if entry["type"] == "file")
+        named = ((str(entry["name"]).rsplit("/", 1)[-1], int(entry["size"] or 0)) for entry in files)
+        return {f"{directory}/{name}".lstrip("/"): size for name, size in named}
+
+    def entries(self) -> tuple[str, ...]:
+        """Return the names of all that lies directly in the folder."""
+        found = (str(entry["name"]).rstrip("/") for entry in self._ls(""))
+        # Some stores list the folder itself too.
+        return tuple(sorted(name.rsplit("/", 1)[-1] for name in found if not self._root.endswith(name)))
+
+    def _ls(self, directory: str) -> tuple[dict[str, Any], ...]:
+        with storage_errors(self.url, directory):
+            try:
+                return tuple(self._fs.ls(self._at(directory), detail=True, refresh=True))
+            except FileNotFoundError:
+                return ()
+
+    def delete(self, name: str) -> None:
+        """Remove a file from the folder if it is there."""
+        with storage_errors(self.url, name):
+            try:
+                self._fs.rm_file(self._at(name))
+            except FileNotFoundError:
+                return
+
+    def sweep(self, spare: str) -> None:
+        """Do nothing: a folder on an object store has no partially written files."""
+
+    def free_bytes(self) -> int | None:
+        """Return None: a folder on an object store has no size limit."""
+        return None

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
 from vidatlas.errors import ConflictError, InputError, UsageError
-from vidatlas.storage.folder import LocalFolder, RemoteFolder, open_folder
+from vidatlas.storage.folder import Hashed, LocalFolder, open_folder
 from vidatlas.storage.manifest import (
     EmbedEntry,
     Manifest,
@@ -31,6 +31,7 @@ from vidatlas.storage.manifest import (
     Version,
 )
 from vidatlas.storage.parquet import open_parquet, to_parquet
+from vidatlas.storage.remote import RemoteFolder
 from vidatlas.storage.tensors import Tensors, read_tensors
 from vidatlas.types import FileFacts, Json, Place, Receipt
 
@@ -63,6 +64,8 @@ PICTURE_FACTS = "index/pictures.json"
 INDEX = "index/search.faiss"
 INDEX_FACTS = "index/search.json"
 INDEX_VIDEOS = "index/videos.parquet"
+index_part = "{}.{:05d}.part".format
+"""Rows of a block of shards on their way into an index of this name; it is removed when that is written."""
 
 # File names of what there is for each shard.
 embeddings = "embeddings/{}.parquet".format
@@ -147,6 +150,14 @@ class Store:
     def put_table(self, name: str, table: pa.Table) -> Files:
         """Store a table as a Parquet file; return its manifest entry."""
         return self.put(name, to_parquet(table))
+
+    @contextmanager
+    def writing(self, name: str, files: Files) -> Iterator[IO[bytes]]:
+        """Yield a file to write in pieces; at the end it is stored atomically and its entry added to ``files``."""
+        with self.folder.writing(name) as file:
+            hashed = Hashed(file)
+            yield cast(IO[bytes], hashed)
+        files[name] = {"sha256": hashed.sha256.hexdigest(), "bytes": hashed.tell()}
 
     def entry(self, name: str) -> Files:
         """Return the manifest entry of a stored file."""

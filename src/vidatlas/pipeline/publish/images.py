@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
@@ -16,18 +17,19 @@ from vidatlas.clustering.kmeans import sample_rows
 from vidatlas.encoders.images.autoencoder import Denoiser, DenoisingSpec, train
 from vidatlas.encoders.images.clip import ClipPicturesSpec
 from vidatlas.errors import ConflictError, InputError, UsageError
-from vidatlas.pipeline.publish.index import open_index
+from vidatlas.pipeline.publish.index import Block, Vectors, numbered, open_index, put_block, trained, write_index
+from vidatlas.pipeline.stage import Steps
 from vidatlas.recipe import Recipe, canonical
-from vidatlas.search_index import SearchIndex, training_rows, unit
+from vidatlas.search_index import SearchIndex, unit
 from vidatlas.sources.images import Pictures, UnreadablePictureError, grey_picture, locate
 from vidatlas.storage import store as layout
 from vidatlas.storage.json_files import TrainedPictures
 from vidatlas.storage.manifest import EncoderIdentity, PictureFacts, Training
 from vidatlas.storage.store import Files, Store, to_json
-from vidatlas.storage.tables import SealedShard, read_embeddings
+from vidatlas.storage.tables import SealedShard, matrix, read_embeddings
 from vidatlas.storage.training import SavedTraining
 from vidatlas.threads import one_thread
-from vidatlas.types import Floats, Json, Mapper
+from vidatlas.types import Floats, Json
 
 if TYPE_CHECKING:
     from vidatlas.encoders.images.tower import ImageTower
@@ -41,7 +43,7 @@ _ROWS = 256
 
 
 def make_pictures(
-    recipe: Recipe, store: Store, shards: list[SealedShard], runner: Mapper
+    recipe: Recipe, store: Store, shards: list[SealedShard], steps: Steps
 ) -> tuple[Files, PictureFacts | None]:
     """Write the model, if one is trained, ``pictures/`` and their index; return the files and their facts.
 
@@ -55,21 +57,32 @@ def make_pictures(
         return {}, None
     if recipe.record.image is None:
         raise UsageError("publish.pictures needs record.image: name the column and the folder of images.")
-    names = list(runner.map(partial(_names, store), shards))
+    names = list(steps.run.runner.map(partial(_names, store), shards))
     flat = [name for found in names for name in found if name]
     if not flat:
         raise UsageError(f"no record of {store.url} has an image in column {recipe.record.image.column!r}.")
     files, learned = learn_pictures(recipe, store, flat)
-    encode = partial(_encode_shard, store, recipe)
-    vectors, positions, identities, first = [], [], [], 0
-    for found, encoded, present, identity in runner.map(encode, shards, gpus=isinstance(spec, ClipPicturesSpec)):
-        files |= found
-        vectors.append(encoded)
+    encode, runner = partial(_encode_shard, store, recipe), steps.of("encoding images", "shards")
+    sums, positions, identities, first = [], [], [], 0
+    encoded: Files = {}
+    for found, summed, present, identity in runner.map(encode, shards, gpus=isinstance(spec, ClipPicturesSpec)):
+        encoded |= found
+        sums.append(summed)
         positions.append(first + np.flatnonzero(present))
         identities.append(identity)
         first += len(present)
     facts = cast(PictureFacts, {"pictures": len(flat), "encoder": _one_of(identities), **learned})
-    return files | _index(recipe, store, np.concatenate(vectors), np.concatenate(positions), facts), facts
+    mean = (np.sum(sums, axis=0) / len(flat)).astype(np.float32)
+    pictured = [(shard, encoded[layout.pictures(shard)]) for shard, _ in shards]
+    blocks = numbered(pictured, [len(found) for found in positions])
+    rows = Vectors(steps.run.runner, blocks, partial(_centred, store, mean), len(mean))
+    index = trained(recipe.publish.index, rows)
+    runner = steps.of("indexing images")
+    cells = list(runner.map(partial(_index_block, store, rows.read, index), blocks))
+    files |= encoded | write_index(store, layout.PICTURE_INDEX, index, cells)
+    tensors = {"mean": mean, "positions": np.concatenate(positions)}
+    files |= store.put("model/pictures.index.safetensors", bytes(save_tensors(tensors)))
+    return files | store.put(layout.PICTURE_FACTS, to_json({**facts, "probes": max(1, index.lists // 8)})), facts
 
 
 def picture_facts(facts: PictureFacts | None) -> dict[str, str]:
@@ -114,7 +127,8 @@ def _one_of(identities: list[EncoderIdentity]) -> EncoderIdentity:
 
 def _encode_shard(
     store: Store, recipe: Recipe, shard: SealedShard
-) -> tuple[Files, Floats, NDArray[np.bool_], EncoderIdentity]:
+) -> tuple[Files, NDArray[np.float64], NDArray[np.bool_], EncoderIdentity]:
+    """Write the vectors of a shard's images; return their file, sum, which rows have one, and the encoder."""
     table = read_embeddings(store, *shard, ["id", "image"])
     names = table["image"].to_pylist()
     present = np.array([bool(name) for name in names], bool)
@@ -124,7 +138,7 @@ def _encode_shard(
     lists = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
     kept = pa.table({"id": table["id"].filter(pa.array(present)), "vector": lists})
     identity = cast(EncoderIdentity, encoder.identity)
-    return store.put_table(layout.pictures(shard[0]), kept), vectors, present, identity
+    return store.put_table(layout.pictures(shard[0]), kept), vectors.sum(axis=0, dtype=np.float64), present, identity
 
 
 def _encode(encoder: PictureEncoder, folder: str, names: list[str]) -> Floats:
@@ -140,16 +154,16 @@ def _encode(encoder: PictureEncoder, folder: str, names: list[str]) -> Floats:
     return np.concatenate(found)
 
 
-def _index(recipe: Recipe, store: Store, vectors: Floats, positions: NDArray[np.int64], facts: PictureFacts) -> Files:
-    spec, mean = recipe.publish.index, vectors.mean(axis=0)
-    units = unit(vectors - mean)
-    index = SearchIndex.empty(spec, len(units), units.shape[1], units[: training_rows(spec, len(units))])
-    index.add(units)
-    index.probes = max(1, index.lists // 8)
-    files = store.put(layout.PICTURE_INDEX, index.to_bytes())
-    tensors = {"mean": mean, "positions": positions}
-    files |= store.put("model/pictures.index.safetensors", bytes(save_tensors(tensors)))
-    return files | store.put(layout.PICTURE_FACTS, to_json({**facts, "probes": index.probes}))
+def _centred(store: Store, mean: Floats, shard: SealedShard) -> Floats:
+    """Return the unit vectors of a shard's images around the mean of all."""
+    name, facts = shard
+    return unit(matrix(store.table(layout.pictures(name), facts, ["vector"])["vector"]) - mean)
+
+
+def _index_block(
+    store: Store, read: Callable[[SealedShard], Floats], index: SearchIndex, block: Block
+) -> NDArray[np.int64]:
+    return put_block(store, layout.PICTURE_INDEX, index, block, (read(shard) for shard, _ in block.shards))
 
 
 class PictureSearch:

@@ -1,9 +1,15 @@
-"""The search index: built from committed embeddings in manifest order, its recall measured against brute force."""
+"""The search index: built by tasks from committed embeddings, merged on disk, its recall measured by brute force.
+
+A task encodes the rows of a block of shards. One process then writes all blocks cell by cell into the file of the
+index, so no process holds more than a block, or the sample that cells are trained on. Rows count in manifest order.
+"""
 
 from __future__ import annotations
 
-import io
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -14,16 +20,17 @@ from vidatlas.clustering.kmeans import sample_rows
 from vidatlas.errors import InputError
 from vidatlas.pipeline.embed.rows import titles_of
 from vidatlas.pipeline.reduce import assignments
+from vidatlas.pipeline.stage import Steps
 from vidatlas.recipe import Recipe
-from vidatlas.search_index import QUERIES, BruteForce, K, SearchIndex, training_rows, unit
+from vidatlas.search_index import QUERIES, BruteForce, IndexSpec, K, SearchIndex, training_rows, unit
 from vidatlas.sources.values.columns import ARROW
 from vidatlas.storage import store as layout
-from vidatlas.storage.index_bytes import BadIndexError
+from vidatlas.storage.index_bytes import BadIndexError, merged
 from vidatlas.storage.manifest import IndexFacts, PictureFacts
 from vidatlas.storage.mapped import MappedFiles
 from vidatlas.storage.store import Files, Store, to_json
-from vidatlas.storage.tables import SealedShard, matrix, read_embeddings
-from vidatlas.types import Floats
+from vidatlas.storage.tables import SealedShard, blocks_of, matrix, read_embeddings
+from vidatlas.types import Floats, Mapper
 from vidatlas.views.nouns import Nouns
 
 _PLACED = ["group", "in_group", "subcategory", "distance"]
@@ -37,34 +44,56 @@ SCHEMA = pa.schema(
     ]
 )
 """Of the table of videos, before the recipe's typed columns."""
+_BUILDING = "building the search index"
+_UNIT = 10**6
+"""Bytes after which it is told how much of an index is written."""
 
 
-def make_index(recipe: Recipe, store: Store, shards: list[SealedShard]) -> tuple[Files, IndexFacts]:
-    """Write ``index/``; return its files and its facts. Vectors pass through one shard at a time."""
+def make_index(recipe: Recipe, store: Store, shards: list[SealedShard], steps: Steps) -> tuple[Files, IndexFacts]:
+    """Write ``index/``; return its files and its facts."""
     spec = recipe.publish.index
+    _remove_parts(store)
     if spec.kind == "none":
         return {}, {"kind": "none"}
-    rows = _Rows(store, shards)
-    training = rows.take(sample_rows(rows.total, training_rows(spec, rows.total), spec.seed))
+    blocks = blocks_of(shards)
+    sizes = [rows for found in steps.run.runner.map(partial(_sizes, store), blocks) for rows in found]
+    steps.begin(_BUILDING)
+    rows = Vectors(
+        steps.run.runner, numbered(shards, sizes), partial(_vectors, store), store.stage("embed")["encoder"]["dim"]
+    )
+    index = trained(spec, rows)
     own = sample_rows(rows.total, min(QUERIES, rows.total), spec.seed + 1)
     queries = rows.take(own)
-    index = SearchIndex.empty(spec, rows.total, rows.dim, training)
-    videos = _fill(recipe, rows, index, brute := BruteForce(queries, K + 1))
+    files: Files = {}
+    cells, brute = [], BruteForce(queries, K + 1)
+    work = partial(_index_block, store, recipe, index, queries)
+    with (
+        store.writing(layout.INDEX_VIDEOS, files) as out,
+        pq.ParquetWriter(out, _schema(recipe, store), compression="zstd", write_page_checksum=True) as videos,
+    ):
+        for found in steps.of(_BUILDING).map(work, rows.blocks):
+            for table in found.videos:  # a row group a shard
+                videos.write_table(table)
+            cells.append(found.cells)
+            brute.take(found.rows, found.cosines)
+    size = index.bytes_for(rows.total) // _UNIT
+    steps.begin("writing the search index", size, "MB")
+    files |= write_index(store, layout.INDEX, index, cells, lambda done: steps.tell(min(done // _UNIT, size)))
+    path = MappedFiles(store).path(layout.INDEX, files[layout.INDEX])
+    index = SearchIndex.from_file(path, 1, rows.total, rows.dim)
     truth = np.array([[row for row in found if row != mine][:K] for found, mine in zip(brute.rows, own, strict=True)])
     recall = index.tune(queries, own, truth.reshape(len(own), -1), spec.recall)
-    data = index.to_bytes()
     facts: IndexFacts = {
         "kind": f"ivf, {index.lists} cells, {spec.codec}" if index.lists else "flat, float16",
         "metric": "cosine",
         "rows": rows.total,
         "dim": rows.dim,
-        "bytes": len(data),
+        "bytes": files[layout.INDEX]["bytes"],
         "lists": index.lists,
         "probes": index.probes,
         "recall_at_10": recall,
         "queries": len(own),
     }
-    files = store.put(layout.INDEX, data) | store.put(layout.INDEX_VIDEOS, videos)
     return files | store.put(layout.INDEX_FACTS, to_json(facts)), facts
 
 
@@ -96,51 +125,178 @@ def index_fact(facts: IndexFacts, nouns: Nouns) -> str:
     )
 
 
-def _fill(recipe: Recipe, rows: _Rows, index: SearchIndex, brute: BruteForce) -> bytes:
-    """Add every vector; return what ``SCHEMA`` says of each video as Parquet, a row group a shard."""
-    out, record = io.BytesIO(), recipe.record
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Hold consecutive shards.
+
+    Attributes:
+        number: of the block.
+        shards: with their rows.
+        first: the number of the first row.
+    """
+
+    number: int
+    shards: list[tuple[SealedShard, int]]
+    first: int
+
+
+def numbered(shards: list[SealedShard], sizes: list[int]) -> list[Block]:
+    """Return shards of these sizes in blocks, with the numbers of their rows."""
+    found: list[Block] = []
+    at = first = 0
+    for number, block in enumerate(blocks_of(shards)):
+        rows = sizes[at : at + len(block)]
+        found.append(Block(number, list(zip(block, rows, strict=True)), first))
+        at, first = at + len(block), first + sum(rows)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Find unit vectors of all shards by their row number.
+
+    Attributes:
+        runner: spreads the reading.
+        blocks: all rows.
+        read: returns the vectors float32 [n, dim] of a shard.
+        dim: their dimensions.
+    """
+
+    runner: Mapper
+    blocks: list[Block]
+    read: Callable[[SealedShard], Floats]
+    dim: int
+
+    @property
+    def total(self) -> int:
+        """Return the number of rows."""
+        return sum(rows for block in self.blocks for _, rows in block.shards)
+
+    def take(self, chosen: NDArray[np.int64]) -> Floats:
+        """Return the vectors float32 [n, dim] of some rows by their ascending numbers; other shards stay closed."""
+        edges = np.searchsorted(chosen, [*(block.first for block in self.blocks), self.total]).tolist()
+        wanted = [
+            (block, chosen[low:high] - block.first)
+            for block, (low, high) in zip(self.blocks, pairwise(edges), strict=True)
+            if high > low
+        ]
+        # In place: at 16,384 cells the sample alone takes gigabytes.
+        found, at = np.empty((len(chosen), self.dim), np.float32), 0
+        for vectors in self.runner.map(partial(_taken, self.read), wanted):
+            found[at : at + len(vectors)] = vectors
+            at += len(vectors)
+        return found
+
+
+def _taken(read: Callable[[SealedShard], Floats], wanted: tuple[Block, NDArray[np.int64]]) -> Floats:
+    (block, chosen), pieces, first = wanted, [], 0
+    for shard, rows in block.shards:
+        low, high = np.searchsorted(chosen, [first, first + rows])
+        if high > low:
+            pieces.append(read(shard)[chosen[low:high] - first])
+        first += rows
+    return np.concatenate(pieces)
+
+
+def trained(spec: IndexSpec, rows: Vectors) -> SearchIndex:
+    """Return an index without rows, trained on a sample of them."""
+    sample = sample_rows(rows.total, training_rows(spec, rows.total), spec.seed)
+    return SearchIndex.empty(spec, rows.total, rows.dim, rows.take(sample))
+
+
+def put_block(
+    store: Store, name: str, index: SearchIndex, block: Block, vectors: Iterable[Floats]
+) -> NDArray[np.int64]:
+    """Store the rows of a block, encoded, until ``write_index`` reads them; return how many each cell has."""
+    data, cells = index.encoded(vectors, block.first)
+    store.folder.put(layout.index_part(name, block.number), data)
+    return cells
+
+
+def write_index(
+    store: Store,
+    name: str,
+    index: SearchIndex,
+    cells: list[NDArray[np.int64]],
+    tell: Callable[[int], None] = lambda done: None,
+) -> Files:
+    """Merge the blocks of an index into its file and remove them; return its files.
+
+    Args:
+        store: of the atlas.
+        name: of the index.
+        index: trained, without rows.
+        cells: how many rows each cell has, by block.
+        tell: called with the bytes written so far.
+    """
+    files: Files = {}
+    parts = [partial(store.folder.read, layout.index_part(name, number)) for number in range(len(cells))]
+    done = 0
+    with store.writing(name, files) as out:
+        for piece in merged(index.to_bytes(), index.width, list(zip(parts, cells, strict=True))):
+            before, done = done, done + out.write(piece)
+            if before // _UNIT < done // _UNIT:
+                tell(done)
+    _remove_parts(store)
+    return files
+
+
+def _remove_parts(store: Store) -> None:
+    """Remove blocks of indexes: those that are merged, and those of a run that was interrupted."""
+    for name in store.folder.list("index"):
+        if name.endswith(".part"):
+            store.folder.delete(name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Hold what a task found out about a block.
+
+    Attributes:
+        videos: the table of each shard.
+        cells: how many rows each cell has.
+        rows: the nearest of each query [q, k] by brute force, with their ``cosines``.
+    """
+
+    videos: list[pa.Table]
+    cells: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    cosines: Floats
+
+
+def _index_block(store: Store, recipe: Recipe, index: SearchIndex, queries: Floats, block: Block) -> _Found:
+    brute, record, videos = BruteForce(queries, K + 1, block.first), recipe.record, []
     known = ["author"] * bool(record.author) + ["image"] * bool(record.image)
-    reduced, more = rows.store.stage("reduce"), list(record.columns)
-    kinds = rows.store.stage("plan").get("columns", {})
-    schema = pa.schema([*SCHEMA, *(pa.field(name, ARROW[kinds.get(name, "text")]) for name in more)])
-    with pq.ParquetWriter(out, schema, compression="zstd", write_page_checksum=True) as writer:
-        for shard, facts in rows.shards:
-            table = read_embeddings(rows.store, shard, facts, ["id", record.title, *known, *more, "embedding"])
-            vectors = unit(matrix(table["embedding"]))
-            index.add(vectors)
+    more, reduced, schema = list(record.columns), store.stage("reduce"), _schema(recipe, store)
+
+    def pieces() -> Iterator[Floats]:
+        for (shard, facts), _ in block.shards:
+            table = read_embeddings(store, shard, facts, ["id", record.title, *known, *more, "embedding"])
+            yield (vectors := unit(matrix(table["embedding"])))
             brute.add(vectors)
-            placed = assignments.read_assignments(rows.store, shard, reduced, _PLACED)
+            placed = assignments.read_assignments(store, shard, reduced, _PLACED)
             titles = pa.array(titles_of(table, record.title, np.arange(len(vectors))), pa.string())
             nothing = pa.nulls(len(vectors), pa.string())
             own = (table[name] if name in known else nothing for name in ("author", "image"))
             columns = [table["id"], *placed.columns, titles, *own, *(table[name] for name in more)]
-            writer.write_table(pa.table(columns, schema=schema))
-    return out.getvalue()
+            videos.append(pa.table(columns, schema=schema))
+
+    cells = put_block(store, layout.INDEX, index, block, pieces())
+    return _Found(videos, cells, brute.rows, brute.cosines)
 
 
-@dataclass
-class _Rows:
-    """Find rows of all shards by their number, in manifest order."""
+def _schema(recipe: Recipe, store: Store) -> pa.Schema:
+    kinds = store.stage("plan").get("columns", {})
+    return pa.schema([*SCHEMA, *(pa.field(name, ARROW[kinds.get(name, "text")]) for name in recipe.record.columns)])
 
-    store: Store
-    shards: list[SealedShard]
 
-    def __post_init__(self) -> None:
-        self.sizes = [self._size(shard) for shard, _ in self.shards]
-        self.total = sum(self.sizes)
-        self.dim = self.store.stage("embed")["encoder"]["dim"]
+def _sizes(store: Store, block: list[SealedShard]) -> list[int]:
+    sizes = []
+    for shard, _ in block:
+        with store.parquet(layout.embeddings(shard)) as file:
+            sizes.append(int(file.metadata.num_rows))
+    return sizes
 
-    def _size(self, shard: str) -> int:
-        with self.store.parquet(layout.embeddings(shard)) as file:
-            return int(file.metadata.num_rows)
 
-    def take(self, chosen: NDArray[np.int64]) -> Floats:
-        """Return the unit vectors of some rows by their ascending numbers; other shards stay closed."""
-        pieces, first = [np.empty((0, self.dim), np.float32)], 0
-        for (shard, facts), rows in zip(self.shards, self.sizes, strict=True):
-            low, high = np.searchsorted(chosen, [first, first + rows])
-            if high > low:
-                table = read_embeddings(self.store, shard, facts, ["embedding"])
-                pieces.append(unit(matrix(table["embedding"])[chosen[low:high] - first]))
-            first += rows
-        return np.concatenate(pieces)
+def _vectors(store: Store, shard: SealedShard) -> Floats:
+    return unit(matrix(read_embeddings(store, *shard, ["embedding"])["embedding"]))

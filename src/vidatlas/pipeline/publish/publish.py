@@ -35,8 +35,9 @@ from vidatlas.views.report import render
 
 FORMAT = 2
 """Of the files that publish writes: one more whenever they change, so that an older atlas is published anew."""
-_STEPS = 9
-"""Of every publication: sample, neighbours, layout and places of the map, index, trends, regions, pages, report."""
+_STEPS = 8
+"""Of every publication: sample, neighbours, layout and places of the map, trends, regions, pages, report."""
+_OF_AN_INDEX = 2
 
 
 def publish(run: Run) -> PublishEntry:
@@ -49,7 +50,8 @@ def publish(run: Run) -> PublishEntry:
     if entry:
         return entry
     tiled = run.store.stage("reduce")["counts"]["rows"] > run.recipe.publish.map_points
-    steps = Steps(run, "publish", _STEPS + bool(run.recipe.publish.pictures) + tiled)
+    indexes = (run.recipe.publish.index.kind != "none") + bool(run.recipe.publish.pictures)
+    steps = Steps(run, "publish", _STEPS + _OF_AN_INDEX * indexes + tiled)
     entry = commit(run, PublishEntry, made_of, partial(_publish, run, accepted, steps))
     steps.end()
     return entry
@@ -65,9 +67,8 @@ def _publish(run: Run, accepted: ByHand, steps: Steps) -> tuple[Files, PublishFa
     table = with_names(store.table(layout.SUBCATEGORIES, listed).to_pylist(), accepted)
     metrics = _metrics(store, {row["group"] for row in table})
     mapped, laid_out, points = make_map(recipe, store, shards, steps)
-    steps.begin("building the search index")
-    indexes, indexed = make_index(recipe, store, shards)
-    pictures, learned = make_pictures(recipe, store, shards, steps.of("encoding images", "shards"))
+    indexes, indexed = make_index(recipe, store, shards, steps)
+    pictures, learned = make_pictures(recipe, store, shards, steps)
     facts = facts_of(recipe, manifest) | {
         "Map": map_fact(laid_out, recipe.publish.nouns),
         "Search index": index_fact(indexed, recipe.publish.nouns),
