@@ -47,10 +47,8 @@ class StaticSpec(BaseModel):
 
     def inspect(self) -> Inspection:
         """Return the static encoder's width, distilling it where that was not done yet; its cost is negligible."""
-        encoder = self.load(1)
-        return Inspection(
-            encoder.identity["model"], encoder.dim, None, about_tokens, encoder.identity["weights_sha256"]
-        )
+        found = self.load(1)
+        return Inspection(found.identity["model"], found.dim, None, about_tokens, found.identity["weights_sha256"])
 
     def load(self, threads: int) -> StaticEncoder:
         """Load the static encoder; only its distillation uses several threads.
@@ -178,4 +176,5 @@ def distill(checkpoint: Checkpoint) -> NDArray[np.float16]:
     # Vocabularies are in the order of frequency, which falls as the rank rises (Zipf).
     share = 1 / np.arange(2, size + 2)
     weights = _SIF / (_SIF + share / share.sum())
-    return ((table - table.mean(axis=0)) * weights[:, None]).astype(np.float16)
+    weighted: NDArray[np.float16] = ((table - table.mean(axis=0)) * weights[:, None]).astype(np.float16)
+    return weighted
