@@ -27,7 +27,7 @@ from vidatlas.types import EncodeStats, Floats, Json
 
 _SIF = 1e-4
 """Arora et al., "A Simple but Tough-to-Beat Baseline for Sentence Embeddings" (2017): frequent tokens weigh less."""
-_BATCH = 512
+_DIM, _BATCH = 256, 512
 
 
 class StaticSpec(BaseModel):
@@ -130,7 +130,7 @@ def _tokenizer(folder: Path) -> Any:
 
     path = folder / "tokenizer.json"
     if not path.is_file():
-        raise FileNotFoundError(f"there is no tokenizer.json in {folder}")
+        raise UsageError(f"there is no tokenizer.json in {folder}. Choose a folder that holds a whole model.")
     found = Tokenizer.from_file(str(path))
     found.no_padding()
     return found
@@ -156,10 +156,10 @@ def _distilled(checkpoint: Checkpoint) -> dict[str, NDArray[Any]]:
 
 
 def distill(checkpoint: Checkpoint) -> NDArray[np.float16]:
-    """Return the centred, weighted vector of each token of a checkpoint's tokenizer, [tokens, dim].
+    """Return the vector of each token of a checkpoint's tokenizer, [tokens, at most 256].
 
-    Model2Vec's method, without its PCA: the order and signs of components could differ between machines. In float64,
-    so that rounding to float16 gives the same bytes on any number of threads.
+    Model2Vec's method with its defaults: the states of the token alone, their principal components, less weight for
+    frequent tokens. In float64, so that rounding gives the same bytes on any number of threads.
     """
     import torch
     from transformers import AutoModel
@@ -173,8 +173,12 @@ def distill(checkpoint: Checkpoint) -> NDArray[np.float16]:
     with torch.inference_mode():
         states = [model(input_ids=some).last_hidden_state.mean(dim=1) for some in rows.split(_BATCH)]
     table: NDArray[np.float64] = torch.cat(states).numpy()
+    table -= table.mean(axis=0)
+    axes = np.linalg.eigh(table.T @ table).eigenvectors[:, : -_DIM - 1 : -1]
+    # An axis may come with either sign.
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
     # Vocabularies are in the order of frequency, which falls as the rank rises (Zipf).
     share = 1 / np.arange(2, size + 2)
     weights = _SIF / (_SIF + share / share.sum())
-    weighted: NDArray[np.float16] = ((table - table.mean(axis=0)) * weights[:, None]).astype(np.float16)
-    return weighted
+    found: NDArray[np.float16] = (table @ axes * weights[:, None]).astype(np.float16)
+    return found
