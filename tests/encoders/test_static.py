@@ -19,7 +19,9 @@ from vidatlas.encoders import static
 from vidatlas.encoders.static import StaticSpec, distill
 from vidatlas.encoders.transformer.checkpoint import open_checkpoint
 from vidatlas.errors import UsageError
+from vidatlas.pipeline.embed.encoder import same_encoder
 from vidatlas.recipe import load_recipe
+from vidatlas.storage.store import Store
 from vidatlas.types import EncodeStats
 
 TEXTS = ["lego city", "Lego police", "city", "", "?", "lego city"]
@@ -132,13 +134,13 @@ def test_unusable_models_are_refused_in_one_line(folder: Path, tiny_bert: Path, 
         StaticSpec(model=str(bare)).load(1)
 
 
-def test_an_atlas_is_made_and_searched(folder: Path, tmp_path: Path) -> None:
-    rows = [{"id": f"v{at}", "kind": "toys", "title": f"{'lego city' if at % 2 else 'piano'} {at}"} for at in range(40)]
+def test_an_atlas_is_embedded_and_its_encoder_opened_again(folder: Path, tmp_path: Path) -> None:
+    rows = [{"id": f"v{at}", "kind": "toys", "title": "lego city" if at % 2 else "piano"} for at in range(40)]
     (tmp_path / "videos.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     record = {"id": "id", "group": "kind", "title": "title", "fields": {"title": {"column": "title", "weight": 1}}}
-    changes = {"record": record, "encoder.model": str(folder), "reduce.pca.components": 4, "reduce.lexical": None}
-    recipe = load_recipe("fast", {**changes, "reduce.clusters.k": 2})
-    atlas = vidatlas.run(recipe, str(tmp_path / "videos.jsonl"), tmp_path / "atlas", Options(runner="serial"))
-    assert atlas.counts["kept"] == 40
-    assert len(atlas.subcategories()) == 2
-    assert "lego" in atlas.search("lego", 1)["title"].iloc[0]
+    recipe = load_recipe("fast", {"record": record, "encoder.model": str(folder)})
+    where = str(tmp_path / "atlas")
+    vidatlas.embed(recipe, str(tmp_path / "videos.jsonl"), where, Options(runner="serial"))
+    encoder = same_encoder(Store(where), recipe)
+    found = vidatlas.open_atlas(where).embeddings()[1]
+    np.testing.assert_allclose(found[:2], encoder.encode(["piano", "lego city"], EncodeStats()), atol=2e-3)
