@@ -95,10 +95,13 @@ class StaticEncoder:
         # The library sets the tokenizer's limit at each call.
         self._turn = threading.Lock()
         self.dim = int(table.shape[1])
+        digest = hashlib.sha256()
+        for name in sorted(arrays):
+            digest.update(np.ascontiguousarray(arrays[name]).tobytes())
         self.identity: Json = {
             "model": checkpoint.model,
             "revision": checkpoint.revision,
-            "weights_sha256": hashlib.sha256(np.ascontiguousarray(table).tobytes()).hexdigest(),
+            "weights_sha256": digest.hexdigest(),
             "dim": self.dim,
             "engine": "model2vec " + version("model2vec"),
             "tokenizers": version("tokenizers"),
