@@ -117,8 +117,11 @@ class Corpus:
         return ["\n".join(text for field in record.texts for text in field) for record in self.records]
 
     def mixed(self, recipe: Recipe) -> Floats:
-        """Return the vectors that the job would make of the videos by a recipe."""
-        return mix(distinct_texts(_fields(self.records, recipe))[1], self.vectors, recipe.mix)
+        """Return the vectors that the job would make of the videos by a recipe; only static vectors are not kept."""
+        texts, weights = distinct_texts(_fields(self.records, recipe))
+        is_static = recipe.encoder.kind == "static"
+        vectors = recipe.encoder.load(1).encode(texts, EncodeStats()) if is_static else self.vectors
+        return mix(weights, vectors, recipe.mix)
 
     @cached_property
     def _terms(self) -> tuple[list[str], scipy.sparse.csr_array, list[frozenset[str]]]:

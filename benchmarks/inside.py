@@ -120,6 +120,7 @@ def main() -> None:
     methods += [peer(corpus, "vectors and LSA, KMeans", words=True, vectors=True)]
     methods += [bertopic(corpus, options.cache)] if find_spec("umap") else []
     methods += [ours("plain", load_recipe("topics", PLAIN)), ours("topics", load_recipe("topics"))]
+    methods += [ours("fast", load_recipe("fast"))]
     methods += [ours("topics, smooth 0", load_recipe("topics", {"reduce.clusters.smooth": 0}))]
     methods += [ours("topics, words in 128 dimensions", load_recipe("topics", {"reduce.lexical.components": 128}))]
     methods = [method for method in methods if re.search(options.only, method.name)]

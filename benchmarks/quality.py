@@ -203,6 +203,7 @@ def methods() -> list[Method]:
     else:
         print("BERTopic is left out: pip install bertopic\n")
     own = [Method("plain", Ours("topics", PLAIN)), Method("topics", Ours("topics"))]
+    own += [Method("fast", Ours("fast")), Method("fast, no words", Ours("fast", {"reduce.lexical": None}))]
     smooth, weight, dimensions = "reduce.clusters.smooth", "reduce.lexical.weight", "reduce.lexical.components"
     changed = [(f"smooth {n}", {smooth: n}) for n in (0, 15)]
     changed += [(f"words weigh {w:g}", {weight: w}) for w in (0.6, 1.5)]

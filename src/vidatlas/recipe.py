@@ -38,6 +38,7 @@ from vidatlas.encoders.images.autoencoder import DenoisingSpec
 from vidatlas.encoders.images.clip import ClipPicturesSpec
 from vidatlas.encoders.mix import MixSpec
 from vidatlas.encoders.sentence import SentenceSpec
+from vidatlas.encoders.static import StaticSpec
 from vidatlas.encoders.tfidf import TfidfSpec
 from vidatlas.encoders.universal import UniversalSpec
 from vidatlas.encoders.word_ranks import SequencesSpec
@@ -164,7 +165,15 @@ class Recipe(_Strict):
     source: SourceSpec = SourceSpec()
     record: RecordSpec
     encoder: Annotated[
-        ClipSpec | SentenceSpec | UniversalSpec | HashingSpec | TfidfSpec | SequencesSpec | FactorsSpec | GivenSpec,
+        ClipSpec
+        | SentenceSpec
+        | StaticSpec
+        | UniversalSpec
+        | HashingSpec
+        | TfidfSpec
+        | SequencesSpec
+        | FactorsSpec
+        | GivenSpec,
         Field(discriminator="kind"),
     ]
     mix: MixSpec = MixSpec()

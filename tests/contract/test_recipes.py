@@ -101,6 +101,7 @@ CASES = {
     "yt-dlp": Case(info_files, 120, 120),
     "demo": Case(videos, 120, 120),
     "topics": Case(topics, 120, 120),
+    "fast": Case(topics, 120, 120),
     "youniverse": Case(videos, 120, 120),
     "netflix": Case(titles, 91, 72),
     "tiktok-hashtags": Case(hashtags, 200, 50),

@@ -49,9 +49,11 @@ def run_job(recipe: Recipe, inputs: list[str], atlas: str, options: Options, las
     from vidatlas import api
     from vidatlas.cli.progress import Reporter
 
+    if last != "plan":
+        # A model that is not there should not cost the reading of the whole input; a static one may have to be made.
+        with quiet_libraries(), console.status("opening the encoder"):
+            recipe.encoder.inspect()
     with quiet_libraries(), Reporter(atlas, console) as reporter:
-        if last != "plan":
-            recipe.encoder.inspect()  # a model that is not there should not cost the reading of the whole input
         if last == "publish":
             recipe.publish.find_models()
 

@@ -102,5 +102,7 @@ class TransformerEncoder:
         return vectors
 
     def limit(self) -> float:
-        """Measure peak GEMM throughput (FLOP/s) on this device, for this transformer's shape."""
+        """Measure peak GEMM throughput (FLOP/s) on this device, for this transformer's shape; 0 for int8."""
+        if self._placement.dtype == "int8":
+            return 0.0
         return product_speed(self._placement.device, self._placement.dtype, self._model.width)

@@ -113,9 +113,8 @@ def language_words(known: Languages, scripts: Counter[str]) -> str:
     named = ", ".join(f"{name} {count / titles:.1%}" for name, count in foreign[:_NAMED])
     return (
         f"At least {share:.1%} of the titles are not in English ({named}), and the encoder knows English only: it may "
-        "group these by script instead of topic. Use one that knows their languages: "
-        "--set encoder.model=intfloat/multilingual-e5-base --set encoder.prefix='passage: ' "
-        "--set encoder.query_prefix='query: '"
+        "group these by script instead of topic. Use one that knows their languages: --set encoder.kind=universal "
+        "(sixteen languages), or --set encoder.kind=sentence --set encoder.model=… with a multilingual model."
     )
 
 
