@@ -86,7 +86,7 @@ def test_unsealing_takes_every_stage_named(store: Store) -> None:
 def test_an_entry_names_size_and_hash(store: Store) -> None:
     facts = {"sha256": hashlib.sha256(b"data").hexdigest(), "bytes": 4}
     assert store.put("d/a", b"data") == {"d/a": facts} == store.entry("d/a")
-    assert store.check("d/a", facts) == b"data"
+    assert store.read("d/a", facts) == b"data"
 
 
 def test_altered_and_missing_bytes_are_refused_by_name(store: Store) -> None:
@@ -95,13 +95,13 @@ def test_altered_and_missing_bytes_are_refused_by_name(store: Store) -> None:
     store.folder.put("d/a", b"dat4")
     assert store.intact(files)
     with pytest.raises(InputError, match="d/a was altered"):
-        store.check("d/a", files["d/a"])
+        store.read("d/a", files["d/a"])
     store.folder.put("d/a", b"dat")
     assert not store.intact(files)
     store.folder.delete("d/a")
     assert not store.intact(files)
     with pytest.raises(InputError, match="d/a is missing"):
-        store.check("d/a", files["d/a"])
+        store.read("d/a", files["d/a"])
 
 
 def test_another_schema_is_refused(store: Store) -> None:

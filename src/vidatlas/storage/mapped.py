@@ -46,15 +46,15 @@ class MappedFiles:
         folder = self.store.folder
         if isinstance(folder, LocalFolder):
             if folder.size(name) is None:
-                self.store.read(name)  # says what to do about a missing file
+                raise self.store.missing(name)
             if _digest(path := folder.plain(name)) != facts["sha256"]:
                 raise self.store.altered(name)
             return path
         key = facts["sha256"]
-        path = kept(key, lambda at: at.write_bytes(self.store.check(name, facts)))
+        path = kept(key, lambda at: at.write_bytes(self.store.read(name, facts)))
         if _digest(path) == key:
             return path
-        return kept(key, lambda at: at.write_bytes(self.store.check(name, facts)), renew=True)
+        return kept(key, lambda at: at.write_bytes(self.store.read(name, facts)), renew=True)
 
 
 def _digest(path: Path) -> str:

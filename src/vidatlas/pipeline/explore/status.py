@@ -91,7 +91,7 @@ def verify(atlas: Place) -> dict[str, int]:
         for name, facts in entry["files"].items():
             checked += 1
             try:
-                store.check(name, facts)
+                store.read(name, facts)
             except InputError:
                 broken.append(name)
     if broken:
