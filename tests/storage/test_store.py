@@ -217,7 +217,9 @@ def test_a_receipt_may_say_more_and_a_reason_must_be_known(store: Store) -> None
     store.put(layout.receipt("a"), to_json({**asdict(receipt), "of_later": 1}))
     assert store.receipts() == {"a": receipt}
     store.put(layout.receipt("a"), to_json({**asdict(receipt), "rejects": {"invented": 1}}))
-    with pytest.raises(InputError, match=r"receipts/a\.json: rejects\.[^\n]*invented[^\n]* Delete it and rerun"):
+    with pytest.raises(
+        InputError, match=r"receipts/a\.json: rejects\.[^\n]*invented[^\n]* Delete it; to make it again: vidatlas run"
+    ):
         store.receipts()
 
 

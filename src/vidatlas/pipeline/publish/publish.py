@@ -101,7 +101,6 @@ def _metrics(store: Store, groups: set[str]) -> Metrics:
     absent = groups - metrics["groups"].keys()
     if absent:
         raise InputError(
-            f"{store.url}/{layout.METRICS} has no figures of group {min(absent)!r}. "
-            "Delete it and rerun the command that made this atlas; it writes it again."
+            f"{store.url}/{layout.METRICS} has no figures of group {min(absent)!r}. {store.remedy(layout.METRICS)}"
         )
     return metrics
