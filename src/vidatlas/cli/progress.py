@@ -158,8 +158,8 @@ class Reporter:
 def _waiting(event: Event) -> str:
     until = time.strftime("%H:%M:%S", time.localtime(event.facts["until"]))
     return (
-        f"waiting for a heartbeat of the run that holds the lock ({event.facts['holder']}), the last of which is "
-        f"{duration(event.done)} old; if none comes until {until}, this run takes over"
+        f"waiting for a heartbeat of the run that holds the lock ({event.facts['holder']}); if none comes until "
+        f"{until}, this run takes over. If that run is certainly gone, --take-over does not wait"
     )
 
 

@@ -152,6 +152,8 @@ class Holder(TypedDict):
 
     run: str
     host: str
+    machine: NotRequired[str]
+    """What tells it from others of that host name (``storage/lock.py``)."""
     pid: Annotated[int, Field(gt=0, lt=2**31)]
     process: str
     """Start of the process in clock ticks; empty if unknown."""

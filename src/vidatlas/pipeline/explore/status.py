@@ -11,7 +11,7 @@ from vidatlas.errors import InputError, UsageError
 from vidatlas.pipeline.embed.totals import Totals
 from vidatlas.storage import store as layout
 from vidatlas.storage.json_files import Holder, Inputs, ProgressFacts, Timings
-from vidatlas.storage.lock import is_dead
+from vidatlas.storage.lock import STALE_SECONDS, is_dead, is_here
 from vidatlas.storage.manifest import STAGES, Stages, entries
 from vidatlas.storage.store import INPUTS, LOCK, TIMINGS, Store, content_sha256
 from vidatlas.types import Json, Place
@@ -56,7 +56,10 @@ def status(atlas: Place) -> Json:
 
 def _holder(store: Store, damaged: list[str]) -> Json:
     holder = _optional(store, LOCK, Holder, damaged)
-    return {**holder} if holder and not is_dead(holder) else {}
+    if not holder or is_dead(holder):
+        return {}
+    # Of another machine, as far as the two clocks agree: a run that wants the lock waits for a heartbeat instead.
+    return {**holder} if is_here(holder) or time.time() - holder["beat"] < STALE_SECONDS else {}
 
 
 def _progress(store: Store, damaged: list[str]) -> Json:

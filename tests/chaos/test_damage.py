@@ -1,0 +1,192 @@
+"""Damage every file of a finished atlas in every way: a command gives the same answer as before, or one line and 3.
+
+The quick tests take one file of each kind and damage it in one way per command; ``make chaos`` takes the whole product.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import vidatlas
+from vidatlas.app.serving import prepare
+from vidatlas.errors import InputError, VidatlasError
+
+Main = Callable[[list[str]], int]
+Use = Callable[[Path, "Kit"], object]
+UNLISTED = ("inputs.json", "timings.json", "progress.json", "lock")
+"""Files on which no result depends."""
+
+
+def flipped(data: bytes) -> bytes:
+    """Return data with one bit changed, in the middle."""
+    at = len(data) // 2
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes | None]] = {
+    "cut": lambda data: data[: len(data) // 2],
+    "emptied": lambda data: b"",
+    "zeroed": lambda data: bytes(len(data)),
+    "one bit": flipped,
+    "deleted": lambda data: None,
+}
+
+
+class Kit:
+    """Hold what commands need: the command line, an input file, a folder to write to."""
+
+    def __init__(self, main: Main, new: str, out: Path) -> None:
+        self.main, self.new, self.out = main, new, out
+
+    def run(self, *arguments: str) -> None:
+        """Run a command; raise what it ends with, if that is no 0."""
+        code = self.main(list(arguments))
+        if code:
+            raise SystemExit(code)
+
+
+def written(kit: Kit, *arguments: str) -> list[bytes]:
+    """Run a command that writes into the folder; return its files."""
+    shutil.rmtree(kit.out, ignore_errors=True)
+    kit.out.mkdir()
+    kit.run(*arguments)
+    return [file.read_bytes() for file in sorted(kit.out.iterdir())]
+
+
+def named(atlas: Path, kit: Kit) -> bytes:
+    kit.run("name", str(atlas))
+    made = atlas / "names.csv"
+    data = made.read_bytes()
+    made.unlink()
+    return data
+
+
+def served(atlas: Path, kit: Kit) -> list[object]:
+    """Return what the app answers to one request of each kind."""
+    from fastapi.testclient import TestClient
+
+    site = prepare(str(atlas))
+    client = TestClient(site, base_url="http://127.0.0.1", raise_server_exceptions=True)
+    answers = []
+    for path in (
+        "/",
+        "/api/search?q=cat",
+        "/api/suggest?id=v1",
+        "/api/subcategories",
+        "/api/videos?group=Music",
+        "/map",
+    ):
+        answer = client.get(path)
+        if answer.status_code >= 500:
+            raise InputError(answer.json()["error"] if path.startswith("/api") else answer.text)
+        answers.append(answer.text)
+    return answers
+
+
+COMMANDS: dict[str, Use] = {
+    "search": lambda atlas, kit: kit.run("search", str(atlas), "cat", "-k", "3", "--json"),
+    "similar": lambda atlas, kit: kit.run("similar", str(atlas), "v1", "--json"),
+    "list": lambda atlas, kit: kit.run("list", str(atlas), "--group", "Music", "--csv"),
+    "status": lambda atlas, kit: kit.run("status", str(atlas)),
+    "assign": lambda atlas, kit: written(kit, "assign", str(atlas), kit.new, "--out", f"{kit.out}/new.parquet"),
+    "export": lambda atlas, kit: written(kit, "export", str(atlas), "--embedding-atlas", str(kit.out)),
+    "name": named,
+    "serve": served,
+    "suggest": lambda atlas, kit: vidatlas.open_atlas(atlas).suggest("v1"),
+    "tables": lambda atlas, kit: [
+        vidatlas.open_atlas(atlas).table(name).to_dict()
+        for name in ("subcategories.parquet", "levels.parquet", "layout", "reduced", "assignments")
+    ],
+    "metrics": lambda atlas, kit: vidatlas.open_atlas(atlas).metrics,
+    "map": lambda atlas, kit: vidatlas.open_atlas(atlas).map,
+}
+
+
+class Sweep:
+    """Damage a file, give a command, hold its answer against that of the whole atlas, put the file back."""
+
+    def __init__(self, atlas: Path, kit: Kit, capfd: pytest.CaptureFixture[str]) -> None:
+        self.atlas, self.kit, self.capfd = atlas, kit, capfd
+        self._answers: dict[str, tuple[object, str]] = {}
+        self.refused = 0
+
+    def answer(self, command: str) -> tuple[object, str]:
+        """Return what a command gives back and prints."""
+        self.capfd.readouterr()
+        found = COMMANDS[command](self.atlas, self.kit)
+        return repr(found), self.capfd.readouterr().out
+
+    def try_one(self, name: str, data: bytes | None, command: str) -> None:
+        """Require that a command copes with other bytes in place of a file."""
+        if command not in self._answers:
+            self._answers[command] = self.answer(command)
+        file = self.atlas / name
+        whole = file.read_bytes()
+        if data is None:
+            file.unlink()
+        else:
+            file.write_bytes(data)
+        try:
+            assert self.answer(command) == self._answers[command], f"{command} believes {name}"
+        except (SystemExit, VidatlasError) as error:
+            self._check(name, error)
+        finally:
+            file.write_bytes(whole)
+
+    def _check(self, name: str, error: BaseException) -> None:
+        code = error.code if isinstance(error, SystemExit) else error.exit_code  # type: ignore[attr-defined]
+        said = self.capfd.readouterr().err if isinstance(error, SystemExit) else f"vidatlas: {error}\n"
+        assert code == InputError.exit_code, said
+        assert said.count("\n") == 1, said
+        assert f"/{name}" in said, said
+        assert "vidatlas run" in said or "vidatlas publish" in said or "the atlas again." in said, said
+        self.refused += 1
+
+
+@pytest.fixture(scope="module")
+def atlas(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the atlas; every test leaves it as it was."""
+    return Path(shutil.copytree(whole, tmp_path_factory.mktemp("damaged") / "atlas"))
+
+
+@pytest.fixture
+def sweep(atlas: Path, world: Any, main: Main, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Sweep:
+    return Sweep(atlas, Kit(main, world.inputs[0], tmp_path / "out"), capfd)
+
+
+def listed(atlas: Path, one_of_each: bool = False) -> list[str]:
+    """Return the files that the manifest lists; of each folder all, or the first alone."""
+    stages = json.loads((atlas / "atlas.json").read_text())["stages"]
+    names = sorted(name for entry in stages.values() for name in entry["files"])
+    kinds = {(Path(name).parent, "" if "-0000" in name else Path(name).name): name for name in reversed(names)}
+    return sorted(kinds.values()) if one_of_each else names
+
+
+def wrong_types(data: bytes, only: str | None = None) -> bytes:
+    """Return a Parquet file whose columns have other types: numbers in place of texts, texts in place of all others."""
+    table = pq.read_table(pa.BufferReader(data))
+    for at, field in enumerate(table.schema):
+        if only in (None, field.name):
+            texts = pa.types.is_string(field.type)
+            other = pa.array(range(table.num_rows), pa.int64()) if texts else pa.array(["x"] * table.num_rows)
+            table = table.set_column(at, field.name, other)
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    return bytes(sink.getvalue())
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_answers_as_before_or_names_the_damaged_file(command: str, sweep: Sweep) -> None:
+    for name in listed(sweep.atlas):
+        for damage in DAMAGE.values():
+            sweep.try_one(name, damage((sweep.atlas / name).read_bytes()), command)
+    assert sweep.refused >= len(DAMAGE) or command == "status"
