@@ -118,7 +118,7 @@ def foreign(store: Store, age: float) -> None:
 def test_a_machine_of_the_same_name_is_another_one(
     machine: str | None, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That its process cannot be seen from here does not say that it is dead; its next heartbeat shows that it lives."""
+    """That its process cannot be seen does not say that it is dead; its next heartbeat shows that it lives."""
     other = {"machine": machine} if machine else {}
     held_by(store, pid=dead_pid())
     holder = json.loads(store.read(LOCK))
