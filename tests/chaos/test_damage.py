@@ -82,7 +82,7 @@ def served(atlas: Path, kit: Kit) -> list[object]:
     client = TestClient(make_site(library), base_url="http://127.0.0.1")
     answers = []
     for path in (
-        "/",
+        "/browse",
         "/api/search?q=cat",
         "/api/suggest?id=v1",
         "/api/subcategories",
