@@ -249,3 +249,78 @@ def test_a_command_refuses_a_column_of_another_type(
             wrong[name, column] = sweep.try_one(name, wrong_types(data, column), command)
     # A column of the input may be of any type; what depends on it may answer otherwise.
     assert not {what: said for what, said in wrong.items() if said and said != "it answers otherwise"}
+
+
+@pytest.fixture
+def copy(whole: Path, tmp_path: Path) -> Path:
+    """Return a copy of the atlas that a test may change."""
+    return Path(shutil.copytree(whole, tmp_path / "atlas"))
+
+
+def rerun(name: str, damage: str, copy: Path, world: Any, whole: Path) -> str:
+    """Damage a file and give the command again, if need be once more without that file; return what is wrong then."""
+    data = DAMAGE[damage]((copy / name).read_bytes())
+    if data is None:
+        (copy / name).unlink()
+    else:
+        (copy / name).write_bytes(data)
+    try:
+        world.run(copy)
+    except InputError as error:
+        if f"/{name}" not in str(error) or "elete" not in str(error):
+            return str(error)
+        (copy / name).unlink()
+        world.run(copy)
+    if world.hashes(copy) == world.hashes(whole):
+        return ""
+    try:
+        vidatlas.verify(copy)
+    except InputError as error:
+        # A bit that no stage opened: what verify says about it is what is to be done.
+        (copy / name).unlink()
+        world.run(copy)
+        return "" if f"/{name}" in str(error) and world.hashes(copy) == world.hashes(whole) else str(error)
+    return "other files, and verify finds nothing"
+
+
+@pytest.mark.parametrize("damage", ["cut", "one bit", "deleted"])
+def test_a_rerun_makes_the_plan_of_an_input_file_again(damage: str, copy: Path, world: Any, whole: Path) -> None:
+    for name in (name for name in listed(whole, one_of_each=True) if name.startswith("plan/one-")):
+        assert not rerun(name, damage, copy, world, whole)
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_rerun_makes_again_what_is_damaged(damage: str, copy: Path, world: Any, whole: Path) -> None:
+    wrong = {name: rerun(name, damage, copy, world, whole) for name in listed(whole, one_of_each=True)}
+    assert not {name: said for name, said in wrong.items() if said}
+
+
+def test_a_rerun_with_nothing_to_do_says_what_was_not_checked(
+    copy: Path, world: Any, main: Main, capfd: pytest.CaptureFixture[str]
+) -> None:
+    victim = copy / "reduced" / min((copy / "reduced").iterdir()).name
+    victim.write_bytes(flipped(victim.read_bytes()))
+    assert main(world.arguments("run", copy)) == 0
+    said = " ".join(capfd.readouterr().out.split())
+    files = sum(len(entry["files"]) for entry in json.loads((copy / "atlas.json").read_text())["stages"].values())
+    assert f"nothing to do: all {files} files have the right size; their contents were not checked" in said
+    assert f"next vidatlas verify {copy}" in said
+
+
+@pytest.mark.parametrize("name", UNLISTED)
+def test_a_bit_of_a_file_that_nothing_depends_on_changes_no_status(
+    name: str, copy: Path, main: Main, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In thirty places: what is left may be valid JSON that says something else."""
+    written = {"progress.json": PROGRESS, "lock": HOLDER}
+    whole = json.dumps(written[name]).encode() if name in written else (copy / name).read_bytes()
+    for at in range(0, len(whole), max(1, len(whole) // 30)):
+        data = bytearray(whole)
+        data[at] ^= 1 << at % 7
+        (copy / name).write_bytes(data)
+        assert main(["status", str(copy)]) == 0, (bytes(data), capfd.readouterr().err)
+
+
+PROGRESS = {"state": "running", "stage": "embed", "done": 2, "total": 9, "eta_seconds": 7.5, "updated": 1.7e9}
+HOLDER = {"run": "x", "host": "h", "machine": "m", "pid": 7, "process": "1", "since": "then", "beat": 1.7e9}

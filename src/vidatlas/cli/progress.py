@@ -68,6 +68,11 @@ class Reporter:
         self._start()
         return self
 
+    @property
+    def idle(self) -> bool:
+        """Tell whether no stage had anything to do."""
+        return self._meter is None
+
     def _start(self) -> None:
         if not self.console.is_terminal:
             return

@@ -23,8 +23,8 @@ def status(atlas: Place) -> Json:
     """Return the status of an atlas from its files alone; no cluster is asked.
 
     Returns:
-        ``recipe``, ``stages`` (sealed or not), ``shards`` (done, total), ``counts``, ``embedded`` (sums of the
-        receipts), ``notes`` (what a reader must know of the reduction), ``progress`` (what the last run wrote),
+        ``recipe``, ``stages`` (sealed or not), ``files`` (how many are sealed), ``shards`` (done, total), ``counts``,
+        ``embedded`` (sums of the receipts), ``notes`` (what a reader must know of the reduction), ``progress`` (what the last run wrote),
         ``timings`` (seconds), ``held`` (by which run), ``damaged`` (a sentence on each file that cannot be read
         and that no result depends on).
     """
@@ -41,6 +41,7 @@ def status(atlas: Place) -> Json:
         "atlas": store.folder.url,
         "recipe": manifest["recipe"]["name"],
         "stages": {stage: stage in stages for stage in STAGES},
+        "files": sum(len(entry["files"]) for entry in entries(manifest)),
         "shards": {"done": total if embedded else len(receipts), "total": total},
         "counts": planned["counts"] if planned else {},
         "embedded": embedded["counts"] if embedded else Totals(receipts.values()).facts(),
