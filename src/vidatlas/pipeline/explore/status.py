@@ -24,9 +24,9 @@ def status(atlas: Place) -> Json:
 
     Returns:
         ``recipe``, ``stages`` (sealed or not), ``files`` (how many are sealed), ``shards`` (done, total), ``counts``,
-        ``embedded`` (sums of the receipts), ``notes`` (what a reader must know of the reduction), ``progress`` (what the last run wrote),
-        ``timings`` (seconds), ``held`` (by which run), ``damaged`` (a sentence on each file that cannot be read
-        and that no result depends on).
+        ``embedded`` (sums of the receipts), ``notes`` (what a reader must know of the reduction), ``progress`` (what
+        the last run wrote), ``timings`` (seconds), ``held`` (by which run), ``damaged`` (a sentence on each file that
+        cannot be read and that no result depends on).
     """
     store = Store(atlas)
     manifest = store.manifest()
