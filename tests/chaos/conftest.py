@@ -15,3 +15,4 @@ world = sys.modules[_KNOWN].world
 whole = sys.modules[_KNOWN].whole
 processes = sys.modules[_KNOWN].processes
 until = sys.modules[_KNOWN].until
+main = sys.modules[_KNOWN].main

@@ -84,7 +84,8 @@ def test_a_head_that_dies_ends_the_run_and_the_same_command_goes_on(
         said = run.communicate(timeout=PATIENCE)[0]
     finally:
         run.send_signal(signal.SIGKILL)
-    assert run.returncode, said
+    assert run.returncode == 5, said
+    assert said.splitlines()[-1].startswith("vidatlas: Ray "), said
     finished = set(Store(s3).receipts())
     assert len(finished) < len(sample.shards)
     second, begun = make_cluster(cpus=1), len(bucket.puts("attempts"))

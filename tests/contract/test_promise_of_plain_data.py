@@ -35,7 +35,7 @@ from vidatlas.pipeline.publish.export import export_embedding_atlas
 from vidatlas.recipe import Recipe
 from vidatlas.runners.on_ray import RayRunner
 from vidatlas.runners.ray_data import EncodeActor, pack
-from vidatlas.storage.store import digest_of
+from vidatlas.storage.manifest import digest_of
 from vidatlas.types import Json, SeekPoint, Shard
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])

@@ -184,7 +184,7 @@ def test_a_film_atlas_that_has_no_classes_is_refused(tmp_path: Path, tables: Any
 def test_files_that_a_recipe_needs_are_missed_before_the_work_begins(tmp_path: Path, tables: Any, main: Any) -> None:
     nowhere = str(tmp_path / "nowhere")
     recipe = vidatlas.load_recipe("movielens-reviews", tables.SMALL | {"reduce.probe.classes": nowhere})
-    with pytest.raises(vidatlas.VidatlasError, match="reduce is not done yet") as caught:
+    with pytest.raises(vidatlas.VidatlasError, match="plan is not done yet") as caught:
         vidatlas.run(recipe, [tables.reviews(tmp_path)], tmp_path / "atlas", Options(runner="serial"))
     assert caught.value.exit_code == 2
     items, _ = tables.movielens(tmp_path)

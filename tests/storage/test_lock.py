@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def store(place: str) -> Store:
 def held_by(store: Store, **changes: Any) -> None:
     """Leave the lock of another run."""
     holder = {"run": "other", "host": socket.gethostname(), "pid": os.getpid(), "since": "then", "beat": time.time()}
+    holder["machine"] = module.machine()
     process = Path("/proc/self/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[19]
     store.folder.put(LOCK, to_json({**holder, "process": process, **changes}))
 
@@ -109,23 +111,44 @@ class Clock:
 
 def foreign(store: Store, age: float) -> None:
     """Leave the lock of a run on another host whose heart last beat so many seconds before the clock began."""
-    held_by(store, host="elsewhere", pid=dead_pid(), beat=1_000_000.0 - age)
+    held_by(store, host="elsewhere", machine="elsewhere", pid=dead_pid(), beat=1_000_000.0 - age)
 
 
-def test_a_lock_of_another_host_without_a_heartbeat_for_ten_minutes_gives_way_at_once(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("machine", [None, "another"])
+def test_a_machine_of_the_same_name_is_another_one(
+    machine: str | None, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "time", clock := Clock())
-    foreign(store, STALE_SECONDS + 1)
-    assert_taken_over(store)
-    assert clock.passed == 0
+    """That its process cannot be seen does not say that it is dead; its next heartbeat shows that it lives."""
+    other = {"machine": machine} if machine else {}
+    held_by(store, pid=dead_pid())
+    holder = json.loads(store.read(LOCK))
+    del holder["machine"]
+    store.folder.put(LOCK, to_json({**holder, **other}))
+    beat = partial(store.folder.put, LOCK, to_json({**holder, **other, "beat": 2_000_000.0}))
+    monkeypatch.setattr(module, "time", clock := Clock(28.0, beat))
+    with pytest.raises(ConflictError, match=f"on {socket.gethostname()}"):
+        Lock(store).__enter__()
+    assert clock.passed >= 28
 
 
-@pytest.mark.parametrize(("age", "longest"), [(100.0, STALE_SECONDS - 100), (-3_600.0, STALE_SECONDS)])
+def test_containers_of_one_machine_and_machines_of_one_name_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = module.machine()
+    assert first == module.machine()
+    assert len(first.split()) == 3, "host name, start of the machine, name space of process ids"
+    monkeypatch.setattr(Path, "readlink", lambda self: Path("pid:[1]"))
+    module.machine.cache_clear()
+    second = module.machine()
+    module.machine.cache_clear()
+    assert second != first and second.split()[:2] == first.split()[:2]
+
+
+@pytest.mark.parametrize(("age", "longest"), [(age, STALE_SECONDS) for age in (100.0, 86_400.0, -3_600.0)])
 def test_a_dead_run_of_another_host_is_waited_out(
     age: float, longest: float, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where that host's clock was an hour ahead: what counts is how long nothing was seen from here."""
+    """Also where that host's clock was an hour ahead or a day behind: what counts is how long nothing was seen here."""
     monkeypatch.setattr(module, "time", clock := Clock())
     foreign(store, age)
     told: list[Event] = []
@@ -163,7 +186,7 @@ def test_of_two_that_wait_for_the_same_dead_run_one_proceeds(store: Store, monke
     monkeypatch.setattr(module, "time", clock := Clock())
     foreign(store, 300)
     first, second = Lock(store), Lock(store)
-    clock._second, clock._happen = 300.0, first.__enter__
+    clock._second, clock._happen = STALE_SECONDS, first.__enter__
     with pytest.raises(ConflictError, match=f"on {socket.gethostname()}"):
         second.__enter__()
     first.confirm()

@@ -16,9 +16,9 @@ import pytest
 from vidatlas.errors import ConflictError, InputError, UsageError
 from vidatlas.storage import store as layout
 from vidatlas.storage.json_files import Timings
-from vidatlas.storage.manifest import STAGES
+from vidatlas.storage.manifest import STAGES, digest_of
 from vidatlas.storage.mapped import MappedFiles
-from vidatlas.storage.store import MANIFEST, SCHEMA, TIMINGS, Files, Store, digest_of, to_json
+from vidatlas.storage.store import MANIFEST, SCHEMA, TIMINGS, Files, Store, to_json
 from vidatlas.types import Reason, Receipt
 
 COUNTS = {"read": 1, "kept": 1, "rejected": 0, "duplicates": 0, "rejects": {}}
@@ -106,7 +106,7 @@ def test_a_manifest_is_checked_once_and_again_when_it_has_changed(
 def test_an_entry_names_size_and_hash(store: Store) -> None:
     facts = {"sha256": hashlib.sha256(b"data").hexdigest(), "bytes": 4}
     assert store.put("d/a", b"data") == {"d/a": facts} == store.entry("d/a")
-    assert store.check("d/a", facts) == b"data"
+    assert store.read("d/a", facts) == b"data"
 
 
 def test_altered_and_missing_bytes_are_refused_by_name(store: Store) -> None:
@@ -115,13 +115,13 @@ def test_altered_and_missing_bytes_are_refused_by_name(store: Store) -> None:
     store.folder.put("d/a", b"dat4")
     assert store.intact(files)
     with pytest.raises(InputError, match="d/a was altered"):
-        store.check("d/a", files["d/a"])
+        store.read("d/a", files["d/a"])
     store.folder.put("d/a", b"dat")
     assert not store.intact(files)
     store.folder.delete("d/a")
     assert not store.intact(files)
     with pytest.raises(InputError, match="d/a is missing"):
-        store.check("d/a", files["d/a"])
+        store.read("d/a", files["d/a"])
 
 
 def test_another_schema_is_refused(store: Store) -> None:
@@ -237,7 +237,9 @@ def test_a_receipt_may_say_more_and_a_reason_must_be_known(store: Store) -> None
     store.put(layout.receipt("a"), to_json({**asdict(receipt), "of_later": 1}))
     assert store.receipts() == {"a": receipt}
     store.put(layout.receipt("a"), to_json({**asdict(receipt), "rejects": {"invented": 1}}))
-    with pytest.raises(InputError, match=r"receipts/a\.json: rejects\.[^\n]*invented[^\n]* Delete it and rerun"):
+    with pytest.raises(
+        InputError, match=r"receipts/a\.json: rejects\.[^\n]*invented[^\n]* Delete it; to make it again: vidatlas run"
+    ):
         store.receipts()
 
 

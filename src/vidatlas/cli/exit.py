@@ -58,12 +58,12 @@ def guard(command: Callable[[], object]) -> int:
     try:
         command()
     except VidatlasError as error:
-        return _fail(" ".join([str(error), *getattr(error, "__notes__", ())]), error.exit_code)
+        return fail(" ".join([str(error), *getattr(error, "__notes__", ())]), error.exit_code)
     except KeyboardInterrupt:
-        return _fail(_STOPPED, 128 + signal.SIGINT)
+        return fail(_STOPPED, 128 + signal.SIGINT)
     except SystemExit as stop:
         code = int(stop.code or 0)
-        return _fail(_STOPPED, code) if code in (128 + signal.SIGINT, 128 + signal.SIGTERM) else code
+        return fail(_STOPPED, code) if code in (128 + signal.SIGINT, 128 + signal.SIGTERM) else code
     except BrokenPipeError:
         # Whoever read our output has seen enough (``| head``); Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -77,10 +77,10 @@ def _unexpected(error: Exception) -> int:
     wording = getattr(error, "format_message", None)
     if wording is not None:
         command = getattr(getattr(error, "ctx", None), "command_path", None) or "vidatlas"
-        return _fail(f"{wording().rstrip('.')}. See: {command} --help", UsageError.exit_code)
+        return fail(f"{wording().rstrip('.')}. See: {command} --help", UsageError.exit_code)
     traceback.print_exception(error)
     what = f"{type(error).__name__}: {error}"
-    return _fail(f"this is a bug in vidatlas: {what}. Please report it with the lines above.", 1)
+    return fail(f"this is a bug in vidatlas: {what}. Please report it with the lines above.", 1)
 
 
 def printable(text: str) -> str:
@@ -88,6 +88,7 @@ def printable(text: str) -> str:
     return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
-def _fail(message: str, code: int) -> int:
+def fail(message: str, code: int) -> int:
+    """Print an error in one line; return the exit code."""
     sys.stderr.write("vidatlas: " + " ".join(printable(message).split()) + "\n")
     return code

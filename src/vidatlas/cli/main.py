@@ -152,7 +152,7 @@ def publish(atlas: Atlas_, set_: Set_ = None, *, options: Options) -> None:
 
     with quiet_libraries(), Reporter(atlas, console) as reporter:
         verbs.publish(atlas, read_settings(set_), options, reporter)
-    show_result(atlas)
+    show_result(atlas, reporter.idle)
 
 
 @app.command(rich_help_panel="The job")

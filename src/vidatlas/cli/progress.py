@@ -75,6 +75,11 @@ class Reporter:
         self._start()
         return self
 
+    @property
+    def idle(self) -> bool:
+        """Tell whether no stage had anything to do."""
+        return self._meter is None
+
     def _start(self) -> None:
         if not self.console.is_terminal:
             return
@@ -168,8 +173,8 @@ def _part(event: Event) -> tuple[str, Any]:
 def _waiting(event: Event) -> str:
     until = time.strftime("%H:%M:%S", time.localtime(event.facts["until"]))
     return (
-        f"waiting for a heartbeat of the run that holds the lock ({event.facts['holder']}), the last of which is "
-        f"{duration(event.done)} old; if none comes until {until}, this run takes over"
+        f"waiting for a heartbeat of the run that holds the lock ({event.facts['holder']}); if none comes until "
+        f"{until}, this run takes over. If that run is certainly gone, --take-over does not wait"
     )
 
 

@@ -64,7 +64,7 @@ def run_job(recipe: Recipe, inputs: list[str], atlas: str, options: Options, las
         verb = {"plan": api.plan, "embed": api.embed, "publish": api.run}[last]
         verb(recipe, inputs, atlas, options, reporter, planned)
     if last == "publish":
-        show_result(atlas)
+        show_result(atlas, reporter.idle)
     elif last == "embed":
         show_next(f"vidatlas reduce {atlas}")
     elif resolved:
@@ -81,8 +81,8 @@ def _show_plan(recipe: Recipe, atlas: str, options: Options, entry: PlanEntry) -
     show_notes(console, (*value_words(entry), *absence_words(entry, recipe.publish.nouns)))
 
 
-def show_result(atlas: str) -> None:
-    """Show a published atlas: its tree, the time it took, where it is."""
+def show_result(atlas: str, idle: bool = False) -> None:
+    """Show a published atlas: its tree, the time it took, where it is; and what was not checked if nothing was done."""
     from vidatlas.cli.progress import duration
     from vidatlas.cli.screens import show_notes, show_tree
     from vidatlas.pipeline.explore.atlas import Atlas
@@ -91,6 +91,9 @@ def show_result(atlas: str) -> None:
     made, status = Atlas(atlas), ask(atlas)
     show_tree(console, made)
     show_notes(console, status["notes"])
+    if idle:
+        unchecked = f"nothing to do: all {status['files']:,} files have the right size; their contents were not checked"
+        show_notes(console, [unchecked])
     timings = status["timings"]
     console.print(
         "time    " + ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in timings.items()), highlight=False

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand
 
+from vidatlas.cli.driver import in_own_process
 from vidatlas.cli.run import read_recipe
 from vidatlas.errors import UsageError
 from vidatlas.recipes import AUTO
@@ -22,7 +25,9 @@ class OnCluster(TyperCommand):
         """Run or submit the command; return the job's exit code."""
         address = ctx.params.get("address") or ""
         if not address.startswith(("http://", "https://")):
-            return super().invoke(ctx)
+            here, cluster = partial(super().invoke, ctx), address or os.environ.get("RAY_ADDRESS", "")
+            on_ray = cluster and ctx.params["runner"] == "ray"
+            return in_own_process(here, cluster) if on_ray else here()
         from vidatlas.runners.ray_job import submit
 
         there, files = for_the_cluster(ctx.params)

@@ -14,8 +14,8 @@ from vidatlas.errors import UsageError
 from vidatlas.recipe import Recipe
 from vidatlas.storage import store as layout
 from vidatlas.storage.lock import CLAIMS, Lock
-from vidatlas.storage.manifest import STAGES, EmbedEntry, PlanEntry, PublishEntry, ReduceEntry, Stage
-from vidatlas.storage.store import Files, Store, digest_of
+from vidatlas.storage.manifest import STAGES, EmbedEntry, PlanEntry, PublishEntry, ReduceEntry, Stage, digest_of
+from vidatlas.storage.store import Files, Store
 from vidatlas.types import Event, Listener, Options, R, Runner, T
 
 Facts = Mapping[str, object]

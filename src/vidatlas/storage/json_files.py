@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NotRequired
+from dataclasses import is_dataclass
+from functools import cache
+from typing import Annotated, Any, Literal, NotRequired, TypeVar, cast
 
-from pydantic import Field
+import orjson
+from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
+from vidatlas.errors import DamagedError
 from vidatlas.storage.manifest import IndexFacts, OddValues
 from vidatlas.types import Count, FileFacts, Rejects
 
@@ -148,6 +152,8 @@ class Holder(TypedDict):
 
     run: str
     host: str
+    machine: NotRequired[str]
+    """What tells it from others of that host name (``storage/lock.py``)."""
     pid: Annotated[int, Field(gt=0, lt=2**31)]
     process: str
     """Start of the process in clock ticks; empty if unknown."""
@@ -357,3 +363,33 @@ class Metrics(Measured):
     """Only with ``reduce.probe``."""
     search: NotRequired[IndexFacts]
     """Not in the file: added by ``Atlas.metrics``."""
+
+
+T = TypeVar("T")
+
+
+def parse_json(data: bytes, kind: type[T]) -> T:
+    """Return JSON as what it holds: a dataclass, or a TypedDict with all keys that are there.
+
+    Raises:
+        DamagedError: it is not valid, or a key has another type than ``kind`` says; for a sentence on the file.
+    """
+    adapter = _adapter(cast(Any, kind))
+    try:
+        found = orjson.loads(data)
+        if is_dataclass(kind):
+            return cast(T, adapter.validate_json(data, strict=True))
+        adapter.validate_python(found, strict=True)
+    except orjson.JSONDecodeError as error:
+        raise DamagedError(f" is not valid JSON ({error})") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        raise DamagedError(f": {where}: {what}" if where else f": {what}") from error
+    # What was read, not what pydantic made of it, which lacks the unknown keys.
+    return cast(T, found)
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)

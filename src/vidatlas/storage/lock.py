@@ -7,6 +7,8 @@ import socket
 import threading
 import time
 import uuid
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 
@@ -25,8 +27,8 @@ STALE_SECONDS = 600.0
 class Lock:
     """Lock an atlas for one run; a stale lock (dead process, or no heartbeat for ten minutes) is taken over.
 
-    Only its next heartbeat shows whether a run on another host is alive: entering waits for that heartbeat, or until
-    the ten minutes are over, and tells the listener so in one event of the stage "wait".
+    Only its next heartbeat shows whether a run on another machine is alive: entering waits for that heartbeat, or until
+    it saw none for ten minutes by this machine's own clock, and tells the listener so in one event of the stage "wait".
 
     Raises (on entering, and from ``confirm``):
         ConflictError: another run has locked the atlas.
@@ -41,6 +43,7 @@ class Lock:
         self._own: Holder = {
             "run": uuid.uuid4().hex,
             "host": socket.gethostname(),
+            "machine": machine(),
             "pid": os.getpid(),
             "process": _process_start(os.getpid()),
             "since": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -59,15 +62,13 @@ class Lock:
         return self
 
     def _stays_silent(self, holder: Holder) -> bool:
-        """Wait for a heartbeat of a run on another host: False if it released the lock, True if none came in time."""
-        if holder["host"] == socket.gethostname():
+        """Wait for a heartbeat of a run elsewhere: False if it released the lock, True if none came in time."""
+        if is_here(holder):
             raise self._held(holder)
-        # By this machine's clock: the clocks of two hosts may differ.
-        age = min(max(0.0, time.time() - float(holder["beat"])), STALE_SECONDS)
-        left = STALE_SECONDS - age
-        end = time.monotonic() + left
-        facts = {"holder": _name(holder), "until": time.time() + left}
-        self._listener(Event("wait", round(age), round(STALE_SECONDS), facts))
+        # Not by the age of the last heartbeat: the clocks of two machines may differ.
+        end = time.monotonic() + STALE_SECONDS
+        facts = {"holder": _name(holder), "until": time.time() + STALE_SECONDS}
+        self._listener(Event("wait", 0, round(STALE_SECONDS), facts))
         while time.monotonic() < end:
             time.sleep(LOOK_SECONDS)
             now = self._holder()
@@ -98,11 +99,11 @@ class Lock:
         if self._thread:
             self._thread.join()
         if self._mine():
+            for claim in self._store.folder.list(CLAIMS):
+                # The others are on runs that no longer hold the lock.
+                if claim != f"{CLAIMS}/{self._own['run']}":
+                    self._store.folder.delete(claim)
             self._store.folder.delete(LOCK)
-        for claim in self._store.folder.list(CLAIMS):
-            owner = self._read(claim)
-            if owner is None or owner["run"] == self._own["run"] or is_dead(owner):
-                self._store.folder.delete(claim)
 
     def confirm(self) -> None:
         """Raise ConflictError if another run has taken over the lock; call it before committing."""
@@ -144,14 +145,32 @@ def _process_start(pid: int) -> str:
         return ""
 
 
+@cache
+def machine() -> str:
+    """Return what tells the processes of this machine from those of others, also of one with the same host name.
+
+    It is another one after a restart, and in each container, where a process id says nothing about a process outside.
+    """
+    found = [str(uuid.getnode())]
+    with suppress(OSError):
+        boot, space = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+        found = [boot.read_text(encoding="utf-8").strip(), str(space.readlink())]
+    return " ".join([socket.gethostname(), *found])
+
+
+def is_here(holder: Holder) -> bool:
+    """Tell whether a run is one of this machine, whose processes can be seen from here."""
+    return holder.get("machine") == machine()
+
+
 def is_dead(holder: Holder) -> bool:
-    """Tell whether a lock is stale: its process is gone (on this machine), or its heartbeat stopped (elsewhere)."""
-    if holder["host"] == socket.gethostname():
-        try:
-            os.kill(int(holder["pid"]), 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            return False
-        return bool(_process_start(int(holder["pid"])) != holder["process"])
-    return bool(time.time() - float(holder["beat"]) > STALE_SECONDS)
+    """Tell whether the run that holds a lock is gone for certain: its process was on this machine, and is not there."""
+    if not is_here(holder):
+        return False
+    try:
+        os.kill(int(holder["pid"]), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return bool(_process_start(int(holder["pid"])) != holder["process"])

@@ -7,6 +7,8 @@ did not write.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from typing import Annotated, Literal, NotRequired
 
 from pydantic import AfterValidator, Field
@@ -351,3 +353,34 @@ class Version(TypedDict):
 def entries(manifest: Manifest) -> list[StageEntry]:
     """Return the entries of all stages that a manifest lists, in their order."""
     return [manifest["stages"][stage] for stage in STAGES if stage in manifest["stages"]]
+
+
+def digest_of(files: Mapping[str, FileFacts]) -> str:
+    """Return one SHA-256 over the names and hashes of stored files."""
+    lines = "".join(f"{name} {files[name]['sha256']}\n" for name in sorted(files))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def content_sha256(manifest: Manifest) -> str:
+    """Return one hash over everything plan, embed and reduce stored: equal hashes mean equal bytes."""
+    stages = manifest["stages"]
+    digests = (stages["plan"]["digest"], stages["embed"]["digest"], stages["reduce"]["digest"])
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest()
+
+
+REBUILD = {
+    "reduce": "vidatlas reduce {0} && vidatlas publish {0}",
+    "publish": "vidatlas publish {0}",
+    "": "vidatlas run RECIPE INPUT… {0}",
+}
+"""The command that makes the files of a stage again; of the others, the one that made the atlas."""
+
+REMEDIES = {
+    **dict.fromkeys(("atlas.json", "encoder.json"), "Restore the original, or make the atlas again."),
+    "inputs.json": "Delete it: the next run reads the input files again, and nothing else depends on it.",
+    "lock": "Delete it if no run is going on: nothing depends on it.",
+    **dict.fromkeys(
+        ("progress.json", "timings.json"), "Delete it: the next run writes it again, and nothing depends on it."
+    ),
+}
+"""What to do about a damaged file, where it is not to make it again by the stage that wrote it."""

@@ -48,7 +48,7 @@ class MappedFiles:
         folder = self.store.folder
         if isinstance(folder, LocalFolder):
             if folder.size(name) is None:
-                self.store.read(name)  # says what to do about a missing file
+                raise self.store.missing(name)
             if _digest(path := folder.plain(name)) != facts["sha256"]:
                 raise self.store.altered(name)
             return path
@@ -58,7 +58,7 @@ class MappedFiles:
 
     def _copy(self, folder: RemoteFolder, name: str, facts: FileFacts, path: Path) -> None:
         if folder.size(name) is None:
-            self.store.read(name)
+            raise self.store.missing(name)
         folder.copy_to(name, path)
         if _digest(path) != facts["sha256"]:
             raise self.store.altered(name)

@@ -25,6 +25,23 @@ PLAIN = frozenset({"arrow.bool8", "arrow.fixed_shape_tensor", "arrow.json", "arr
 _NAME, _HIDDEN = b"ARROW:extension:name", b"ARROW.extension.name"
 _SCHEMA, _UNREAD = b"ARROW:schema", b"ARROW.schema"
 _MAGIC = b"PAR1"
+_TYPES = (
+    ("assignments/", "id string, group string, in_group string, subcategory int32, distance float, margin float"),
+    ("embeddings/", "id string, group string, embedding fixed_size_list<element: halffloat>["),
+    ("index/", "id string, group string, in_group string, subcategory int32, distance float, title string"),
+    ("index/", "author string, image string"),
+    ("layout/labels", "level int8, name string, size int64, x float, y float, group string"),
+    ("layout/", "id string, x float, y float"),
+    ("levels", "group string, level int32, node int32, parent int32, name string, size int64, share double"),
+    ("levels", "terms list<element: string>, subcategories list<element: int32>, coverage double"),
+    ("names", "key string, group string, subcategory int32, name string"),
+    ("plan/", "row int64, number int32, first_row int64, offset int64, length int64, seek_window binary"),
+    ("reduced/", "id string, group string, row int32, components fixed_size_list<element: float>["),
+    ("subcategories", "group string, subcategory int32, name string, size int64, share double, peripheral int64"),
+    ("subcategories", "terms list<element: string>, levels list<element: string>, silhouette double"),
+    ("subcategories", "exemplars list<element: string>, exemplar_titles list<element: string>, core_distance float"),
+)
+"""Columns and types of an atlas's tables, by the beginning of their names; an older atlas may lack some."""
 _TAIL = 8
 """Bytes after a footer: its length and the magic number."""
 
@@ -93,6 +110,17 @@ def open_mapped(path: Path) -> pa.Table:
     reader = pa.ipc.open_file(pa.memory_map(str(path)))
     _refuse(reader.schema)
     return reader.read_all()
+
+
+def wrong_column(name: str, schema: pa.Schema) -> str:
+    """Return what is wrong with the columns of a table of an atlas, "" where nothing is."""
+    types = {field.name: str(field.type).replace("<item: ", "<element: ") for field in schema}
+    for start, columns in _TYPES:
+        for column, expected in (one.split(" ", 1) for one in columns.split(", ") if name.startswith(start)):
+            found = types.get(column, expected)
+            if found != expected and not (expected.endswith("[") and found.startswith(expected)):
+                return f"column {column!r} is {found}, not {expected.partition('[')[0]}"
+    return ""
 
 
 def _stored_schema(file: IO[bytes]) -> pa.Schema:

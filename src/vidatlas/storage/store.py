@@ -7,19 +7,20 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import is_dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from os import fspath
 from typing import IO, Any, Literal, TypeVar, cast, overload
 
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import TypeAdapter, ValidationError
 
-from vidatlas.errors import ConflictError, InputError, UsageError
+from vidatlas.errors import ConflictError, DamagedError, InputError, UsageError
 from vidatlas.storage.folder import Hashed, LocalFolder, open_folder
+from vidatlas.storage.json_files import parse_json
 from vidatlas.storage.manifest import (
+    REBUILD,
+    REMEDIES,
+    STAGES,
     EmbedEntry,
     Manifest,
     PlanEntry,
@@ -30,7 +31,7 @@ from vidatlas.storage.manifest import (
     StageEntry,
     Version,
 )
-from vidatlas.storage.parquet import open_parquet, to_parquet
+from vidatlas.storage.parquet import open_parquet, to_parquet, wrong_column
 from vidatlas.storage.remote import RemoteFolder
 from vidatlas.storage.tensors import Tensors, read_tensors
 from vidatlas.types import FileFacts, Json, Place, Receipt
@@ -71,12 +72,9 @@ index_part = "{}.{:05d}.part".format
 embeddings = "embeddings/{}.parquet".format
 reduced = "reduced/{}.parquet".format
 assignments = "assignments/{}.parquet".format
-positions = "layout/{}.parquet".format
-"""Places on the map."""
-pictures = "pictures/{}.parquet".format
-"""Vectors of images."""
-rejects = "rejects/{}.jsonl.gz".format
-"""Rejected rows; the file exists only if there are any."""
+positions = "layout/{}.parquet".format  # places on the map
+pictures = "pictures/{}.parquet".format  # vectors of images
+rejects = "rejects/{}.jsonl.gz".format  # rejected rows; the file exists only if there are any
 receipt = "receipts/{}.json".format
 attempt = "attempts/{}.json".format
 """It marks a shard that is being computed."""
@@ -85,14 +83,6 @@ suggestion = "names/{}.json".format
 
 Files = dict[str, FileFacts]
 T = TypeVar("T")
-_REMEDIES = {
-    **dict.fromkeys((MANIFEST, ENCODER), "Restore the original, or make the atlas again."),
-    INPUTS: "Delete it: the next run reads the input files again, and nothing else depends on it.",
-    LOCK: "Delete it if no run is going on: nothing depends on it.",
-    **dict.fromkeys((PROGRESS, TIMINGS), "Delete it: the next run writes it again, and nothing depends on it."),
-}
-"""What to do about a damaged JSON file, where it is not what ``_REMEDY`` says."""
-_REMEDY = "Delete it and rerun the command that made this atlas; it writes it again."
 
 
 def plan_files(part: str) -> tuple[str, str, str]:
@@ -105,17 +95,6 @@ def to_json(data: Any) -> bytes:
     return (json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def digest_of(files: Mapping[str, FileFacts]) -> str:
-    """Return one SHA-256 over the names and hashes of stored files."""
-    lines = "".join(f"{name} {files[name]['sha256']}\n" for name in sorted(files))
-    return hashlib.sha256(lines.encode()).hexdigest()
-
-
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
-
-
 def _entry(name: str, data: bytes) -> Files:
     return {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}}
 
@@ -126,26 +105,38 @@ def _manifest(url: str, data: bytes) -> Manifest:
     return Store(url).checked_manifest(data)
 
 
-class Store:
-    """Store the files of one atlas; nothing else in vidatlas writes files."""
+def _differs(data: bytes, facts: FileFacts | None) -> bool:
+    return facts is not None and hashlib.sha256(data).hexdigest() != facts["sha256"]
 
-    def __init__(self, url: Place) -> None:
+
+class Store:
+    """Store the files of one atlas; nothing else in vidatlas writes files.
+
+    A file that the manifest lists is read only if its SHA-256 is the listed one.
+    """
+
+    def __init__(self, url: Place, written: Files | None = None) -> None:
         self.url = fspath(url)
         self.folder: LocalFolder | RemoteFolder = open_folder(self.url)
+        self._written = written or {}
+        """Files written since the manifest was: it may list what they replaced."""
+        self._listed: dict[str, tuple[Stage, FileFacts]] | None = None
+        """What the manifest listed when it was last needed."""
 
-    def __reduce__(self) -> tuple[type[Store], tuple[str]]:
-        """Pickle only the URL: a worker reopens the store, since clients of object stores cannot be pickled."""
-        return Store, (self.url,)
+    def __reduce__(self) -> tuple[type[Store], tuple[str, Files]]:
+        """Pickle no client: a worker reopens the store, since clients of object stores cannot be pickled."""
+        return Store, (self.url, self._written)
 
     def put(self, name: str, data: bytes) -> Files:
         """Store a file atomically; return its manifest entry."""
-        self.folder.put(name, data)
-        return _entry(name, data)
+        return self.put_all({name: data})
 
     def put_all(self, files: Mapping[str, bytes]) -> Files:
         """Store several files, each atomically; return their manifest entries. It is much faster than one by one."""
         self.folder.put_all(files)
-        return {name: facts for one, data in files.items() for name, facts in _entry(one, data).items()}
+        found = {name: facts for one, data in files.items() for name, facts in _entry(one, data).items()}
+        self._written |= found
+        return found
 
     def put_table(self, name: str, table: pa.Table) -> Files:
         """Store a table as a Parquet file; return its manifest entry."""
@@ -157,22 +148,54 @@ class Store:
         with self.folder.writing(name) as file:
             hashed = Hashed(file)
             yield cast(IO[bytes], hashed)
-        files[name] = {"sha256": hashed.sha256.hexdigest(), "bytes": hashed.tell()}
+        files[name] = self._written[name] = {"sha256": hashed.sha256.hexdigest(), "bytes": hashed.tell()}
 
     def entry(self, name: str) -> Files:
         """Return the manifest entry of a stored file."""
         return _entry(name, self.read(name))
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, facts: FileFacts | None = None) -> bytes:
         """Return the bytes of a stored file.
 
+        Args:
+            name: name of the file.
+            facts: its manifest entry, if the caller has it.
+
         Raises:
-            InputError: it is missing.
+            InputError: it is missing, or differs from what the manifest lists.
         """
         try:
-            return self.folder.read(name)
+            data = self.folder.read(name)
         except FileNotFoundError as error:
-            raise self._missing(name) from error
+            raise self.missing(name) from error
+        if _differs(data, facts or self._facts(name)):
+            self._listed = None  # a run may have committed since the manifest was read
+            if _differs(data, facts or self._facts(name)):
+                raise self.altered(name)
+        return data
+
+    def _facts(self, name: str) -> FileFacts | None:
+        """Return what a file must be: what this run wrote, or the manifest lists; None where neither knows it."""
+        return self._written.get(name) or self._sealed(name)[1]
+
+    def _sealed(self, name: str) -> tuple[Stage | None, FileFacts | None]:
+        """Return the stage that committed a file, and the file's entry of the manifest."""
+        if self._listed is None:
+            stages = self.manifest()["stages"].items()
+            self._listed = {
+                file: (cast(Stage, stage), facts)
+                for stage, entry in stages
+                for file, facts in cast(StageEntry, entry)["files"].items()
+            }
+        return self._listed.get(name, (None, None))
+
+    def is_sound(self, name: str) -> bool:
+        """Tell whether a file is there, with the bytes that the manifest lists if it lists the file."""
+        try:
+            self.read(name)
+        except InputError:
+            return False
+        return True
 
     def read_json(self, name: str, kind: type[T]) -> T:
         """Return the content of a stored JSON file: a dataclass, or a TypedDict with all keys that it has.
@@ -180,7 +203,7 @@ class Store:
         Raises:
             InputError: it is missing, or not valid JSON, or a key has another type than ``kind`` says.
         """
-        return self._typed(name, self._parsed(name, self.read(name)), kind)
+        return self._json(name, self.read(name), kind)
 
     def read_json_if_valid(self, name: str, kind: type[T]) -> T | None:
         """Return the content of a JSON file that an atlas can do without; None if it is missing or damaged."""
@@ -189,54 +212,38 @@ class Store:
         except FileNotFoundError:
             return None
         try:
-            return self._typed(name, self._parsed(name, data), kind)
-        except InputError:
+            return parse_json(data, kind)
+        except DamagedError:
             return None
 
-    def _parsed(self, name: str, data: bytes) -> Any:
+    def _json(self, name: str, data: bytes, kind: type[T]) -> T:
         try:
-            return orjson.loads(data)
-        except ValueError as error:
-            raise InputError(
-                f"{self.url}/{name} is not valid JSON ({error}). {_REMEDIES.get(name, _REMEDY)}"
-            ) from error
-
-    def _typed(self, name: str, data: Any, kind: type[T]) -> T:
-        adapter = _adapter(cast(Any, kind))
-        try:
-            if is_dataclass(kind):
-                return cast(T, adapter.validate_json(orjson.dumps(data), strict=True))
-            adapter.validate_python(data, strict=True)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
-            at = f"{self.url}/{name}: {where}: " if where else f"{self.url}/{name}: "
-            raise InputError(f"{at}{what}. {_REMEDIES.get(name, _REMEDY)}") from error
-        # What was read, not what pydantic made of it, which lacks the unknown keys.
-        return cast(T, data)
+            return parse_json(data, kind)
+        except DamagedError as error:
+            raise InputError(f"{self.url}/{name}{error}. {self.remedy(name)}") from error
 
     def table(self, name: str, facts: FileFacts | None = None, columns: list[str] | None = None) -> pa.Table:
         """Return a stored table.
 
         Args:
             name: name of the file.
-            facts: its manifest entry, to verify its hash first.
+            facts: its manifest entry, if the caller has it.
             columns: the columns to return, in this order; None for all.
 
         Raises:
             InputError: the file is missing or altered, not Parquet, lacks a column, or has an unsafe extension type.
         """
-        data = self.read(name) if facts is None else self.check(name, facts)
+        data = self.read(name, facts)
         with self.readable(name):
             table = self.opened(name, io.BytesIO(data)).read(columns=columns).replace_schema_metadata(None)
         absent = [column for column in columns or () if column not in table.column_names]
         if absent:
-            raise InputError(f"{self.url}/{name} has no column {absent[0]!r}. Make the atlas again.")
+            raise InputError(f"{self.url}/{name} has no column {absent[0]!r}. {self.remedy(name)}")
         return table if columns is None else table.select(columns)
 
     @contextmanager
     def parquet(self, name: str) -> Iterator[pq.ParquetFile]:
-        """Open a stored Parquet table to read only some of it.
+        """Open a stored Parquet table to read only some of it: each page that is read is checked, by its own checksum.
 
         Raises:
             InputError: as ``table``.
@@ -244,7 +251,7 @@ class Store:
         try:
             file = self.folder.open(name)
         except FileNotFoundError as error:
-            raise self._missing(name) from error
+            raise self.missing(name) from error
         with file, self.readable(name):
             yield self.opened(name, file)
 
@@ -257,11 +264,19 @@ class Store:
         return read_tensors(self.read(name), f"{self.url}/{name}")
 
     def opened(self, name: str, file: IO[bytes]) -> pq.ParquetFile:
-        """Open Parquet of the atlas; the error names the file."""
+        """Open Parquet of the atlas; the error names the file.
+
+        Raises:
+            InputError: it has an unsafe extension type, or a column of another type than vidatlas writes.
+        """
         try:
-            return open_parquet(file)
+            found = open_parquet(file)
         except InputError as error:
             raise InputError(f"{self.url}/{name}: {error}") from error
+        wrong = wrong_column(name, found.schema_arrow)
+        if wrong:
+            raise InputError(f"{self.url}/{name}: {wrong}. {self.remedy(name)}")
+        return found
 
     @contextmanager
     def readable(self, name: str) -> Iterator[None]:
@@ -269,14 +284,22 @@ class Store:
         try:
             yield
         except (pa.ArrowException, OSError) as error:
-            raise InputError(
-                f"{self.url}/{name} is not a valid Parquet file ({error}). Make the atlas again."
-            ) from error
+            raise InputError(f"{self.url}/{name} is not a valid Parquet file ({error}). {self.remedy(name)}") from error
 
-    def _missing(self, name: str) -> InputError:
-        return InputError(
-            f"{self.url}/{name} is missing. Rerun the command that made this atlas; it recreates missing files."
-        )
+    def missing(self, name: str) -> InputError:
+        """Return the error of a file that is not there."""
+        return InputError(f"{self.url}/{name} is missing. To make it again: {self._command(name)}")
+
+    def altered(self, name: str) -> InputError:
+        """Return the error of a file that is not the one that was committed."""
+        return InputError(f"{self.url}/{name} was altered after it was written. {self.remedy(name)}")
+
+    def remedy(self, name: str) -> str:
+        """Return what to do about a damaged file."""
+        return REMEDIES.get(name) or f"Delete it; to make it again: {self._command(name)}"
+
+    def _command(self, name: str) -> str:
+        return REBUILD.get(self._sealed(name)[0] or "", REBUILD[""]).format(self.url)
 
     def manifest(self) -> Manifest:
         """Return the stored manifest, or an empty one if the atlas does not exist yet.
@@ -285,22 +308,23 @@ class Store:
             InputError: a key has the wrong type.
             ConflictError: another version of vidatlas wrote it.
         """
-        if self.folder.size(MANIFEST) is None:
+        try:
+            data = self.folder.read(MANIFEST)
+        except FileNotFoundError:
             return {"schema": SCHEMA, "stages": {}}
-        found = _manifest(self.url, self.read(MANIFEST))
+        found = _manifest(self.url, data)
         # The stages are a copy: whoever adds or removes one does not change what others were given.
         return {**found, "stages": {**found["stages"]}}
 
-    def checked_manifest(self, read: bytes) -> Manifest:
+    def checked_manifest(self, data: bytes) -> Manifest:
         """Return the manifest from its bytes; see ``manifest``."""
-        data = self._parsed(MANIFEST, read)
-        schema = self._typed(MANIFEST, data, Version)["schema"]
+        schema = self._json(MANIFEST, data, Version)["schema"]
         if schema != SCHEMA:
             raise ConflictError(
                 f"{self.url} was made by another version of vidatlas (schema {schema}). "
                 "Use that version or another folder."
             )
-        return self._typed(MANIFEST, data, Manifest)
+        return self._json(MANIFEST, data, Manifest)
 
     @overload
     def stage(self, name: Literal["plan"]) -> PlanEntry: ...
@@ -314,14 +338,14 @@ class Store:
         """Return the manifest entry of a committed stage.
 
         Raises:
-            UsageError: the stage is not done.
+            UsageError: the stage is not done; the message names the first that is not.
         """
-        entry = self.manifest()["stages"].get(name)
+        stages = self.manifest()["stages"]
+        entry = stages.get(name)
         if entry is None:
-            raise UsageError(
-                f"{self.url}: {name} is not done yet. Run: vidatlas "
-                f"{name if name != 'embed' else 'embed RECIPE INPUT…'} {self.url}"
-            )
+            first = next(stage for stage in STAGES if stage not in stages)
+            command = first if first in ("reduce", "publish") else "run RECIPE INPUT…"
+            raise UsageError(f"{self.url}: {first} is not done yet. Run: vidatlas {command} {self.url}")
         return entry
 
     def write_manifest(self, manifest: Manifest) -> None:
@@ -335,6 +359,7 @@ class Store:
             self.folder.put(MANIFEST, data)
         elif not self.folder.put_new(MANIFEST, data):
             raise ConflictError(f"another run started {self.url} at the same moment. Wait for it, then try again.")
+        self._written, self._listed = {}, None
 
     def seal(self, stage: Stage, entry: StageEntry, recipe: Json) -> None:
         """Commit a finished stage: list it in the manifest."""
@@ -361,7 +386,7 @@ class Store:
             InputError: the manifest does not list it.
         """
         if name not in files:
-            raise InputError(f"{self.url}/{MANIFEST} does not list {name}. {_REMEDIES[MANIFEST]}")
+            raise InputError(f"{self.url}/{MANIFEST} does not list {name}. {REMEDIES[MANIFEST]}")
         return files[name]
 
     def sizes(self, names: Iterable[str]) -> dict[str, int]:
@@ -373,28 +398,3 @@ class Store:
         """Tell whether stored files have the sizes in their entries (``verify`` checks every byte)."""
         there = self.sizes(files)
         return all(there.get(name) == facts["bytes"] for name, facts in files.items())
-
-    def check(self, name: str, facts: FileFacts) -> bytes:
-        """Return the bytes of a stored file after verifying its hash.
-
-        Raises:
-            InputError: the file is missing or differs from what was committed.
-        """
-        data = self.read(name)
-        if hashlib.sha256(data).hexdigest() != facts["sha256"]:
-            raise self.altered(name)
-        return data
-
-    def altered(self, name: str) -> InputError:
-        """Return the error of a file that is not the one that was committed."""
-        return InputError(
-            f"{self.url}/{name} was altered after it was written. Delete it and rerun the command that made this "
-            "atlas; it recreates only that file."
-        )
-
-
-def content_sha256(manifest: Manifest) -> str:
-    """Return one hash over everything plan, embed and reduce stored: equal hashes mean equal bytes."""
-    stages = manifest["stages"]
-    digests = (stages["plan"]["digest"], stages["embed"]["digest"], stages["reduce"]["digest"])
-    return hashlib.sha256(" ".join(digests).encode()).hexdigest()

@@ -22,7 +22,8 @@ from vidatlas.app.serving import prepare
 from vidatlas.cli.main import app
 from vidatlas.errors import InputError, UsageError
 from vidatlas.recipe import load_recipe
-from vidatlas.storage.store import Store, content_sha256
+from vidatlas.storage.manifest import content_sha256
+from vidatlas.storage.store import Store
 
 SERIAL = Options(runner="serial", max_rejects=0.1)
 ROWS, DIM = 90, 6

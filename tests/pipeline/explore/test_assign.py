@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +91,11 @@ def test_nothing_rejected_leaves_no_file_of_rejects_and_nothing_new_an_empty_tab
 def test_absent_input_and_an_unfinished_atlas_are_refused(small_atlas: Atlas, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         vidatlas.assign(small_atlas.url, str(tmp_path / "none"), str(tmp_path / "out.parquet"))
-    with pytest.raises(UsageError, match="reduce is not done yet"):
+    with pytest.raises(UsageError, match="plan is not done yet"):
         vidatlas.assign(str(tmp_path), str(small_atlas.part), str(tmp_path / "out.parquet"))
 
 
-def test_another_encoder_is_refused(tmp_path: Path) -> None:
+def test_another_encoder_is_refused(tmp_path: Path, reseal: Callable[[Path, str], None]) -> None:
     part, atlas = tmp_path / "videos.jsonl", tmp_path / "atlas"
     rows = [{"display_id": str(at), "title": f"title {at}", "tags": "x", "categories": "c"} for at in range(9)]
     part.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -102,6 +103,7 @@ def test_another_encoder_is_refused(tmp_path: Path) -> None:
     vidatlas.run(recipe, str(part), str(atlas), vidatlas.Options(runner="serial"))
     store = Store(str(atlas))
     store.put(layout.ENCODER, to_json({**store.read_json(layout.ENCODER, EncoderIdentity), "dim": 16}))
+    reseal(atlas, layout.ENCODER)
     with pytest.raises(ConflictError, match="was made with dim 16, but here it is 8"):
         vidatlas.assign(str(atlas), str(part), str(tmp_path / "out.parquet"))
 

@@ -179,14 +179,14 @@ class Atlas:
     @property
     def map(self) -> str:
         """Return the page with nothing but the map, as HTML."""
-        return self._store.check(
+        return self._store.read(
             layout.MAP, self._store.listed(self._store.stage("publish")["files"], layout.MAP)
         ).decode()
 
     def map_file(self, name: str) -> bytes | None:
         """Return a file of ``map/``, which a map with tiles fetches; None if there is no such file."""
         facts = self._tiles.get(name)
-        return facts and self._store.check(name, facts)
+        return facts and self._store.read(name, facts)
 
     @cached_property
     def _tiles(self) -> Files:
@@ -251,8 +251,10 @@ def open_atlas(url: Place) -> Atlas:
     """Return an existing atlas.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or its first run failed.
     """
-    if not Store(url).manifest()["stages"]:
+    store = Store(url)
+    if "recipe" not in store.manifest():
         raise UsageError(f"{url} is not an atlas. Make one with: vidatlas run RECIPE INPUT… {url}")
+    store.stage("plan")
     return Atlas(url)

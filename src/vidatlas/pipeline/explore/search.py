@@ -210,7 +210,7 @@ class Search:
             table = self._files.open(name, facts).read(columns=columns)
         absent = [column for column in columns if column not in table.column_names]
         if absent:
-            raise InputError(f"{self._store.url}/{name} has no column {absent[0]!r}. Make the atlas again.")
+            raise InputError(f"{self._store.url}/{name} has no column {absent[0]!r}. {self._store.remedy(name)}")
         return table
 
     def _places(self, positions: Sequence[int]) -> list[tuple[int, int]]:

@@ -11,9 +11,9 @@ from vidatlas.errors import InputError, UsageError
 from vidatlas.pipeline.embed.totals import Totals
 from vidatlas.storage import store as layout
 from vidatlas.storage.json_files import Holder, Inputs, ProgressFacts, Timings
-from vidatlas.storage.lock import is_dead
-from vidatlas.storage.manifest import STAGES, Stages, entries
-from vidatlas.storage.store import INPUTS, LOCK, TIMINGS, Store, content_sha256
+from vidatlas.storage.lock import STALE_SECONDS, is_dead, is_here
+from vidatlas.storage.manifest import STAGES, Stages, content_sha256, entries
+from vidatlas.storage.store import INPUTS, LOCK, TIMINGS, Store
 from vidatlas.types import Json, Place
 
 T = TypeVar("T")
@@ -23,10 +23,10 @@ def status(atlas: Place) -> Json:
     """Return the status of an atlas from its files alone; no cluster is asked.
 
     Returns:
-        ``recipe``, ``stages`` (sealed or not), ``shards`` (done, total), ``counts``, ``embedded`` (sums of the
-        receipts), ``notes`` (what a reader must know of the reduction), ``progress`` (what the last run wrote),
-        ``timings`` (seconds), ``held`` (by which run), ``damaged`` (a sentence on each file that cannot be read
-        and that no result depends on).
+        ``recipe``, ``stages`` (sealed or not), ``files`` (how many are sealed), ``shards`` (done, total), ``counts``,
+        ``embedded`` (sums of the receipts), ``notes`` (what a reader must know of the reduction), ``progress`` (what
+        the last run wrote), ``timings`` (seconds), ``held`` (by which run), ``damaged`` (a sentence on each file that
+        cannot be read and that no result depends on).
     """
     store = Store(atlas)
     manifest = store.manifest()
@@ -41,6 +41,7 @@ def status(atlas: Place) -> Json:
         "atlas": store.folder.url,
         "recipe": manifest["recipe"]["name"],
         "stages": {stage: stage in stages for stage in STAGES},
+        "files": sum(len(entry["files"]) for entry in entries(manifest)),
         "shards": {"done": total if embedded else len(receipts), "total": total},
         "counts": planned["counts"] if planned else {},
         "embedded": embedded["counts"] if embedded else Totals(receipts.values()).facts(),
@@ -56,7 +57,10 @@ def status(atlas: Place) -> Json:
 
 def _holder(store: Store, damaged: list[str]) -> Json:
     holder = _optional(store, LOCK, Holder, damaged)
-    return {**holder} if holder and not is_dead(holder) else {}
+    if not holder or is_dead(holder):
+        return {}
+    # Of another machine, as far as the two clocks agree: a run that wants the lock waits for a heartbeat instead.
+    return {**holder} if is_here(holder) or time.time() - holder["beat"] < STALE_SECONDS else {}
 
 
 def _progress(store: Store, damaged: list[str]) -> Json:
@@ -91,7 +95,7 @@ def verify(atlas: Place) -> dict[str, int]:
         for name, facts in entry["files"].items():
             checked += 1
             try:
-                store.check(name, facts)
+                store.read(name, facts)
             except InputError:
                 broken.append(name)
     if broken:

@@ -91,15 +91,15 @@ def plan_inputs(run: Run, urls: list[str]) -> tuple[list[str], Files]:
 
 
 def _planned_earlier(store: Store, recipe: Recipe, known: Inputs, urls: set[str]) -> dict[str, str]:
-    """Return the part key of each input file that an earlier run planned with the same settings."""
-    fingerprint, there = recipe.fingerprint("plan"), set(store.folder.list("plan"))
+    """Return the part key of each input file that an earlier run planned with the same settings, and is undamaged."""
+    fingerprint = recipe.fingerprint("plan")
     return {
         url: facts["part"]
         for url, facts in known.items()
         if url in urls
         and facts["plan"] == fingerprint
-        and there.issuperset(layout.plan_files(facts["part"]))
         and unchanged(url, known)
+        and all(map(store.is_sound, layout.plan_files(facts["part"])))
     }
 
 

@@ -95,7 +95,9 @@ def _refuse_other_inputs(store: Store, urls: list[str]) -> None:
 
 def _planned_all(run: Run, urls: list[str]) -> tuple[Files, PlanFacts]:
     """Plan every input file; return the plan's files, and what the manifest says of it."""
-    store = run.store
+    store, before = run.store, run.store.manifest()["stages"].get("plan")
+    if before and before.get("fingerprint") != run.recipe.fingerprint("plan") and not has_vectors(store):
+        store.unseal(["plan"])  # what it lists is about to be replaced
     store.write_manifest({**store.manifest(), "recipe": cast(RecipeEntry, run.recipe.model_dump(mode="json"))})
     parts, files = plan_inputs(run, urls)
     return _finish(run, urls, parts, files)

@@ -17,6 +17,7 @@ from vidatlas.recipe import recipe_of
 from vidatlas.sources.fields import RecordSpec
 from vidatlas.sources.values.links import link_of
 from vidatlas.storage import store as layout
+from vidatlas.storage.mapped import MappedFiles
 from vidatlas.storage.store import Store
 from vidatlas.storage.tables import sealed_shards
 from vidatlas.types import Place
@@ -44,13 +45,14 @@ def export_embedding_atlas(atlas: Place, folder: Place) -> str:
     record = recipe_of(store).record
     names = names_of(store)
     out, writer = io.BytesIO(), None
-    with store.parquet(layout.INDEX_VIDEOS) as videos:
-        # A row group of this table is a shard.
-        for number, places in enumerate(read_positions(store, list(sealed_shards(store.stage("embed"))))):
-            table = _joined(videos.read_row_group(number), places, names)
-            table = _described(table, record)
-            writer = writer or pq.ParquetWriter(out, table.schema, compression="zstd")
-            writer.write_table(table)
+    videos = MappedFiles(store).open(layout.INDEX_VIDEOS, published[layout.INDEX_VIDEOS])
+    # A row group of this table is a shard.
+    for number, places in enumerate(read_positions(store, list(sealed_shards(store.stage("embed"))))):
+        with store.readable(layout.INDEX_VIDEOS):
+            shard = videos.read_row_group(number)
+        table = _described(_joined(shard, places, names), record)
+        writer = writer or pq.ParquetWriter(out, table.schema, compression="zstd")
+        writer.write_table(table)
     if writer:
         writer.close()
     target.put(VIDEOS, out.getvalue())

@@ -25,8 +25,8 @@ from vidatlas.pipeline.publish.wording import (
 from vidatlas.pipeline.stage import Run, Steps, commit, committed
 from vidatlas.storage import store as layout
 from vidatlas.storage.json_files import Metrics
-from vidatlas.storage.manifest import PublishEntry, PublishFacts
-from vidatlas.storage.store import Files, Store, content_sha256
+from vidatlas.storage.manifest import PublishEntry, PublishFacts, content_sha256
+from vidatlas.storage.store import Files, Store
 from vidatlas.storage.tables import sealed_shards
 from vidatlas.views.card import render_card
 from vidatlas.views.charts import losses_of
@@ -105,7 +105,6 @@ def _metrics(store: Store, groups: set[str]) -> Metrics:
     absent = groups - metrics["groups"].keys()
     if absent:
         raise InputError(
-            f"{store.url}/{layout.METRICS} has no figures of group {min(absent)!r}. "
-            "Delete it and rerun the command that made this atlas; it writes it again."
+            f"{store.url}/{layout.METRICS} has no figures of group {min(absent)!r}. {store.remedy(layout.METRICS)}"
         )
     return metrics

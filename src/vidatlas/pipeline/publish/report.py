@@ -24,8 +24,8 @@ from vidatlas.pipeline.publish.wording import (
 from vidatlas.pipeline.reduce.assignments import SCHEMA
 from vidatlas.recipe import Recipe
 from vidatlas.storage.json_files import Metrics, ProbeFacts, Timings
-from vidatlas.storage.manifest import Manifest, ReduceEntry
-from vidatlas.storage.store import PREDICTIONS, TIMINGS, Store, content_sha256
+from vidatlas.storage.manifest import Manifest, ReduceEntry, content_sha256
+from vidatlas.storage.store import PREDICTIONS, TIMINGS, Store
 from vidatlas.types import Json, Reason
 from vidatlas.views.card import Card
 from vidatlas.views.charts import Grid, grid_of
