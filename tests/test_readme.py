@@ -31,7 +31,7 @@ from vidatlas.types import Encoder, EncodeStats
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
-RUN = [ROOT / name for name in ("README.md", *(f"docs/{page}.md" for page in ("python", "vectors", "atlas", "reference")))]
+RUN = [ROOT / name for name in ("README.md", "docs/python.md", "docs/vectors.md", "docs/atlas.md", "docs/reference.md")]
 """Pages whose Python is run, in one process and in this order: the first makes the atlas that the others read."""
 PROGRAM: Any = typer.main.get_command(app)
 COMMANDS = PROGRAM.commands

@@ -1,7 +1,7 @@
 """Pages of the site: python -m tools.reference copies the documentation to build/pages and generates its reference.
 
-The copy has the layout of the repository, so that links work there as they do here: README.md is the start page, and whatever a page
-links to is copied too. A link that leads nowhere is an error.
+The copy has the layout of the repository, so that links work there as they do here: README.md is the start page, and
+whatever a page links to is copied too. A link that leads nowhere is an error.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ def main() -> None:
         if file not in done:
             done.add(file)
             waiting += copy(file)
+    shutil.copy(Path(__file__).with_name("site.css"), PAGES)
     folder = PAGES / "docs" / "reference"
     folder.mkdir()
     for name, text in reference().items():
@@ -50,13 +51,13 @@ def reference() -> dict[str, str]:
 
 def commands_page() -> str:
     """Return the page of commands and options, as Typer writes it."""
-    command = [sys.executable, "-m", "typer", "vidatlas.cli.main", "utils", "docs", "--name", "vidatlas", "--title", "Commands"]
+    command = [sys.executable, "-m", "typer", "vidatlas.cli.main", "utils", "docs", "--name=vidatlas"]
     done = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8")  # noqa: S603 - our own
-    text = re.sub(r"^Example: (vidatlas .*)$", r"```sh\n\1\n```", done.stdout, flags=re.M)
+    text = re.sub(r"^# .*", "# Commands", done.stdout, count=1)
+    text = re.sub(r"^Example: (vidatlas .*)$", r"```sh\n\1\n```", text, flags=re.M)
     # Typer cuts what a command is for; its own section has all of it.
-    for name, said in re.findall(r"^## `vidatlas ([\w-]+)`\n\n(.+)$", text, re.M):
-        text = re.sub(rf"^\* `{name}`: .*$", lambda _, name=name, said=said: f"* `{name}`: {said}", text, count=1, flags=re.M)
-    return text
+    whole = dict(re.findall(r"^## `vidatlas ([\w-]+)`\n\n(.+)$", text, re.M))
+    return re.sub(r"^\* `([\w-]+)`: .*\.\.\.$", lambda cut: f"* `{cut[1]}`: {whole[cut[1]]}", text, flags=re.M)
 
 
 def copy(file: Path) -> list[Path]:
@@ -71,7 +72,8 @@ def copy(file: Path) -> list[Path]:
         return []
     text = file.read_text(encoding="utf-8")
     target.write_text(re.sub(r"(\]\([\w./-]+)\.ipynb(?=[)#])", r"\1.md", text), encoding="utf-8")
-    linked = [(file.parent / link).resolve() for link in LINK.findall(re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S))]
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+    linked = [(file.parent / link).resolve() for link in LINK.findall(prose)]
     for each in linked:
         if not each.is_file():
             raise SystemExit(f"{file.relative_to(ROOT)}: no file {each}. Correct the link.")

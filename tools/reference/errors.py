@@ -10,7 +10,8 @@ from vidatlas.types import Reason
 
 INTRODUCTION = """# Errors and exit codes
 
-An error is one line: what went wrong, where, and what to do. Every class is a `vidatlas.VidatlasError`; its exit code is that of the command.
+An error is one line: what went wrong, where, and what to do. Every class is a `vidatlas.VidatlasError`; its exit code
+is that of the command.
 """
 
 
@@ -32,8 +33,8 @@ def _codes() -> Iterator[str]:
 def _reasons() -> Iterator[str]:
     yield from ("## Reasons for which a row is not kept", "")
     yield from (
-        "Such a row is in `rejects/`, with its line, its reason and its beginning. Above `--max-rejects` (1 %) the run stops. Rows that the",
-        "recipe excludes on purpose (marked *asked for*) do not count, nor do duplicates.",
+        "Such a row is in `rejects/`, with its line, its reason and its beginning. Above `--max-rejects` (1 %) the run",
+        "stops. Rows that the recipe excludes on purpose (marked *asked for*) do not count, nor do duplicates.",
         "",
         "| reason | meaning |",
         "|---|---|",

@@ -12,8 +12,8 @@ from tools.reference.recipe_keys import package, to_markdown
 
 INTRODUCTION = """# Python
 
-`import vidatlas` gives these names, and loads neither torch nor Ray. [From Python](../python.md) has examples. Progress goes to a `listener`,
-which is called with events; `Place` is a path or an fsspec URL. [Recipe keys](recipe.md) has the fields of `Recipe`.
+`import vidatlas` gives these names, and loads neither torch nor Ray. [From Python](../python.md) has examples.
+Progress goes to a `listener`, which is called with events; `Place` is a path or an fsspec URL. [Recipe keys](recipe.md) has the fields of `Recipe`.
 """
 
 
@@ -55,7 +55,7 @@ def signature(function: griffe.Function, owner: str = "") -> str:
         shown.insert(first, "*")
     returned = f" -> {function.returns}" if function.returns else ""
     line = f"{owner}{function.name}({', '.join(shown)}){returned}"
-    if len(line) <= 100:
+    if len(line) <= 80:
         return line
     return "\n".join([f"{owner}{function.name}(", *(f"    {each}," for each in shown), f"){returned}"])
 

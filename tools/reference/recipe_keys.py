@@ -18,10 +18,42 @@ from vidatlas.recipe import Recipe, builtin_recipes, load_recipe
 
 INTRODUCTION = """# Recipe keys
 
-Every key of a recipe. In a YAML file a key `reduce.clusters.k` is `k` below `clusters` below `reduce`; on the command line it is
-`--set reduce.clusters.k=12`. Keys that you leave out have their default. For editors there is a
+Every key of a recipe. In a YAML file a key `reduce.clusters.k` is `k` below `clusters` below `reduce`; on the command
+line it is `--set reduce.clusters.k=12`. Keys that you leave out have their default. For editors there is a
 [JSON schema](recipe.schema.json) ([how to use it](../reference.md#recipes-in-an-editor)).
 """
+
+
+COMMON = {
+    "about": "What the recipe is for, in a sentence.",
+    "batch": "Images per batch.",
+    "batch_rows": "Rows per batch.",
+    "column": "The column of the input.",
+    "components": "How many components are kept.",
+    "dim": "Dimensions of a vector.",
+    "dtype": "Precision of the computation; `auto` takes the fastest that the device multiplies.",
+    "encoder": "What turns texts into vectors: one of the kinds below.",
+    "epochs": "How often all training rows are seen.",
+    "file": "A file or URL.",
+    "folds": "Parts of a cross-validation.",
+    "group": "The column of the category; records are clustered within each. null: all records are one group.",
+    "height": "Height of an image in pixels, as it is trained on.",
+    "kind": "Which of the kinds this section is.",
+    "latent": "Numbers per image.",
+    "learning_rate": "Step of the optimiser.",
+    "momentum": "Momentum of the optimiser.",
+    "name": "The recipe's name.",
+    "perplexity": "About how many neighbours t-SNE takes into account.",
+    "revision": "Commit of the model on the hub.",
+    "seed": "Seed of every random choice here.",
+    "thing": "The column of what is rated.",
+    "title": "The atlas's title.",
+    "user": "The column of who rates.",
+    "value": "The column of the rating.",
+    "weight_decay": "Shrinks what is learned, against overfitting.",
+    "width": "Width of an image in pixels, as it is trained on.",
+}
+"""Meanings of keys that have the same name and the same meaning wherever no docstring says more."""
 
 
 @cache
@@ -54,11 +86,13 @@ def models(kind: Any) -> Iterator[type[BaseModel]]:
             yield from models(each)
 
 
+_SCALARS = {int: "integer", float: "number", str: "text", bool: "true or false", NoneType: "null", Any: "anything"}
+
+
 def type_name(kind: Any) -> str:
     """Return a type in words: ``integer``, ``one of a, b``, ``list of text``."""
-    names = {int: "integer", float: "number", str: "text", bool: "true or false", NoneType: "null", Any: "anything"}
-    if kind in names:
-        return names[kind]
+    if kind in _SCALARS:
+        return _SCALARS[kind]
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Annotated:
         return type_name(inner[0]) + bounds([each for info in inner[1:] for each in getattr(info, "metadata", [])])
@@ -66,11 +100,15 @@ def type_name(kind: Any) -> str:
         return ", ".join(f"`{each}`" for each in inner)
     if origin in (Union, UnionType):
         return " or ".join(dict.fromkeys(type_name(each) for each in inner))
+    return _of_many(origin, inner) or ("section" if any(models(kind)) else str(getattr(kind, "__name__", kind)).lower())
+
+
+def _of_many(origin: Any, inner: tuple[Any, ...]) -> str:
     if origin is dict:
         return f"mapping of {type_name(inner[1])}"
-    if origin in (tuple, list, frozenset):
-        return f"list of {type_name(inner[0])}" if Ellipsis in inner else f"[{', '.join(map(type_name, inner))}]"
-    return "section" if any(models(kind)) else str(getattr(kind, "__name__", kind)).lower()
+    if origin is tuple and Ellipsis not in inner:
+        return f"[{', '.join(map(type_name, inner))}]"
+    return f"list of {type_name(inner[0])}" if origin in (tuple, list, frozenset) else ""
 
 
 def bounds(metadata: list[Any]) -> str:
@@ -107,8 +145,9 @@ def section(model: type[BaseModel], path: str, depth: int) -> Iterator[str]:
         repeated = type_name(field.annotation).startswith("mapping") and bool(inner)
         below += [(f"{key}.NAME" if repeated else key, each) for each in inner]
         kind = to_markdown(type_name(field.annotation) + bounds(field.metadata))
-        about = said.get(name) or (summary(inner[0]) if len(inner) == 1 else "")
-        yield f"| `{name}` | {kind} | {to_markdown(default(field))} | {re.sub('None', 'null', to_markdown(about))} |"
+        about = said.get(name) or (summary(inner[0]) if len(inner) == 1 else COMMON.get(name, ""))
+        about = re.sub(r"\bNone\b", "null", about)
+        yield f"| `{name}` | {kind} | {to_markdown(default(field))} | {to_markdown(about)} |"
     for key, each in below:
         kind = each.model_fields["kind"].default if "kind" in each.model_fields else ""
         yield from ("", f"{'#' * min(depth, 4)} {key}{f', {kind}' if kind else ''}")
