@@ -13,7 +13,8 @@ from tools.reference.recipe_keys import package, to_markdown
 INTRODUCTION = """# Python
 
 `import vidatlas` gives these names, and loads neither torch nor Ray. [From Python](../python.md) has examples.
-Progress goes to a `listener`, which is called with events; `Place` is a path or an fsspec URL. [Recipe keys](recipe.md) has the fields of `Recipe`.
+Progress goes to a `listener`, which is called with events; `Place` is a path or an fsspec URL.
+[Recipe keys](recipe.md) has the fields of `Recipe`.
 """
 
 
