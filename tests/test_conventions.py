@@ -48,5 +48,6 @@ def test_a_bug_report_asks_for_version_and_last_line() -> None:
 def test_the_shell_completes_commands() -> None:
     asked = {"_VIDATLAS_COMPLETE": "complete_bash", "COMP_WORDS": "vidatlas re", "COMP_CWORD": "1"}
     code = "import sys; sys.argv[0] = 'vidatlas'; from vidatlas.cli.main import script; script()"
-    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **asked}, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env={**os.environ, **asked}, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["reduce", "recipes"]
