@@ -10,8 +10,8 @@ from vidatlas.types import Reason
 
 INTRODUCTION = """# Errors and exit codes
 
-An error is one line: what went wrong, where, and what to do. Every class is a `vidatlas.VidatlasError`; its exit code
-is that of the command.
+An error is one line: what went wrong, where, and what to do. The classes are in `vidatlas.errors`,
+and each is a `VidatlasError`; its exit code is that of the command.
 """
 
 
@@ -23,7 +23,7 @@ def errors_page() -> str:
 def _codes() -> Iterator[str]:
     yield from ("| exit code | class | meaning |", "|---|---|---|", "| 0 | | success, or nothing left to do |")
     for each in (VidatlasError, *VidatlasError.__subclasses__()):
-        name = f"`vidatlas.errors.{each.__name__}`" if each is not VidatlasError else "any other error"
+        name = f"`{each.__name__}`" if each is not VidatlasError else "any other error"
         meaning = (each.__doc__ or "").strip() if each is not VidatlasError else "a bug: please report it"
         meaning = meaning.removeprefix("Report ").partition(":")[0].removesuffix(".")
         yield f"| {each.exit_code} | {name} | {to_markdown(meaning)} |"
