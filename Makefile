@@ -6,7 +6,7 @@ GPU_PYTHON ?= python3
 GPU_OPTIONS ?=
 WHEELS := wheels
 
-.PHONY: help demo test lint types unit browser chaos cluster-test bench gpu gpu-wheels format clean
+.PHONY: help demo test lint types unit browser docs site chaos cluster-test bench gpu gpu-wheels format clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/'
@@ -35,6 +35,15 @@ unit: $(VENV)/installed browser
 browser: ## Install the browser for the page tests, if it is missing (Debian, as root)
 	@command -v chromium >/dev/null || test -n "$$VIDATLAS_CHROMIUM" || test "$$(id -u)" != 0 || \
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-core >/dev/null; }
+
+docs: $(VENV)/installed ## Build the documentation as a site in build/site; a warning or a dead link is an error
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(MAKE) site
+
+site:
+	$(BIN)/python -m tools.reference
+	rm -rf build/site
+	$(BIN)/zensical build --clean --strict
 
 chaos: $(VENV)/installed ## Fault injection: kill runs, damage files, exhaust resources (about 10 minutes)
 	$(BIN)/pytest -m chaos tests/chaos

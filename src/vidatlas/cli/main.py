@@ -19,7 +19,6 @@ from vidatlas.version import __version__
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="Turn a mountain of video metadata into an atlas of named subcategories.\n\n"

@@ -16,7 +16,9 @@ class Nouns(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     record: tuple[Noun, Noun] = ("video", "videos")
+    """A record: singular and plural."""
     group: tuple[Noun, Noun] = ("category", "categories")
+    """A group: singular and plural."""
 
     def records(self, count: int) -> str:
         """Return a number of records with its noun."""
