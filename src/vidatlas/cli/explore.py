@@ -77,7 +77,7 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes one that is free.")] = 8501,
     host: Annotated[str, typer.Option(help="Listen on another address than this machine's own.")] = "127.0.0.1",
 ) -> None:
-    """Explore an atlas in the browser: search, browse, compare, similar videos; and a JSON API. Needs the extra "app".
+    """Explore an atlas in the browser: search, browse, compare, similar videos; and a JSON API.
 
     Example: vidatlas serve atlas/
     """

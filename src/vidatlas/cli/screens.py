@@ -8,6 +8,7 @@ import platform
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,6 +151,9 @@ def device_of(options: Options, uses_gpu: bool) -> Device:
     if cards:
         return Device(f"{cards} GPU{'s' if cards > 1 else ''} of this machine")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if options.runner == "serial":
+        more = "" if find_spec("ray") else "; with Ray (pip install 'vidatlas[ray]') it uses every core"
+        return Device(f"{_processor()}, one process{more}", 1)
     workers = min(actors[1] if actors else cores, cores)
     pool = f"{workers} actor{'s' if workers > 1 else ''} × {threads} thread{'s' if threads > 1 else ''}"
     return Device(f"{_processor()}, {pool}", workers * threads)

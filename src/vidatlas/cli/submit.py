@@ -10,7 +10,7 @@ from typing import Any
 from typer.core import TyperCommand
 
 from vidatlas.cli.run import read_recipe
-from vidatlas.errors import UsageError
+from vidatlas.errors import UsageError, require
 from vidatlas.recipes import AUTO
 from vidatlas.storage.folder import is_relative
 
@@ -23,6 +23,7 @@ class OnCluster(TyperCommand):
         address = ctx.params.get("address") or ""
         if not address.startswith(("http://", "https://")):
             return super().invoke(ctx)
+        require("--address", "ray")
         from vidatlas.runners.ray_job import submit
 
         there, files = for_the_cluster(ctx.params)

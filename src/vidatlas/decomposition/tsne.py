@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Annotated, Literal
 
 import numpy as np
@@ -40,12 +41,18 @@ def lay_out(vectors: Floats, spec: LayoutSpec) -> Floats:
     """Lay out vectors by t-SNE: positions float32 [n, 2] within [-1, 1], similar vectors close together.
 
     t-SNE (van der Maaten and Hinton, 2008) of the exact nearest neighbours, begun from principal components (Kobak and
-    Berens, 2019), by openTSNE on one thread: sums differ in their last bits from one number of threads to another.
+    Berens, 2019), by the library ``engine`` on one thread: sums differ in their last bits from one number of threads to
+    another.
     """
     with one_thread():
         start = _principal(vectors)
     found = start if spec.method == "pca" or len(vectors) < FEWEST else _tsne(vectors, start, spec)
     return _scaled(found)
+
+
+def engine() -> str:
+    """Return the library that computes t-SNE here: openTSNE, or scikit-learn where openTSNE has no wheels."""
+    return "openTSNE" if find_spec("openTSNE") else "scikit-learn"
 
 
 def _principal(vectors: Floats) -> Floats:
@@ -59,16 +66,23 @@ def _principal(vectors: Floats) -> Floats:
 
 
 def _tsne(vectors: Floats, start: Floats, spec: LayoutSpec) -> Floats:
+    perplexity = min(spec.perplexity, (len(vectors) - 2) / 3)
+    # Equal vectors start at the same point, where no force could part them.
+    random = np.random.default_rng(spec.seed)
+    begin = start * (_START_SPREAD / (float(start[:, 0].std()) or 1.0)) + random.normal(0, 1e-6, start.shape)
+    if engine() == "scikit-learn":
+        from sklearn import manifold
+
+        first = begin.astype(np.float32)
+        with one_thread():  # it has no final exaggeration
+            drawn = manifold.TSNE(perplexity=perplexity, init=first, n_jobs=1, random_state=spec.seed)
+            return np.asarray(drawn.fit_transform(vectors), np.float32)
     from openTSNE import TSNE
     from openTSNE.affinity import PerplexityBasedNN
     from openTSNE.nearest_neighbors import PrecomputedNeighbors
 
-    perplexity = min(spec.perplexity, (len(vectors) - 2) / 3)
     rows, distances = _others(vectors, int(3 * perplexity))
     known = PrecomputedNeighbors(rows, distances)
-    # Equal vectors start at the same point, where no force could part them.
-    random = np.random.default_rng(spec.seed)
-    begin = start * (_START_SPREAD / (float(start[:, 0].std()) or 1.0)) + random.normal(0, 1e-6, start.shape)
     tsne = TSNE(perplexity=perplexity, exaggeration=spec.exaggeration, n_jobs=1, random_state=spec.seed)
     with one_thread():
         affinities = PerplexityBasedNN(knn_index=known, perplexity=perplexity, n_jobs=1)

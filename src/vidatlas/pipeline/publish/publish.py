@@ -15,13 +15,7 @@ from vidatlas.pipeline.publish.regions import regions_of
 from vidatlas.pipeline.publish.report import Found, card_of, report_of
 from vidatlas.pipeline.publish.tiles import make_tiles
 from vidatlas.pipeline.publish.trends import make_trends
-from vidatlas.pipeline.publish.wording import (
-    LIBRARIES,
-    facts_of,
-    names_fact,
-    tuning_fact,
-    version,
-)
+from vidatlas.pipeline.publish.wording import facts_of, names_fact, tuning_fact, versions
 from vidatlas.pipeline.stage import Run, commit, committed
 from vidatlas.storage import store as layout
 from vidatlas.storage.json_files import Metrics
@@ -85,7 +79,7 @@ def _publish(run: Run, accepted: ByHand) -> tuple[Files, PublishFacts]:
     listener(Event("publish", 3, 4, {"step": "data card"}))
     files |= store.put(layout.README, render_card(card_of(recipe, manifest, found)).encode())
     said: PublishFacts = {
-        "versions": {name: version(name) for name in LIBRARIES},
+        "versions": versions(),
         "content_sha256": content_sha256(manifest),
         "layout": laid_out,
         "index": indexed,

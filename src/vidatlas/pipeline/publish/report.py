@@ -18,7 +18,6 @@ from vidatlas.pipeline.publish.wording import (
     making_words,
     naming_words,
     normalisation_words,
-    version,
     weights_words,
 )
 from vidatlas.pipeline.reduce.assignments import SCHEMA
@@ -27,6 +26,7 @@ from vidatlas.storage.json_files import Metrics, ProbeFacts, Timings
 from vidatlas.storage.manifest import Manifest, ReduceEntry
 from vidatlas.storage.store import PREDICTIONS, TIMINGS, Store, content_sha256
 from vidatlas.types import Json, Reason
+from vidatlas.version import __version__
 from vidatlas.views.card import Card
 from vidatlas.views.charts import Grid, grid_of
 from vidatlas.views.figures import quality_figures
@@ -164,7 +164,7 @@ def card_of(recipe: Recipe, manifest: Manifest, found: Found) -> Card:
     ]
     return Card(
         title=recipe.publish.title,
-        version=version("vidatlas"),
+        version=__version__,
         recipe_name=recipe.name,
         about=recipe.about,
         counts=tuple(rows),
