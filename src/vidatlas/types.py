@@ -79,7 +79,8 @@ class Reason(enum.StrEnum):
 
 
 Count = Annotated[int, Field(ge=0)]
-Rejects = dict[Annotated[str, AfterValidator(Reason)], Count]
+# Of an enum from Python 3.13 on, pydantic finds no signature that it knows.
+Rejects = dict[Annotated[str, AfterValidator(lambda text: Reason(text))], Count]
 """Rejected rows by ``Reason``."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from vidatlas.decomposition import tsne
 from vidatlas.decomposition.tsne import LayoutSpec, lay_out, place
 from vidatlas.search_index import exact_neighbours
 
@@ -18,6 +19,13 @@ def blobs(rows: int, kinds: int = 4, dim: int = 8) -> tuple[np.ndarray, np.ndarr
     return (centres[kind] + random.normal(size=(rows, dim))).astype(np.float32), kind
 
 
+@pytest.fixture(params=["openTSNE", "scikit-learn"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw with either library."""
+    monkeypatch.setattr(tsne, "engine", lambda: request.param)
+
+
+@pytest.mark.usefixtures("library")
 def test_near_vectors_lie_near() -> None:
     vectors, kind = blobs(300)
     found = lay_out(vectors, SPEC)
@@ -26,11 +34,19 @@ def test_near_vectors_lie_near() -> None:
     assert np.abs(found).max() == pytest.approx(1)
 
 
+@pytest.mark.usefixtures("library")
 def test_equal_input_gives_equal_bytes() -> None:
     vectors = blobs(120)[0]
     assert lay_out(vectors, SPEC).tobytes() == lay_out(vectors.copy(), SPEC).tobytes()
 
 
+def test_scikit_learn_draws_where_opentsne_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tsne.engine() == "openTSNE"
+    monkeypatch.setattr(tsne, "find_spec", lambda name: None)
+    assert tsne.engine() == "scikit-learn"
+
+
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("rows", [1, 2, 5, 49, 50, 51])
 def test_few_videos_have_places_too(rows: int) -> None:
     found = lay_out(blobs(rows)[0], SPEC)
