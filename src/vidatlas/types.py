@@ -80,7 +80,7 @@ class Reason(enum.StrEnum):
 
 Count = Annotated[int, Field(ge=0)]
 # Of an enum from Python 3.13 on, pydantic finds no signature that it knows.
-Rejects = dict[Annotated[str, AfterValidator(lambda text: Reason(text))], Count]
+Rejects = dict[Annotated[str, AfterValidator(lambda text: Reason(text))], Count]  # noqa: PLW0108
 """Rejected rows by ``Reason``."""
 
 
