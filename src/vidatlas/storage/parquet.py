@@ -11,12 +11,13 @@ import base64
 import binascii
 import io
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import dataset
 
 from vidatlas.errors import InputError
 
@@ -44,6 +45,13 @@ def open_parquet(file: IO[bytes]) -> pq.ParquetFile:
     # What the footer's own types became: Parquet has logical types that Arrow reads as extension types.
     _refuse(opened.schema_arrow)
     return opened
+
+
+def open_dataset(files: Sequence[str], filesystem: Any) -> dataset.Dataset:
+    """Return Parquet files, each of which ``open_parquet`` has accepted, as one dataset; ``filesystem`` is fsspec's."""
+    options = dataset.ParquetFragmentScanOptions(page_checksum_verification=True)
+    form = dataset.ParquetFileFormat(default_fragment_scan_options=options)
+    return dataset.dataset(files, format=form, filesystem=filesystem)
 
 
 def to_parquet(table: pa.Table, **options: Any) -> bytes:

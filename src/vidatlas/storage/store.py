@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import is_dataclass
 from functools import cache
@@ -15,10 +15,11 @@ from typing import IO, Any, Literal, TypeVar, cast, overload
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow.dataset import Dataset
 from pydantic import TypeAdapter, ValidationError
 
 from vidatlas.errors import ConflictError, InputError, UsageError
-from vidatlas.storage.folder import LocalFolder, RemoteFolder, open_folder
+from vidatlas.storage.folder import LocalFolder, RemoteFolder, is_remote, local_path, open_folder
 from vidatlas.storage.manifest import (
     EmbedEntry,
     Manifest,
@@ -30,7 +31,8 @@ from vidatlas.storage.manifest import (
     StageEntry,
     Version,
 )
-from vidatlas.storage.parquet import open_parquet, to_parquet
+from vidatlas.storage.parquet import open_dataset, open_parquet, to_parquet
+from vidatlas.storage.remote import open_filesystem
 from vidatlas.storage.tensors import Tensors, read_tensors
 from vidatlas.types import FileFacts, Json, Place, Receipt
 
@@ -63,6 +65,12 @@ PICTURE_FACTS = "index/pictures.json"
 INDEX = "index/search.faiss"
 INDEX_FACTS = "index/search.json"
 INDEX_VIDEOS = "index/videos.parquet"
+TABLES = {
+    "videos": INDEX_VIDEOS,
+    "subcategories": SUBCATEGORIES,
+    **{name: f"{name}/*.parquet" for name in ("assignments", "embeddings")},
+}
+"""The tables that a hub shows of an uploaded atlas, and their files."""
 
 # File names of what there is for each shard.
 embeddings = "embeddings/{}.parquet".format
@@ -230,6 +238,18 @@ class Store:
             raise self._missing(name) from error
         with file, self.readable(name):
             yield self.opened(name, file)
+
+    def dataset(self, names: Sequence[str]) -> Dataset:
+        """Return stored Parquet tables of one schema as a pyarrow dataset; the footer of each was checked.
+
+        Raises:
+            InputError: as ``table``.
+        """
+        for name in names:
+            with self.parquet(name):
+                pass
+        filesystem, path = open_filesystem(self.url) if is_remote(self.url) else (None, str(local_path(self.url)))
+        return open_dataset([f"{path.rstrip('/')}/{name}" for name in names], filesystem)
 
     def tensors(self, name: str) -> Tensors:
         """Return the arrays of a stored safetensors file.

@@ -28,7 +28,7 @@ from vidatlas.views.charts import losses_of
 from vidatlas.views.poster.social import with_card
 from vidatlas.views.report import render
 
-FORMAT = 2
+FORMAT = 3
 """Of the files that publish writes: one more whenever they change, so that an older atlas is published anew."""
 
 

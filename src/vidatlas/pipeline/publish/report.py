@@ -24,10 +24,10 @@ from vidatlas.pipeline.reduce.assignments import SCHEMA
 from vidatlas.recipe import Recipe
 from vidatlas.storage.json_files import Metrics, ProbeFacts, Timings
 from vidatlas.storage.manifest import Manifest, ReduceEntry
-from vidatlas.storage.store import PREDICTIONS, TIMINGS, Store, content_sha256
+from vidatlas.storage.store import PREDICTIONS, TABLES, TIMINGS, Store, content_sha256
 from vidatlas.types import Json, Reason
 from vidatlas.version import __version__
-from vidatlas.views.card import Card
+from vidatlas.views.card import Card, front_matter
 from vidatlas.views.charts import Grid, grid_of
 from vidatlas.views.figures import quality_figures
 from vidatlas.views.page import Category, Counts, Reject, Report, Stage, Subcategory
@@ -176,5 +176,6 @@ def card_of(recipe: Recipe, manifest: Manifest, found: Found) -> Card:
         assigned=tuple(SCHEMA.names),
         limits=(*([warning] if warning else []), *limits_of(recipe, manifest), *stages["reduce"]["notes"]),
         content_sha256=content_sha256(manifest),
+        front=front_matter(recipe.publish.title, counts["kept"], TABLES),
         dated=bool(found.trends.files),
     )
