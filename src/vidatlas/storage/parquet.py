@@ -13,13 +13,15 @@ import io
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyarrow import dataset
 
 from vidatlas.errors import InputError
+
+if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
 
 PLAIN = frozenset({"arrow.bool8", "arrow.fixed_shape_tensor", "arrow.json", "arrow.uuid"})
 """Extension types that are allowed: Arrow's own, built by its C++ library; no Python code interprets their values."""
@@ -47,8 +49,10 @@ def open_parquet(file: IO[bytes]) -> pq.ParquetFile:
     return opened
 
 
-def open_dataset(files: Sequence[str], filesystem: Any) -> dataset.Dataset:
+def open_dataset(files: Sequence[str], filesystem: Any) -> Dataset:
     """Return Parquet files, each of which ``open_parquet`` has accepted, as one dataset; ``filesystem`` is fsspec's."""
+    from pyarrow import dataset  # it loads pandas
+
     options = dataset.ParquetFragmentScanOptions(page_checksum_verification=True)
     form = dataset.ParquetFileFormat(default_fragment_scan_options=options)
     return dataset.dataset(files, format=form, filesystem=filesystem)

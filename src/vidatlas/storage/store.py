@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from dataclasses import is_dataclass
 from functools import cache
 from os import fspath
-from typing import IO, Any, Literal, TypeVar, cast, overload
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyarrow.dataset import Dataset
 from pydantic import TypeAdapter, ValidationError
 
 from vidatlas.errors import ConflictError, InputError, UsageError
@@ -35,6 +34,9 @@ from vidatlas.storage.parquet import open_dataset, open_parquet, to_parquet
 from vidatlas.storage.remote import open_filesystem
 from vidatlas.storage.tensors import Tensors, read_tensors
 from vidatlas.types import FileFacts, Json, Place, Receipt
+
+if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
 
 SCHEMA = 2
 """The version of the files of an atlas; another one is refused."""
