@@ -218,9 +218,10 @@ def _data_settings() -> Iterator[None]:
         "execution_no_progress_timeout_s": -1,  # waiting for spot capacity is no failure
         "max_consecutive_actor_init_deaths": 10,  # nor is a worker that dies while it fetches the model
     }
-    before = {name: getattr(context, name) for name in wanted}
-    for name, value in wanted.items():
-        setattr(context, name, value)
+    # Older releases of Ray lack some, and what they change.
+    before = {name: getattr(context, name) for name in wanted if hasattr(context, name)}
+    for name in before:
+        setattr(context, name, wanted[name])
     try:
         yield
     finally:
