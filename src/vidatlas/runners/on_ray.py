@@ -129,13 +129,14 @@ class RayRunner:
             batch_format="pyarrow",
             num_cpus=self._options.threads - LEFT_CPUS,
             num_gpus=gpus or None,
+            # While the device computes one shard, another is tokenised, or written. (The strategy's own word for it,
+            # max_concurrent_calls_per_actor, is new in Ray 2.60.)
+            max_concurrency=SHARDS_AT_ONCE,
             compute=ActorPoolStrategy(
                 min_size=fewest,
                 max_size=most,
                 # All at once: those that find no place are what an autoscaler, or a node that joins later, is for.
                 initial_size=most,
-                # While the device computes one shard, another is tokenised, or written.
-                max_concurrent_calls_per_actor=SHARDS_AT_ONCE,
                 enable_true_multi_threading=True,
             ),
         )
