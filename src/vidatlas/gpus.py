@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any, TypeVar
 
 from vidatlas.errors import UnavailableError
@@ -31,8 +32,11 @@ def sees_gpu() -> bool:
     Raises:
         UnavailableError: it sees none, but this process was given one.
     """
-    if "torch" not in sys.modules and not _given.get() and version("torch").endswith("+cpu"):
-        return False  # built without GPUs: importing it, which takes seconds, would tell nothing else
+    if not _given.get():
+        if find_spec("torch") is None:
+            return False
+        if "torch" not in sys.modules and version("torch").endswith("+cpu"):
+            return False  # built without GPUs: importing it, which takes seconds, would tell nothing else
     import torch
 
     if torch.cuda.is_available():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from os import PathLike
 from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args
 
@@ -78,7 +79,8 @@ class Reason(enum.StrEnum):
 
 
 Count = Annotated[int, Field(ge=0)]
-Rejects = dict[Annotated[str, AfterValidator(Reason)], Count]
+# Of an enum from Python 3.13 on, pydantic finds no signature that it knows.
+Rejects = dict[Annotated[str, AfterValidator(lambda text: Reason(text))], Count]  # noqa: PLW0108
 """Rejected rows by ``Reason``."""
 
 
@@ -310,7 +312,7 @@ class Options:
     """Say how and where a run works; none of it changes what the atlas contains, but ``threads`` its last bits.
 
     Attributes:
-        runner: "ray", or "serial" for a plain loop in this process.
+        runner: "ray", or "serial" for a plain loop in this process; by default Ray where it is installed.
         address: a Ray cluster's address; None starts Ray on this machine.
         actors: fewest and most encoder actors; None fits them to the machine or cluster.
         threads: CPU threads per actor.
@@ -320,7 +322,7 @@ class Options:
         backend: what k-means runs on; None takes the best for the hardware. Each finds slightly different centroids.
     """
 
-    runner: Literal["ray", "serial"] = "ray"
+    runner: Literal["ray", "serial"] = "ray" if find_spec("ray") else "serial"
     address: str | None = None
     actors: tuple[int, int] | None = None
     threads: int = 1

@@ -31,7 +31,7 @@ from vidatlas import Options
 from vidatlas.app.serving import prepare
 from vidatlas.errors import InputError
 from vidatlas.pipeline.embed.rows import read_shard
-from vidatlas.pipeline.publish.export import export_embedding_atlas
+from vidatlas.pipeline.publish.export import export_embedding_atlas, export_hub_folder
 from vidatlas.recipe import Recipe
 from vidatlas.runners.on_ray import RayRunner
 from vidatlas.runners.ray_data import EncodeActor, pack
@@ -130,6 +130,10 @@ def exported(atlas: Path) -> None:
     export_embedding_atlas(atlas, atlas / "out")
 
 
+def uploaded(atlas: Path) -> None:
+    export_hub_folder(atlas, atlas / "out")
+
+
 Reads = dict[str, tuple[str, str, Callable[[Path], object]]]
 SINGS: Reads = {
     "embed, the plan's shards": ("plan/*.shards.parquet", "seek_window", embedded_again),
@@ -159,6 +163,8 @@ SILENT: Reads = {
     "export, positions": ("layout/*-00000.parquet", "id", exported),
     "open_atlas, assignments": ("assignments/*-00000.parquet", "id", lambda atlas: opened(atlas).assignments()),
     "open_atlas, positions": ("layout/*-00000.parquet", "id", lambda atlas: opened(atlas).positions()),
+    "open_atlas, dataset": ("reduced/*-00000.parquet", "id", lambda atlas: opened(atlas).dataset("reduced")),
+    "export to a hub, subcategories": ("subcategories.parquet", "name", uploaded),
     "open_atlas, table": ("reduced/*-00000.parquet", "id", lambda atlas: opened(atlas).table("reduced")),
 }
 """The same of columns that stay in Arrow there today, or have their type checked: they are refused all the same."""

@@ -21,6 +21,13 @@ def blobs(rows: int, kinds: int = 4, dim: int = 8) -> tuple[np.ndarray, np.ndarr
     return (centres[kind] + random.normal(size=(rows, dim))).astype(np.float32), kind
 
 
+@pytest.fixture(params=["openTSNE", "scikit-learn"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw with either library."""
+    monkeypatch.setattr(tsne, "engine", lambda: request.param)
+
+
+@pytest.mark.usefixtures("library")
 def test_near_vectors_lie_near() -> None:
     vectors, kind = blobs(300)
     found = lay_out(vectors, SPEC)
@@ -29,6 +36,7 @@ def test_near_vectors_lie_near() -> None:
     assert np.abs(found).max() == pytest.approx(1)
 
 
+@pytest.mark.usefixtures("library")
 def test_equal_input_gives_equal_bytes() -> None:
     vectors = blobs(120)[0]
     assert lay_out(vectors, SPEC).tobytes() == lay_out(vectors.copy(), SPEC).tobytes()
@@ -58,6 +66,13 @@ def test_neighbours_of_pieces_have_the_bytes_of_all_at_once(monkeypatch: pytest.
     assert distances.tobytes() == np.ascontiguousarray(whole[1][:, 1:]).tobytes()
 
 
+def test_scikit_learn_draws_where_opentsne_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tsne.engine() == "openTSNE"
+    monkeypatch.setattr(tsne, "find_spec", lambda name: None)
+    assert tsne.engine() == "scikit-learn"
+
+
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("rows", [1, 2, 5, 49, 50, 51])
 def test_few_videos_have_places_too(rows: int) -> None:
     found = lay_out(blobs(rows)[0], SPEC)

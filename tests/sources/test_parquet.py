@@ -105,7 +105,7 @@ ROWS = [[1.0, -2.0], None, [0.5, 3.0]]
 VECTORS = {
     "list": pa.array(ROWS, pa.list_(pa.float64())),
     "large": pa.array(ROWS, pa.large_list(pa.float32())),
-    "half": pa.array(ROWS, pa.list_(pa.float16())),
+    "half": pa.array([row and np.array(row, np.float16) for row in ROWS], pa.list_(pa.float16())),
     "fixed": pa.array(ROWS, pa.list_(pa.float32(), 2)),
     "tensor": tensors(ROWS),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,7 +20,7 @@ def serve(atlas: str, port: int, host: str, say: Callable[[str], object]) -> Non
     """Serve an atlas until it is stopped; ``say`` is told the address once everything is in order.
 
     Raises:
-        UsageError: FastAPI is not installed, there is no published atlas, or the port is taken.
+        UsageError: there is no published atlas, or the port is taken.
         InputError: a file of the atlas is missing, altered or damaged.
     """
     site = prepare(atlas, host)
@@ -39,9 +38,6 @@ def serve(atlas: str, port: int, host: str, say: Callable[[str], object]) -> Non
 
 def prepare(atlas: str, host: str = HOST) -> FastAPI:
     """Return the application of an atlas that was found in order; its encoder is being loaded in the background."""
-    missing = [name for name in ("fastapi", "uvicorn") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UsageError(f"the app needs {missing[0]}. Install it with: pip install 'vidatlas[app]'")
     from vidatlas.app.library import Library
     from vidatlas.app.site import LOOPBACK, make_site
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from vidatlas.errors import UsageError, VidatlasError
+from vidatlas.errors import EXTRAS, UsageError, VidatlasError, require
 from vidatlas.stderr import stderr_to
 
 _STOPPED = "stopped. Nothing that was committed is lost; rerun the same command to resume."
@@ -56,7 +56,7 @@ def guard(command: Callable[[], object]) -> int:
     """Run a command; print its error in one line and return its exit code."""
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        command()
+        _with_extras(command)
     except VidatlasError as error:
         return fail(" ".join([str(error), *getattr(error, "__notes__", ())]), error.exit_code)
     except KeyboardInterrupt:
@@ -70,6 +70,15 @@ def guard(command: Callable[[], object]) -> int:
     except Exception as error:  # noqa: BLE001 - the one place where anything may be caught
         return _unexpected(error)
     return 0
+
+
+def _with_extras(command: Callable[[], object]) -> None:
+    try:
+        command()
+    except ModuleNotFoundError as error:
+        if error.name in EXTRAS:
+            require("this command", error.name)
+        raise
 
 
 def _unexpected(error: Exception) -> int:

@@ -77,7 +77,7 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes one that is free.")] = 8501,
     host: Annotated[str, typer.Option(help="Listen on another address than this machine's own.")] = "127.0.0.1",
 ) -> None:
-    """Explore an atlas in the browser: search, browse, compare, similar videos; and a JSON API. Needs the extra "app".
+    """Explore an atlas in the browser: search, browse, compare, similar videos; and a JSON API.
 
     Example: vidatlas serve atlas/
     """
@@ -137,13 +137,23 @@ def listing(
 def export(
     atlas: Atlas_,
     embedding_atlas: Annotated[
-        str, typer.Option("--embedding-atlas", metavar="DIR", help="Write what Embedding Atlas reads into this folder.")
-    ],
+        str | None,
+        typer.Option("--embedding-atlas", metavar="DIR", help="Write what Embedding Atlas reads into this folder."),
+    ] = None,
+    hub_folder: Annotated[
+        str | None,
+        typer.Option("--hub-folder", metavar="DIR", help="Write a data set for the Hugging Face hub into this folder."),
+    ] = None,
 ) -> None:
     """Export an atlas for another tool, and show the command that opens it.
 
     Example: vidatlas export atlas/ --embedding-atlas shared/
     """
-    from vidatlas.pipeline.publish.export import export_embedding_atlas
+    from vidatlas.pipeline.publish.export import export_embedding_atlas, export_hub_folder
 
-    show_next(export_embedding_atlas(atlas, embedding_atlas))
+    if embedding_atlas and not hub_folder:
+        show_next(export_embedding_atlas(atlas, embedding_atlas))
+    elif hub_folder and not embedding_atlas:
+        show_next(export_hub_folder(atlas, hub_folder))
+    else:
+        raise UsageError("choose one of --embedding-atlas DIR and --hub-folder DIR.")

@@ -14,6 +14,7 @@ from vidatlas.cli.name import name
 from vidatlas.cli.options import takes
 from vidatlas.cli.run import console, read_recipe, read_settings, run_job, show_next, show_result
 from vidatlas.cli.submit import OnCluster
+from vidatlas.errors import UsageError
 from vidatlas.types import Options
 from vidatlas.version import __version__
 
@@ -280,6 +281,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the main program with arguments; return its exit code."""
 
     def command() -> None:
+        if sys.platform == "win32":
+            raise UsageError("Windows is not supported. Install WSL (wsl --install) and run vidatlas in it.")
         try:
             code = app(args=arguments, standalone_mode=False)
         except typer.Abort as error:

@@ -16,7 +16,7 @@ from vidatlas.types import Options
 Command = Callable[..., None]
 
 DECLARED: dict[str, Any] = {
-    "runner": Annotated[str, typer.Option(help="ray, or serial for a plain loop in this process.")],
+    "runner": Annotated[str, typer.Option(help="ray (if installed), or serial for a plain loop in this process.")],
     "address": Annotated[
         str | None,
         typer.Option(

@@ -73,12 +73,15 @@ def run_job(recipe: Recipe, inputs: list[str], atlas: str, options: Options, las
 
 def _show_plan(recipe: Recipe, atlas: str, options: Options, entry: PlanEntry) -> None:
     from vidatlas.cli.screens import device_of, show_notes, show_preview
+    from vidatlas.decomposition.tsne import engine
     from vidatlas.pipeline.embed.encoder import uses_gpu
     from vidatlas.pipeline.embed.preview import preview
     from vidatlas.pipeline.publish.wording import absence_words, value_words
 
     show_preview(console, recipe, preview(recipe, atlas), atlas, device_of(options, uses_gpu(recipe)))
-    show_notes(console, (*value_words(entry), *absence_words(entry, recipe.publish.nouns)))
+    other = recipe.publish.layout.method == "tsne" and engine() != "openTSNE"
+    slower = (f"{engine()} draws the map, slower: openTSNE is not installed (it has no wheels for this platform?).",)
+    show_notes(console, (*value_words(entry), *absence_words(entry, recipe.publish.nouns), *(slower if other else ())))
 
 
 def show_result(atlas: str, idle: bool = False) -> None:

@@ -8,6 +8,7 @@ import platform
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,6 +151,9 @@ def device_of(options: Options, uses_gpu: bool) -> Device:
     cards = len(list(Path("/dev").glob("nvidia[0-9]*"))) if gpus is None or gpus > 0 else 0
     if cards:
         return Device(f"{cards} GPU{'s' if cards > 1 else ''} of this machine")
+    if options.runner == "serial":
+        more = "" if find_spec("ray") else "; with Ray (pip install 'vidatlas[ray]') it uses every core"
+        return Device(f"{_processor()}, one process{more}", 1)
     workers = min(actors[1] if actors else cores(), cores())
     pool = f"{workers} actor{'s' if workers > 1 else ''} × {threads} thread{'s' if threads > 1 else ''}"
     return Device(f"{_processor()}, {pool}", workers * threads)

@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 
 from vidatlas.cli.driver import in_own_process
 from vidatlas.cli.run import read_recipe
-from vidatlas.errors import UsageError
+from vidatlas.errors import UsageError, require
 from vidatlas.recipes import AUTO
 from vidatlas.storage.folder import is_relative
 
@@ -28,6 +28,7 @@ class OnCluster(TyperCommand):
             here, cluster = partial(super().invoke, ctx), address or os.environ.get("RAY_ADDRESS", "")
             on_ray = cluster and ctx.params["runner"] == "ray"
             return in_own_process(here, cluster) if on_ray else here()
+        require("--address", "ray")
         from vidatlas.runners.ray_job import submit
 
         there, files = for_the_cluster(ctx.params)

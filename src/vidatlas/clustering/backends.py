@@ -9,7 +9,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Protocol, get_args
 
-from vidatlas.errors import UsageError
+from vidatlas.errors import UsageError, require
 from vidatlas.gpus import sees_gpu
 from vidatlas.types import Backend, Floats
 
@@ -43,6 +43,8 @@ def choose_backend(forced: Backend | None) -> Backend:
         if not sees_gpu():
             return "sklearn"
         return "cuml" if find_spec("cuml") else "torch"
+    if forced == "torch":
+        require("--backend torch", "torch")
     if forced == "cuml" and not find_spec("cuml"):
         raise UsageError("--backend cuml: cuML is not installed here. Install it, or choose sklearn or torch.")
     if forced == "cuml" and not sees_gpu():

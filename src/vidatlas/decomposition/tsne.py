@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from importlib.util import find_spec
 from itertools import count
 from typing import Annotated, Any, Literal
 
@@ -49,11 +50,11 @@ def lay_out(vectors: Floats, spec: LayoutSpec, each: Map = map, tell: Tell = lam
     """Lay out vectors by t-SNE: positions float32 [n, 2] within [-1, 1], similar vectors close together.
 
     t-SNE (van der Maaten and Hinton, 2008) of the exact nearest neighbours, begun from principal components (Kobak and
-    Berens, 2019), by openTSNE. The bytes are the same on any number of cores. All are used by the neighbours, in tasks
-    of one thread each, and by t-SNE's affinities and attraction, whose sums openTSNE makes point by point. On one stay
-    the principal components and the distances inside a task: BLAS sums differently on several threads (distances in
-    their last bits, and with them the whole layout). The repulsion (FIt-SNE's Fourier transforms) has one thread
-    in openTSNE.
+    Berens, 2019), by the library ``engine``. The bytes are the same on any number of cores. All are used by the
+    neighbours, in tasks of one thread each, and by openTSNE's affinities and attraction, whose sums it makes point by
+    point. On one stay the principal components and the distances inside a task: BLAS sums differently on several
+    threads (distances in their last bits, and with them the whole layout). The repulsion (FIt-SNE's Fourier
+    transforms) has one thread in openTSNE. scikit-learn's runs on one.
 
     Args:
         vectors: float32 [n, dim].
@@ -67,6 +68,11 @@ def lay_out(vectors: Floats, spec: LayoutSpec, each: Map = map, tell: Tell = lam
     return _scaled(start if alone else _tsne(vectors, start, spec, each, tell))
 
 
+def engine() -> str:
+    """Return the library that computes t-SNE here: openTSNE, or scikit-learn where openTSNE has no wheels."""
+    return "openTSNE" if find_spec("openTSNE") else "scikit-learn"
+
+
 def _principal(vectors: Floats) -> Floats:
     """Return the first two principal components float32 [n, 2], signed so that each largest entry is positive."""
     centred = np.asarray(vectors, np.float64) - vectors.mean(axis=0, dtype=np.float64)
@@ -78,16 +84,23 @@ def _principal(vectors: Floats) -> Floats:
 
 
 def _tsne(vectors: Floats, start: Floats, spec: LayoutSpec, each: Map, tell: Tell) -> Floats:
+    perplexity = min(spec.perplexity, (len(vectors) - 2) / 3)
+    # Equal vectors start at the same point, where no force could part them.
+    random = np.random.default_rng(spec.seed)
+    begin = start * (_START_SPREAD / (float(start[:, 0].std()) or 1.0)) + random.normal(0, 1e-6, start.shape)
+    if engine() == "scikit-learn":
+        from sklearn import manifold
+
+        first = begin.astype(np.float32)
+        with one_thread():  # it has no final exaggeration
+            drawn = manifold.TSNE(perplexity=perplexity, init=first, n_jobs=1, random_state=spec.seed)
+            return np.asarray(drawn.fit_transform(vectors), np.float32)
     from openTSNE import TSNE
     from openTSNE.affinity import PerplexityBasedNN
     from openTSNE.nearest_neighbors import PrecomputedNeighbors
 
-    perplexity = min(spec.perplexity, (len(vectors) - 2) / 3)
     rows, distances = _others(vectors, int(3 * perplexity), each)
     known = PrecomputedNeighbors(rows, distances)
-    # Equal vectors start at the same point, where no force could part them.
-    random = np.random.default_rng(spec.seed)
-    begin = start * (_START_SPREAD / (float(start[:, 0].std()) or 1.0)) + random.normal(0, 1e-6, start.shape)
     counted = count(0, _TELL_EVERY)
 
     def told(*_: object) -> None:

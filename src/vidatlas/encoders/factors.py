@@ -14,6 +14,7 @@ from vidatlas.encoders.languages import Languages
 from vidatlas.encoders.learned import Learned, LookupEncoder, Survey
 from vidatlas.encoders.ratings import Ratings, RatingsSpec, find_ratings, read_ratings
 from vidatlas.encoders.transformer.cost import Inspection
+from vidatlas.errors import require
 from vidatlas.threads import one_thread
 from vidatlas.types import Floats
 
@@ -51,7 +52,9 @@ class FactorsSpec(BaseModel):
 
         Raises:
             InputError: the ratings are missing.
+            UsageError: torch is not installed.
         """
+        require("encoder.kind=factors", "torch")
         find_ratings(self.ratings)
         return Inspection(f"factors of {self.ratings.file}", self.dim, None, len)
 

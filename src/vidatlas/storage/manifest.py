@@ -255,6 +255,8 @@ class LayoutFacts(TypedDict):
     neighbours: Count
     seed: int
     sampled: Count
+    engine: NotRequired[str]
+    """What computed t-SNE, where it was not openTSNE."""
 
 
 class IndexFacts(TypedDict):

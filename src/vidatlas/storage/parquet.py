@@ -11,14 +11,17 @@ import base64
 import binascii
 import io
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vidatlas.errors import InputError
+
+if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
 
 PLAIN = frozenset({"arrow.bool8", "arrow.fixed_shape_tensor", "arrow.json", "arrow.uuid"})
 """Extension types that are allowed: Arrow's own, built by its C++ library; no Python code interprets their values."""
@@ -61,6 +64,15 @@ def open_parquet(file: IO[bytes]) -> pq.ParquetFile:
     # What the footer's own types became: Parquet has logical types that Arrow reads as extension types.
     _refuse(opened.schema_arrow)
     return opened
+
+
+def open_dataset(files: Sequence[str], filesystem: Any) -> Dataset:
+    """Return Parquet files, each of which ``open_parquet`` has accepted, as one dataset; ``filesystem`` is fsspec's."""
+    from pyarrow import dataset  # it loads pandas
+
+    options = dataset.ParquetFragmentScanOptions(page_checksum_verification=True)
+    form = dataset.ParquetFileFormat(default_fragment_scan_options=options)
+    return dataset.dataset(files, format=form, filesystem=filesystem)
 
 
 def to_parquet(table: pa.Table, **options: Any) -> bytes:

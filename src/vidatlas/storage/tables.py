@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
@@ -13,11 +13,22 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from vidatlas.storage import store as layout
+from vidatlas.storage.folder import is_remote, local_path
 from vidatlas.storage.manifest import EmbedEntry
-from vidatlas.storage.parquet import to_parquet
+from vidatlas.storage.parquet import open_dataset, to_parquet
+from vidatlas.storage.remote import open_filesystem
 from vidatlas.storage.store import Store
 from vidatlas.types import FileFacts, Floats
 
+if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
+
+TABLES = {
+    "videos": layout.INDEX_VIDEOS,
+    "subcategories": layout.SUBCATEGORIES,
+    **{name: f"{name}/*.parquet" for name in ("assignments", "embeddings")},
+}
+"""The tables that a hub shows of an uploaded atlas, and their files."""
 MOST_BLOCKS = 512
 """Most blocks of shards; the split depends on the shards alone, so sums are the same bytes everywhere."""
 SealedShard = tuple[str, FileFacts]
@@ -112,3 +123,16 @@ def blocks_of(shards: list[SealedShard]) -> list[list[SealedShard]]:
     """Split shards into at most 512 blocks of consecutive shards."""
     size = max(1, -(-len(shards) // MOST_BLOCKS))
     return [shards[at : at + size] for at in range(0, len(shards), size)]
+
+
+def dataset(store: Store, names: Sequence[str]) -> Dataset:
+    """Return stored Parquet tables of one schema as a pyarrow dataset; the footer of each was checked.
+
+    Raises:
+        InputError: one is missing, not Parquet, or has an unsafe extension type.
+    """
+    for name in names:
+        with store.parquet(name):
+            pass
+    filesystem, path = open_filesystem(store.url) if is_remote(store.url) else (None, str(local_path(store.url)))
+    return open_dataset([f"{path.rstrip('/')}/{name}" for name in names], filesystem)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from safetensors.numpy import save
 
-from vidatlas.errors import InputError
+from vidatlas.errors import InputError, require
 from vidatlas.storage.store import Store
 from vidatlas.storage.tensors import Tensors
 
@@ -29,6 +29,7 @@ class SavedTraining:
     """
 
     def __init__(self, store: Store, name: str, made_of: str) -> None:
+        require("training a network", "torch")
         self._store, self._file = store, f"training/{name}.safetensors"
         self._made_of = np.frombuffer(made_of.encode(), np.uint8)
 

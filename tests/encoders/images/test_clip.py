@@ -14,7 +14,6 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 from transformers import CLIPModel
-from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from vidatlas.encoders.images.clip import ClipPicturesSpec
 from vidatlas.encoders.images.preprocessing import Preparation, read_preparation
@@ -22,6 +21,11 @@ from vidatlas.encoders.images.tower import ImageTower
 from vidatlas.errors import UnavailableError, UsageError
 from vidatlas.recipe import load_recipe
 from vidatlas.threads import one_thread
+
+try:
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+except ModuleNotFoundError:  # in transformers 5.0
+    from transformers import CLIPImageProcessor as CLIPImageProcessorPil
 
 OWN: dict[str, Any] = {"size": {"shortest_edge": 40}, "crop_size": {"height": 32, "width": 32}}
 OLD = {"size": 32, "crop_size": 32, "resample": 3, "feature_extractor_type": "CLIPFeatureExtractor"}

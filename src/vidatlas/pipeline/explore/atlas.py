@@ -20,12 +20,13 @@ from vidatlas.storage import store as layout
 from vidatlas.storage.json_files import Metrics
 from vidatlas.storage.manifest import PlanCounts, entries
 from vidatlas.storage.store import Files, Store
-from vidatlas.storage.tables import matrix, sealed_shards
+from vidatlas.storage.tables import dataset, matrix, sealed_shards
 from vidatlas.types import Place
 from vidatlas.views.nouns import Nouns
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow.dataset as pads
 
 
 class Atlas:
@@ -111,13 +112,31 @@ class Atlas:
         Raises:
             UsageError: the atlas has sealed no such table.
         """
+        files = self._files(name)
+        frame: pd.DataFrame = pa.concat_tables([self._read(file, files, columns) for file in files]).to_pandas()
+        return frame
+
+    def dataset(self, name: str) -> pads.Dataset:
+        """Return a table as a pyarrow dataset, for tables that do not fit into memory: it reads what is asked of it.
+
+        Checksums of pages are verified where a file has them; ``vidatlas verify`` verifies those of files.
+
+        Args:
+            name: as of ``table``.
+
+        Raises:
+            UsageError: the atlas has sealed no such table.
+            InputError: a file of it is missing, damaged or has an unsafe extension type.
+        """
+        return dataset(self._store, list(self._files(name)))
+
+    def _files(self, name: str) -> Files:
         files = {file: facts for entry in entries(self._store.manifest()) for file, facts in entry["files"].items()}
         shards = [f"{name}/{shard}.parquet" for shard, _ in sealed_shards(self._store.stage("embed"))]
         names = [name] if name.endswith(".parquet") else shards
         if files.keys().isdisjoint(names):
             raise UsageError(f"{self.url} has no table {name!r}. See its README.md for what it holds.")
-        frame: pd.DataFrame = pa.concat_tables([self._read(file, files, columns) for file in names]).to_pandas()
-        return frame
+        return {file: self._store.listed(files, file) for file in names}
 
     def search(
         self,

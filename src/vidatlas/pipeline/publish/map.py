@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from safetensors.numpy import save as save_tensors
 
-from vidatlas.decomposition.tsne import lay_out, place
+from vidatlas.decomposition.tsne import engine, lay_out, place
 from vidatlas.pipeline.names.accepted import ByHand, with_names
 from vidatlas.pipeline.publish.videos import columns_of, videos_of
 from vidatlas.pipeline.reduce.assignments import read_assignments
@@ -83,6 +83,8 @@ def make_map(
         files |= written
         points.append(shown)
     facts = cast(LayoutFacts, {**recipe.publish.layout.model_dump(mode="json"), "sampled": len(vectors)})
+    if engine() != "openTSNE":
+        facts["engine"] = engine()
     return files, facts, merge_points(points)
 
 
@@ -198,7 +200,8 @@ def map_fact(laid_out: LayoutFacts, nouns: Nouns) -> str:
     few = nouns.records(laid_out["sampled"])
     if laid_out["method"] == "pca":
         return f"the first two principal components of {few}"
+    by = f" by {laid_out['engine']}, without exaggeration" if "engine" in laid_out else ""
     return (
-        f"t-SNE of {few} (perplexity {laid_out['perplexity']:g}, exaggeration {laid_out['exaggeration']:g}, seed "
+        f"t-SNE of {few}{by} (perplexity {laid_out['perplexity']:g}, exaggeration {laid_out['exaggeration']:g}, seed "
         f"{laid_out['seed']}); others stand between their {laid_out['neighbours']} nearest among them"
     )

@@ -15,13 +15,7 @@ from vidatlas.pipeline.publish.regions import regions_of
 from vidatlas.pipeline.publish.report import Found, card_of, report_of
 from vidatlas.pipeline.publish.tiles import make_tiles
 from vidatlas.pipeline.publish.trends import make_trends
-from vidatlas.pipeline.publish.wording import (
-    LIBRARIES,
-    facts_of,
-    names_fact,
-    tuning_fact,
-    version,
-)
+from vidatlas.pipeline.publish.wording import facts_of, names_fact, tuning_fact, versions
 from vidatlas.pipeline.stage import Run, Steps, commit, committed
 from vidatlas.storage import store as layout
 from vidatlas.storage.json_files import Metrics
@@ -33,7 +27,7 @@ from vidatlas.views.charts import losses_of
 from vidatlas.views.poster.social import with_card
 from vidatlas.views.report import render
 
-FORMAT = 2
+FORMAT = 3
 """Of the files that publish writes: one more whenever they change, so that an older atlas is published anew."""
 _STEPS = 8
 """Of every publication: sample, neighbours, layout and places of the map, trends, regions, pages, report."""
@@ -89,7 +83,7 @@ def _publish(run: Run, accepted: ByHand, steps: Steps) -> tuple[Files, PublishFa
     files |= trends.files | store.put(layout.REPORT, with_card(render(report), card, layout.REPORT).encode())
     files |= store.put(layout.README, render_card(card_of(recipe, manifest, found)).encode())
     said: PublishFacts = {
-        "versions": {name: version(name) for name in LIBRARIES},
+        "versions": versions(),
         "content_sha256": content_sha256(manifest),
         "layout": laid_out,
         "index": indexed,

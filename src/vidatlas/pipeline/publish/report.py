@@ -18,7 +18,6 @@ from vidatlas.pipeline.publish.wording import (
     making_words,
     naming_words,
     normalisation_words,
-    version,
     weights_words,
 )
 from vidatlas.pipeline.reduce.assignments import SCHEMA
@@ -26,8 +25,10 @@ from vidatlas.recipe import Recipe
 from vidatlas.storage.json_files import Metrics, ProbeFacts, Timings
 from vidatlas.storage.manifest import Manifest, ReduceEntry, content_sha256
 from vidatlas.storage.store import PREDICTIONS, TIMINGS, Store
+from vidatlas.storage.tables import TABLES
 from vidatlas.types import Json, Reason
-from vidatlas.views.card import Card
+from vidatlas.version import __version__
+from vidatlas.views.card import Card, front_matter
 from vidatlas.views.charts import Grid, grid_of
 from vidatlas.views.figures import quality_figures
 from vidatlas.views.page import Category, Counts, Reject, Report, Stage, Subcategory
@@ -164,7 +165,7 @@ def card_of(recipe: Recipe, manifest: Manifest, found: Found) -> Card:
     ]
     return Card(
         title=recipe.publish.title,
-        version=version("vidatlas"),
+        version=__version__,
         recipe_name=recipe.name,
         about=recipe.about,
         counts=tuple(rows),
@@ -176,5 +177,6 @@ def card_of(recipe: Recipe, manifest: Manifest, found: Found) -> Card:
         assigned=tuple(SCHEMA.names),
         limits=(*([warning] if warning else []), *limits_of(recipe, manifest), *stages["reduce"]["notes"]),
         content_sha256=content_sha256(manifest),
+        front=front_matter(recipe.publish.title, counts["kept"], TABLES),
         dated=bool(found.trends.files),
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import version as installed
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 
 from vidatlas.clustering.dec import DecSpec
 from vidatlas.pipeline.reduce.network import updates_of
@@ -24,7 +25,6 @@ from vidatlas.version import __version__
 from vidatlas.views.nouns import Nouns
 
 LIBRARIES = (
-    "vidatlas",
     "torch",
     "transformers",
     "tokenizers",
@@ -39,9 +39,13 @@ LIBRARIES = (
 )
 
 
-def version(name: str) -> str:
-    """Return a library's version; vidatlas itself may run from a checkout that is not installed."""
-    return __version__ if name == "vidatlas" else installed(name)
+def versions() -> dict[str, str]:
+    """Return the versions of vidatlas and of the libraries that are installed, by name."""
+    found = {"vidatlas": __version__}
+    for name in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def encoder_words(manifest: Manifest) -> str:
@@ -86,7 +90,7 @@ def facts_of(recipe: Recipe, manifest: Manifest) -> dict[str, str]:
         "Tokens": f"{counts['tokens']:,}, of which {counts['nodes']:,} were computed (a shared beginning once)",
         "Reduction": f"{_dimensions(recipe, reduced)}, {_clusters(recipe, reduced)}",
         **({"Held-out error of ratings": f"RMSE {encoder['rmse']:.3f}"} if "rmse" in encoder else {}),
-        "Versions": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
+        "Versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
     }
     if recipe.encoder.kind == "given":
         for name in ("Weights (sha256)", "Field weights", "Texts", "Tokens"):
