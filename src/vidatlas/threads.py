@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -22,6 +23,11 @@ class once(cached_property[T]):  # noqa: N801 - written like a property
     def __get__(self, instance: object, owner: type[Any] | None = None) -> T:  # type: ignore[override]
         with self._making:
             return super().__get__(instance, owner)
+
+
+def cpus() -> int:
+    """Return the CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def one_thread() -> AbstractContextManager[Any]:

@@ -24,6 +24,7 @@ from vidatlas.gpus import with_gpu
 from vidatlas.runners.ray_data import EncodeActor, ShardSource
 from vidatlas.runners.remote import raise_carried, see_first
 from vidatlas.stderr import stderr_to
+from vidatlas.threads import cpus
 from vidatlas.types import Json, Options, Shard
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -200,11 +201,6 @@ def _result(found: R | VidatlasError) -> R:
     if isinstance(found, VidatlasError):
         raise found
     return found
-
-
-def cpus() -> int:
-    """Return the CPUs this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
