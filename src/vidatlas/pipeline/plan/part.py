@@ -153,8 +153,8 @@ class _Pass:
     def find(self, chunks: Iterable[bytes], tell: Callable[[], int]) -> None:
         """Find the shards of the lines that follow, and segments of several shards."""
         shards, size = self.shards, self.spec.shard_rows
-        segments = self.segments = _Cutter(shards.row, shards.offset, shards.line)
-        segments.cut()
+        row, offset, line = shards.row, shards.offset, shards.line
+        segments = self.segments = _Cutter(row, offset, line, first=row, start=offset, first_line=line)
         loose = False
         for chunk in chunks:
             for piece, lines in _pieces(chunk, size - (shards.row - shards.first), size):
