@@ -83,12 +83,22 @@ def test_sound_files_give_their_rows_whatever_their_name(
     assert read_back(path, PlanSpec(spec, 100)) == data.splitlines() * times
 
 
+class NoTasks(SerialRunner):
+    """A runner that nothing may use."""
+
+    def map(self, function: Any, items: Any, gpus: bool = False) -> Any:
+        raise AssertionError("a task began before the end of the file was reached")
+
+
 @pytest.mark.parametrize("case", DAMAGED)
 def test_damaged_files_are_refused_by_name(case: str, tmp_path: Path, make_lines: Lines, spec: RecordSpec) -> None:
     path = tmp_path / "videos.jsonl.gz"
     path.write_bytes(DAMAGED[case](make_lines(20_000)))
-    with pytest.raises(InputError, match=rf"^{path} is damaged after line [\d,]+ \([^\n]+\)\. Nothing was kept of it"):
+    said = rf"^{path} is damaged after line [\d,]+ \([^\n]+\)\. Nothing was kept of it"
+    with pytest.raises(InputError, match=said):
         plan(path, spec)
+    with pytest.raises(InputError, match=said):
+        plan_part(str(path), PlanSpec(spec, 100), lambda *event: None, NoTasks())
 
 
 @pytest.mark.parametrize("garbage", [b"garbage", b"\0" * 512])

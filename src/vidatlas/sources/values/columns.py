@@ -103,12 +103,17 @@ def kind_of(value: Any) -> str:
 def _kind_of_integer(value: int) -> str:
     if not -_INT64 <= value < _INT64:
         return "text"
-    if _DAYS[0] <= value < _DAYS[1] and _date(value):
-        return "day"
+    if value < _DAYS[1]:  # as most are
+        return "day" if value >= _DAYS[0] and _date(value) else "integer"
     return "epoch" if any(_EPOCH[0] <= value // unit < _EPOCH[1] for unit in _UNITS) else "integer"
 
 
 def _kind_of_text(text: str) -> str:
+    if text[4:5] == "-":
+        if _DATE.fullmatch(text) and _date(text):
+            return "date"
+        if _TIME.fullmatch(text) and _time(text):
+            return "time"
     if _INTEGER.fullmatch(text):
         return _kind_of_integer(int(text))
     if text.lower() in ("true", "false"):
@@ -116,10 +121,6 @@ def _kind_of_text(text: str) -> str:
     if _NUMBER.fullmatch(text):
         # Leading zeros and more digits than an integer holds: a code, which a number would spoil.
         return "number" if _number(text) is not None and not re.match(r"[+-]?0[0-9]|[0-9]{19}", text) else "text"
-    if _DATE.fullmatch(text) and _date(text):
-        return "date"
-    if _TIME.fullmatch(text) and _time(text):
-        return "time"
     return "duration" if _DURATION.fullmatch(text) else "text"
 
 
