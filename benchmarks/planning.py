@@ -3,7 +3,7 @@
 Run python -m benchmarks.planning. Small files of invented videos are planned in a plain loop. One large gzip, generated
 or named by ``--large FILE``, is planned with both runners; in the plain loop, finding lines and parsing are also timed
 apart. Each time is taken in a process of its own, after Ray has started. ``--other SRC`` names the ``src`` folder of
-another checkout; then both take turns, and ratios are printed, which other work on the machine disturbs less than times.
+another checkout; then both take turns, and ratios are printed, which other work on the machine disturbs less.
 """
 
 from __future__ import annotations

@@ -294,7 +294,7 @@ def varied(count: int, first: int = 0) -> list[bytes]:
     return lines
 
 
-LONG = b'{"title": "' + bytes(17 << 20).replace(b"\0", b"long") + b'"}'
+LONG = b'{"title": "' + bytes(17 << 18).replace(b"\0", b"long") + b'"}'
 LATE = b'{"display_id": "late", "title": "t", "categories": "c", "tags": "x"}'
 
 
