@@ -19,14 +19,18 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vidatlas.encoders.given import GivenVectors
 from vidatlas.errors import InputError, UsageError
 from vidatlas.pipeline.plan.duplicates import duplicate_rows
-from vidatlas.pipeline.plan.part import PartPlan, PlanSpec, plan_part
+from vidatlas.pipeline.plan.part import PartPlan, PlanSpec, divisible, plan_part
 from vidatlas.pipeline.plan.survey import IDS
 from vidatlas.recipe import load_recipe
 from vidatlas.runners.serial import SerialRunner
+from vidatlas.sources.csv import CsvSpec
 from vidatlas.sources.fields import RecordSpec, TextField
+from vidatlas.sources.jsonl import JsonLinesSpec
 from vidatlas.sources.lines import split_lines
+from vidatlas.sources.rows import ExplodeSpec, RowSpec
 from vidatlas.storage.parquet import to_parquet
 from vidatlas.storage.store import to_json
 from vidatlas.types import Reason
@@ -82,6 +86,27 @@ def test_sound_files_give_their_rows_whatever_their_name(
     path.write_bytes(change(data))
     assert plan(path, spec).facts["rows"] == 500 * times
     assert read_back(path, PlanSpec(spec, 100)) == data.splitlines() * times
+
+
+@pytest.mark.parametrize(
+    ("change", "settings", "expected"),
+    [
+        (bytes, {}, True),
+        (packed, {}, True),
+        (lambda data: packed(data) + bytes(100), {}, False),
+        (zstandard.ZstdCompressor().compress, {}, False),
+        (packed, {"rows": RowSpec(CsvSpec())}, False),
+        (packed, {"rows": RowSpec(JsonLinesSpec(), ExplodeSpec(column="tags"))}, False),
+        (packed, {"given": GivenVectors("vector")}, False),
+        (packed, {"limit": 10}, False),
+    ],
+)
+def test_a_part_is_divided_where_rows_stand_alone_and_readers_can_start_anywhere(
+    change: Callable[[bytes], bytes], settings: dict[str, Any], expected: bool, tmp_path: Path, spec: RecordSpec
+) -> None:
+    path = tmp_path / "videos"
+    path.write_bytes(change(b'{"display_id": "a", "title": "t", "categories": "c", "tags": "x"}\n' * 20))
+    assert divisible(str(path), PlanSpec(spec, 100, **settings)) == expected
 
 
 class NoTasks(SerialRunner):

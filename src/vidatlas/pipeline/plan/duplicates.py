@@ -37,8 +37,8 @@ def repeats(ids: Sequence[Callable[[], Iterable[pa.Table]]]) -> pd.DataFrame:
         for number, part in enumerate(ids)
         for table in part()
     ]
-    frame = pd.concat(found, ignore_index=True)
-    frame = frame[frame.duplicated(_ID, keep=False)].reset_index(drop=True)
+    alike = pd.concat(found, ignore_index=True)
+    frame: pd.DataFrame = alike[alike.duplicated(_ID, keep=False)].reset_index(drop=True)
     own = frame["part"].to_numpy(np.uint64) << np.uint64(40) | frame["row"].to_numpy(np.uint64)
     frame["use"] = frame["use"].where(frame["use"] != 0, own) if "use" in frame else own
     frame["title"] = frame["title"].fillna(0) if "title" in frame else 0

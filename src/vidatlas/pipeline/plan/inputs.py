@@ -10,7 +10,7 @@ from itertools import groupby
 
 from vidatlas.encoders.given import GivenSpec
 from vidatlas.errors import UsageError
-from vidatlas.pipeline.plan.part import PartPlan, PlanSpec, plan_part
+from vidatlas.pipeline.plan.part import PartPlan, PlanSpec, divisible, plan_part
 from vidatlas.pipeline.stage import Run
 from vidatlas.recipe import Recipe
 from vidatlas.sources.scan import errors_of
@@ -177,10 +177,10 @@ def _size(url: str) -> int:
 def _planned(
     sizes: list[tuple[str, int]], spec: PlanSpec, runner: Runner, progress: Callable[..., None]
 ) -> Iterable[tuple[str, PartPlan]]:
-    """Yield the plan of each file: of small ones a task each, and of large ones many, one file after the other."""
+    """Yield the plan of each file: many tasks parse a large one, if it can be divided, and one task each other one."""
     left = spec.limit
     large = max(SPLIT_FROM, sum(size for _, size in sizes) // MOST_SPLIT)
-    for split, found in groupby(sizes, lambda pair: pair[1] >= large):
+    for split, found in groupby(sizes, lambda pair: pair[1] >= large and divisible(pair[0], spec)):
         urls = [url for url, _ in found]
         if left is None and not split and len(sizes) > 1:
             yield from zip(urls, runner.map(partial(_plan_silently, spec=spec), urls), strict=True)

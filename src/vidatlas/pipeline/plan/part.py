@@ -254,8 +254,7 @@ def _scanned(url: str, read: _Pass, in_tasks: bool) -> tuple[Scan, Text, RowSpec
     with closing(open_input(url)) as file:
         scan = Scan(file, spec.rows.vector)
         form = spec.rows.inside(scan.compression).format
-        alone = spec.limit is None and spec.given is None and spec.rows.explode is None
-        in_tasks = in_tasks and alone and form.kind == "jsonlines" and scan.seekable
+        in_tasks = in_tasks and _divisible(scan, spec)
         if in_tasks:
             scan.hurry()
         with closing(scan.chunks()) as content:
@@ -273,6 +272,17 @@ def _scanned(url: str, read: _Pass, in_tasks: bool) -> tuple[Scan, Text, RowSpec
                 read.find(chain(left, chunks), scan.tell)
             read.shards.cut()
     return scan, text, source, names
+
+
+def divisible(url: str, spec: PlanSpec) -> bool:
+    """Tell whether tasks can parse segments of a part, as far as its first and last bytes tell."""
+    with closing(open_input(url)) as file:
+        return _divisible(Scan(file), spec)
+
+
+def _divisible(scan: Scan, spec: PlanSpec) -> bool:
+    alone = spec.limit is None and spec.given is None and spec.rows.explode is None
+    return alone and scan.seekable and spec.rows.format.kind == "jsonlines"
 
 
 def _segments(cutter: _Cutter, scan: Scan, url: str) -> list[Shard]:
