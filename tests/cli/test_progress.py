@@ -224,6 +224,9 @@ def test_an_event_is_described_in_one_line() -> None:
         " · left out: 2 no_text, 1 duplicate_id · 1 min 40 s left"
     )
     assert describe(embedded(10), rates).endswith("25% distinct")
+    found = {"rows": 0, "found_lines": 7_000, "found_bytes": 3_000_000}
+    assert describe(Event("plan", 0, 9_000_000, found), {}) == "finding lines: 3.0 of 9.0 MB, 7,000 lines"
+    assert describe(Event("plan", 1_000_000, 9_000_000, {"rows": 2_000}), {}) == "1.0 of 9.0 MB, 2,000 rows"
     assert describe(Event("reduce", 1, 4, {"step": "clusters"}), {}) == "1 of 4 steps, clusters"
     assert describe(Event("publish", 1, 4, {"step": "search index"}), {}) == "1 of 4 steps, search index"
 

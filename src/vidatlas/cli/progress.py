@@ -181,7 +181,9 @@ def _waiting(event: Event) -> str:
 def describe(event: Event, rates: Mapping[str, Any]) -> str:
     """Return an event as one line for a person."""
     if event.stage == "plan":
-        return f"{event.done / 1e6:,.1f} of {event.total / 1e6:,.1f} MB, {event.facts.get('rows', 0):,} rows"
+        found, rows = event.facts.get("found_bytes"), event.facts.get("found_lines", event.facts.get("rows", 0))
+        size = f"{(event.done if found is None else found) / 1e6:,.1f} of {event.total / 1e6:,.1f} MB"
+        return f"{size}, {rows:,} rows" if found is None else f"finding lines: {size}, {rows:,} lines"
     if event.stage == "embed":
         return _describe_embedding(event, rates)
     step, inside = event.facts.get("step"), event.facts.get("inside")

@@ -224,6 +224,7 @@ class RecordSpec(BaseModel):
         return ["id", "group", *kept, *self.shown, *self.columns, *self.fields]
 
 
+_NUMBERS = (int, float, bool)
 _WRITTEN = {"subcategory", "in_group", "distance", "part", "name", "title", "cosine", "url", "category", "x", "y"}
 """Columns of the index, of search results and of exports."""
 
@@ -300,7 +301,10 @@ def _cleaned(row: dict[str, Any], spec: RecordSpec) -> dict[str, Any]:
     for cell in spec.cells:
         value = row.get(cell.column)
         # Asked of every cell of every row: most are clean at a glance.
-        if value is None or (cell.names is None and type(value) is str and value.strip() not in cell.missing):
+        if value is None:
+            continue
+        kind = type(value)
+        if cell.names is None and (kind in _NUMBERS or (kind is str and value.strip() not in cell.missing)):
             continue
         clean = cell.clean(value)
         if clean is not value:

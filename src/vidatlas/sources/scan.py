@@ -13,6 +13,7 @@ import pyarrow as pa
 from vidatlas.errors import DamagedError, InputError, UsageError
 from vidatlas.sources.compression import CHUNK, decompress, detect
 from vidatlas.sources.gzip import WINDOW, parse_index
+from vidatlas.threads import cores
 from vidatlas.types import SeekPoint
 
 if TYPE_CHECKING:
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 
 
 _THREADS = 2
-"""Decompression threads of a scan: parsing is the bottleneck, so more would only wait."""
-
-
+"""Decompression threads of a scan whose rows are parsed: that is the bottleneck, so more would only wait."""
+_MOST_THREADS = 4
+"""Those of a scan that only finds lines: more would wait for its checksums."""
 _ZEROS = bytes(5)
 """Zeros at the end of a gzip file that may fill up a block: rapidgzip refuses more than four behind the last member."""
 
@@ -38,7 +39,7 @@ class Scan:
 
     def __init__(self, file: IO[bytes], vector: str | None = None) -> None:
         """Scan a file; of a Parquet file, keep the column of vectors named."""
-        self._file, self._vector = file, vector
+        self._file, self._vector, self._threads = file, vector, _THREADS
         self.bytes = file.seek(0, io.SEEK_END)
         file.seek(max(0, self.bytes - len(_ZEROS)))
         self._padded = file.read() == _ZEROS
@@ -46,6 +47,15 @@ class Scan:
         self.compression = detect(file)
         self.points: list[SeekPoint] = []
         self._scanned = 0
+
+    @property
+    def seekable(self) -> bool:
+        """Tell whether a later reader can start anywhere, or only at a few places if at all."""
+        return self.compression == "plain" or (self.compression == "gzip" and not self._padded)
+
+    def hurry(self) -> None:
+        """Decompress on all cores that help: nearly nothing else is done with the bytes."""
+        self._threads = max(_THREADS, min(cores(), _MOST_THREADS))
 
     def tell(self) -> int:
         """Return about how many compressed bytes have been scanned."""
@@ -69,7 +79,7 @@ class Scan:
         import rapidgzip
 
         try:
-            with rapidgzip.open(self._file, parallelization=_THREADS) as reader:
+            with rapidgzip.open(self._file, parallelization=self._threads) as reader:
                 try:
                     while chunk := reader.read(CHUNK):
                         # It may read the file by its descriptor, and then the file's own place stays.

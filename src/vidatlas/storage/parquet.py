@@ -75,10 +75,15 @@ def open_dataset(files: Sequence[str], filesystem: Any) -> Dataset:
     return dataset.dataset(files, format=form, filesystem=filesystem)
 
 
-def to_parquet(table: pa.Table, **options: Any) -> bytes:
-    """Return a table as the bytes of a Parquet file: zstd, page checksums; options as of ``pq.write_table``."""
+def to_parquet(table: pa.Table, row_group_size: int = 1 << 20, **options: Any) -> bytes:
+    """Return a table as the bytes of a Parquet file, however it is chunked: zstd, page checksums.
+
+    Options are those of ``pq.ParquetWriter``.
+    """
     out = io.BytesIO()
-    pq.write_table(table, out, compression="zstd", write_page_checksum=True, **options)
+    with pq.ParquetWriter(out, table.schema, compression="zstd", write_page_checksum=True, **options) as writer:
+        for at in range(0, max(len(table), 1), row_group_size):
+            writer.write_table(table.slice(at, row_group_size).combine_chunks(), row_group_size)
     return out.getvalue()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Callable
 
 import pyarrow as pa
 from hypothesis import given, settings
@@ -23,9 +24,14 @@ def table(ids: list[str], uses: list[int] | None = None) -> pa.Table:
     return found if uses is None else found.append_column("use", pa.array(uses, pa.uint64()))
 
 
+def cut(whole: pa.Table, rows: int) -> Callable[[], list[pa.Table]]:
+    """Return a function that returns a table in pieces of so many rows."""
+    return lambda: [whole.slice(at, rows) for at in range(0, max(len(whole), 1), rows)]
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.lists(st.sampled_from("abcdef"), max_size=10), min_size=1, max_size=3), st.integers(1, 8))
-def test_counts_stand_at_the_first_row_of_each_repeated_id(parts: list[list[str]], bucket_rows: int) -> None:
+def test_counts_stand_at_the_first_row_of_each_repeated_id(parts: list[list[str]], piece: int) -> None:
     counts, seen = Counter(key for part in parts for key in part), set()
     expected = []
     for ids in parts:
@@ -33,7 +39,7 @@ def test_counts_stand_at_the_first_row_of_each_repeated_id(parts: list[list[str]
         for row, key in enumerate(ids):
             expected[-1] += [(row, counts[key])] if key not in seen and counts[key] > 1 else []
             seen.add(key)
-    found = repeats([table(ids) for ids in parts], bucket_rows)
+    found = repeats([cut(table(ids), piece) for ids in parts])
     first = found[~found["later"]]
     assert [
         list(zip(first["row"][first["part"] == part], first["count"][first["part"] == part], strict=True))
@@ -46,11 +52,11 @@ def test_counts_stand_at_the_first_row_of_each_repeated_id(parts: list[list[str]
     st.lists(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), max_size=10), min_size=1, max_size=3),
     st.integers(1, 8),
 )
-def test_rows_of_one_use_count_once(parts: list[list[tuple[str, int]]], bucket_rows: int) -> None:
+def test_rows_of_one_use_count_once(parts: list[list[tuple[str, int]]], piece: int) -> None:
     pairs = [pair for part in parts for pair in part]
     tables = [table([key for key, _ in part], [use << 60 for _, use in part]) for part in parts]
-    found = repeats(tables, bucket_rows)
-    plain = repeats([part.drop(["use"]) for part in tables])
+    found = repeats([cut(part, piece) for part in tables])
+    plain = repeats([cut(part.drop(["use"]), 100) for part in tables])
     assert found[["part", "row", "later"]].equals(plain[["part", "row", "later"]])
     first = found[~found["later"]]
     counted = {parts[part][row][0]: count for part, row, count in first[COUNTED].itertuples(index=False)}
@@ -61,9 +67,9 @@ def test_rows_of_one_use_count_once(parts: list[list[tuple[str, int]]], bucket_r
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 2)), max_size=10), st.integers(1, 8))
-def test_rows_with_another_title_than_the_first_are_told(rows: list[tuple[str, int]], bucket_rows: int) -> None:
+def test_rows_with_another_title_than_the_first_are_told(rows: list[tuple[str, int]], piece: int) -> None:
     one = table([key for key, _ in rows]).append_column("title", pa.array([title for _, title in rows], pa.uint16()))
-    found = repeats([one], bucket_rows)
+    found = repeats([cut(one, piece)])
     first: dict[str, int] = {}
     expected = [at for at, (key, title) in enumerate(rows) if first.setdefault(key, title) not in (0, title) and title]
     assert found["row"][found["retitled"]].tolist() == expected

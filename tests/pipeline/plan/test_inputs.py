@@ -12,6 +12,7 @@ from vidatlas.pipeline.publish.wording import absence_words
 from vidatlas.recipe import Recipe, load_recipe
 from vidatlas.storage.folder import LocalFolder
 from vidatlas.storage.store import Store
+from vidatlas.types import Event
 from vidatlas.views.nouns import Nouns
 
 SERIAL = vidatlas.Options(runner="serial", max_rejects=1.0)
@@ -100,3 +101,28 @@ def test_a_pattern_without_a_file_is_said(recipe: Recipe, tmp_path: Path) -> Non
         vidatlas.plan(recipe, f"{tmp_path}/*.jsonl", tmp_path / "atlas", SERIAL)
     with pytest.raises(UsageError, match="no input"):
         vidatlas.plan(recipe, [], tmp_path / "atlas", SERIAL)
+
+
+def test_large_files_are_split_and_small_ones_are_not(
+    recipe: Recipe, tmp_path: Path, make_lines: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes of lines that are found, then of rows that are parsed, each from 0 to all of them."""
+    lines = make_lines(1_500)
+    large, small = write(tmp_path / "large.jsonl", lines), [write(tmp_path / f"{n}.jsonl", lines[:900]) for n in "12"]
+    for module in ("sources.scan", "sources.compression"):
+        monkeypatch.setattr(f"vidatlas.{module}.CHUNK", 20_000)
+    monkeypatch.setattr("vidatlas.pipeline.plan.part.SEGMENT_BYTES", 10_000)
+    whole = vidatlas.plan(recipe, [small[0], large, small[1]], tmp_path / "whole", SERIAL)
+    monkeypatch.setattr("vidatlas.pipeline.plan.inputs.SPLIT_FROM", 20_000)
+    events: list[Event] = []
+    split = vidatlas.plan(recipe, [small[0], large, small[1]], tmp_path / "split", SERIAL, events.append)
+    assert (split["digest"], split["counts"]) == (whole["digest"], whole["counts"])
+    found = [event for event in events if "found_bytes" in event.facts]
+    assert len(found) > 1
+    assert found[-1].facts["found_bytes"] == len(lines)
+    assert {(event.done, event.facts["rows"]) for event in found} == {(900, found[0].facts["rows"])}
+    parsed = events[events.index(found[-1]) + 1 :]
+    assert len(parsed) > 3
+    assert [event.done for event in parsed] == sorted(event.done for event in parsed)
+    assert [event.facts["rows"] for event in parsed] == sorted(event.facts["rows"] for event in parsed)
+    assert (parsed[-1].done, parsed[-1].facts["rows"]) == (len(lines) + 1_800, split["counts"]["read"])

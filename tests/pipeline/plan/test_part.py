@@ -19,11 +19,20 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vidatlas.encoders.given import GivenVectors
 from vidatlas.errors import InputError, UsageError
 from vidatlas.pipeline.plan.duplicates import duplicate_rows
-from vidatlas.pipeline.plan.part import PartPlan, PlanSpec, plan_part
+from vidatlas.pipeline.plan.part import PartPlan, PlanSpec, divisible, plan_part
 from vidatlas.pipeline.plan.survey import IDS
+from vidatlas.recipe import load_recipe
+from vidatlas.runners.serial import SerialRunner
+from vidatlas.sources.csv import CsvSpec
 from vidatlas.sources.fields import RecordSpec, TextField
+from vidatlas.sources.jsonl import JsonLinesSpec
+from vidatlas.sources.lines import split_lines
+from vidatlas.sources.rows import ExplodeSpec, RowSpec
+from vidatlas.storage.parquet import to_parquet
+from vidatlas.storage.store import to_json
 from vidatlas.types import Reason
 
 Lines = Callable[..., bytes]
@@ -79,12 +88,43 @@ def test_sound_files_give_their_rows_whatever_their_name(
     assert read_back(path, PlanSpec(spec, 100)) == data.splitlines() * times
 
 
+@pytest.mark.parametrize(
+    ("change", "settings", "expected"),
+    [
+        (bytes, {}, True),
+        (packed, {}, True),
+        (lambda data: packed(data) + bytes(100), {}, False),
+        (zstandard.ZstdCompressor().compress, {}, False),
+        (packed, {"rows": RowSpec(CsvSpec())}, False),
+        (packed, {"rows": RowSpec(JsonLinesSpec(), ExplodeSpec(column="tags"))}, False),
+        (packed, {"given": GivenVectors("vector")}, False),
+        (packed, {"limit": 10}, False),
+    ],
+)
+def test_a_part_is_divided_where_rows_stand_alone_and_readers_can_start_anywhere(
+    change: Callable[[bytes], bytes], settings: dict[str, Any], expected: bool, tmp_path: Path, spec: RecordSpec
+) -> None:
+    path = tmp_path / "videos"
+    path.write_bytes(change(b'{"display_id": "a", "title": "t", "categories": "c", "tags": "x"}\n' * 20))
+    assert divisible(str(path), PlanSpec(spec, 100, **settings)) == expected
+
+
+class NoTasks(SerialRunner):
+    """A runner that nothing may use."""
+
+    def map(self, function: Any, items: Any, gpus: bool = False) -> Any:
+        raise AssertionError("a task began before the end of the file was reached")
+
+
 @pytest.mark.parametrize("case", DAMAGED)
 def test_damaged_files_are_refused_by_name(case: str, tmp_path: Path, make_lines: Lines, spec: RecordSpec) -> None:
     path = tmp_path / "videos.jsonl.gz"
     path.write_bytes(DAMAGED[case](make_lines(20_000)))
-    with pytest.raises(InputError, match=rf"^{path} is damaged after line [\d,]+ \([^\n]+\)\. Nothing was kept of it"):
+    said = rf"^{path} is damaged after line [\d,]+ \([^\n]+\)\. Nothing was kept of it"
+    with pytest.raises(InputError, match=said):
         plan(path, spec)
+    with pytest.raises(InputError, match=said):
+        plan_part(str(path), PlanSpec(spec, 100), lambda *event: None, NoTasks())
 
 
 @pytest.mark.parametrize("garbage", [b"garbage", b"\0" * 512])
@@ -232,8 +272,8 @@ def tables(parts: list[list[str]]) -> list[pa.Table]:
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=12), min_size=1, max_size=4), st.integers(1, 8))
-def test_duplicates_are_those_a_dictionary_finds(parts: list[list[str]], bucket_rows: int) -> None:
+@given(st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=12), min_size=1, max_size=4))
+def test_duplicates_are_those_a_dictionary_finds(parts: list[list[str]]) -> None:
     seen: Counter[str] = Counter()
     expected = []
     for ids in parts:
@@ -241,7 +281,7 @@ def test_duplicates_are_those_a_dictionary_finds(parts: list[list[str]], bucket_
         for row, key in enumerate(ids):
             expected[-1] += [row] if seen[key] else []
             seen[key] += 1
-    assert [rows.tolist() for rows in duplicate_rows(tables(parts), bucket_rows)] == expected
+    assert [rows.tolist() for rows in duplicate_rows(tables(parts))] == expected
 
 
 def test_ids_of_a_part_are_digests_of_its_records(tmp_path: Path, spec: RecordSpec) -> None:
@@ -254,3 +294,89 @@ def test_ids_of_a_part_are_digests_of_its_records(tmp_path: Path, spec: RecordSp
     assert ids["row"].to_pylist() == [1, 2, 3]
     assert ids.select(["high", "low"]) == expected.select(["high", "low"])
     assert [rows.tolist() for rows in duplicate_rows([ids])] == [[3]]
+
+
+YOUNIVERSE = load_recipe("youniverse", {"record.count": "shown_on", "record.map": {"categories": {"Music": "music"}}})
+"""A recipe that surveys all there is: typed columns, names, and the uses of an id."""
+
+
+def varied(count: int, first: int = 0) -> list[bytes]:
+    """Return lines of videos: rejects of every kind, values that do not fit, names that are missing."""
+    lines = []
+    for number in range(first, first + count):
+        row: dict[str, Any] = {
+            "display_id": f"v{number % 1_400}",
+            "categories": f"Kind {number % 7}" if number % 3 else "Music",
+            "title": f"Title {number % 1_250}",
+            "tags": "a,b," + "c" * (number % 90) if number % 5 else "",
+            "view_count": number if number % 211 else {"count": number},
+            "upload_date": "2019-10-31 20:19:26.270363",
+            "shown_on": f"page {number % 17}" if number % 4 else None,
+        }
+        lines.append(json.dumps(row).encode())
+        if not number % 97:
+            lines += [b"", b"not json", b"[1]", b"null", b"\xff", b'{"title": "no id"}', b"\xef\xbb\xbf" + lines[-1]]
+            lines.append(json.dumps({**row, "title": {"text": "an object"}, "display_id": "w"}).encode())
+    return lines
+
+
+LONG = b'{"title": "' + 150_000 * b"x" + b'"}'
+LATE = b'{"display_id": "late", "title": "t", "categories": "c", "tags": "x"}'
+
+
+def without(lines: list[bytes], name: bytes) -> list[bytes]:
+    """Return lines of which none has a column of that name."""
+    return [line.replace(b'"' + name + b'"', b'"other"') for line in lines]
+
+
+SPLIT: dict[str, bytes] = {
+    "rejects and blanks": b"\n".join(varied(1_500)) + b"\n",
+    "no newline at the end": b"\n".join(varied(1_500)),
+    "zeros at the end": b"\n".join(varied(1_500)) + b"\n" + bytes(120_000),
+    "zeros behind the last line": b"\n".join(varied(1_500)) + bytes(120_000),
+    "carriage returns": b"\r\n".join(varied(1_500)) + b"\r\n",
+    "a byte-order mark": b"\xef\xbb\xbf" + b"\n".join(varied(1_500)),
+    "a line that is too long": b"\n".join([*varied(1_300), LONG, b"", *varied(200)]),
+    "a last line that is too long": b"\n".join([*varied(1_300), LONG]),
+    "zeros for a line": b"\n".join([*varied(1_300), bytes(60_000), *varied(200)]),
+    "late columns": b"\n".join([*without(without(varied(1_100), b"tags"), b"categories"), *500 * [b"{}"], LATE]),
+    "a late column that no row has": b"\n".join(without(varied(1_500), b"tags")),
+    "rows that are usable late": b"\n".join([*2_000 * [b"[1]"], *varied(1_500)]),
+    "few rows": b"\n".join(varied(50)),
+}
+
+
+def both(path: Path, spec: PlanSpec, told: list[tuple[Any, ...]]) -> tuple[list[bytes] | str, list[bytes] | str]:
+    """Return the files of a plan whose rows were parsed as they came, and of one by tasks; or what was wrong."""
+    found: list[list[bytes] | str] = []
+    for runner in (None, SerialRunner()):
+        told.clear()
+        try:
+            made = plan_part(str(path), spec, lambda *event: told.append(event), runner)
+        except (InputError, UsageError) as error:
+            found.append(f"{type(error).__name__}: {error}")
+        else:
+            found.append([to_json(made.facts), to_parquet(made.shards), to_parquet(made.ids)])
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize("kind", ["plain", "gzip"])
+@pytest.mark.parametrize("case", SPLIT)
+def test_a_plan_by_tasks_is_the_same_bytes(
+    case: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidatlas.pipeline.plan.part.SEGMENT_BYTES", 60_000)
+    for module in ("scan", "compression"):
+        monkeypatch.setattr(f"vidatlas.sources.{module}.CHUNK", 50_000)
+    monkeypatch.setattr(split_lines, "__defaults__", (100_000,))  # the longest line: 16 MiB would be slow
+    path, told = tmp_path / "videos", list[tuple[Any, ...]]()
+    path.write_bytes(gzip.compress(SPLIT[case], 1, mtime=0) if kind == "gzip" else SPLIT[case])
+    shard_rows, alone = (37, True) if kind == "plain" else (400, False)
+    spec = PlanSpec(YOUNIVERSE.record, shard_rows, rows=YOUNIVERSE.rows, alone=alone)
+    one, many = both(path, spec, told)
+    assert one == many
+    if "no row has" in case and alone:
+        assert "no such column: 'tags'" in many
+    else:
+        assert len(many) == 3
+        assert any(len(event) == 3 for event in told) == (case not in ("few rows", "a byte-order mark"))

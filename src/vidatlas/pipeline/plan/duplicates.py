@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 _ID = ["high", "low"]
 
 
-def repeats(ids: list[pa.Table], bucket_rows: int = 1 << 24) -> pd.DataFrame:
+def repeats(ids: Sequence[Callable[[], Iterable[pa.Table]]]) -> pd.DataFrame:
     """Return every row whose id stands in several, in the order of the input files and rows.
 
     Ids are compared by a 128-bit BLAKE2b digest: among 73 million ids two different ones agree with a chance of 1e-23.
-    Memory: the digests are compared one slice of the hash space at a time, about ``bucket_rows`` rows each.
+    Memory: 16 bytes a row to sort one half of every digest, and one table and the rows that are found.
+
+    Args:
+        ids: for each input file what returns its ids as tables, one after another; it is called twice.
 
     Returns:
         ``part`` and ``row``: number of the input file and of the row; ``high`` and ``low``: digest of the id;
         ``later``: whether an earlier row has the id; ``count``: in how many rows the id stands, where rows of one use,
         not 0, count once; ``retitled``: whether the first row with the id has another title.
     """
-    table = pa.concat_tables(ids, promote_options="default")
-    ends, high = np.cumsum([each.num_rows for each in ids]), table["high"].to_numpy()
-    buckets = max(1, -(-table.num_rows // bucket_rows))
-    found = []
-    for bucket in range(buckets):
-        chosen = np.flatnonzero(high % np.uint64(buckets) == bucket)
-        rows = table.take(chosen).to_pandas().assign(part=np.searchsorted(ends, chosen, side="right"))
-        found.append(rows[rows.duplicated(_ID, keep=False)])
-    frame: pd.DataFrame = pd.concat(found).sort_values(["part", "row"], ignore_index=True)
+    halves = np.concatenate([table["high"].to_numpy() for part in ids for table in part()])
+    halves.sort()
+    several = pa.array(np.unique(halves[1:][halves[1:] == halves[:-1]]))
+    del halves
+    found = [
+        table.filter(pc.is_in(table["high"], several)).to_pandas().assign(part=number)
+        for number, part in enumerate(ids)
+        for table in part()
+    ]
+    alike = pd.concat(found, ignore_index=True)
+    frame: pd.DataFrame = alike[alike.duplicated(_ID, keep=False)].reset_index(drop=True)
     own = frame["part"].to_numpy(np.uint64) << np.uint64(40) | frame["row"].to_numpy(np.uint64)
     frame["use"] = frame["use"].where(frame["use"] != 0, own) if "use" in frame else own
     frame["title"] = frame["title"].fillna(0) if "title" in frame else 0
@@ -41,8 +50,8 @@ def repeats(ids: list[pa.Table], bucket_rows: int = 1 << 24) -> pd.DataFrame:
     return frame
 
 
-def duplicate_rows(ids: list[pa.Table], bucket_rows: int = 1 << 24) -> list[NDArray[np.int64]]:
+def duplicate_rows(ids: list[pa.Table]) -> list[NDArray[np.int64]]:
     """Return, per part, the rows whose id stands in an earlier row of this or an earlier part."""
-    frame = repeats(ids, bucket_rows)
+    frame = repeats([partial(iter, [table]) for table in ids])
     later = frame[frame["later"]]
     return [later["row"][later["part"] == number].to_numpy() for number in range(len(ids))]

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import groupby
 
 from vidatlas.encoders.given import GivenSpec
 from vidatlas.errors import UsageError
-from vidatlas.pipeline.plan.part import PartPlan, PlanSpec, plan_part
+from vidatlas.pipeline.plan.part import PartPlan, PlanSpec, divisible, plan_part
 from vidatlas.pipeline.stage import Run
 from vidatlas.recipe import Recipe
 from vidatlas.sources.scan import errors_of
@@ -20,6 +21,10 @@ from vidatlas.storage.parquet import to_parquet
 from vidatlas.storage.store import INPUTS, Files, Store, to_json
 from vidatlas.types import Event, Listener, Runner
 
+SPLIT_FROM = 64 << 20
+"""Bytes from which many tasks parse a file, some seconds of work: a task each is enough for small ones."""
+MOST_SPLIT = 16
+"""Files that are split at most, since finding their lines is this process's work: of many files each is a task."""
 WRITE_EVERY = 1.0
 """Seconds after which the plans of input files are stored: small files wait for each other, and share one sync."""
 
@@ -71,14 +76,15 @@ def plan_inputs(run: Run, urls: list[str]) -> tuple[list[str], Files]:
     places: list[tuple[str, str | None]] = [(url, earlier.pop(url, None)) for url in urls]
     todo = [url for url, part in places if part is None]
     writer = _Writer(store, known, recipe.fingerprint("plan"), {part for _, part in places if part})
-    meter = _Meter(run.listener, sum(_size(url) for url in todo))
+    sizes = [(url, _size(url)) for url in todo]
+    meter = _Meter(run.listener, sum(size for _, size in sizes))
     made = []
     given = recipe.encoder.vectors() if isinstance(recipe.encoder, GivenSpec) else None
     if given and given.file and given.state:
         size, modified = given.state
         known[given.file] = {"part": "", "plan": "", "bytes": size, "modified": modified}
     spec = PlanSpec(recipe.record, recipe.source.shard_rows, recipe.source.limit, recipe.rows, given, len(urls) == 1)
-    for url, plan in _planned(todo, spec, run.runner, meter):
+    for url, plan in _planned(sizes, spec, run.runner, meter):
         made.append(writer.add(url, plan))
         meter.finish(known[url]["bytes"], plan.facts["rows"])
     writer.flush()
@@ -150,7 +156,11 @@ class _Meter:
     done: int = 0
     rows: int = 0
 
-    def __call__(self, rows: int, at: int) -> None:
+    def __call__(self, rows: int, at: int, only_found: bool = False) -> None:
+        if only_found:
+            found = {"rows": self.rows, "found_lines": rows, "found_bytes": at}
+            self.listener(Event("plan", self.done, self.total, found))
+            return
         self.listener(Event("plan", self.done + at, self.total, {"rows": self.rows + rows}))
 
     def finish(self, size: int, rows: int) -> None:
@@ -165,18 +175,22 @@ def _size(url: str) -> int:
 
 
 def _planned(
-    urls: list[str], spec: PlanSpec, runner: Runner, progress: Callable[[int, int], None]
+    sizes: list[tuple[str, int]], spec: PlanSpec, runner: Runner, progress: Callable[..., None]
 ) -> Iterable[tuple[str, PartPlan]]:
+    """Yield the plan of each file: many tasks parse a large one, if it can be divided, and one task each other one."""
     left = spec.limit
-    if left is None and len(urls) > 1:
-        yield from zip(urls, runner.map(partial(_plan_silently, spec=spec), urls), strict=True)
-        return
-    for url in urls:
-        if left == 0:
-            return
-        part = plan_part(url, replace(spec, limit=left), progress)
-        left = None if left is None else max(0, left - int(part.facts["rows"]))
-        yield url, part
+    large = max(SPLIT_FROM, sum(size for _, size in sizes) // MOST_SPLIT)
+    for split, found in groupby(sizes, lambda pair: pair[1] >= large and divisible(pair[0], spec)):
+        urls = [url for url, _ in found]
+        if left is None and not split and len(sizes) > 1:
+            yield from zip(urls, runner.map(partial(_plan_silently, spec=spec), urls), strict=True)
+            continue
+        for url in urls:
+            if left == 0:
+                return
+            part = plan_part(url, replace(spec, limit=left), progress, runner if split else None)
+            left = None if left is None else max(0, left - int(part.facts["rows"]))
+            yield url, part
 
 
 def _plan_silently(url: str, spec: PlanSpec) -> PartPlan:

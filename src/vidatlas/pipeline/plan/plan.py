@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import cast
 
@@ -107,9 +107,8 @@ def _finish(run: Run, urls: list[str], parts: list[str], files: Files) -> tuple[
     """Find the duplicates among all parts, add everything up, and refuse input that is mostly unusable."""
     store = run.store
     facts = [store.read_json(layout.plan_files(part)[0], PartFacts) for part in parts]
-    ids = [store.table(layout.plan_files(part)[2]) for part in parts]
     _refuse_missing_columns(urls, facts)
-    repeated = repeats(ids)
+    repeated = repeats([partial(_row_groups, store, layout.plan_files(part)[2]) for part in parts])
     duplicates = repeated[repeated["later"]]
     files = files | store.put_table(layout.DUPLICATES, _by_part(parts, duplicates))
     if run.recipe.record.count:
@@ -138,6 +137,14 @@ def _finish(run: Run, urls: list[str], parts: list[str], files: Files) -> tuple[
         **value_facts(run.recipe.record, facts),
         **retitled(run, urls, parts, duplicates),
     }
+
+
+def _row_groups(store: Store, name: str) -> Iterator[pa.Table]:
+    """Yield a stored table piece by piece: there may be more ids than fit into memory."""
+    with store.parquet(name) as file:
+        yield file.schema_arrow.empty_table()
+        for number in range(file.num_row_groups):
+            yield file.read_row_group(number)
 
 
 def _vectors(urls: list[str], facts: list[PartFacts]) -> Given:

@@ -43,8 +43,6 @@ class PartSurvey:
     groups: Counter[str] = field(default_factory=Counter)
     columns: dict[str, None] = field(default_factory=dict)
     hints: Hints = field(default_factory=lambda: Hints(""))
-    line: int = 1
-    """Where the row that is read begins."""
     alone: bool = True
     """Whether this file is the whole input."""
     header: bool = False
@@ -54,6 +52,8 @@ class PartSurvey:
     objects: int = 0
     fields: dict[str, FieldFacts] = field(default_factory=dict)
     examples: list[Example] = field(default_factory=list)
+    tables: list[pa.Table] = field(default_factory=list)
+    """What ``ids`` returns of the rows before those below."""
     rows: array[int] = field(default_factory=lambda: array("q"))
     digests: bytearray = field(default_factory=bytearray)
     titles: array[int] = field(default_factory=lambda: array("H"))
@@ -66,8 +66,39 @@ class PartSurvey:
         """Begin to count the texts of each field."""
         self.fields = {name: {"present": 0, "texts": 0, "chars": 0} for name in self.spec.fields}
 
-    def take(self, row: int, found: dict[str, Any] | Reason) -> None:
-        """Take what was read of the row with a number: a row, or why there is none."""
+    @property
+    def settled(self) -> bool:
+        """Tell whether no later row changes what is made of the next ones: from here on, surveys can be merged."""
+        return self.objects >= COLUMNS_AFTER
+
+    @property
+    def kept(self) -> int:
+        """Return the number of usable rows so far."""
+        return sum(len(table) for table in self.tables) + len(self.rows)
+
+    def see(self, raw: bytes | None, number: int, line: int, source: RowSpec, names: tuple[str, ...] = ()) -> int:
+        """Take a row of the input; return how many rows it stands for.
+
+        Args:
+            raw: its bytes; None if there are too many.
+            number: that of the first row that it stands for.
+            line: where it begins.
+            source: how it is read.
+            names: the columns, if the rows do not contain them.
+        """
+        whole = source.decode(raw, names)
+        found = source.spread(whole)
+        for at, row in enumerate(found, number):
+            self._take(at, row, line)
+        if isinstance(whole, Reason):
+            self.hints.see_unreadable(raw, line, self.source.format)
+        else:
+            self._see_columns(whole)
+            if self.source.explode and (group := group_of(whole, self.spec)):
+                self.groups[group] += 0  # one without a term is named too
+        return len(found)
+
+    def _take(self, row: int, found: dict[str, Any] | Reason, line: int) -> None:
         record = found if isinstance(found, Reason) else parse_row(found, self.spec)
         if self.given and isinstance(record, Record) and not isinstance(found, Reason):
             vector = self.given.of(row, found)
@@ -77,7 +108,7 @@ class PartSurvey:
                 self.given = replace(self.given, dim=len(vector))
         if isinstance(record, Reason):
             self.rejects[record] += 1
-            self.hints.see_rejected(found, self.line, record, self.spec, self.source.format)
+            self.hints.see_rejected(found, line, record, self.spec, self.source.format)
             return
         self.rows.append(row)
         self.digests += hashlib.blake2b(record.id.encode(), digest_size=16).digest()
@@ -90,26 +121,38 @@ class PartSurvey:
         if not isinstance(found, Reason):
             self.values.see(found, record, self.spec)
 
-    def end_row(self, row: dict[str, Any] | Reason, raw: bytes | None, line: int) -> None:
-        """Take a row of the input, behind all that it stands for; the next one begins in a line."""
-        if isinstance(row, Reason):
-            self.hints.see_unreadable(raw, self.line, self.source.format)
-        else:
-            self._see_columns(row)
-            if self.source.explode and (group := group_of(row, self.spec)):
-                self.groups[group] += 0  # one without a term is named too
-        self.line = line
+    def continued(self) -> PartSurvey:
+        """Return a survey of rows behind a settled one, for ``merge``."""
+        hints = replace(self.hints, first=None, remedy="")
+        return PartSurvey(self.spec, self.source, hints=hints, late=set(self.late), objects=self.objects)
+
+    def merge(self, later: PartSurvey) -> None:
+        """Add a survey that goes on where the rows so far end."""
+        self.pack()
+        self.tables += later.tables
+        self.rejects.update(later.rejects)
+        self.groups.update(later.groups)
+        self.columns.update(later.columns)
+        for name, facts in later.fields.items():
+            own = self.fields[name]
+            own["present"] += facts["present"]
+            own["texts"] += facts["texts"]
+            own["chars"] += facts["chars"]
+        self.examples = [*self.examples, *later.examples][:EXAMPLES]
+        self.hints.first = self.hints.first or later.hints.first
+        self.hints.remedy = self.hints.remedy or later.hints.remedy
+        self.values.merge(later.values)
 
     def _see_columns(self, row: dict[str, Any]) -> None:
         if self.objects >= COLUMNS_AFTER:
             if self.late:
-                self.columns.update(dict.fromkeys(self.late & row.keys()))
+                self.columns.update(dict.fromkeys(name for name in row if name in self.late))
                 self.late -= row.keys()
             return
         self.objects += 1
         self.hints.see(row)
         self.columns.update(dict.fromkeys(row))
-        if self.objects == COLUMNS_AFTER and ((self.header and self.alone) or not self.rows):
+        if self.objects == COLUMNS_AFTER and ((self.header and self.alone) or not self.kept):
             self._require_columns()
         if self.objects == COLUMNS_AFTER:
             self.late = set(self.missing())
@@ -120,7 +163,7 @@ class PartSurvey:
         Where other files belong to the input too, and this one has usable rows, it is theirs to have the column.
         """
         self.hints.refuse_format(form)
-        if self.alone or not self.rows:
+        if self.alone or not self.kept:
             self._require_columns()
 
     def missing(self) -> list[str]:
@@ -158,7 +201,7 @@ class PartSurvey:
         if (missing := self.missing()) and self.columns:
             found["lacking"] = {"columns": missing, "names": list(self.hints.names)}
         unusable = sum(count for reason, count in self.rejects.items() if not Reason(reason).asked_for)
-        if first := self.hints.first_reject(len(self.rows) + self.rejects.total(), unusable):
+        if first := self.hints.first_reject(self.kept + self.rejects.total(), unusable):
             found["first_reject"] = first
         return {
             **found,
@@ -171,10 +214,18 @@ class PartSurvey:
 
     def ids(self) -> pa.Table:
         """Return each record's row, the digest of its id, 16 bits of its title, and with ``record.count`` its use."""
+        self.pack()
+        return pa.concat_tables(self.tables)
+
+    def pack(self) -> None:
+        """Turn what ``ids`` returns of the last rows into a table."""
+        if self.tables and not self.rows:
+            return
         digests = np.frombuffer(self.digests, dtype=">u8").reshape(-1, 2).astype(np.uint64)
         rows = np.frombuffer(self.rows, np.int64)
         table = pa.table([pa.array(rows), pa.array(digests[:, 0]), pa.array(digests[:, 1])], schema=IDS)
         table = table.append_column("title", pa.array(np.frombuffer(self.titles, np.uint16)))
-        if not isinstance(self.spec.count, str):
-            return table
-        return table.append_column("use", pa.array(np.frombuffer(self.uses, dtype=">u8").astype(np.uint64)))
+        if isinstance(self.spec.count, str):
+            table = table.append_column("use", pa.array(np.frombuffer(self.uses, dtype=">u8").astype(np.uint64)))
+        self.tables.append(table)
+        self.rows, self.digests, self.titles, self.uses = array("q"), bytearray(), array("H"), bytearray()

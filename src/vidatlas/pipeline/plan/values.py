@@ -34,8 +34,19 @@ class ValueSurvey:
         for (name, column), cell in zip(spec.columns.items(), record.columns, strict=True):
             kind = kind_of(cell)
             self.kinds[name][kind] += 1
-            if kind and column.type != "language" and typed(cell, column.type or "text") is None:
+            # Without a declared type only a list or an object can be a misfit: asked of cells of every row.
+            if not kind or column.type == "language" or (column.type is None and isinstance(cell, str | int | float)):
+                continue
+            if typed(cell, column.type or "text") is None:
                 _add(self.misfits, name, 1, [str(cell)[:_EXAMPLE_CHARS]])
+
+    def merge(self, later: ValueSurvey) -> None:
+        """Add what was counted in the rows behind these."""
+        for name, counts in later.kinds.items():
+            self.kinds[name].update(counts)
+        for own, odd in ((self.misfits, later.misfits), (self.unnamed, later.unnamed)):
+            for name, found in odd.items():
+                _add(own, name, found["count"], found["examples"])
 
     def facts(self) -> PartValues:
         """Return what was counted; nothing where the recipe asks for nothing."""

@@ -81,20 +81,25 @@ def make_index(recipe: Recipe, store: Store, shards: list[SealedShard], steps: S
     files |= write_index(store, layout.INDEX, index, cells, lambda done: steps.tell(min(done // _UNIT, size)))
     path = MappedFiles(store).path(layout.INDEX, files[layout.INDEX])
     index = SearchIndex.from_file(path, 1, rows.total, rows.dim)
+    facts = _measured(index, spec, own, queries, brute)
+    facts |= {"rows": rows.total, "dim": rows.dim, "bytes": files[layout.INDEX]["bytes"]}
+    return files | store.put(layout.INDEX_FACTS, to_json(facts)), facts
+
+
+def _measured(
+    index: SearchIndex, spec: IndexSpec, own: NDArray[np.int64], queries: Floats, brute: BruteForce
+) -> IndexFacts:
+    """Search as many cells of an index as the wanted recall needs; return its facts."""
     truth = np.array([[row for row in found if row != mine][:K] for found, mine in zip(brute.rows, own, strict=True)])
     recall = index.tune(queries, own, truth.reshape(len(own), -1), spec.recall)
-    facts: IndexFacts = {
+    return {
         "kind": f"ivf, {index.lists} cells, {spec.codec}" if index.lists else "flat, float16",
         "metric": "cosine",
-        "rows": rows.total,
-        "dim": rows.dim,
-        "bytes": files[layout.INDEX]["bytes"],
         "lists": index.lists,
         "probes": index.probes,
         "recall_at_10": recall,
         "queries": len(own),
     }
-    return files | store.put(layout.INDEX_FACTS, to_json(facts)), facts
 
 
 def open_index(store: Store, name: str, facts: IndexFacts | PictureFacts, rows: int, dim: int) -> SearchIndex:

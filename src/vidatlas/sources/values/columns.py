@@ -47,6 +47,11 @@ _DATED = re.compile(r"date|publish|upload|creat|time(?:stamp)?$|_at$|[a-z]At$", 
 """Names of columns in which 20230114 is a date, and 1673654400 a time."""
 _EPOCH = (946_684_800, 4_102_444_800)
 """Seconds since 1970 of the years 2000 to 2100."""
+_UNITS = (1, 1_000)
+_DAYS = (19_000_000, 21_000_000)
+"""Integers that look like a day."""
+_FIRST = frozenset("+-.0123456789PTFtf")
+"""How a text starts that is more than a text."""
 _INT64 = 1 << 63
 
 
@@ -83,26 +88,32 @@ def kind_of(value: Any) -> str:
 
     Besides the types: ``day``, an integer such as 20230114, and ``epoch``, one that may be a time since 1970.
     """
-    if value is None or value == [] or (isinstance(value, str) and not value.strip()):
+    if isinstance(value, str):
+        text = value.strip()
+        return (_kind_of_text(text) if text[0] in _FIRST else "text") if text else ""
+    if value is None or value == []:
         return ""
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, float):
         return "number" if math.isfinite(value) else "text"
-    if isinstance(value, int):
-        return _kind_of_integer(value)
-    return _kind_of_text(value.strip()) if isinstance(value, str) else "text"
+    return _kind_of_integer(value) if isinstance(value, int) else "text"
 
 
 def _kind_of_integer(value: int) -> str:
     if not -_INT64 <= value < _INT64:
         return "text"
-    if _DAY.fullmatch(str(value)) and _date(str(value)):
-        return "day"
-    return "epoch" if _epoch(value) else "integer"
+    if value < _DAYS[1]:  # as most are
+        return "day" if value >= _DAYS[0] and _date(value) else "integer"
+    return "epoch" if any(_EPOCH[0] <= value // unit < _EPOCH[1] for unit in _UNITS) else "integer"
 
 
 def _kind_of_text(text: str) -> str:
+    if text[4:5] == "-":
+        if _DATE.fullmatch(text) and _date(text):
+            return "date"
+        if _TIME.fullmatch(text) and _time(text):
+            return "time"
     if _INTEGER.fullmatch(text):
         return _kind_of_integer(int(text))
     if text.lower() in ("true", "false"):
@@ -110,10 +121,6 @@ def _kind_of_text(text: str) -> str:
     if _NUMBER.fullmatch(text):
         # Leading zeros and more digits than an integer holds: a code, which a number would spoil.
         return "number" if _number(text) is not None and not re.match(r"[+-]?0[0-9]|[0-9]{19}", text) else "text"
-    if _DATE.fullmatch(text) and _date(text):
-        return "date"
-    if _TIME.fullmatch(text) and _time(text):
-        return "time"
     return "duration" if _DURATION.fullmatch(text) else "text"
 
 
@@ -206,7 +213,7 @@ def _time(value: Any) -> datetime | None:
 
 def _epoch(value: int) -> datetime | None:
     """Return a time given as seconds or milliseconds since 1970, in the years 2000 to 2100."""
-    for unit in (1, 1_000):
+    for unit in _UNITS:
         if _EPOCH[0] <= value // unit < _EPOCH[1]:
             return datetime.fromtimestamp(value / unit, UTC)
     return None
