@@ -81,7 +81,7 @@ suggestion = "names/{}.json".format
 Files = dict[str, FileFacts]
 T = TypeVar("T")
 _REMEDIES = {
-    **dict.fromkeys((MANIFEST, ENCODER), "Restore the original, or make the atlas again."),
+    MANIFEST: "Restore the original, or make the atlas again.",
     INPUTS: "Delete it: the next run reads the input files again, and nothing else depends on it.",
     LOCK: "Delete it if no run is going on: nothing depends on it.",
     **dict.fromkeys((PROGRESS, TIMINGS), "Delete it: the next run writes it again, and nothing depends on it."),
