@@ -259,6 +259,7 @@ def copy(whole: Path, tmp_path: Path) -> Path:
 
 def rerun(name: str, damage: str, copy: Path, world: Any, whole: Path) -> str:
     """Damage a file and give the command again, if need be once more without that file; return what is wrong then."""
+    shutil.copytree(whole, copy, dirs_exist_ok=True)
     data = DAMAGE[damage]((copy / name).read_bytes())
     if data is None:
         (copy / name).unlink()

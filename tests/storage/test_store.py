@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 import re
 from dataclasses import asdict
 from pathlib import Path
@@ -60,6 +61,32 @@ def test_stages_are_sealed_and_unsealed(store: Store) -> None:
     assert store.manifest()["stages"] == {"plan": ENTRIES["plan"]}
     with pytest.raises(UsageError, match="embed is not done yet"):
         store.stage("embed")
+
+
+@pytest.mark.parametrize(("done", "first"), [(0, "run"), (1, "run"), (2, "reduce"), (3, "publish")])
+def test_the_first_missing_stage_is_named(done: int, first: str, store: Store) -> None:
+    store.write_manifest({"schema": SCHEMA, "stages": {}, "recipe": {"name": "failed"}})
+    for stage in STAGES[:done]:
+        store.seal(stage, ENTRIES[stage], {"name": "r"})
+    with pytest.raises(UsageError, match=f": {STAGES[done]} is not done yet. Run: vidatlas {first}"):
+        store.stage("publish")
+
+
+def test_what_the_manifest_lists_is_read_only_as_it_lists_it(store: Store) -> None:
+    entry = {**ENTRIES["plan"], "files": store.put("plan/a", b"first")}
+    store.seal("plan", entry, {"name": "r"})
+    other = Store(store.url)
+    assert other.read("plan/a") == b"first"
+    store.folder.put("plan/a", b"wrong")
+    for reader in (store, other, Store(store.url)):
+        with pytest.raises(InputError, match=r"plan/a was altered.* to make it again: vidatlas run RECIPE"):
+            reader.read("plan/a")
+        assert not reader.is_sound("plan/a")
+    # What this run writes anew may differ from what is listed, here and in its workers.
+    store.put("plan/a", b"second")
+    assert store.read("plan/a") == pickle.loads(pickle.dumps(store)).read("plan/a") == b"second"
+    store.seal("plan", {**entry, "files": store.entry("plan/a")}, {"name": "r"})
+    assert other.read("plan/a") == b"second", "it had read the manifest before"
 
 
 def test_of_two_runs_that_begin_an_atlas_at_once_one_puts_its_manifest(

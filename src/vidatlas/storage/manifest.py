@@ -378,7 +378,7 @@ REBUILD = {
 """The command that makes the files of a stage again; of the others, the one that made the atlas."""
 
 REMEDIES = {
-    **dict.fromkeys(("atlas.json", "encoder.json"), "Restore the original, or make the atlas again."),
+    "atlas.json": "Restore the original, or make the atlas again.",
     "inputs.json": "Delete it: the next run reads the input files again, and nothing else depends on it.",
     "lock": "Delete it if no run is going on: nothing depends on it.",
     **dict.fromkeys(

@@ -18,7 +18,7 @@ from vidatlas.pipeline.stage import Run, commit, committed
 from vidatlas.recipe import Recipe, recipe_of
 from vidatlas.storage import store as layout
 from vidatlas.storage.manifest import EmbedEntry, EmbedFacts, EncoderIdentity, PlanCounts, PlanEntry
-from vidatlas.storage.store import Files, Store
+from vidatlas.storage.store import Files, Store, to_json
 from vidatlas.types import FileFacts, Receipt, Runner, Shard
 
 
@@ -44,6 +44,9 @@ def embed(run: Run) -> EmbedEntry:
 def _embed(run: Run) -> tuple[Files, EmbedFacts]:
     """Embed the shards without a receipt; return the files of all, and what the manifest says of them."""
     store, planned, shards = run.store, run.store.stage("plan"), load_shards(run.store)
+    before = store.manifest()["stages"].get("embed")
+    if before and not store.is_sound(layout.ENCODER):
+        store.put(layout.ENCODER, to_json(before["encoder"]))
     earlier = _committed_shards(store, {shard.name for shard in shards})
     for name in store.folder.list("attempts"):
         store.folder.delete(name)

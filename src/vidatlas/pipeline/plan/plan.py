@@ -56,7 +56,7 @@ def refuse_other_recipe(store: Store, recipe: Recipe) -> None:
 
 def has_vectors(store: Store) -> bool:
     """Tell whether any shard of an atlas may have been embedded."""
-    return store.folder.size(layout.ENCODER) is not None
+    return store.folder.size(layout.ENCODER) is not None or "embed" in store.manifest()["stages"]
 
 
 def plan(run: Run, inputs: Iterable[str]) -> PlanEntry:
