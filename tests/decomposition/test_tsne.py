@@ -37,6 +37,7 @@ def test_equal_input_gives_equal_bytes() -> None:
 def test_the_bytes_do_not_depend_on_cores_or_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tsne, "_EXAGGERATED", 20)
     monkeypatch.setattr(tsne, "_ITERATIONS", 40)
+    monkeypatch.setattr(tsne, "_SHARED", 0)
     vectors, told = blobs(200)[0], list[tuple[int, int]]()
     found = []
     for several in (1, 2, 3):

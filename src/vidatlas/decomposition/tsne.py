@@ -22,6 +22,9 @@ _AT_ONCE = 16_384
 """Most rows per neighbour query: four of FAISS's own blocks, so that a query gives the bytes of any larger one."""
 _EXAGGERATED, _ITERATIONS, _TELL_EVERY = 250, 500, 10
 """Iterations of t-SNE with early exaggeration and without, and after how many the listener is told."""
+_SHARED = 20_000
+"""Fewest points of which t-SNE's threads share the work: with fewer, they wait for each other longer than they compute
+(5,000 points on two busy cores took twice as long with two threads as with one)."""
 Map = Callable[[Callable[[Any], Any], list[int]], Iterable[Any]]
 """Map a function over numbers, here or on a cluster."""
 Tell = Callable[[int, int], object]
@@ -88,6 +91,7 @@ def _tsne(vectors: Floats, start: Floats, spec: LayoutSpec, each: Map, tell: Tel
     # Equal vectors start at the same point, where no force could part them.
     random = np.random.default_rng(spec.seed)
     begin = start * (_START_SPREAD / (float(start[:, 0].std()) or 1.0)) + random.normal(0, 1e-6, start.shape)
+    threads = cores() if len(vectors) >= _SHARED else 1
     counted = count(0, _TELL_EVERY)
 
     def told(*_: object) -> None:
@@ -100,12 +104,12 @@ def _tsne(vectors: Floats, start: Floats, spec: LayoutSpec, each: Map, tell: Tel
         n_iter=_ITERATIONS,
         callbacks=told,
         callbacks_every_iters=_TELL_EVERY,
-        n_jobs=cores(),
+        n_jobs=threads,
         random_state=spec.seed,
     )
     told()
     with one_thread():
-        affinities = PerplexityBasedNN(knn_index=known, perplexity=perplexity, n_jobs=cores())
+        affinities = PerplexityBasedNN(knn_index=known, perplexity=perplexity, n_jobs=threads)
         return np.asarray(tsne.fit(affinities=affinities, initialization=begin), np.float32)
 
 
