@@ -29,6 +29,7 @@ from vidatlas.pipeline.plan.plan import plan
 from vidatlas.pipeline.publish.publish import publish
 from vidatlas.pipeline.reduce.reduce import reduce
 from vidatlas.pipeline.stage import Run
+from vidatlas.storage import store as layout
 from vidatlas.storage.store import Store
 from vidatlas.types import Json, Options, R, Runner, Shard, T, ignore
 
@@ -87,11 +88,12 @@ def child(shards: int, kind: str) -> None:
             stages: dict[str, Callable[[], object]] = {
                 "plan": lambda: plan(run, [videos]),
                 "embed": lambda: embed(run),
-                "embed, all receipts there": lambda: again(run),
+                "status of an unfinished run": lambda: unfinished(store),
+                "embed, all receipts there": lambda: embed(run),
                 "reduce": lambda: reduce(run),
                 "publish": lambda: publish(run),
                 "publish, nothing to do": lambda: publish(run),
-                "manifest": lambda: Store(atlas).manifest(),
+                "opening the manifest": lambda: store.checked_manifest(store.read(layout.MANIFEST)),
                 "status": lambda: status(atlas),
                 "verify": lambda: verify(atlas),
             }
@@ -110,10 +112,10 @@ def child(shards: int, kind: str) -> None:
             staged(runner)
 
 
-def again(run: Run) -> None:
-    """Embed as a run does that was interrupted before it listed the last shards in the manifest."""
-    run.store.unseal(["embed"])
-    embed(run)
+def unfinished(store: Store) -> None:
+    """Ask for the status of a run that was interrupted before it listed its shards in the manifest."""
+    store.unseal(["embed"])
+    status(store.url)
 
 
 def main() -> None:

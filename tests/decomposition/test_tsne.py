@@ -43,15 +43,16 @@ def test_equal_input_gives_equal_bytes() -> None:
 
 
 def test_the_bytes_do_not_depend_on_cores_or_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tsne, "_EXAGGERATED", 20)
-    monkeypatch.setattr(tsne, "_ITERATIONS", 40)
+    monkeypatch.setattr(tsne, "_EXAGGERATED", 10)
+    monkeypatch.setattr(tsne, "_ITERATIONS", 10)
+    monkeypatch.setattr(tsne, "_SHARED", 0)
     vectors, told = blobs(200)[0], list[tuple[int, int]]()
     found = []
     for several in (1, 2, 3):
         monkeypatch.setattr(tsne, "cores", lambda several=several: several)
         found.append(lay_out(vectors, SPEC, tell=lambda done, of: told.append((done, of))).tobytes())
     assert found[0] == found[1] == found[2]
-    assert told == [(done, 60) for done in range(0, 61, 10)] * 3
+    assert told == [(done, 20) for done in range(0, 21, 10)] * 3
 
 
 def test_neighbours_of_pieces_have_the_bytes_of_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

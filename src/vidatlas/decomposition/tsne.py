@@ -23,6 +23,9 @@ _AT_ONCE = 16_384
 """Most rows per neighbour query: four of FAISS's own blocks, so that a query gives the bytes of any larger one."""
 _EXAGGERATED, _ITERATIONS, _TELL_EVERY = 250, 500, 10
 """Iterations of t-SNE with early exaggeration and without, and after how many the listener is told."""
+_SHARED = 20_000
+"""Fewest points of which t-SNE's threads share the work: with fewer, they wait for each other longer than they compute
+(5,000 points on two busy cores took twice as long with two threads as with one)."""
 Map = Callable[[Callable[[Any], Any], list[int]], Iterable[Any]]
 """Map a function over numbers, here or on a cluster."""
 Tell = Callable[[int, int], object]
@@ -101,6 +104,7 @@ def _tsne(vectors: Floats, start: Floats, spec: LayoutSpec, each: Map, tell: Tel
 
     rows, distances = _others(vectors, int(3 * perplexity), each)
     known = PrecomputedNeighbors(rows, distances)
+    threads = cores() if len(vectors) >= _SHARED else 1
     counted = count(0, _TELL_EVERY)
 
     def told(*_: object) -> None:
@@ -113,12 +117,12 @@ def _tsne(vectors: Floats, start: Floats, spec: LayoutSpec, each: Map, tell: Tel
         n_iter=_ITERATIONS,
         callbacks=told,
         callbacks_every_iters=_TELL_EVERY,
-        n_jobs=cores(),
+        n_jobs=threads,
         random_state=spec.seed,
     )
     told()
     with one_thread():
-        affinities = PerplexityBasedNN(knn_index=known, perplexity=perplexity, n_jobs=cores())
+        affinities = PerplexityBasedNN(knn_index=known, perplexity=perplexity, n_jobs=threads)
         return np.asarray(tsne.fit(affinities=affinities, initialization=begin), np.float32)
 
 
