@@ -68,7 +68,7 @@ def make_index(
         store.writing(layout.INDEX_VIDEOS, files) as out,
         pq.ParquetWriter(out, _schema(recipe, store), compression="zstd", write_page_checksum=True) as videos,
     ):
-        for done, found in enumerate(runner.map(work, rows.blocks)):
+        for done, found in enumerate(runner.map(work, rows.blocks), 1):
             listener(Event("publish", done, len(blocks), {"step": "search index"}))
             for table in found.videos:  # a row group a shard
                 videos.write_table(table)
