@@ -140,7 +140,7 @@ def build(folder: Path, rows: int, dim: int, processes: int) -> None:
     files, facts = make_index(recipe, store, list(sealed_shards(store.stage("embed"))), workers, tell)
     seconds, used = time.perf_counter() - start, time.process_time() - used
     print(
-        "| built in | CPU of the driver | driver before | at most | largest worker | file | recall@10 | opened in | query |"
+        "| built in | CPU of driver | driver before | at most | largest worker | file | recall@10 | opened in | query |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
     sizes = " | ".join(f"{size / 1e6:,.0f} MB" for size in (before, watch.end(), workers.bytes, facts["bytes"]))

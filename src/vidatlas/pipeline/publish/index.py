@@ -79,18 +79,22 @@ def make_index(
     index = SearchIndex.from_file(path, 1, rows.total, rows.dim)
     truth = np.array([[row for row in found if row != mine][:K] for found, mine in zip(brute.rows, own, strict=True)])
     recall = index.tune(queries, own, truth.reshape(len(own), -1), spec.recall)
-    facts: IndexFacts = {
+    facts = _facts(spec, index, rows, files[layout.INDEX]["bytes"], recall)
+    return files | store.put(layout.INDEX_FACTS, to_json(facts)), facts
+
+
+def _facts(spec: IndexSpec, index: SearchIndex, rows: Vectors, size: int, recall: float) -> IndexFacts:
+    return {
         "kind": f"ivf, {index.lists} cells, {spec.codec}" if index.lists else "flat, float16",
         "metric": "cosine",
         "rows": rows.total,
         "dim": rows.dim,
-        "bytes": files[layout.INDEX]["bytes"],
+        "bytes": size,
         "lists": index.lists,
         "probes": index.probes,
         "recall_at_10": recall,
-        "queries": len(own),
+        "queries": min(QUERIES, rows.total),
     }
-    return files | store.put(layout.INDEX_FACTS, to_json(facts)), facts
 
 
 def open_index(store: Store, name: str, facts: IndexFacts | PictureFacts, rows: int, dim: int) -> SearchIndex:
