@@ -63,6 +63,12 @@ def _measured(function: Callable[[T], R], item: T) -> tuple[R, int]:
     return function(item), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
 
+def anonymous() -> int:
+    """Return the bytes of this process's memory that are not mapped files."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("RssAnon"))
+
+
 class Watch(threading.Thread):
     """Watch the memory of this process that is not mapped files, which the system can take back."""
 
@@ -73,9 +79,7 @@ class Watch(threading.Thread):
     def run(self) -> None:
         """Look every 20 ms."""
         while not self._ended.wait(0.02):
-            lines = Path("/proc/self/status").read_text().splitlines()
-            anonymous = next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
-            self.bytes = max(self.bytes, anonymous << 10)
+            self.bytes = max(self.bytes, anonymous())
 
     def end(self) -> int:
         """Return the most bytes."""
@@ -130,14 +134,16 @@ def build(folder: Path, rows: int, dim: int, processes: int) -> None:
     def tell(event: Event) -> None:
         began.setdefault(event.facts["step"].split(":")[-1].split(" on ")[0].strip(), time.perf_counter())
 
-    start, used = time.perf_counter(), time.process_time()
+    start, used, before = time.perf_counter(), time.process_time(), anonymous()
     workers, watch = Workers(processes), Watch()
     watch.start()
     files, facts = make_index(recipe, store, list(sealed_shards(store.stage("embed"))), workers, tell)
     seconds, used = time.perf_counter() - start, time.process_time() - used
-    print(f"| built in | CPU of the driver | driver | largest worker | file | {K} nearest found | opened in | query |")
-    print("|---|---|---|---|---|---|---|---|")
-    sizes = " | ".join(f"{size / 1e6:,.0f} MB" for size in (watch.end(), workers.bytes, facts["bytes"]))
+    print(
+        "| built in | CPU of driver | driver before | at most | largest worker | file | recall@10 | opened in | query |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    sizes = " | ".join(f"{size / 1e6:,.0f} MB" for size in (before, watch.end(), workers.bytes, facts["bytes"]))
     opened, query = _used(store, recipe, facts["probes"], rows, dim)
     print(
         f"| {seconds:,.0f} s | {used:,.0f} s | {sizes} | {facts['recall_at_10']:.2%}, {facts['probes']} of "

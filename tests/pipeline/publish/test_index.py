@@ -92,3 +92,22 @@ def test_what_an_interrupted_run_left_is_removed(small_atlas: Any, store: Store,
     recipe, shards = recipe_with(small_atlas.recipe, kind=kind), list(sealed_shards(store.stage("embed")))
     make_index(recipe, store, shards, steps_of(recipe, store, SerialRunner(), lambda event: None))
     assert store.folder.size(left) is None
+
+
+def test_an_atlas_on_a_remote_store_gets_the_same_index(
+    small_atlas: Any, store: Store, memory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    far, recipe = Store(memory), recipe_with(small_atlas.recipe, kind="ivf")
+    for name in Path(store.url).rglob("*"):
+        if name.is_file():
+            far.put(str(name.relative_to(store.url)), name.read_bytes())
+    shards = list(sealed_shards(store.stage("embed")))
+    made = [
+        make_index(recipe, each, shards, steps_of(recipe, each, SerialRunner(), lambda event: None))
+        for each in (store, far)
+    ]
+    assert made[0] == made[1]
+    assert sorted(far.folder.list("index")) == sorted(made[1][0])
+    # Nothing else is left in the cache than the index, which was searched there.
+    assert [file.name for file in (tmp_path / "cache" / "vidatlas").iterdir()] == [made[1][0][layout.INDEX]["sha256"]]
