@@ -42,7 +42,7 @@ class SentenceSpec(BaseModel):
     """A local checkpoint folder, a hub id, or packaged:all-MiniLM-L6-v2."""
     revision: str | None = None
     dtype: Dtype | Literal["int8"] = "auto"
-    """int8 is for CPUs: several times as fast, and vectors are less exact."""
+    """int8 is for CPUs: about twice as fast, and vectors are less exact."""
     prefix: str = ""
     """Prepended to every text of a record; E5 needs "passage: "."""
     query_prefix: str = ""

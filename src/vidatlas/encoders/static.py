@@ -60,7 +60,7 @@ class StaticSpec(BaseModel):
         distilled = checkpoint.config.get("model_type") != "model2vec"
         try:
             arrays = _distilled(checkpoint) if distilled else _read(checkpoint.path / "model.safetensors")
-            return StaticEncoder(checkpoint, arrays, normalize=distilled or bool(checkpoint.config.get("normalize")))
+            return StaticEncoder(checkpoint, arrays, distilled)
         except (KeyError, IndexError, ValueError, OSError) as error:
             raise UsageError(
                 f"model {self.model} is neither in Model2Vec's format nor can it be distilled: "
@@ -74,13 +74,13 @@ class StaticEncoder:
     Args:
         checkpoint: where the tokenizer is.
         arrays: ``embeddings`` [tokens, dim]; of a model with a quantised vocabulary also ``mapping`` and ``weights``.
-        normalize: whether vectors are scaled to unit length.
+        distilled: whether the arrays were distilled from the checkpoint; their vectors have unit length.
     """
 
     hardware = "cpu"
     flops_per_node = 0.0
 
-    def __init__(self, checkpoint: Checkpoint, arrays: dict[str, NDArray[Any]], normalize: bool) -> None:
+    def __init__(self, checkpoint: Checkpoint, arrays: dict[str, NDArray[Any]], distilled: bool) -> None:
         from model2vec import StaticModel
 
         table = arrays["embeddings"]
@@ -88,7 +88,7 @@ class StaticEncoder:
         self._model = StaticModel(
             np.asarray(table, np.float32),
             _tokenizer(checkpoint.path),
-            normalize=normalize,
+            normalize=distilled or bool(checkpoint.config.get("normalize")),
             weights=arrays.get("weights"),
             token_mapping=arrays.get("mapping"),
         )
@@ -99,7 +99,7 @@ class StaticEncoder:
         for name in sorted(arrays):
             digest.update(np.ascontiguousarray(arrays[name]).tobytes())
         self.identity: Json = {
-            "model": checkpoint.model,
+            "model": f"{checkpoint.model}, distilled" if distilled else checkpoint.model,
             "revision": checkpoint.revision,
             "weights_sha256": digest.hexdigest(),
             "dim": self.dim,
