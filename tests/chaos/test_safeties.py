@@ -6,6 +6,7 @@ import json
 import lzma
 import shutil
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -152,12 +153,12 @@ def test_receipts_that_do_not_add_up_are_not_sealed(world: Any, atlas: Path) -> 
         world.run(atlas)
 
 
+@dataclass(frozen=True)
 class Odd(HashingEncoder):
     """Return vectors that are none."""
 
-    def __init__(self, value: float, columns: int) -> None:
-        super().__init__(8)
-        self.value, self.columns = value, columns
+    value: float = np.nan
+    columns: int = 8
 
     def encode(self, texts: list[str], stats: EncodeStats) -> Floats:
         return np.full((len(texts), self.columns), self.value, np.float32)
@@ -186,7 +187,7 @@ def test_vectors_that_are_not_finite_are_not_committed(
 ) -> None:
     """Scaled to unit length, NaN must not become zeros; a large number does become a vector."""
     store = Store(tmp_path / "new")
-    worker, table = worker_of(world, whole, store, Odd(value, columns))
+    worker, table = worker_of(world, whole, store, Odd(8, value=value, columns=columns))
     worker.recipe = world.recipe(mix={"normalize": normalize, "normalize_fields": normalize})
     if value == 1e6 and normalize:
         assert worker(table)["kept"]
