@@ -1,6 +1,6 @@
 """Break one safety at a time in a copy of the source, and show which test notices: no mutant may survive.
 
-Run as: python tests/chaos/mutation.py [--only NAME …] [--list]
+Run as: python tests/chaos/mutation.py [--only NAME …] [--lanes 2] [--list]
 Every mutant is first held against a green run of its own tests, so that a test that fails anyway proves nothing.
 """
 
@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-LANES = 2
 MOST_SECONDS = 600
 COPIED = ("src", "tests")
 """What a mutant has of its own; the rest of the checkout is linked."""
@@ -109,11 +108,11 @@ def green(lane: Lane, mutants: tuple[Any, ...]) -> str:
     return "" if code == 0 else f"nothing is broken, and yet {red or end}"
 
 
-def run(mutants: tuple[Any, ...]) -> int:
+def run(mutants: tuple[Any, ...], most: int) -> int:
     """Try the mutants, some at a time; print a line for each; return 1 where one survived."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
         lanes: queue.Queue[Lane] = queue.Queue()
-        for number in range(min(LANES, len(mutants))):
+        for number in range(min(most, len(mutants))):
             lanes.put(Lane(Path(scratch) / str(number)))
 
         def attempt(one: Any) -> bool:
@@ -132,7 +131,7 @@ def run(mutants: tuple[Any, ...]) -> int:
         if wrong:
             print(wrong)
             return 1
-        with ThreadPoolExecutor(LANES) as pool:
+        with ThreadPoolExecutor(most) as pool:
             killed = list(pool.map(attempt, mutants))
     print(f"{sum(killed)} of {len(killed)} mutants killed")
     return int(not all(killed))
@@ -142,6 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", help="names of mutants, or parts of them")
+    parser.add_argument("--lanes", type=int, default=2, help="mutants at a time")
     parser.add_argument("--list", action="store_true", help="list the mutants and end")
     asked = parser.parse_args(arguments)
     mutants = load_mutants()
@@ -154,7 +154,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("\n".join(f"{one.name} ({one.file})" for one in mutants))
     if wrong or asked.list:
         return int(bool(wrong))
-    return run(mutants)
+    return run(mutants, asked.lanes)
 
 
 if __name__ == "__main__":
