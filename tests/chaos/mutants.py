@@ -235,8 +235,8 @@ def _lock() -> list[Mutant]:
         Mutant(
             "a stage confirms its lock before it commits",
             stage,
-            "        lock.confirm()\n",
-            "",
+            "            raise\n        lock.confirm()\n",
+            "            raise\n",
             (SAFETIES + "a_stage_that_was_taken_over_commits_nothing",),
         ),
         Mutant(

@@ -1,6 +1,6 @@
 """Break one safety at a time in a copy of the source, and show which test notices: no mutant may survive.
 
-Run as: python tests/chaos/mutation.py [--only NAME …] [--lanes 2] [--list]
+Run as: python tests/chaos/mutation.py [--only NAME …] [--skip NAME …] [--lanes 2] [--list]
 Every mutant is first held against a green run of its own tests, so that a test that fails anyway proves nothing.
 """
 
@@ -141,12 +141,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", help="names of mutants, or parts of them")
+    parser.add_argument("--skip", nargs="+", default=[], help="names of mutants to leave out, or parts of them")
     parser.add_argument("--lanes", type=int, default=2, help="mutants at a time")
     parser.add_argument("--list", action="store_true", help="list the mutants and end")
     asked = parser.parse_args(arguments)
     mutants = load_mutants()
     if asked.only:
         mutants = tuple(one for one in mutants if any(part in one.name for part in asked.only))
+    mutants = tuple(one for one in mutants if not any(part in one.name for part in asked.skip))
     wrong = faults(mutants)
     for fault in wrong:
         print(fault)

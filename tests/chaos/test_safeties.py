@@ -19,7 +19,7 @@ from vidatlas.cli import explore
 from vidatlas.encoders.hashing import HashingEncoder
 from vidatlas.encoders.sentence import SentenceSpec
 from vidatlas.encoders.transformer.cost import Inspection
-from vidatlas.errors import ConflictError, DamagedError, InputError, VidatlasError
+from vidatlas.errors import ConflictError, DamagedError, InputError, UnavailableError, VidatlasError
 from vidatlas.pipeline.embed.attempts import MAX_ATTEMPTS, mark_attempt
 from vidatlas.pipeline.embed.rows import read_shard
 from vidatlas.pipeline.embed.worker import EmbedWorker
@@ -62,6 +62,15 @@ def test_a_stage_that_was_taken_over_commits_nothing(run: Run) -> None:
     with pytest.raises(ConflictError, match="taken over"):
         commit(run, EmbedEntry, {"upstream": "other"}, work, replaces=False)
     assert run.store.manifest() == before
+
+
+def test_a_run_whose_temporary_files_were_swept_by_another_says_who_has_the_atlas(run: Run) -> None:
+    def work() -> Any:
+        with Lock(run.store, take_over=True):
+            raise UnavailableError("no such file: free space")
+
+    with pytest.raises(ConflictError, match="taken over"):
+        commit(run, EmbedEntry, {"upstream": "other"}, work, replaces=False)
 
 
 def test_a_stage_is_not_listed_while_its_files_are_replaced(run: Run) -> None:
