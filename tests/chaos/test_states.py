@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -170,7 +170,7 @@ class Atlas(RuleBasedStateMachine):
 
         with at_each_write(interfere):
             # While a run is about to take a dead one's lock over, its temporary file may be swept away.
-            self.attempt(False, (ConflictError, UnavailableError))
+            self.attempt(False, ConflictError, UnavailableError)
         self.bury()
 
     # What must hold.
@@ -232,7 +232,9 @@ class Atlas(RuleBasedStateMachine):
             self.reduced = True
             vidatlas.reduce(at or self.atlas, options=options)
 
-    def attempt(self, reduce: bool, expected: type[BaseException] | tuple[type[BaseException], ...]) -> BaseException | None:
+    def attempt(
+        self, reduce: bool, expected: type[BaseException] | tuple[type[BaseException], ...]
+    ) -> BaseException | None:
         """Run; return how it ended early, if it did: as expected, or over a file that was damaged before."""
         try:
             self.run(reduce)
@@ -309,20 +311,14 @@ QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_to
 
 
 def test_any_order_of_events_gives_the_same_atlas(world: Any, tmp_path: Path) -> None:
-    run_state_machine_as_test(
-        machine(world, tmp_path),
-        settings=settings(
-            max_examples=10, stateful_step_count=7, deadline=None, derandomize=True, suppress_health_check=QUIET, phases=[Phase.generate], report_multiple_bugs=False
-        ),
+    quick = settings(
+        max_examples=10, stateful_step_count=7, deadline=None, derandomize=True, suppress_health_check=QUIET
     )
+    run_state_machine_as_test(machine(world, tmp_path), settings=quick)
 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(3_600)
 def test_any_longer_order_of_events_gives_the_same_atlas(world: Any, tmp_path: Path) -> None:
-    run_state_machine_as_test(
-        machine(world, tmp_path),
-        settings=settings(
-            max_examples=150, stateful_step_count=20, deadline=None, print_blob=True, suppress_health_check=QUIET
-        ),
-    )
+    long = settings(max_examples=150, stateful_step_count=20, deadline=None, suppress_health_check=QUIET)
+    run_state_machine_as_test(machine(world, tmp_path), settings=long)
