@@ -49,7 +49,7 @@ def _storage() -> list[Mutant]:
             folder,
             "_sync(target.parent)",
             "None",
-            ("contract/test_promises.py::test_1_whole_or_nothing_means_flushed_before_it_is_named",),
+            (SAFETIES + "a_new_name_is_flushed_before_it_counts",),
         ),
         Mutant(
             "replace a file by a rename",

@@ -99,7 +99,7 @@ class Lane:
             process.kill()
             process.join()
         said = log.read_text(errors="replace")
-        red = re.findall(r"^(?:FAILED|ERROR) (\S+?)(?: - .*)?$", said, re.MULTILINE)
+        red = re.findall(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", said, re.MULTILINE)
         return -1 if process.exitcode is None else process.exitcode, red, said[-3_000:]
 
     def break_safety(self, one: Any) -> tuple[bool, str]:

@@ -4,6 +4,7 @@ import inspect
 import io
 import json
 import lzma
+import os
 import shutil
 import zlib
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from vidatlas.runners.serial import SerialRunner
 from vidatlas.sources.cells import MAX_LIST_CHARS, MAX_NESTING, read_literal
 from vidatlas.sources.compression import decompress
 from vidatlas.sources.jsonl import parse_line
+from vidatlas.storage.folder import LocalFolder
 from vidatlas.storage.lock import Lock
 from vidatlas.storage.manifest import EmbedEntry, ReduceEntry
 from vidatlas.storage.parquet import open_parquet, to_parquet
@@ -92,6 +94,13 @@ def test_a_stage_made_of_an_older_one_is_not_listed(run: Run) -> None:
     files = dict(list(before.pop("files").items())[1:])
     commit(run, EmbedEntry, {"upstream": "other"}, lambda: (files, before), replaces=False)
     assert set(run.store.manifest()["stages"]) == {"plan", "embed"}
+
+
+def test_a_new_name_is_flushed_before_it_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(os.fstat(number).st_ino))
+    assert LocalFolder(tmp_path).put_new("a", b"data")
+    assert synced == [(tmp_path / "a").stat().st_ino, tmp_path.stat().st_ino]
 
 
 def test_a_flipped_bit_of_a_table_is_found_without_its_hash(tmp_path: Path) -> None:

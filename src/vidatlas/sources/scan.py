@@ -108,7 +108,7 @@ def errors_of(url: str, where: Callable[[], str] = str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise InputError(
-            f"{url} is damaged{where()} ({error}). Nothing was kept of it; download or copy the file again."
+            f"{url} is damaged{where()} ({' '.join(str(error).split())}). Nothing was kept of it; download or copy the file again."
         ) from error
 
 

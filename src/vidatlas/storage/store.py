@@ -253,7 +253,7 @@ class Store:
             yield
         except (pa.ArrowException, OSError) as error:
             raise InputError(
-                f"{self.url}/{name} is not a valid Parquet file ({error}). Make the atlas again."
+                f"{self.url}/{name} is not a valid Parquet file ({' '.join(str(error).split())}). Make the atlas again."
             ) from error
 
     def _missing(self, name: str) -> InputError:
