@@ -107,8 +107,9 @@ def errors_of(url: str, where: Callable[[], str] = str) -> Iterator[None]:
         # pyarrow raises an OSError without a number for Parquet that it cannot open.
         if isinstance(error, OSError) and error.errno is not None:
             raise
+        why = " ".join(str(error).split())  # pyarrow's words may take several lines
         raise InputError(
-            f"{url} is damaged{where()} ({' '.join(str(error).split())}). Nothing was kept of it; download or copy the file again."
+            f"{url} is damaged{where()} ({why}). Nothing was kept of it; download or copy the file again."
         ) from error
 
 
