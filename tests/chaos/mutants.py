@@ -126,7 +126,7 @@ def _storage() -> list[Mutant]:
             remote,
             "ATTEMPTS = 10",
             "ATTEMPTS = 1",
-            (S3 + "faults_of_the_store_change_nothing[busy]",),
+            (S3 + "a_store_that_stays_broken_is_asked_ten_times_then_said_to_be_unavailable",),
         ),
         Mutant(
             "protocols that store files only",
@@ -265,7 +265,7 @@ def _lock() -> list[Mutant]:
             lock,
             "rival = None if self._store.folder.put_new(claim, self._data()) else self._read(claim)",
             "rival = None",
-            (RUNS + "5_of_two_runs_that_find_a_dead_one_s_lock_one_proceeds",),
+            (SAFETIES + "of_two_runs_that_replace_a_dead_lock_at_once_one_gets_the_atlas",),
         ),
         Mutant(
             "only one's own lock is removed",

@@ -6,7 +6,9 @@ import json
 import lzma
 import os
 import shutil
+import socket
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -51,6 +53,29 @@ def atlas(whole: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def run(world: Any, atlas: Path) -> Run:
     return Run(world.recipe(), Store(atlas), SerialRunner(), SERIAL, ignore)
+
+
+def test_of_two_runs_that_replace_a_dead_lock_at_once_one_gets_the_atlas(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second comes when the first has found the lock as it was, and is about to put its own in its place."""
+    store = Store(tmp_path)
+    dead = {"run": "dead", "host": socket.gethostname(), "pid": 2**22 + 1, "process": "", "since": "", "beat": 0.0}
+    store.put("lock", json.dumps(dead).encode())
+    first, second, entered = Lock(store), Lock(store), list[str]()
+    real = LocalFolder.put
+
+    def put(folder: LocalFolder, name: str, data: bytes) -> None:
+        if name == "lock" and not entered:
+            entered.append("first")
+            with suppress(ConflictError):
+                second.__enter__()
+                entered.append("second")
+        real(folder, name, data)
+
+    monkeypatch.setattr(LocalFolder, "put", put)
+    with first:
+        assert entered == ["first"]
 
 
 def test_a_stage_that_was_taken_over_commits_nothing(run: Run) -> None:
