@@ -453,7 +453,7 @@ def _input() -> list[Mutant]:
             "sources/scan.py",
             'for _ in decompress(self._file, "gzip", tail):',
             "for _ in ():",
-            ("sources/test_scan.py::test_a_cut_file_is_damaged",),
+            (INPUT + "7_damaged_files_are_found_before_an_encoder_is_loaded",),
         ),
         Mutant(
             "the end of compressed data",

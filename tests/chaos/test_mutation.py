@@ -1,6 +1,7 @@
 """Every safety is needed: a test turns red where it is taken out."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,29 @@ def test_an_anchor_that_is_gone_is_an_error() -> None:
     assert "0 times" in module.faults((gone,))[0]
     lost = type(first)(first.name, first.file, first.old, first.new, ("storage/test_folder.py::test_nothing",))
     assert "there is no test" in module.faults((lost,))[0]
+
+
+def test_every_test_that_the_matrix_names_is_there() -> None:
+    tests, named = MUTATION.parents[1], 0
+    for row in MUTATION.with_name("README.md").read_text(encoding="utf-8").splitlines():
+        file = None
+        for token in re.findall(r"`([^`]+)`", row) if row.startswith("|") else ():
+            path, _, function = token.partition("::")
+            if (tests / path).is_file():
+                file = tests / path
+            elif path.endswith(".py"):
+                file = file.with_name(path) if file else None
+            elif path.startswith("test_"):
+                function = path
+            else:
+                continue
+            assert file, token
+            assert file.is_file(), token
+            if function:
+                named += 1
+                text = file.read_text(encoding="utf-8")
+                assert re.search(rf"^def {re.escape(function.split('[')[0])}\(", text, re.MULTILINE), token
+    assert named > 100
 
 
 @pytest.mark.chaos
