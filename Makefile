@@ -36,8 +36,8 @@ browser: ## Install the browser for the page tests, if it is missing (Debian, as
 	@command -v chromium >/dev/null || test -n "$$VIDATLAS_CHROMIUM" || test "$$(id -u)" != 0 || \
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-core >/dev/null; }
 
-chaos: $(VENV)/installed ## Fault injection: kill runs, damage files, exhaust resources (about 10 minutes)
-	$(BIN)/pytest -m chaos tests/chaos
+chaos: $(VENV)/installed ## Fault injection: kill runs, damage files, exhaust resources, break each safety (an hour or less)
+	$(BIN)/pytest -m chaos tests/chaos tests/fuzz
 
 cluster-test: $(VENV)/installed ## Test jobs, nodes that die and join, and the autoscaler, on real Ray clusters on this machine (10 minutes or more; as root)
 	$(BIN)/pytest -m cluster -s tests/cluster
