@@ -502,7 +502,7 @@ def _input() -> list[Mutant]:
             "sources/csv.py",
             "while len(first) + self._size <= MAX_LINE:",
             "while True:",
-            ("sources/test_csv.py::test_a_row_that_is_too_long_ends_and_those_behind_it_are_read",),
+            (SAFETIES + "a_quote_left_open_holds_a_bounded_number_of_lines",),
         ),
         Mutant(
             "control characters in ids",
@@ -516,7 +516,7 @@ def _input() -> list[Mutant]:
             texts,
             " or len(value) > MAX_ID_CHARS",
             "",
-            (fields + "an_id_is_text_or_a_whole_number",),
+            (fields + "a_bad_line_gets_its_reason",),
         ),
         Mutant(
             "control characters in texts and names",

@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import zlib
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ from vidatlas.pipeline.stage import Run, commit
 from vidatlas.runners.serial import SerialRunner
 from vidatlas.sources.cells import MAX_LIST_CHARS, MAX_NESTING, read_literal
 from vidatlas.sources.compression import decompress
+from vidatlas.sources.csv import CsvSpec
 from vidatlas.sources.jsonl import parse_line
 from vidatlas.storage.folder import LocalFolder
 from vidatlas.storage.lock import Lock
@@ -163,6 +165,20 @@ def test_json_nested_without_end_is_a_reject(inside: bytes) -> None:
     for depth in (2_000, 200_000):
         line = b'{"id": ' + b"[" * depth + inside + b"]" * depth + b"}"
         assert parse_line(line) is Reason.INVALID_JSON
+
+
+def test_a_quote_left_open_holds_a_bounded_number_of_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidatlas.sources.csv.MAX_LINE", 1_000)
+    taken: list[int] = []
+
+    def chunks() -> Iterator[bytes]:
+        yield b'"open,1\n'
+        for number in range(10_000):
+            taken.append(number)
+            yield b"x,y\n"
+
+    assert next(CsvSpec().split(chunks(), lambda piece: None)) == b'"open,1'
+    assert len(taken) < 500
 
 
 def test_ids_are_compared_by_all_bits_of_their_digests() -> None:
