@@ -19,6 +19,7 @@ from vidatlas.errors import DamagedError
 from vidatlas.sources.compression import decompress
 from vidatlas.sources.images import UnreadablePictureError, colour_picture, grey_picture
 
+pytestmark = pytest.mark.timeout(1_800)
 READING = Path(__file__).with_name("reading.py")
 MIB = 1 << 20
 GOOD = b'\n{"display_id": "v", "title": "t", "categories": "c", "tags": null}\n'
