@@ -45,8 +45,8 @@ site:
 	rm -rf build/site
 	$(BIN)/zensical build --clean --strict
 
-chaos: $(VENV)/installed ## Fault injection: kill runs, damage files, exhaust resources (about 10 minutes)
-	$(BIN)/pytest -m chaos tests/chaos
+chaos: $(VENV)/installed ## Fault injection: kill runs, damage files, exhaust resources, break each safety (an hour or less)
+	$(BIN)/pytest -m chaos tests/chaos tests/fuzz
 
 cluster-test: $(VENV)/installed ## Test jobs, nodes that die and join, and the autoscaler, on real Ray clusters on this machine (10 minutes or more; as root)
 	$(BIN)/pytest -m cluster -s tests/cluster

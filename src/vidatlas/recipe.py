@@ -339,14 +339,14 @@ def _read(source: str | Path | Mapping[str, Any]) -> tuple[str, Json]:
         return str(source.get("name", "(mapping)")), json.loads(json.dumps(dict(source)))
     name = str(source)
     if name in builtin_recipes():
-        text = files("vidatlas.recipes").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+        at: Any = files("vidatlas.recipes").joinpath(f"{name}.yaml")
     elif Path(name).is_file():
-        text = Path(name).read_text(encoding="utf-8")
+        at = Path(name)
     else:
         raise UsageError(f"no recipe {name!r}: neither built in ({', '.join(builtin_recipes())}) nor a YAML file.")
     try:
-        data = from_yaml(text)
-    except yaml.YAMLError as error:
+        data = from_yaml(at.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"recipe {name} is not valid YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(data, dict):
         raise UsageError(f"recipe {name} has no keys. Start from: vidatlas recipes demo")

@@ -8,6 +8,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from tokenize import TokenError
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -175,7 +176,7 @@ def open_vectors(file: str, state: State | None) -> NDArray[Any]:
         found = np.lib.format.open_memmap(file, mode="r")
     except FileNotFoundError as error:
         raise InputError(f"no such file: {file}. Check encoder.file.") from error
-    except (ValueError, TypeError, OverflowError, MemoryError, RecursionError, OSError) as error:
+    except (ValueError, TypeError, OverflowError, MemoryError, RecursionError, OSError, TokenError) as error:
         why = " ".join(str(error).split()) or "its header is nested too deeply"
         raise InputError(f"{file} is not a .npy file of vectors ({why}). {remedy}") from error
     if found.ndim != 2 or found.dtype.str[1:] not in ("f2", "f4", "f8", "i1"):

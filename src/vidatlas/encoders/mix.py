@@ -82,7 +82,8 @@ def _shared(field: scipy.sparse.csr_array, vectors: Floats) -> Floats:
 
 
 def _unit(rows: Floats) -> Floats:
-    """Return the rows with length 1; zero rows stay zero."""
+    """Return the rows with length 1; zero rows stay zero, and NaN stays NaN."""
     length = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit: Floats = np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
+    with np.errstate(invalid="ignore"):
+        unit: Floats = np.divide(rows, length, out=np.zeros_like(rows), where=length != 0)
     return unit

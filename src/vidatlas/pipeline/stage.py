@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from vidatlas.errors import UsageError
+from vidatlas.errors import UnavailableError, UsageError
 from vidatlas.recipe import Recipe
 from vidatlas.storage import store as layout
 from vidatlas.storage.lock import CLAIMS, Lock
@@ -149,7 +149,11 @@ def commit(run: Run, kind: type[Entry], made_of: Facts, work: Work, replaces: bo
         before = run.store.manifest()["stages"].get(stage)
         if replaces:
             run.store.unseal(behind)
-        files, facts = work()
+        try:
+            files, facts = work()
+        except UnavailableError:
+            lock.confirm()  # a run that takes over removes the temporary files of this one
+            raise
         lock.confirm()
         digest = digest_of(files)
         entry = cast(Entry, {**made_of, **facts, "digest": digest, "files": files})

@@ -17,6 +17,8 @@ from vidatlas.sources.parquet import json_lines
 from vidatlas.types import SeekPoint
 
 CHUNK = 1 << 20
+_PIECE = 16 << 10
+"""Compressed bytes that are decompressed at once: of zstd, they may be half a gigabyte."""
 _MAGIC = {
     "gzip": b"\x1f\x8b",
     "zstd": b"\x28\xb5\x2f\xfd",
@@ -110,7 +112,7 @@ def _members(
         member, data = _new_member(compression), b""
     total = start.uncompressed
     while True:
-        data = data or file.read(CHUNK)
+        data = data or file.read(_PIECE)
         if not data:
             raise DamagedError(f"the {compression} data is truncated")
         out = member.decompress(data)
@@ -120,7 +122,7 @@ def _members(
             yield out
         if not member.eof:
             continue
-        data = _after_trailer(member.unused_data, file) if raw else member.unused_data or file.read(CHUNK)
+        data = _after_trailer(member.unused_data, file) if raw else member.unused_data or file.read(_PIECE)
         data = _after_zeros(data, file)
         if not data:
             return

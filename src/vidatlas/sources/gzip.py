@@ -65,6 +65,9 @@ def inflater(point: SeekPoint, file: IO[bytes]) -> tuple[Any, bytes]:
     """Return a gzip decompressor for a seek point, and the first bytes to feed it.
 
     ``file`` is left at the position where reading continues.
+
+    Raises:
+        EOFError: the point lies outside the file.
     """
     if point.window is None:
         file.seek(point.compressed)
@@ -74,8 +77,11 @@ def inflater(point: SeekPoint, file: IO[bytes]) -> tuple[Any, bytes]:
     if not point.bits:
         file.seek(point.compressed)
         return decompressor, b""
-    file.seek(point.compressed - 1)
-    return decompressor, prime(point.bits, file.read(1)[0])
+    file.seek(max(0, point.compressed - 1))
+    first = file.read(1)
+    if not first or point.compressed < 1 or point.bits > 7:
+        raise EOFError("a seek point lies outside the file")
+    return decompressor, prime(point.bits, first[0])
 
 
 def parse_index(data: bytes) -> list[SeekPoint]:

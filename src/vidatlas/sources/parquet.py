@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vidatlas.errors import InputError
+from vidatlas.sources.lines import MAX_LINE
 from vidatlas.storage.parquet import open_parquet
 
 _BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
@@ -29,7 +30,9 @@ _LISTS = (
     pa.types.is_large_list_view,
 )
 BATCH = 2_000
-"""Rows per batch; a reader can start at each batch."""
+"""Most rows per batch; a reader can start at each batch."""
+_MOST_VALUES, _MOST_BYTES = 4 << 20, 64 << 20
+"""Of a batch: some kilobytes of Parquet can hold gigabytes of equal values."""
 
 
 def json_lines(
@@ -57,14 +60,51 @@ def json_lines(
     names = readable_columns(table.schema_arrow, vector, nested=True)
     groups, row = _groups_from(table, first)
     written = 0
-    for batch in table.iter_batches(BATCH, row_groups=groups, columns=names, use_threads=False):
+    for batch in table.iter_batches(_rows_at_once(table, groups), row_groups=groups, columns=names, use_threads=False):
         if row + batch.num_rows > first:
             if on_batch:
                 on_batch(max(row, first), written)
-            lines = lines_of(batch.slice(max(0, first - row)), vector)
-            written += len(lines)
-            yield lines
+            for lines in _pieces(batch.slice(max(0, first - row)), vector):
+                written += len(lines)
+                yield lines
         row += batch.num_rows
+
+
+def _rows_at_once(table: pq.ParquetFile, groups: list[int]) -> int:
+    """Return the rows of a batch: fewer where rows are long, by what the footer says of each row group."""
+    most = BATCH
+    for group in (table.metadata.row_group(number) for number in groups):
+        values = max((group.column(at).num_values for at in range(group.num_columns)), default=0)
+        long = max(values / _MOST_VALUES, group.total_byte_size / _MOST_BYTES)
+        most = min(most, max(1, int(group.num_rows / long))) if long else most
+    return most
+
+
+def _pieces(batch: pa.RecordBatch, vector: str | None) -> Iterator[bytes]:
+    """Yield the lines of a batch, in pieces of bounded size; one for a row that is too long is blank and as long."""
+    size = sum(map(_size, batch.columns))
+    if size <= _MOST_BYTES:
+        yield lines_of(batch, vector)
+    elif batch.num_rows == 1:
+        yield b" " * (MAX_LINE + 1) + b"\n"
+    else:
+        half = batch.num_rows // 2
+        yield from _pieces(batch.slice(0, half), vector)
+        yield from _pieces(batch.slice(half), vector)
+
+
+def _size(column: pa.Array) -> int:
+    """Return about how many bytes the values of a column take as text."""
+    kind = column.type
+    if pa.types.is_dictionary(kind) and any(is_text(kind.value_type) for is_text in _TEXTS):
+        return int(pc.sum(pc.binary_length(column.dictionary).take(column.indices)).as_py() or 0)
+    if any(is_text(kind) for is_text in _TEXTS):
+        return int(pc.sum(pc.binary_length(column)).as_py() or 0)
+    if any(is_list(kind) for is_list in _LISTS):
+        return _size(column.flatten())
+    if pa.types.is_struct(kind):
+        return sum(map(_size, column.flatten()))
+    return 8 * len(column)
 
 
 def _groups_from(table: pq.ParquetFile, first: int) -> tuple[list[int], int]:

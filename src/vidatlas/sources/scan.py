@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
 import pyarrow as pa
@@ -28,6 +28,19 @@ _ZEROS = bytes(5)
 """Zeros at the end of a gzip file that may fill up a block: rapidgzip refuses more than four behind the last member."""
 
 
+_HEAD = 64 << 10
+_MOST_RATIO = 100
+"""Of a gzip file that begins with more, rapidgzip would hold gigabytes at once: it decompresses 4 MiB in one piece."""
+
+
+def _swells(head: bytes) -> bool:
+    total = 0
+    with suppress(DamagedError):  # it is cut off here
+        for out in decompress(io.BytesIO(head), "gzip"):
+            total += len(out)
+    return total > _MOST_RATIO * max(len(head), _HEAD // 16)
+
+
 class Scan:
     """Scan an input file: stream its uncompressed bytes, then provide seek points.
 
@@ -43,6 +56,8 @@ class Scan:
         self.bytes = file.seek(0, io.SEEK_END)
         file.seek(max(0, self.bytes - len(_ZEROS)))
         self._padded = file.read() == _ZEROS
+        file.seek(0)
+        self._swells = _swells(file.read(_HEAD))
         file.seek(0)
         self.compression = detect(file)
         self.points: list[SeekPoint] = []
@@ -67,7 +82,7 @@ class Scan:
         Raises:
             DamagedError: as ``decompress``.
         """
-        if self.compression == "gzip" and not self._padded:
+        if self.compression == "gzip" and not self._padded and not self._swells:
             yield from self._gzip()
         else:
             yield from decompress(self._file, self.compression, None, self._remember, self._vector)
@@ -117,8 +132,9 @@ def errors_of(url: str, where: Callable[[], str] = str) -> Iterator[None]:
         # pyarrow raises an OSError without a number for Parquet that it cannot open.
         if isinstance(error, OSError) and error.errno is not None:
             raise
+        why = " ".join(str(error).split())  # pyarrow's words may take several lines
         raise InputError(
-            f"{url} is damaged{where()} ({error}). Nothing was kept of it; download or copy the file again."
+            f"{url} is damaged{where()} ({why}). Nothing was kept of it; download or copy the file again."
         ) from error
 
 

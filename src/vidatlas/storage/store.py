@@ -86,7 +86,7 @@ T = TypeVar("T")
 
 
 def plan_files(part: str) -> tuple[str, str, str]:
-    """Return the file names of an input file's facts, shard table and id digests."""
+    """Return the file names of an input file's facts, shards and ids."""
     return f"plan/{part}.json", f"plan/{part}.shards.parquet", f"plan/{part}.ids.parquet"
 
 
@@ -284,7 +284,8 @@ class Store:
         try:
             yield
         except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{self.url}/{name} is not a valid Parquet file ({error}). {self.remedy(name)}") from error
+            said = f"is not a valid Parquet file ({' '.join(str(error).split())})"
+            raise InputError(f"{self.url}/{name} {said}. {self.remedy(name)}") from error
 
     def missing(self, name: str) -> InputError:
         """Return the error of a file that is not there."""
