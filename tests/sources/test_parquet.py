@@ -114,7 +114,11 @@ VECTORS = {
 @pytest.mark.parametrize("kind", sorted(VECTORS))
 def test_the_column_of_vectors_that_is_named_is_kept_as_float32(kind: str) -> None:
     table = pa.table({"id": ["a", "b", "c"], "embedding": VECTORS[kind], "other": VECTORS["list"]})
-    lines = b"".join(json_lines(io.BytesIO(parquet(table)), vector="embedding")).splitlines()
+    try:
+        data = parquet(table)
+    except pa.ArrowNotImplementedError:
+        pytest.skip("before pyarrow 21 no list of fixed length that is null can be written; it is read")
+    lines = b"".join(json_lines(io.BytesIO(data), vector="embedding")).splitlines()
     rows = [json.loads(line) for line in lines]
     assert [list(row) for row in rows] == [["id", "embedding"]] * 3
     assert rows[1] == {"id": "b", "embedding": None}
