@@ -80,7 +80,6 @@ attempt = "attempts/{}.json".format
 """It marks a shard that is being computed."""
 suggestion = "names/{}.json".format
 """What a model answered for the name of a subcategory, by its key."""
-
 Files = dict[str, FileFacts]
 T = TypeVar("T")
 
