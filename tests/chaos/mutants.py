@@ -47,22 +47,22 @@ def _storage() -> list[Mutant]:
         Mutant(
             "flush the folder behind a new name",
             folder,
-            "_sync(target.parent)",
-            "None",
+            "return False\n            _sync(target.parent)",
+            "return False",
             (SAFETIES + "a_new_name_is_flushed_before_it_counts",),
         ),
         Mutant(
             "replace a file by a rename",
             folder,
-            "temporary.replace(target)",
-            "target.write_bytes(temporary.read_bytes())",
+            "for target, temporary in written.items():\n                temporary.replace(target)",
+            "for target, temporary in written.items():\n                target.write_bytes(temporary.read_bytes())",
             (FOLDER + "a_failed_rename_leaves_the_old_content",),
         ),
         Mutant(
             "remove temporaries of a failed write",
             folder,
-            "temporary.unlink(missing_ok=True)",
-            "pass",
+            "for temporary in written.values():\n                temporary.unlink(missing_ok=True)",
+            "for temporary in written.values():\n                pass",
             (FOLDER + "a_failed_write_leaves_nothing_behind",),
         ),
         Mutant(
@@ -74,21 +74,21 @@ def _storage() -> list[Mutant]:
         ),
         Mutant(
             "conditional PUT",
-            folder,
+            remote,
             'data, mode="create", **self._limit',
             "data, **self._limit",
             (FOLDER + "put_new_creates_once",),
         ),
         Mutant(
             "know one's own write after a lost reply",
-            folder,
+            remote,
             "return self._is(name, data)",
             "return False",
             (S3 + "faults_of_the_store_change_nothing[done, but reported as failed]",),
         ),
         Mutant(
             "a name stays inside the folder",
-            folder,
+            remote,
             ' or ".." in name.split("/")',
             "",
             (FOLDER + "a_name_that_leads_out_is_refused",),
@@ -96,8 +96,8 @@ def _storage() -> list[Mutant]:
         Mutant(
             "no symbolic links inside an atlas",
             folder,
-            "if path.is_symlink() or path",
-            "if False and path",
+            "path /= step\n            if path.is_symlink():",
+            "path /= step\n            if False:",
             (FOLDER + "what_an_atlas_of_a_stranger_links_to_is_left_alone",),
         ),
         Mutant(
@@ -116,7 +116,7 @@ def _storage() -> list[Mutant]:
         ),
         Mutant(
             "a listing that fails is not empty",
-            folder,
+            remote,
             "            except FileNotFoundError:\n                return ()",
             "            except (FileNotFoundError, OSError):\n                return ()",
             (S3 + "a_listing_that_fails_is_not_an_empty_one",),
@@ -145,8 +145,8 @@ def _storage() -> list[Mutant]:
         Mutant(
             "hash of a file that is read",
             store,
-            'if hashlib.sha256(data).hexdigest() != facts["sha256"]:',
-            "if not data:",
+            "if _differs(data, facts or self._facts(name)):\n            self._listed = None",
+            "if not data:\n            self._listed = None",
             (STORE + "altered_and_missing_bytes_are_refused_by_name",),
         ),
         Mutant(
@@ -165,16 +165,16 @@ def _storage() -> list[Mutant]:
         ),
         Mutant(
             "types of the manifest",
-            store,
-            "adapter.validate_python(data, strict=True)",
+            "storage/json_files.py",
+            "adapter.validate_python(found, strict=True)",
             "pass",
             (STORE + "a_manifest_whose_files_have_no_hash_or_size_is_refused",),
         ),
         Mutant(
             "sizes of committed files before they are believed",
             store,
-            'return all(self.folder.size(name) == facts["bytes"]',
-            "return all(facts is not None",
+            'there.get(name) == facts["bytes"]',
+            "facts is not None",
             (RUNS + "4_resume_redoes_only_what_is_not_done",),
         ),
         Mutant(
@@ -256,8 +256,8 @@ def _lock() -> list[Mutant]:
         Mutant(
             "a living run of another host is not dead",
             lock,
-            'return bool(time.time() - float(holder["beat"]) > STALE_SECONDS)',
-            "return True",
+            "    if not is_here(holder):\n        return False",
+            "    if not is_here(holder):\n        return True",
             (LOCK + "a_living_run_of_another_host_is_noticed_at_its_next_heartbeat",),
         ),
         Mutant(
@@ -270,8 +270,8 @@ def _lock() -> list[Mutant]:
         Mutant(
             "only one's own lock is removed",
             lock,
-            "        if self._mine():\n            self._store.folder.delete(LOCK)",
-            "        self._store.folder.delete(LOCK)",
+            "        if self._mine():\n            for claim",
+            "        if True:\n            for claim",
             (LOCK + "a_run_that_was_taken_over_notices_and_leaves_the_new_lock_alone",),
         ),
         Mutant(
@@ -374,8 +374,8 @@ def _plain_data() -> list[Mutant]:
         Mutant(
             "page checksums are read",
             parquet,
-            "page_checksum_verification=True",
-            "page_checksum_verification=False",
+            "pq.ParquetFile(file, page_checksum_verification=True)",
+            "pq.ParquetFile(file, page_checksum_verification=False)",
             ("sources/test_parquet.py::test_damage_is_told_apart_from_a_sound_file",),
         ),
         Mutant(
