@@ -125,10 +125,13 @@ def _open_states(checkpoint: Checkpoint, placement: Placement) -> Callable[[torc
 
     from vidatlas.encoders.transformer.loading import load_model
 
-    # Weights and sums in float32, products in the chosen precision: as fast as all in low precision, and vectors
-    # are three times as close to those of float32 (benchmarks.sentence).
+    # Sums in float32, products in the chosen precision: as fast as all in low precision, and vectors are three times
+    # as close to those of float32 (benchmarks.sentence).
     model = load_model(AutoModel, checkpoint, placement.device, "float32")
     dtype = getattr(torch, placement.dtype)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear):
+            module.to(dtype)  # as autocast does, which would cast them again for each batch
 
     def states(ids: torch.Tensor) -> torch.Tensor:
         with torch.autocast(placement.device, dtype, enabled=dtype != torch.float32):

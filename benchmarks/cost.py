@@ -1,0 +1,152 @@
+"""Cost: hours, euros, disk and memory of 72.9 million and a billion videos, computed from what was measured.
+
+Run python -m benchmarks.cost. Inputs: ``scale.json`` (made by ``benchmarks.scale --json``), and the rates and prices
+below, each with where it was measured, or that it was not. A stage takes what its driver computes alone, and what its
+tasks compute, divided by the cores. Cores are taken to be as fast as those of the measurement; waiting for disks and
+networks is not counted. So hours are lower bounds. Where a stage was measured with two numbers of videos, its time has
+a constant part (the sample of the map, say) and one per video; where with one, all of it is taken as per video.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+INPUT = Path(__file__).with_name("scale.json")
+STAGES = ("plan", "embed", "reduce", "publish")
+SIZES = {"72.9 million": 72_900_000, "1 billion": 1_000_000_000}
+H100_FLOPS = 989e12
+"""Dense bfloat16 operations per second of an H100 SXM, from its data sheet."""
+USED = 0.4
+"""The share of them that the encoder is assumed to reach. Not measured: there was no GPU."""
+NODE_FLOPS = 2 * 85e6
+"""Operations per node of the prefix trees: twice the weights of the transformer in CLIP ViT-L/14's text tower."""
+NODES = 48.0
+"""Nodes per video: 480,457 of 10,000 videos (RESULTS.md, "Ways of embedding one shard")."""
+FEEDING = 1_052.0
+"""Videos per second that one core reads, tokenises and writes for CLIP (RESULTS.md, "The steps other than …")."""
+GPU_HOUR, CORE_HOUR = 2.5, 0.04
+"""Euros, assumed: change them to yours."""
+IDS = 46
+"""Bytes per video that the driver of ``plan`` holds: 26 of ids, and about 20 while they are written."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """Hold how videos are embedded: on how many cores and GPUs, and without a GPU at how many videos/s per core."""
+
+    name: str
+    cores: int
+    gpus: int = 0
+    rate: float = 0.0
+
+    def embedding(self, rows: int) -> float:
+        """Return the seconds that embedding takes: of the GPUs, or of the cores that feed them if they are longer."""
+        if not self.gpus:
+            return rows / (self.cores * self.rate)
+        return rows / min(self.gpus * gpu_rate(), self.cores * FEEDING)
+
+    def euros(self, seconds: float, with_gpus: bool) -> float:
+        """Return the price of so many seconds; GPUs are rented only while videos are embedded."""
+        return seconds / 3600 * (self.cores * CORE_HOUR + self.gpus * GPU_HOUR * with_gpus)
+
+
+# Rates per core: RESULTS.md, "Static vectors" (fast, topics), "Ways of embedding one shard" (CLIP, tree, bfloat16).
+WAYS = (
+    Way("laptop, 8 cores, `fast`", 8, rate=1_983),
+    Way("laptop, 8 cores, `topics`", 8, rate=120),
+    Way("64 cores, `topics`", 64, rate=120),
+    Way("64 cores, CLIP", 64, rate=14.5),
+    Way("1 H100 and 48 cores, CLIP", 48, 1),
+    Way("8 H100 and 384 cores, CLIP", 384, 8),
+    Way("64 H100 and 3,072 cores, CLIP", 3_072, 64),
+)
+
+
+def gpu_rate() -> float:
+    """Return the videos per second of one H100 that is fed."""
+    return H100_FLOPS * USED / NODE_FLOPS / NODES
+
+
+def line(points: list[tuple[int, float]]) -> tuple[float, float]:
+    """Return constant and slope of the line through the smallest and the largest point; through 0 if there is one."""
+    (first, low), (last, high) = points[0], points[-1]
+    slope = (high - low) / (last - first) if last > first else 0.0
+    constant = low - slope * first
+    return (constant, slope) if last > first and min(slope, constant) >= 0 else (0.0, high / last)
+
+
+def stage_seconds(measured: dict[int, Any], stage: str, rows: int, cores: int) -> float:
+    """Return the seconds of a stage: the driver's, and those of its tasks by the cores."""
+    uses = {count: found["stages"][stage] for count, found in sorted(measured.items()) if stage in found["stages"]}
+    driver = line([(count, use["driver_cpu"]) for count, use in uses.items()])
+    tasks = line([(count, use["cpu"] - use["driver_cpu"]) for count, use in uses.items()])
+    return driver[0] + driver[1] * rows + (tasks[0] + tasks[1] * rows) / cores
+
+
+def hours_table(measured: dict[int, Any]) -> None:
+    """Print hours of each stage and euros, for each way and size."""
+    print("| videos | embedded by | plan, h | embed, h | reduce, h | publish, h | all, h | euros |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name, rows in SIZES.items():
+        for way in WAYS:
+            seconds = {stage: stage_seconds(measured, stage, rows, way.cores) for stage in STAGES}
+            seconds["embed"] = way.embedding(rows)
+            euros = sum(way.euros(taken, stage == "embed") for stage, taken in seconds.items())
+            hours = " | ".join(f"{seconds[stage] / 3600:,.1f}" for stage in STAGES)
+            price = "" if way.name.startswith("laptop") else f"{euros:,.0f}"
+            print(f"| {name} | {way.name} | {hours} | {sum(seconds.values()) / 3600:,.1f} | {price} |")
+
+
+def space_table(measured: dict[int, Any], dim: int) -> None:
+    """Print bytes per video on disk, and what that is for each size; vectors grow with their dimensions."""
+    rows = max(measured)
+    print(f"| folder | bytes per video ({dim} dimensions) | " + " | ".join(SIZES) + " |")
+    print("|---|---|" + "---|" * len(SIZES))
+    for folder, size in sorted(measured[rows]["disk"].items(), key=lambda item: -item[1]):
+        each = size / rows
+        if each >= 1:
+            print(
+                f"| {folder} | {each:,.0f} | " + " | ".join(f"{each * n / 1e9:,.0f} GB" for n in SIZES.values()) + " |"
+            )
+
+
+def memory_table(measured: dict[int, Any]) -> None:
+    """Print the peak of each stage's driver and largest task, and by how much it grew between the sizes measured."""
+    sizes = sorted(measured)
+    print(
+        "| stage | " + " | ".join(f"driver, {size:,}" for size in sizes) + " | bytes per further video | largest task |"
+    )
+    print("|---|" + "---|" * (len(sizes) + 2))
+    for stage in STAGES:
+        uses = {size: measured[size]["stages"][stage] for size in sizes if stage in measured[size]["stages"]}
+        peaks = " | ".join(f"{uses[size]['driver'] / 1e6:,.0f} MB" if size in uses else "" for size in sizes)
+        first, last = min(uses), max(uses)
+        grown = (uses[last]["driver"] - uses[first]["driver"]) / (last - first) if last > first else None
+        said = "" if grown is None else f"{grown:,.0f}"
+        print(f"| {stage} | {peaks} | {said} | {max(use['worker'] for use in uses.values()) / 1e6:,.0f} MB |")
+
+
+def main() -> None:
+    """Print the tables of docs/scale.md."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cost", description=__doc__)
+    parser.add_argument("--scale", type=Path, default=INPUT, help="figures of benchmarks.scale")
+    found = json.loads(parser.parse_args().scale.read_text(encoding="utf-8"))
+    measured = {int(rows): figures for rows, figures in found["videos"].items()}
+    print(found["machine"], "\n")
+    rate = gpu_rate()
+    print(f"an H100 at {USED:.0%} of its peak: {rate:,.0f} videos/s; cores that feed it: {rate / FEEDING:,.0f}\n")
+    hours_table(measured)
+    print()
+    memory_table(measured)
+    print()
+    space_table(measured, found["dim"])
+    ids = ", ".join(f"{rows * IDS / 1e9:,.1f} GB for {name}" for name, rows in SIZES.items())
+    print(f"\nids in the driver of plan, {IDS} bytes each: {ids}")
+
+
+if __name__ == "__main__":
+    main()
