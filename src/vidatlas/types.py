@@ -319,6 +319,8 @@ class Options:
         gpus: GPUs per actor; None takes one where there are any and the encoder uses them (clip, sentence).
         max_rejects: largest share of rows that may be unusable.
         take_over: take the atlas from a run that is gone for certain.
+        stalled_after: minutes without a finished shard after which embedding ends; 0 for never. A run that waits for
+            machines does not end.
         backend: what k-means runs on; None takes the best for the hardware. Each finds slightly different centroids.
     """
 
@@ -329,12 +331,14 @@ class Options:
     gpus: float | None = None
     max_rejects: float = 0.01
     take_over: bool = False
+    stalled_after: float = 180
     backend: Backend | None = None
 
     def __post_init__(self) -> None:
         """Raise UsageError where a value is none that the option can have."""
         whole = isinstance(self.threads, int) and self.threads >= 1
         share = isinstance(self.max_rejects, int | float) and 0 <= self.max_rejects <= 1
+        minutes = isinstance(self.stalled_after, int | float) and self.stalled_after >= 0
         actors = self.actors is None or (isinstance(self.actors, tuple) and len(self.actors) == 2)
         for name, fits, wanted in (
             ("runner", self.runner in ("ray", "serial"), "'ray' or 'serial'"),
@@ -342,6 +346,7 @@ class Options:
             ("actors", actors, "a tuple (fewest, most), or None"),
             ("threads", whole, "an integer from 1"),
             ("gpus", self.gpus is None or isinstance(self.gpus, int | float), "a number, or None"),
+            ("stalled_after", minutes, "a number of minutes, from 0"),
             ("max_rejects", share, "a number from 0 to 1"),
         ):
             if not fits:

@@ -66,7 +66,7 @@ def shared(
 
 
 @app.command(cls=OnCluster, rich_help_panel="The job")
-@takes("runner", "address", "actors", "threads", "gpus", "max_rejects", "take_over", "backend")
+@takes("runner", "address", "actors", "threads", "gpus", "max_rejects", "take_over", "stalled_after", "backend")
 def run(
     recipe: Recipe_,
     inputs: Inputs_,
@@ -105,7 +105,7 @@ def plan(
 
 
 @app.command(cls=OnCluster, rich_help_panel="Its steps")
-@takes("runner", "address", "actors", "threads", "gpus", "max_rejects", "take_over")
+@takes("runner", "address", "actors", "threads", "gpus", "max_rejects", "take_over", "stalled_after")
 def embed(
     recipe: Recipe_,
     inputs: Inputs_,

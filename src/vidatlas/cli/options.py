@@ -33,6 +33,14 @@ DECLARED: dict[str, Any] = {
         typer.Option(min=0, help="GPUs per actor, fractions allowed; by default one if the encoder uses it."),
     ],
     "max_rejects": Annotated[float, typer.Option(min=0, max=1, help="Largest allowed share of unusable rows.")],
+    "stalled_after": Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="MINUTES",
+            help="End if no shard is finished for so long, unless the run waits for machines. 0: never.",
+        ),
+    ],
     "backend": Annotated[
         str | None,
         typer.Option(help="Backend of k-means: sklearn, torch or cuml; by default the best for the hardware."),

@@ -167,6 +167,8 @@ class Attempts(TypedDict):
 
     shard: str
     attempts: Count
+    worker: NotRequired[str]
+    """The process that works on it, for people."""
 
 
 class LearnedFacts(TypedDict):

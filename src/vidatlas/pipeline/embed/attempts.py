@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+
 from vidatlas.errors import VidatlasError
 from vidatlas.storage import store as layout
 from vidatlas.storage.json_files import Attempts
@@ -25,5 +28,10 @@ def mark_attempt(store: Store, shard: str) -> int:
             "Use a machine with more, or a new atlas with --set source.shard_rows=1000 "
             "and a smaller --set encoder.batch_tokens."
         )
-    store.folder.put(name, to_json({"shard": shard, "attempts": count}))
+    marked: Attempts = {
+        "shard": shard,
+        "attempts": count,
+        "worker": f"process {os.getpid()} on {socket.gethostname()}",
+    }
+    store.folder.put(name, to_json(marked))
     return count

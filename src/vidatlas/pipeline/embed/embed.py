@@ -11,6 +11,7 @@ from vidatlas.pipeline.embed.encoder import Learning, learn_encoder, refuse_othe
 from vidatlas.pipeline.embed.rows import read_shard
 from vidatlas.pipeline.embed.totals import Totals, tell_progress
 from vidatlas.pipeline.embed.vectors import planned_vectors
+from vidatlas.pipeline.embed.watchdog import watched
 from vidatlas.pipeline.embed.worker import open_worker
 from vidatlas.pipeline.plan.plan import has_vectors
 from vidatlas.pipeline.plan.shards import load_shards
@@ -78,7 +79,8 @@ def _embedded(run: Run, planned: PlanEntry, todo: list[Shard], earlier: Mapping[
     read = partial(read_shard, spec=record, source=run.recipe.rows, given=given)
     opened = partial(open_worker, run.store, run.recipe, run.options.threads)
     receipts: dict[str, Receipt] = {}
-    for data in run.runner.embed(read, opened, todo, uses_gpu(run.recipe)) if todo else ():
+    found = run.runner.embed(read, opened, todo, uses_gpu(run.recipe)) if todo else ()
+    for data in watched(found, run.store, run.options.stalled_after):
         receipts[data["shard"]] = receipt = Receipt(**data)
         totals.add(receipt)
         tell(len(earlier) + len(receipts), receipt)
