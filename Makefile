@@ -6,7 +6,7 @@ GPU_PYTHON ?= python3
 GPU_OPTIONS ?=
 WHEELS := wheels
 
-.PHONY: help demo test lint types unit browser docs site chaos cluster-test bench gpu gpu-wheels format clean
+.PHONY: help demo test lint types unit browser docs site chaos notebooks cluster-test bench gpu gpu-wheels format clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/'
@@ -47,6 +47,9 @@ site:
 
 chaos: $(VENV)/installed ## Fault injection: kill runs, damage files, exhaust resources, break each safety (an hour or less)
 	$(BIN)/pytest -m chaos tests/chaos tests/fuzz
+
+notebooks: $(VENV)/installed ## Run the notebooks of the recipes (minutes; the first one runs in `make test`)
+	$(BIN)/pytest -m notebooks tests
 
 cluster-test: $(VENV)/installed ## Test jobs, nodes that die and join, and the autoscaler, on real Ray clusters on this machine (10 minutes or more; as root)
 	$(BIN)/pytest -m cluster -s tests/cluster

@@ -59,8 +59,6 @@ SLOW = (
     "test_notebook.py",
     "browser/test_map.py",
     "benchmarks/test_gpu.py",
-    "test_notebook_explore.py",
-    "test_notebooks_of_recipes.py",
     "pipeline/reduce/test_reduce.py",
     "contract/test_promises_of_data.py",
     "contract/test_promises_of_runs.py",

@@ -33,6 +33,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.notebooks
 def test_map_and_search_find_what_belongs_together(results: dict[str, Any]) -> None:
     assert results["places"] == results["search"]["rows"] > 700
     assert results["same"] > 4 * results["chance"]
@@ -41,6 +42,7 @@ def test_map_and_search_find_what_belongs_together(results: dict[str, Any]) -> N
     assert results["only"] == ["Gaming"] * 5
 
 
+@pytest.mark.notebooks
 def test_recommendations_have_reasons_and_follow_their_modality(results: dict[str, Any]) -> None:
     assert len(results["reasons"]) == 5
     assert sum(map(bool, results["reasons"])) >= 3

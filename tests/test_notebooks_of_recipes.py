@@ -31,6 +31,7 @@ def executed(name: str, folder: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.notebooks
 def test_netflix_leaves_out_trains_and_agrees(tmp_path: Path) -> None:
     found = executed("netflix", tmp_path)
     counts = found["counts"]
@@ -42,6 +43,7 @@ def test_netflix_leaves_out_trains_and_agrees(tmp_path: Path) -> None:
     assert all(behind < before for before, behind in zip(found["dec"]["before"], found["dec"]["behind"], strict=False))
 
 
+@pytest.mark.notebooks
 def test_tiktok_counts_the_words_of_users_who_use_any(tmp_path: Path) -> None:
     found = executed("tiktok", tmp_path)
     assert sorted(found["users"]) == ["coach_ben", "cooking_ann"]
@@ -50,6 +52,7 @@ def test_tiktok_counts_the_words_of_users_who_use_any(tmp_path: Path) -> None:
     assert found["words"] == 30
 
 
+@pytest.mark.notebooks
 def test_movielens_tells_classes_better_than_the_most_frequent_ones(tmp_path: Path) -> None:
     found = executed("movielens", tmp_path)
     assert found["rmse"] < 1.2

@@ -19,7 +19,7 @@ CRASH_POINTS = Path(__file__).parents[1] / "chaos" / "crash_points.py"
 SETTINGS = {"PYTHONHASHSEED": "7", "TZ": "Asia/Kolkata", "LANG": "C", "LC_ALL": "C"}
 
 
-@pytest.mark.parametrize(("mode", "every"), [("kill", 3), ("error", 6)])
+@pytest.mark.parametrize(("mode", "every"), [("kill", 5), ("error", 9)])
 def test_1_whole_or_nothing(mode: str, every: int, tmp_path: Path) -> None:
     """Die, or see an error, at every system call that writes: one resume makes the very same atlas."""
     world_py = Path(__file__).with_name("world.py")
