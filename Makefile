@@ -30,7 +30,7 @@ types: $(VENV)/installed
 	$(BIN)/mypy
 
 unit: $(VENV)/installed browser
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 browser: ## Install the browser for the page tests, if it is missing (Debian, as root)
 	@command -v chromium >/dev/null || test -n "$$VIDATLAS_CHROMIUM" || test "$$(id -u)" != 0 || \

@@ -5,7 +5,9 @@ The quick tests take one file of each kind and damage it in one way per command;
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +72,11 @@ def named(atlas: Path, kit: Kit) -> bytes:
     return data
 
 
+def said_by(page: str) -> str:
+    """Return the message of a page that tells of an error."""
+    return html.unescape(re.findall(r"<p[^>]*>(.*?)</p>", page, re.DOTALL)[0])
+
+
 def served(atlas: Path, kit: Kit) -> list[object]:
     """Return what the app answers to one request of each kind."""
     from fastapi.testclient import TestClient
@@ -91,7 +98,7 @@ def served(atlas: Path, kit: Kit) -> list[object]:
     ):
         answer = client.get(path)
         if answer.status_code >= 500:
-            raise InputError(answer.json()["error"] if path.startswith("/api") else answer.text)
+            raise InputError(answer.json()["error"] if path.startswith("/api") else said_by(answer.text))
         answers.append(answer.text)
     return answers
 

@@ -6,7 +6,6 @@ import json
 import lzma
 import os
 import shutil
-import socket
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
@@ -37,7 +36,7 @@ from vidatlas.sources.compression import decompress
 from vidatlas.sources.csv import CsvSpec
 from vidatlas.sources.jsonl import parse_line
 from vidatlas.storage.folder import LocalFolder
-from vidatlas.storage.lock import Lock
+from vidatlas.storage.lock import Lock, machine
 from vidatlas.storage.manifest import EmbedEntry, ReduceEntry
 from vidatlas.storage.parquet import open_parquet, to_parquet
 from vidatlas.storage.store import Store
@@ -62,7 +61,15 @@ def test_of_two_runs_that_replace_a_dead_lock_at_once_one_gets_the_atlas(
 ) -> None:
     """The second comes when the first has found the lock as it was, and is about to put its own in its place."""
     store = Store(tmp_path)
-    dead = {"run": "dead", "host": socket.gethostname(), "pid": 2**22 + 1, "process": "", "since": "", "beat": 0.0}
+    dead = {
+        "run": "dead",
+        "host": "here",
+        "machine": machine(),
+        "pid": 2**22 + 1,
+        "process": "",
+        "since": "",
+        "beat": 0.0,
+    }
     store.put("lock", json.dumps(dead).encode())
     first, second, entered = Lock(store), Lock(store), list[str]()
     real = LocalFolder.put

@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -98,14 +98,16 @@ class Atlas(RuleBasedStateMachine):
         before = self.state()
         other = self.folder / "other.jsonl"
         other.write_bytes(b'{"display_id": "z", "title": "z"}\n')
-        with pytest.raises(ConflictError):
+        # A damaged file may be named first.
+        with pytest.raises((ConflictError, InputError) if self.damaged else ConflictError):
             vidatlas.embed(self.recipe, [*self.inputs, str(other)], self.atlas, SERIAL)
         assert self.state() == before
 
     @rule(reduce=st.sampled_from([False, False, True]))
     def resume(self, reduce: bool) -> None:
+        before = set(self.leftovers())  # a run with nothing to do sweeps nothing
         self.mend(lambda: self.run(reduce))
-        assert not self.leftovers()
+        assert set(self.leftovers()) <= before
 
     @rule(at=st.integers(1, 90), reduce=st.sampled_from([False, False, True]))
     def kill(self, at: int, reduce: bool) -> None:
@@ -170,7 +172,7 @@ class Atlas(RuleBasedStateMachine):
 
         with at_each_write(interfere):
             # While a run is about to take a dead one's lock over, its temporary file may be swept away.
-            self.attempt(False, ConflictError, UnavailableError)
+            self.attempt(False, (ConflictError, UnavailableError))
         self.bury()
 
     # What must hold.
@@ -251,7 +253,7 @@ class Atlas(RuleBasedStateMachine):
         for _ in range(40):
             try:
                 run()
-                vidatlas.verify(self.atlas)
+                self.check()
             except InputError as error:
                 assert self.damaged, error
                 named = [file for file in self.atlas.rglob("*") if file.is_file() and str(file) in str(error)]
@@ -266,15 +268,19 @@ class Atlas(RuleBasedStateMachine):
 
     def is_sound(self) -> bool:
         try:
-            vidatlas.verify(self.atlas)
+            self.check()
         except VidatlasError:
             return False
         return True
 
+    def check(self) -> None:
+        """Read every file that is listed, and the receipts, which are not."""
+        vidatlas.verify(self.atlas)
+        self.store.receipts()
+
     def bury(self) -> None:
-        """Give the lock that a killed run left to a process that is gone."""
-        lock = self.atlas / "lock"
-        if lock.exists():
+        """Give the lock, and the claims on locks, that a killed run left to a process that is gone."""
+        for lock in [*self.atlas.glob("lock"), *self.atlas.glob("claims/[!.]*")]:
             lock.write_text(json.dumps({**json.loads(lock.read_text()), "pid": 2**22 + 1}))
 
     def ids_in(self, names: list[str]) -> set[str]:
@@ -312,7 +318,12 @@ QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_to
 
 def test_any_order_of_events_gives_the_same_atlas(world: Any, tmp_path: Path) -> None:
     quick = settings(
-        max_examples=10, stateful_step_count=7, deadline=None, derandomize=True, suppress_health_check=QUIET
+        max_examples=10,
+        stateful_step_count=7,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=QUIET,
+        phases=[Phase.generate],  # shrinking takes minutes: the long test does it
     )
     run_state_machine_as_test(machine(world, tmp_path), settings=quick)
 

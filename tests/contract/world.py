@@ -77,13 +77,14 @@ class World:
         for path in sorted(file for file in atlas.rglob("*") if file.is_file()):
             name = path.relative_to(atlas)
             hidden = str(name) in UNPROMISED or name.parts[0] in UNPROMISED_FOLDERS or path.name.startswith(".tmp-")
+            hidden |= path.suffix == ".part"  # rows on their way into a search index
             if not hidden:
                 found[str(name)] = hashlib.sha256(path.read_bytes()).hexdigest()
         return found
 
     @staticmethod
     def leftovers(atlas: Path) -> list[str]:
-        """Return what only an unfinished run may leave: temporary files, the lock, marks of attempts.
+        """Return what an unfinished run may leave: temporary files, the lock, marks of attempts, parts of an index.
 
         The lock's own temporary files do not count: another run may be trying for the lock at this moment.
         """
@@ -91,5 +92,8 @@ class World:
         return [
             str(file)
             for file in inside
-            if file.name.startswith(".tmp-") or file.name == "lock" or file.parent.name == "attempts"
+            if file.name.startswith(".tmp-")
+            or file.name == "lock"
+            or file.suffix == ".part"
+            or file.parent.name == "attempts"
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,7 @@ def test_a_picture_is_not_compared_by_other_weights(own: Any) -> None:
         atlas.recommend(folder / "images" / "v7.jpg", method="image")
 
 
-def test_a_trained_encoder_is_known_by_its_weights_too(own: Any) -> None:
+def test_a_trained_encoder_is_known_by_its_weights_too(own: Any, reseal: Callable[[Path, str], None]) -> None:
     atlas, folder = own
     small = {"kind": "autoencoder", "width": 16, "height": 8, "channels": [4], "latent": 4, "epochs": 1}
     vidatlas.publish(atlas.url, {"publish.pictures": small}, SERIAL)
@@ -155,6 +156,7 @@ def test_a_trained_encoder_is_known_by_its_weights_too(own: Any) -> None:
     model = Path(atlas.url) / picturing.MODEL
     weights = load_file(model)
     save_file({name: value + 1 for name, value in weights.items()}, model)
+    reseal(Path(atlas.url), picturing.MODEL)
     with pytest.raises(ConflictError, match="weights_sha256"):
         atlas.recommend(folder / "images" / "v7.jpg", method="image")
 

@@ -80,7 +80,7 @@ def test_links_read_ids_and_their_columns_until_all_are_found(tmp_path: Path, mo
     for number, shard in enumerate(shards):
         path = tmp_path / embeddings(shard)
         path.parent.mkdir(parents=True, exist_ok=True)
-        vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(8, np.float32)), 4)
+        vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(8, np.float16)), 4)
         ids = [f"v{number}", f"w{number}"]
         pq.write_table(pa.table({"id": ids, "channel": ["A b", None], "embedding": vectors}), path)
     read: list[tuple[str, ...]] = []
