@@ -319,9 +319,9 @@ class Options:
         gpus: GPUs per actor; None takes one where there are any and the encoder uses them (clip, sentence).
         max_rejects: largest share of rows that may be unusable.
         take_over: take the atlas from a run that is gone for certain.
+        backend: what k-means runs on; None takes the best for the hardware. Each finds slightly different centroids.
         stalled_after: minutes without a finished shard after which embedding ends; 0 for never. A run that waits for
             machines does not end.
-        backend: what k-means runs on; None takes the best for the hardware. Each finds slightly different centroids.
     """
 
     runner: Literal["ray", "serial"] = "ray" if find_spec("ray") else "serial"
@@ -331,8 +331,8 @@ class Options:
     gpus: float | None = None
     max_rejects: float = 0.01
     take_over: bool = False
-    stalled_after: float = 180
     backend: Backend | None = None
+    stalled_after: float = 180
 
     def __post_init__(self) -> None:
         """Raise UsageError where a value is none that the option can have."""

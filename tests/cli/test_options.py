@@ -38,7 +38,8 @@ def test_a_command_line_without_options_gives_the_defaults() -> None:
 
 def test_each_option_arrives() -> None:
     words = "--runner serial --address h:1 --actors 1..4 --threads 3 --gpus 0.5 --max-rejects 0.2 --backend torch"
-    expected = Options("serial", "h:1", (1, 4), 3, 0.5, 0.2, True, "torch")
+    words += " --stalled-after 5"
+    expected = Options("serial", "h:1", (1, 4), 3, 0.5, 0.2, True, "torch", 5)
     assert run(*words.split(), "--take-over") == expected
 
 

@@ -14,6 +14,8 @@ from vidatlas.types import Json
 
 _LOOKS = 20
 """How often it looks in the time after which it ends a run."""
+_SIGNAL = signal.SIGUSR1
+"""Not SIGINT, which shells let background jobs ignore."""
 
 
 def watched(receipts: Iterable[Json], store: Store, minutes: float) -> Iterator[Json]:
@@ -28,18 +30,25 @@ def watched(receipts: Iterable[Json], store: Store, minutes: float) -> Iterator[
     if not minutes or threading.current_thread() is not threading.main_thread():
         yield from receipts
         return
-    dog = _Watchdog(store, minutes)
+    dog, before = _Watchdog(store, minutes), signal.signal(_SIGNAL, _raise)
     dog.start()
     try:
         for receipt in receipts:
             dog.see(receipt["shard"])
             yield receipt
-    except KeyboardInterrupt:
-        if dog.verdict:
-            raise UnavailableError(dog.verdict) from None
-        raise
+    except _StalledError:
+        raise UnavailableError(dog.verdict) from None
     finally:
         dog.stop()
+        signal.signal(_SIGNAL, before)
+
+
+class _StalledError(BaseException):
+    """Say in the main thread that the watchdog ends the run."""
+
+
+def _raise(*_: object) -> None:
+    raise _StalledError
 
 
 class _Watchdog(threading.Thread):
@@ -79,7 +88,7 @@ class _Watchdog(threading.Thread):
                     f"({worker}){more}. Look at that machine, then rerun the same command to resume; if one shard "
                     "needs longer, raise --stalled-after."
                 )
-                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                signal.pthread_kill(threading.main_thread().ident or 0, _SIGNAL)
                 return
             self._since = time.monotonic()  # it waits for machines
 
