@@ -1,6 +1,6 @@
 """Cost: hours, euros, disk and memory of 72.9 million and a billion videos, computed from what was measured.
 
-Run python -m benchmarks.cost. Inputs: ``scale.json`` (made by ``benchmarks.scale --json``), and the rates and prices
+Run python -m benchmarks.cost FILE. Inputs: the file that ``benchmarks.scale --json`` wrote, and the rates and prices
 below, each with where it was measured, or that it was not. A stage takes what its driver computes alone, and what its
 tasks compute, divided by the cores. Cores are taken to be as fast as those of the measurement; waiting for disks and
 networks is not counted. So hours are lower bounds. Where a stage was measured with two numbers of videos, its time has
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-INPUT = Path(__file__).with_name("scale.json")
 STAGES = ("plan", "embed", "reduce", "publish")
 SIZES = {"72.9 million": 72_900_000, "1 billion": 1_000_000_000}
 H100_FLOPS = 989e12
@@ -131,9 +130,9 @@ def memory_table(measured: dict[int, Any]) -> None:
 
 
 def main() -> None:
-    """Print the tables of docs/scale.md."""
+    """Print hours and euros, memory and disk."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cost", description=__doc__)
-    parser.add_argument("--scale", type=Path, default=INPUT, help="figures of benchmarks.scale")
+    parser.add_argument("scale", type=Path, help="figures of benchmarks.scale --json")
     found = json.loads(parser.parse_args().scale.read_text(encoding="utf-8"))
     measured = {int(rows): figures for rows, figures in found["videos"].items()}
     print(found["machine"], "\n")

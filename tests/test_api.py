@@ -1,6 +1,7 @@
 """The Python API: what it calls back, and what ``fit`` makes of texts; the rest is tested as promises."""
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,9 +72,12 @@ HOLDERS: dict[str, Callable[[Path], Any]] = {
 
 @pytest.mark.parametrize("holder", HOLDERS)
 def test_auto_does_in_python_what_the_command_does(
-    holder: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    holder: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "videos.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
+    # Libraries that other tests use may have set levels of logging for the whole process.
+    caplog.set_level(logging.WARNING, logger="vidatlas")
+    monkeypatch.setattr(logging.getLogger("vidatlas"), "disabled", False)
     vidatlas.plan("auto", HOLDERS[holder](tmp_path), tmp_path / "atlas", SERIAL)
     made = recipe_of(Store(str(tmp_path / "atlas")))
     wanted = vidatlas.assume(tmp_path / "videos.jsonl")

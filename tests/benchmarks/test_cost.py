@@ -1,4 +1,4 @@
-"""Costs are computed from what was measured, as docs/scale.md says."""
+"""Costs are computed from what was measured: what a driver does alone is not divided by the cores."""
 
 from __future__ import annotations
 

@@ -92,8 +92,9 @@ def as_if_nothing_happened(nemesis: Nemesis, world: Any, whole: Path) -> None:
     assert not nemesis.at_work()
 
 
+@pytest.mark.chaos
 def test_a_run_on_ray_survives_two_kills(nemesis: Callable[..., Nemesis], world: Any, whole: Path) -> None:
-    """The small version for every push; a plain loop finishes while the dead run's actors may still write."""
+    """A plain loop finishes while the dead run's actors may still write."""
     chaos = nemesis()
     chaos.strike(2, most=15)
     chaos.arguments = world.arguments("run", chaos.atlas, runner="serial")
