@@ -45,7 +45,7 @@ site:
 	rm -rf build/site
 	$(BIN)/zensical build --clean --strict
 
-chaos: $(VENV)/installed ## Fault injection: kill runs, damage files, exhaust resources, break each safety (an hour or less)
+chaos: $(VENV)/installed ## Fault injection: kill runs, damage files, exhaust resources, break each safety (an hour or more)
 	$(BIN)/pytest -m chaos tests/chaos tests/fuzz
 
 notebooks: $(VENV)/installed ## Run the notebooks of the recipes (minutes; the first one runs in `make test`)

@@ -30,7 +30,7 @@ FEEDING = 1_052.0
 GPU_HOUR, CORE_HOUR = 2.5, 0.04
 """Euros, assumed: change them to yours."""
 IDS = 46
-"""Bytes per video that the driver of ``plan`` holds: 26 of ids, and about 20 while they are written."""
+"""Bytes per video that the driver of ``plan`` holds, calculated: 26 of ids, and about 20 while they are written."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from vidatlas.encoders.sentence import SentenceSpec
-from vidatlas.encoders.transformer import int8
 from vidatlas.encoders.transformer.checkpoint import PACKAGED, open_checkpoint
 from vidatlas.encoders.transformer.transformer import TransformerEncoder
 from vidatlas.errors import UsageError
@@ -128,29 +127,3 @@ def test_what_is_inspected_is_what_is_loaded(packaged: TransformerEncoder) -> No
     assert inspected.count_tokens(TEXTS[:4]) == sum(map(len, packaged.tokenizer(TEXTS[:4])))
     # Six layers: four projections of 384 and the feed-forward net of 1,536.
     assert inspected.flops_per_token == 2 * 6 * (4 * 384 * 384 + 2 * 384 * 1536)
-
-
-def test_int8_is_near_float32_and_gives_equal_bytes(
-    declare: Declare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    path = declare({"pooling_mode_mean_tokens": True}, ("Transformer", "Pooling", "Normalize"))
-    spec = SentenceSpec(model=str(path), dtype="int8")
-    encoder, texts = spec.load(1), ["minecraft", "castle", "a", "piano concert"]
-    found = encoder.encode(texts, EncodeStats())
-    exact = vectors(path, texts)
-    assert (found * exact).sum(axis=1).min() > 0.99
-    assert not np.array_equal(found, exact)
-    again = spec.load(1)
-    assert again.encode(texts, EncodeStats()).tobytes() == found.tobytes()
-    assert (again.identity["dtype"], again.limit()) == ("int8", 0.0)
-    assert len(list((tmp_path / "cache" / "vidatlas").iterdir())) == 1
-    with pytest.raises(UsageError, match="cannot train an encoder in int8"):
-        spec.last_layers(1, texts)
-
-
-def test_int8_asks_for_its_packages(declare: Declare, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = declare({"pooling_mode_mean_tokens": True})
-    monkeypatch.setattr(int8, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"pip install 'vidatlas\[int8\]'"):
-        SentenceSpec(model=str(path), dtype="int8").load(1)

@@ -24,8 +24,8 @@ _AT_ONCE = 16_384
 _EXAGGERATED, _ITERATIONS, _TELL_EVERY = 250, 500, 10
 """Iterations of t-SNE with early exaggeration and without, and after how many the listener is told."""
 _SHARED = 20_000
-"""Fewest points of which t-SNE's threads share the work: with fewer, they wait for each other longer than they compute
-(5,000 points on two busy cores took twice as long with two threads as with one)."""
+"""Fewest points of which t-SNE's threads share the work: with fewer, they wait for each other longer than they compute.
+Chosen, not measured."""
 Map = Callable[[Callable[[Any], Any], list[int]], Iterable[Any]]
 """Map a function over numbers, here or on a cluster."""
 Tell = Callable[[int, int], object]

@@ -81,6 +81,5 @@ def product_speed(device: str, dtype: str, width: int) -> float:
 
 def environment(device: str, dtype: str, threads: int) -> Json:
     """Return what the last bits of a vector depend on besides weights: device, precision, threads and libraries."""
-    names = ["torch", "transformers", "tokenizers", *(["onnxruntime"] if dtype == "int8" else [])]
-    libraries: dict[str, Any] = {name: version(name) for name in names}
+    libraries: dict[str, Any] = {name: version(name) for name in ("torch", "transformers", "tokenizers")}
     return {"device": device, "dtype": dtype, "threads": threads, **libraries}

@@ -102,7 +102,5 @@ class TransformerEncoder:
         return vectors
 
     def limit(self) -> float:
-        """Measure peak GEMM throughput (FLOP/s) on this device, for this transformer's shape; 0 for int8."""
-        if self._placement.dtype == "int8":
-            return 0.0
+        """Measure peak GEMM throughput (FLOP/s) on this device, for this transformer's shape."""
         return product_speed(self._placement.device, self._placement.dtype, self._model.width)

@@ -33,7 +33,7 @@ Learning = TfidfSpec | SequencesSpec | FactorsSpec
 
 def uses_gpu(recipe: Recipe) -> bool:
     """Tell whether a recipe's encoder computes on a GPU where there is one; the others compute on CPUs."""
-    return isinstance(recipe.encoder, ClipSpec | SentenceSpec) and recipe.encoder.dtype != "int8"
+    return isinstance(recipe.encoder, ClipSpec | SentenceSpec)
 
 
 def open_encoder(store: Store, recipe: Recipe, threads: int) -> Encoder:
