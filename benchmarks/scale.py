@@ -161,6 +161,24 @@ def table(found: dict[int, dict[str, Use]]) -> None:
             print(f"{rows:,} {stage}: " + ", ".join(f"{name} {seconds:,.0f} s" for name, seconds in steps))
 
 
+def on_disk(rows: int, options: argparse.Namespace) -> dict[str, int]:
+    """Return the bytes of each file and folder of an atlas."""
+    atlas = options.folder / f"atlas-{rows}-{options.dim}"
+    return {
+        path.name: sum(f.stat().st_size for f in (path, *path.rglob("*")) if f.is_file()) for path in atlas.iterdir()
+    }
+
+
+def keep(found: dict[int, dict[str, Use]], options: argparse.Namespace) -> None:
+    """Write the figures of all sizes so far: an hour of measuring is not lost with the next size."""
+    figures = {
+        rows: {"stages": {stage: asdict(use) for stage, use in uses.items()}, "disk": on_disk(rows, options)}
+        for rows, uses in found.items()
+    }
+    about = {"machine": machine(), "dim": options.dim}
+    options.json.write_text(json.dumps({**about, "videos": figures}, indent=2) + "\n")
+
+
 def main() -> None:
     """Run every size and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
@@ -181,22 +199,15 @@ def main() -> None:
     if options.resume:
         print(f"first new shard of {options.rows[0]:,} videos after {resume(options.rows[0], options):.1f} s")
         return
-    found = {rows: whole(rows, options) for rows in options.rows}
+    found: dict[int, dict[str, Use]] = {}
+    for rows in options.rows:
+        found[rows] = whole(rows, options)
+        if options.json:
+            keep(found, options)
     table(found)
-    disk = {}
     for rows in found:
-        atlas = options.folder / f"atlas-{rows}-{options.dim}"
-        folders = {path.name: sum(f.stat().st_size for f in path.rglob("*") if f.is_file()) for path in atlas.iterdir()}
-        disk[rows] = folders
-        largest = sorted(folders.items(), key=lambda pair: -pair[1])[:6]
+        largest = sorted(on_disk(rows, options).items(), key=lambda pair: -pair[1])[:6]
         print(f"{rows:,} on disk: " + ", ".join(f"{name} {size / 1e6:,.0f} MB" for name, size in largest))
-    if options.json:
-        figures = {
-            rows: {"stages": {stage: asdict(use) for stage, use in uses.items()}, "disk": disk[rows]}
-            for rows, uses in found.items()
-        }
-        about = {"machine": machine(), "dim": options.dim}
-        options.json.write_text(json.dumps({**about, "videos": figures}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
