@@ -56,7 +56,7 @@ COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
 SLOW = (
     "contract/test_promises.py",
     "test_readme.py",
-    "test_notebook.py",
+    "test_notebooks.py",
     "browser/test_map.py",
     "benchmarks/test_gpu.py",
     "pipeline/reduce/test_reduce.py",

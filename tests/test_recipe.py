@@ -262,7 +262,7 @@ def test_every_key_that_names_a_file_is_in_the_security_policy() -> None:
                 walk(item, path)
         elif isinstance(node, dict):
             walk(schema["$defs"].get(node.get("$ref", "").rpartition("/")[2]), path)
-            walk([node.get(key) for key in ("anyOf", "oneOf", "items", "additionalProperties")], path)
+            walk([node.get(key) for key in ("allOf", "anyOf", "oneOf", "items", "additionalProperties")], path)
             for name, inner in node.get("properties", {}).items():
                 found.add(f"{path}.{name}".lstrip("."))
                 walk(inner, f"{path}.{name}")

@@ -178,3 +178,18 @@ def test_a_map_of_another_version_is_said_to_be_one(stranger: Path, tmp_path: Pa
         visit.page.get_by_role("link", name="Map", exact=True).click()
         visit.page.get_by_text("made by another version of vidatlas").wait_for()
         assert visit.page.locator("iframe").count() == 0
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_in_a_notebook_a_map_is_drawn_and_a_strangers_scripts_are_not_run(
+    stranger: Path, tmp_path: Path, visit: Any, ours: bool
+) -> None:
+    atlas = stranger if ours else forged(stranger, tmp_path, PAGE.format(policy="", beacon="https://beacon.example"))
+    visit.page.set_content(f"<h1>A notebook</h1>{vidatlas.open_atlas(atlas)._repr_html_()}")
+    page = visit.page.frame_locator("iframe")
+    if ours:
+        page.locator('#map[data-state="complete"]').wait_for()
+        assert (visit.errors, visit.requests) == ([], [])
+    else:
+        assert page.locator("#theirs").get_attribute("data-ran") is None
+        assert set(visit.requests) == set(visit.blocked)

@@ -25,7 +25,7 @@ class KMeans(Protocol):
         ...
 
     def start(self, vectors: Floats, k: int, seed: int) -> Floats:
-        """Return centroids float32 [k, dim] from a k-means++ start, near a minimum, deterministic for a seed."""
+        """Return centroids float32 [k, dim] near a minimum of k-means, deterministic for a seed."""
         ...
 
     def refine(self, vectors: Floats, centroids: Floats) -> Floats:

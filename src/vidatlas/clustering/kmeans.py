@@ -53,7 +53,8 @@ class ClusterSpec(BaseModel):
     """Most nodes of a group at each level above its subcategories, such as [20, 5]: cuts of their Ward tree. The
     clusterer axes has no such tree."""
     init: Literal["ward", "k-means++"] = "ward"
-    """Initialisation. "ward": ten times as many clusters, merged; "k-means++": k clusters directly."""
+    """Initialisation. "ward": ten times as many clusters, merged; "k-means++": k clusters directly
+    (scikit-learn: more than 500 begin at rows drawn by seed)."""
     starts: Annotated[int, Field(ge=1)] = 5
     """Number of starts; the one that fits held-out rows best is refined."""
     smooth: Annotated[int, Field(ge=0)] = 0

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -245,7 +246,8 @@ def _listen_beyond_loopback(cluster: bool) -> None:
 
 
 def _hush() -> None:
-    """Keep Ray Data's account of its operators out of the terminal; its log file has it."""
+    """Keep Ray Data's account of its operators, and its advice to programmers, out of the terminal."""
+    warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
     for handler in logging.getLogger("ray.data").handlers:
         if not isinstance(handler, logging.FileHandler):
             handler.setLevel(logging.ERROR)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -23,6 +24,7 @@ from vidatlas.storage.store import Files, Store
 from vidatlas.storage.tables import dataset, matrix, sealed_shards
 from vidatlas.types import Place
 from vidatlas.views.nouns import Nouns
+from vidatlas.views.report import map_policy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +40,17 @@ class Atlas:
 
     def __repr__(self) -> str:
         return f"Atlas({self.url!r})"
+
+    def _repr_html_(self) -> str | None:
+        """Return the map in a frame, which a notebook shows in place of ``repr``; None before ``publish``.
+
+        Anyone may have written the atlas: the frame runs only vidatlas's scripts, and cannot reach the notebook's page.
+        """
+        if "publish" not in self._store.manifest()["stages"]:
+            return None
+        page = f'<meta http-equiv="Content-Security-Policy" content="{map_policy()}">{self.map}'
+        frame = 'sandbox="allow-scripts allow-popups" width="100%" height="560" style="border: 0"'
+        return f'<iframe {frame} title="Map of {escape(self.title)}" srcdoc="{escape(page)}"></iframe>'
 
     @cached_property
     def _recipe(self) -> Recipe:
