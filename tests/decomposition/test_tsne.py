@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from vidatlas.decomposition import tsne
-from vidatlas.decomposition.tsne import LayoutSpec, lay_out, place
+from vidatlas.decomposition.tsne import LayoutSpec, Placing, cells_of, lay_out
 from vidatlas.search_index import exact_neighbours
+from vidatlas.threads import one_thread
 
 SPEC = LayoutSpec()
 
@@ -91,6 +92,22 @@ def test_one_component_and_equal_vectors_are_borne() -> None:
 def test_a_video_beyond_the_sample_stands_between_its_nearest() -> None:
     sample = np.array([[0, 0], [0, 2], [9, 9]], np.float32)
     at = np.array([[-1, 0], [1, 0], [0, 1]], np.float32)
-    found = place(np.array([[0, 1], [0, 0.5]], np.float32), sample, at, LayoutSpec(neighbours=2))
+    placing = Placing(sample, at, cells_of(sample, 0), LayoutSpec(neighbours=2))
+    found = placing.of(np.array([[0, 1], [0, 0.5]], np.float32))
     assert found[0] == pytest.approx([0, 0])
     assert found[1] == pytest.approx([-0.8, 0])  # three times as near to the first: nine times its weight
+
+
+def test_in_a_large_sample_most_videos_stand_where_a_search_of_all_would_put_them() -> None:
+    random = np.random.default_rng(0)
+    centres = random.standard_normal((300, 24)).astype(np.float32)
+    vectors = (centres[random.integers(0, 300, 26_000)] + random.standard_normal((26_000, 24)) / 3).astype(np.float32)
+    sample, others = vectors[:25_000], vectors[25_000:]
+    at, spec, none = sample[:, :2], LayoutSpec(), np.empty((0, 24), np.float32)
+    cells = cells_of(sample, 0)
+    found = Placing(sample, at, cells, spec).of(others)
+    same = np.linalg.norm(found - Placing(sample, at, none, spec).of(others), axis=1) < 1e-5
+    assert len(cells) == 1_024
+    assert same.mean() > 0.85
+    with one_thread():
+        assert np.array_equal(cells_of(sample, 0), cells)

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from safetensors.numpy import save as save_tensors
 
-from vidatlas.decomposition.tsne import engine, lay_out, place
+from vidatlas.decomposition.tsne import LayoutSpec, Placing, cells_of, engine, lay_out
 from vidatlas.pipeline.names.accepted import ByHand, with_names
 from vidatlas.pipeline.publish.videos import columns_of, videos_of
 from vidatlas.pipeline.reduce.assignments import read_assignments
@@ -74,6 +74,7 @@ def make_map(
     positions = lay_out(vectors, recipe.publish.layout, neighbours.map, told)
     first = np.cumsum([0, *(len(found.rows) for found in drawn)])
     arrays = {"components": vectors, "positions": positions, "codes": np.concatenate([found.codes for found in drawn])}
+    arrays["cells"] = cells_of(vectors, recipe.publish.layout.seed)
     # By name: each shard finds its own rows of the sample, which keep the places they were given.
     arrays |= {f"rows/{found.shard}": np.stack([found.rows, at + np.arange(len(found.rows))])
                for found, at in zip(drawn, first.tolist(), strict=False)}  # fmt: skip
@@ -140,13 +141,15 @@ def codes_of(assigned: pa.Table, order: Order) -> NDArray[np.int64]:
 
 
 @lru_cache(maxsize=1)
-def _load_sample(atlas: str, data: bytes) -> Tensors:
-    return read_tensors(data, f"{atlas}/{SAMPLE}")
+def _load_sample(atlas: str, data: bytes, spec: LayoutSpec) -> tuple[Tensors, Placing]:
+    sample = read_tensors(data, f"{atlas}/{SAMPLE}")
+    return sample, Placing(sample["components"], sample["positions"], sample["cells"], spec)
 
 
 def _place_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> tuple[Files, Points]:
     """Write the places of some shards' videos; return those that pages show."""
-    sample, order = _load_sample(store.url, store.read(SAMPLE)), order_of(subcategory_rows(store))
+    sample, placing = _load_sample(store.url, store.read(SAMPLE), recipe.publish.layout)
+    order = order_of(subcategory_rows(store))
     reduced = store.stage("reduce")
     total = reduced["counts"]["rows"]
     files: Files = {}
@@ -154,9 +157,11 @@ def _place_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> tupl
     for shard, facts in block:
         assigned = read_assignments(store, shard, reduced, ["id", *HOME])
         vectors = ordered_components(store, shard)
-        found = place(vectors, sample["components"], sample["positions"], recipe.publish.layout)
         rows, places = sample[f"rows/{shard}"]
+        found = np.empty((len(vectors), 2), np.float32)
         found[rows] = sample["positions"][places]
+        others = np.delete(np.arange(len(vectors)), rows)
+        found[others] = placing.of(vectors[others])
         columns = {"id": assigned["id"], "x": pa.array(found[:, 0]), "y": pa.array(found[:, 1])}
         files |= store.put_table(layout.positions(shard), pa.table(columns))
         keys = keys_of(recipe, shard, len(found))
