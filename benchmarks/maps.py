@@ -3,7 +3,8 @@
 Vectors are seeded ones that look like embeddings (benchmarks.vectors). Titles are invented, or real ones with --data,
 which compress less.
 
-    python -m benchmarks.maps                   # layout of 20,000 and 100,000; pages of 10,000, 100,000 and 5 million
+    python -m benchmarks.maps                   # layout of 20,000 and 100,000; 2,000 placed beside 100,000;
+                                                # pages of 10,000, 100,000 and 5 million
     python -m benchmarks.maps --layout 20000 --pages 10000
     python -m benchmarks.maps --weigh demo-atlas/report.html         # of what a page's bytes are
 """
@@ -11,9 +12,11 @@ which compress less.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import re
 import shutil
+import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -23,9 +26,9 @@ import numpy as np
 
 from benchmarks.machine import machine
 from benchmarks.parity import first_lines
-from benchmarks.vectors import clustered
+from benchmarks.vectors import BLOCK, clustered
 from vidatlas.decomposition.pca import PcaSpec, fit_pca, merge_all, moments_of
-from vidatlas.decomposition.tsne import LayoutSpec, lay_out, place
+from vidatlas.decomposition.tsne import LayoutSpec, Placing, cells_of, lay_out
 from vidatlas.types import Floats
 from vidatlas.views.map_data import Points, drawing_of, quantised
 from vidatlas.views.nouns import Nouns
@@ -39,28 +42,49 @@ _WORDS = ("how to", "best of", "new car", "guitar", "lesson", "minecraft", "revi
 ARGUMENTS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--disable-background-networking", "--no-first-run"]
 
 
-def components(rows: int) -> Floats:
-    """Return float32 [rows, 64]: principal components of seeded vectors."""
+def components(rows: int, kept: int = 64) -> Floats:
+    """Return float32 [rows, kept]: principal components of seeded vectors."""
     blocks = list(clustered(rows, 384))
-    pca = fit_pca(merge_all(map(moments_of, blocks)), PcaSpec(components=64))
+    pca = fit_pca(merge_all(map(moments_of, blocks)), PcaSpec(components=kept))
     return np.concatenate([pca.transform(block) for block in blocks])
 
 
 def layouts(sizes: list[int]) -> None:
-    """Print how long a layout of so many videos takes, and how fast others are placed beside it."""
+    """Print how long a layout of so many videos takes."""
     for rows in sizes:
         vectors = components(rows)
         started, worked = time.perf_counter(), time.process_time()
-        positions = lay_out(vectors, LayoutSpec())
+        lay_out(vectors, LayoutSpec())
         seconds, cpu = time.perf_counter() - started, time.process_time() - worked
-        others = vectors[:2_000]
-        started = time.perf_counter()
-        place(others, vectors, positions, LayoutSpec())
-        rate = len(others) / (time.perf_counter() - started)
-        print(
-            f"| layout of {rows:,} | {seconds:.0f} s on one thread ({cpu:.0f} s of the processor) "
-            f"| others placed at {rate:,.0f} videos/s a core |"
-        )
+        print(f"| layout of {rows:,} | {seconds:.0f} s ({cpu:.0f} s of the processor) |")
+
+
+def placing(rows: int, kept: int) -> None:
+    """Print how fast videos are placed beside a sample, compared with all of it and with its nearest cells, in turn.
+
+    The last but one column is the share of which all five nearest are found, so that the place is the same.
+    """
+    vectors = components(rows + BLOCK, kept)
+    sample, others = vectors[:rows], vectors[rows : rows + 2_000]
+    started = time.process_time()
+    cells = cells_of(sample, 0)
+    begun = time.process_time() - started
+    ways = {"all": np.empty((0, kept), np.float32), "cells": cells}
+    placings = {name: Placing(sample, sample[:, :2], found, LayoutSpec()) for name, found in ways.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    found = {}
+    for _ in range(5):
+        for name, way in placings.items():
+            started = time.process_time()
+            found[name] = way.of(others)
+            seconds[name].append(time.process_time() - started)
+    each = {name: statistics.median(taken) / len(others) * 1e3 for name, taken in seconds.items()}
+    ratio = statistics.median(whole / few for whole, few in zip(seconds["all"], seconds["cells"], strict=True))
+    same = np.linalg.norm(found["all"] - found["cells"], axis=1) < 1e-5
+    print(
+        f"| {rows:,} x {kept} | {each['all']:.2f} ms | {each['cells']:.2f} ms | {ratio:.1f} | {same.mean():.0%} "
+        f"| {begun:.0f} s |"
+    )
 
 
 def titles_of(rows: int, data: Path | None) -> tuple[str, ...]:
@@ -196,6 +220,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--layout", type=int, nargs="*", default=[20_000, 100_000])
+    parser.add_argument("--placing", type=int, nargs="*", default=[100_000], help="videos in the sample")
     parser.add_argument("--pages", type=int, nargs="*", default=[10_000, 100_000, 5_000_000])
     parser.add_argument("--data", type=Path, help="a folder with youtube/videos.jsonl.gz: use its titles")
     parser.add_argument("--weigh", type=Path, help="print of what the bytes of this report are, and nothing else")
@@ -206,6 +231,8 @@ def main() -> None:
     print(machine(), end="\n\n")
     pages(chosen.pages, chosen.data)
     layouts(chosen.layout)
+    for rows, kept in itertools.product(chosen.placing, (64, 320)):
+        placing(rows, kept)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ from vidatlas.types import Floats
 BATCH = 4096
 _BATCHES = 100
 """Most mini-batches of a start."""
-_MOST_SPREAD = 500
-"""Up to so many centroids begin spread by k-means++. More are only small clusters that Ward merges: with 2,000 of them
-k-means++ took two thirds of a start, and rows drawn by seed lead to the same inertia."""
+MOST_SPREAD = 500
+"""Up to so many centroids begin spread by k-means++. More are only small clusters that Ward merges, for which
+rows drawn by seed do as well, in much less time (benchmarks.reduce)."""
 STEPS = 50
 """Most Lloyd steps. At 200,000 x 64, k = 179: 0.6 % more inertia than the best known after 10, 0.4 % after 20, 0.2."""
 
@@ -32,7 +32,7 @@ class SklearnKMeans:
         """Return centroids float32 [k, dim] after k-means++ (many: drawn rows) and at most 100 mini-batches."""
         from sklearn.cluster import MiniBatchKMeans
 
-        init = "k-means++" if k <= _MOST_SPREAD else "random"
+        init = "k-means++" if k <= MOST_SPREAD else "random"
         passes = min(_BATCHES, max(1, _BATCHES * BATCH // len(vectors)))
         with one_thread():
             model = MiniBatchKMeans(k, init=init, batch_size=BATCH, n_init=1, max_iter=passes, random_state=seed)
