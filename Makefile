@@ -46,7 +46,7 @@ site:
 	$(BIN)/zensical build --clean --strict
 
 chaos: $(VENV)/installed ## Fault injection: kill runs, damage files, exhaust resources, break each safety (an hour or more)
-	$(BIN)/pytest -m chaos tests/chaos tests/fuzz
+	$(BIN)/pytest -m chaos tests
 
 notebooks: $(VENV)/installed ## Run the notebooks of the recipes (minutes; the first one runs in `make test`)
 	$(BIN)/pytest -m notebooks tests

@@ -684,8 +684,7 @@ def _pipeline() -> list[Mutant]:
         Mutant(
             "vectors are finite and of the encoder's width",
             worker,
-            "if vectors.shape != (records.num_rows, self.encoder.dim) or "
-            "not np.isfinite(vectors.astype(np.float16)).all():",
+            "if vectors.shape != (records.num_rows, self.encoder.dim) or not finite:",
             "if vectors is None:",
             (SAFETIES + "vectors_that_are_not_finite_are_not_committed",),
         ),

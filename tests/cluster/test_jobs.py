@@ -19,6 +19,7 @@ from vidatlas.storage.store import Store
 pytestmark = pytest.mark.timeout(600)
 
 
+@pytest.mark.cluster
 def test_a_job_runs_the_code_it_was_submitted_with_and_is_counted(
     one_node: Any, checkout: Path, sample: Any, s3: str
 ) -> None:

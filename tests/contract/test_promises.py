@@ -19,7 +19,7 @@ CRASH_POINTS = Path(__file__).parents[1] / "chaos" / "crash_points.py"
 SETTINGS = {"PYTHONHASHSEED": "7", "TZ": "Asia/Kolkata", "LANG": "C", "LC_ALL": "C"}
 
 
-@pytest.mark.parametrize(("mode", "every"), [("kill", 5), ("error", 9)])
+@pytest.mark.parametrize(("mode", "every"), [("kill", 8), ("error", 16)])
 def test_1_whole_or_nothing(mode: str, every: int, tmp_path: Path) -> None:
     """Die, or see an error, at every system call that writes: one resume makes the very same atlas."""
     world_py = Path(__file__).with_name("world.py")
@@ -134,7 +134,7 @@ def test_2_nothing_lost_nothing_twice(seed: int, world: Any, tmp_path: Path) -> 
     assert vidatlas.verify(str(atlas))["kept"] == len(seen)
 
 
-@pytest.mark.parametrize("actors", [1, 2])
+@pytest.mark.parametrize("actors", [pytest.param(1, marks=pytest.mark.chaos), 2])
 def test_3_same_bytes_on_ray_as_in_a_plain_loop(
     actors: int, world: Any, whole: Path, tmp_path: Path, ray_here: None
 ) -> None:
@@ -151,6 +151,7 @@ REDUCTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize(("reduction", "backend"), zip(REDUCTIONS, ["sklearn", "torch"], strict=True))
 def test_3_same_bytes_on_ray_however_it_is_reduced(
     reduction: str, backend: str, world_class: Any, tmp_path: Path, ray_here: None

@@ -114,6 +114,7 @@ def test_a_job_survives_the_death_of_a_reader(runner: RayRunner, tmp_path: Path)
     assert found == Counter(item.name for item in shards)
 
 
+@pytest.mark.chaos
 def test_a_shard_that_always_kills_its_reader_ends_the_job_in_one_line(runner: RayRunner, tmp_path: Path) -> None:
     """Ray would begin it again for ever."""
 
@@ -140,6 +141,7 @@ class Deadly:
         os._exit(1)
 
 
+@pytest.mark.chaos
 def test_a_shard_that_always_kills_its_worker_ends_the_job_in_one_line(
     runner: RayRunner, world: Any, whole: Path, tmp_path: Path
 ) -> None:

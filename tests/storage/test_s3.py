@@ -69,6 +69,7 @@ def test_faults_of_the_store_change_nothing(
     assert remote_world.hashes(download(s3)) == remote_world.hashes(whole)
 
 
+@pytest.mark.chaos
 def test_a_run_killed_on_s3_goes_on(
     remote_world: Any, whole: Path, s3: str, download: Download, proxy: Any, processes: Any, until: Any
 ) -> None:

@@ -69,7 +69,9 @@ class EmbedWorker:
     def _encode(self, shard: str, records: pa.Table, stats: EncodeStats) -> Floats:
         """Return the vectors of a shard's records, checked before anything is written of them."""
         vectors = vectors_of(records, self.recipe, self.encoder, stats)
-        if vectors.shape != (records.num_rows, self.encoder.dim) or not np.isfinite(vectors.astype(np.float16)).all():
+        with np.errstate(over="ignore"):  # what is too large for float16 becomes infinite
+            finite = np.isfinite(vectors.astype(np.float16)).all()
+        if vectors.shape != (records.num_rows, self.encoder.dim) or not finite:
             raise VidatlasError(
                 f"shard {shard}: the encoder {self.recipe.encoder.kind} returned vectors "
                 "that are not finite float16. Choose another model or dtype."
