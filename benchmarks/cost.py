@@ -101,12 +101,14 @@ def hours_table(measured: dict[int, Any]) -> None:
 
 
 def space_table(measured: dict[int, Any], dim: int) -> None:
-    """Print bytes per video on disk, and what that is for each size; vectors grow with their dimensions."""
-    rows = max(measured)
-    print(f"| folder | bytes per video ({dim} dimensions) | " + " | ".join(SIZES) + " |")
+    """Print bytes per further video on disk, and what that is for each size; vectors grow with their dimensions."""
+    whole = [size for size, found in measured.items() if "publish" in found["stages"]]
+    first, last = min(whole), max(whole)
+    print(f"| folder | bytes per further video ({dim} dimensions) | " + " | ".join(SIZES) + " |")
     print("|---|---|" + "---|" * len(SIZES))
-    for folder, size in sorted(measured[rows]["disk"].items(), key=lambda item: -item[1]):
-        each = size / rows
+    for folder, size in sorted(measured[last]["disk"].items(), key=lambda item: -item[1]):
+        before = measured[first]["disk"].get(folder, 0) if first < last else 0
+        each = (size - before) / (last - first or last)
         if each >= 1:
             print(
                 f"| {folder} | {each:,.0f} | " + " | ".join(f"{each * n / 1e9:,.0f} GB" for n in SIZES.values()) + " |"
@@ -116,9 +118,8 @@ def space_table(measured: dict[int, Any], dim: int) -> None:
 def memory_table(measured: dict[int, Any]) -> None:
     """Print the peak of each stage's driver and largest task, and by how much it grew between the sizes measured."""
     sizes = sorted(measured)
-    print(
-        "| stage | " + " | ".join(f"driver, {size:,}" for size in sizes) + " | bytes per further video | largest task |"
-    )
+    drivers = " | ".join(f"driver, {size:,}" for size in sizes)
+    print(f"| stage | {drivers} | bytes per further video | largest task |")
     print("|---|" + "---|" * (len(sizes) + 2))
     for stage in STAGES:
         uses = {size: measured[size]["stages"][stage] for size in sizes if stage in measured[size]["stages"]}
