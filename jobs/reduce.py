@@ -6,7 +6,7 @@ from pathlib import Path
 # Import vidatlas from the checkout, whether or not it is installed on the cluster.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from vidatlas.cli.main import main
+from vidatlas.cli.main import script
 
 if __name__ == "__main__":
-    sys.exit(main(["reduce", *sys.argv[1:]]))
+    script(["reduce", *sys.argv[1:]])

@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -71,3 +73,19 @@ def test_a_message_cannot_steer_the_terminal(capfd: Capture) -> None:
 
     assert guard(command) == 2
     assert capfd.readouterr().err == "vidatlas: no file ]0;title [2J name\n"
+
+
+LEAVING = """
+import atexit
+import threading
+import time
+from vidatlas.cli.exit import leave
+atexit.register(print, "registered", end="")
+threading.Thread(target=lambda: (time.sleep(0.3), print("thread"))).start()
+leave(3)
+"""
+
+
+def test_a_process_ends_after_its_threads_and_what_was_registered() -> None:
+    done = subprocess.run([sys.executable, "-c", LEAVING], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "thread\nregistered", "")

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from vidatlas.cli import explore as exploring
-from vidatlas.cli.exit import guard, quiet_libraries
+from vidatlas.cli.exit import guard, leave, quiet_libraries
 from vidatlas.cli.name import name
 from vidatlas.cli.options import takes
 from vidatlas.cli.run import console, read_recipe, read_settings, run_job, show_next, show_result
@@ -293,9 +293,9 @@ def main(arguments: list[str] | None = None) -> int:
     return guard(command)
 
 
-def script() -> NoReturn:
-    """Run as the console script."""
-    sys.exit(main())
+def script(arguments: list[str] | None = None) -> NoReturn:
+    """Run the main program, and end the process with its exit code."""
+    leave(main(arguments))
 
 
 if __name__ == "__main__":
