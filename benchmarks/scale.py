@@ -54,7 +54,7 @@ def run_stage(stage: str, videos: str, atlas: str, dim: int, runner: str) -> Non
     """Run a stage in this process; print a line of JSON for each change of step."""
 
     def listen(event: Event) -> None:
-        step = event.facts.get("step", stage)
+        step = event.facts.get("step", event.stage)
         print(json.dumps({"at": time.time(), "step": step, "done": event.done, "total": event.total}), flush=True)
 
     options = Options(runner="serial" if runner == "serial" else "ray", max_rejects=0.01)

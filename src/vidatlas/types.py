@@ -289,6 +289,10 @@ class Runner(Mapper, Protocol):
         """
         ...
 
+    def lost(self) -> str:
+        """Return why no task can finish any more, in words; an empty text as long as one can."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -320,8 +324,8 @@ class Options:
         max_rejects: largest share of rows that may be unusable.
         take_over: take the atlas from a run that is gone for certain.
         backend: what k-means runs on; None takes the best for the hardware. Each finds slightly different centroids.
-        stalled_after: minutes without a finished shard after which embedding ends; 0 for never. A run that waits for
-            machines does not end.
+        stalled_after: minutes without a finished shard after which embedding ends, and minutes for one task of another
+            stage where Ray runs on this machine alone; 0 for never. A run that waits for machines does not end.
     """
 
     runner: Literal["ray", "serial"] = "ray" if find_spec("ray") else "serial"

@@ -12,6 +12,7 @@ if _KNOWN not in sys.modules:
     _spec.loader.exec_module(sys.modules[_KNOWN])
 
 world = sys.modules[_KNOWN].world
+world_class = sys.modules[_KNOWN].world_class
 whole = sys.modules[_KNOWN].whole
 processes = sys.modules[_KNOWN].processes
 until = sys.modules[_KNOWN].until

@@ -156,20 +156,24 @@ def test_actors_that_are_killed_are_replaced(nemesis: Callable[..., Nemesis], wo
     as_if_nothing_happened(chaos, world, whole)
 
 
+STALLED = "embed finished no shard for 0.3 minutes; it waits for "
+
+
 @pytest.mark.chaos
-def test_a_run_whose_actors_are_stopped_ends_and_says_so(
-    nemesis: Callable[..., Nemesis], world: Any, whole: Path
+@pytest.mark.parametrize(("stopped", "words"), [("ray::Map", STALLED), ("raylet", "rerun the same command to resume")])
+def test_a_run_whose_processes_are_stopped_ends_and_says_so(
+    stopped: str, words: str, nemesis: Callable[..., Nemesis], world: Any, whole: Path
 ) -> None:
-    """Stop every actor that works on a shard: the run ends by itself, names one, and the next run finishes the job."""
+    """Stop every actor that works on a shard, or Ray's own process: the run ends by itself; the next one goes on."""
     chaos = nemesis()
     process = chaos.processes.start([*chaos.arguments, "--stalled-after", "0.3"], slow=0.1)
     assert chaos.until(lambda: process.poll() is not None or finished(chaos.atlas / "receipts") > 0)
     for found, name in chaos.processes.alive().items():
-        if name.startswith("ray::Map"):
+        if name.startswith(stopped):
             os.kill(found, signal.SIGSTOP)
     code, said = process.wait(timeout=150), chaos.processes.said(process)
     assert code == 5, said
-    assert "embed finished no shard for 0.3 minutes; it waits for part-0" in said.splitlines()[-1], said
+    assert words in said.splitlines()[-1], said
     chaos.complete()
     as_if_nothing_happened(chaos, world, whole)
 

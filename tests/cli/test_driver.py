@@ -17,7 +17,7 @@ def command():
     print("ready", flush=True)
     {body}
 
-sys.exit(guard(lambda: in_own_process(command, "HEAD:6379")))
+sys.exit(guard(lambda: in_own_process(command, "{address}")))
 """
 RAY_ENDED = "vidatlas: Ray ended this process: most likely the head of the cluster at HEAD:6379 is gone."
 ENDS = {
@@ -36,8 +36,8 @@ ENDS = {
 }
 
 
-def start(body: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", CODE.format(body=body)]
+def start(body: str, address: str = "HEAD:6379") -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", CODE.format(body=body, address=address)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
@@ -49,6 +49,11 @@ def test_a_command_ends_with_its_code_and_one_line(how: str) -> None:
     assert (out, process.returncode) == ("ready\n", code), err
     assert err.startswith(said)
     assert len(err.splitlines()) == bool(said) or how == "a bug"
+
+
+def test_ray_on_this_machine_is_told_apart_from_a_cluster() -> None:
+    err = start("os._exit(1)", address="").communicate(timeout=120)[1]
+    assert "(ulimit -n) ran out" in err and "--runner serial" in err and err.count("\n") == 1
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -67,7 +72,7 @@ def test_ctrl_c_in_a_terminal_reaches_the_command_once() -> None:
 
     main, terminal = pty.openpty()
     process = subprocess.Popen(
-        ["setsid", "--ctty", sys.executable, "-c", CODE.format(body="time.sleep(60)")],
+        ["setsid", "--ctty", sys.executable, "-c", CODE.format(body="time.sleep(60)", address="")],
         stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout and process.stdout.readline() == "ready\n"

@@ -20,15 +20,17 @@ class Processes:
         self.mark, self.logs, self._count = uuid.uuid4().hex, logs, 0
         logs.mkdir(parents=True, exist_ok=True)
 
-    def start(self, arguments: list[str], slow: float = 0.0, **environment: str) -> subprocess.Popen[bytes]:
-        """Start a command; its output goes to ``said``."""
+    def start(
+        self, arguments: list[str], slow: float = 0.0, before: tuple[str, ...] = (), **environment: str
+    ) -> subprocess.Popen[bytes]:
+        """Start a command, behind the words ``before``; its output goes to ``said``."""
         self._count += 1
         log = self.logs / f"{self._count}.log"
         path = os.pathsep.join([str(SLOW_DISK), *filter(None, [os.environ.get("PYTHONPATH")])])
         marked = {"VIDATLAS_TEST_MARK": self.mark, "SLOW_FSYNC": str(slow), "PYTHONPATH": path, "COLUMNS": "200"}
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "vidatlas", *arguments],
+                [*before, sys.executable, "-m", "vidatlas", *arguments],
                 env={**os.environ, **marked, **environment},
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -42,9 +44,11 @@ class Processes:
         """Return what a process has printed so far."""
         return str(process.log.read_text(errors="replace"))  # type: ignore[attr-defined]
 
-    def finish(self, arguments: list[str], slow: float = 0.0, **environment: str) -> tuple[int, str]:
+    def finish(
+        self, arguments: list[str], slow: float = 0.0, before: tuple[str, ...] = (), **environment: str
+    ) -> tuple[int, str]:
         """Run a command to its end; return its exit code and what it printed."""
-        process = self.start(arguments, slow, **environment)
+        process = self.start(arguments, slow, before, **environment)
         return process.wait(timeout=PATIENCE), self.said(process)
 
     def alive(self) -> dict[int, str]:

@@ -4,6 +4,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from vidatlas.pipeline.embed.rows import read_shard
 from vidatlas.pipeline.embed.totals import Totals
 from vidatlas.pipeline.embed.worker import EmbedWorker
 from vidatlas.pipeline.plan.shards import load_shards
+from vidatlas.runners import on_ray
 from vidatlas.runners.on_ray import RayRunner
 from vidatlas.runners.ray_data import MAX_READS
 from vidatlas.runners.serial import SerialRunner
@@ -255,6 +257,18 @@ def test_a_task_that_always_kills_its_worker_ends_the_job_in_one_line(runner: Ra
     with pytest.raises(UnavailableError, match="Ray stopped working") as caught:
         list(runner.map(lambda item: os._exit(1), [1]))
     assert "\n" not in str(caught.value)
+
+
+def test_a_task_that_hangs_on_this_machine_ends_the_job_in_one_line(
+    runner: RayRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a cluster it may wait for a machine; here nobody else takes one."""
+    monkeypatch.setattr(on_ray, "LOOK", 0.1)
+    stalled = RayRunner(Options(stalled_after=1 / 60))
+    assert list(stalled.map(time.sleep, [1.5])) == [None]
+    stalled._own = True
+    with pytest.raises(UnavailableError, match=r"a task was not finished in 0\.0166667 minutes"):
+        list(stalled.map(time.sleep, [60]))
 
 
 def test_ray_starts_with_the_first_use_only() -> None:

@@ -1,4 +1,4 @@
-"""The driver of a Ray cluster as a process of its own: Ray ends it at once, in C++, when the cluster's head is gone."""
+"""The driver of Ray as a process of its own: Ray ends it at once, in C++, when the head of its cluster is gone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def in_own_process(command: Callable[[], T], address: str) -> T:
     """Run a command in a child process and return only there; this process ends when that one has, with its exit code.
 
     Where Ray ended the child, this process says so in one line and ends with 5. Without Linux's signals, or where Ray
-    is in use already, the command runs here.
+    is in use already, the command runs here. ``address`` is that of the cluster; empty: Ray on this machine.
     """
     if not hasattr(signal, "sigwaitinfo") or "ray" in sys.modules:
         return command()
@@ -80,8 +80,9 @@ def _code(asked: bytes, status: int, address: str) -> int:
     if os.waitstatus_to_exitcode(status) == -signal.SIGKILL:
         why = "the process was killed, most likely because memory ran out. Rerun the same command to resume."
         return fail(why, 128 + signal.SIGKILL)
-    return fail(
-        f"Ray ended this process: most likely the head of the cluster at {address} is gone. Nothing that was committed "
-        "is lost; rerun the same command to resume, on a cluster that runs.",
-        UnavailableError.exit_code,
-    )
+    if address:
+        why, then = f"most likely the head of the cluster at {address} is gone", ", on a cluster that runs"
+    else:
+        why, then = "most likely memory or file handles (ulimit -n) ran out", "; --runner serial needs no Ray"
+    kept = f"Nothing that was committed is lost; rerun the same command to resume{then}."
+    return fail(f"Ray ended this process: {why}. {kept}", UnavailableError.exit_code)

@@ -13,7 +13,7 @@ from vidatlas.cli.exit import guard, leave, quiet_libraries
 from vidatlas.cli.name import name
 from vidatlas.cli.options import takes
 from vidatlas.cli.run import console, read_recipe, read_settings, run_job, show_next, show_result
-from vidatlas.cli.submit import OnCluster
+from vidatlas.cli.submit import ALONE, OnCluster
 from vidatlas.errors import UsageError
 from vidatlas.types import Options
 from vidatlas.version import __version__
@@ -124,7 +124,7 @@ def embed(
 
 
 @app.command(cls=OnCluster, rich_help_panel="Its steps")
-@takes("runner", "address", "gpus", "take_over", "backend")
+@takes("runner", "address", "gpus", "take_over", "stalled_after", "backend")
 def reduce(atlas: Atlas_, set_: Set_ = None, *, options: Options) -> None:
     """Find the subcategories of an embedded atlas: principal components, k-means in each category, names.
 
@@ -141,7 +141,7 @@ def reduce(atlas: Atlas_, set_: Set_ = None, *, options: Options) -> None:
 
 
 @app.command(cls=OnCluster, rich_help_panel="Its steps")
-@takes("runner", "address", "take_over")
+@takes("runner", "address", "take_over", "stalled_after")
 def publish(atlas: Atlas_, set_: Set_ = None, *, options: Options) -> None:
     """Draw the map, build the search index, write report.html and the data card of a reduced atlas.
 
@@ -277,14 +277,19 @@ for explore in (exploring.search, exploring.similar, exploring.listing, explorin
 app.command(rich_help_panel="Explore")(name)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the main program with arguments; return its exit code."""
+def main(arguments: list[str] | None = None, alone: bool = False) -> int:
+    """Run the main program with arguments; return its exit code.
+
+    Args:
+        arguments: of the command line; by default this process's.
+        alone: this process does nothing else, and may end at once where Ray does.
+    """
 
     def command() -> None:
         if sys.platform == "win32":
             raise UsageError("Windows is not supported. Install WSL (wsl --install) and run vidatlas in it.")
         try:
-            code = app(args=arguments, standalone_mode=False)
+            code = app(args=arguments, standalone_mode=False, obj=ALONE if alone else None)
         except typer.Abort as error:
             raise KeyboardInterrupt from error
         if code:
@@ -295,7 +300,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def script(arguments: list[str] | None = None) -> NoReturn:
     """Run the main program, and end the process with its exit code."""
-    leave(main(arguments))
+    leave(main(arguments, alone=True))
 
 
 if __name__ == "__main__":

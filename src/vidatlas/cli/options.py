@@ -38,7 +38,7 @@ DECLARED: dict[str, Any] = {
         typer.Option(
             min=0,
             metavar="MINUTES",
-            help="End if no shard is finished for so long, unless the run waits for machines. 0: never.",
+            help="End if no shard or task is finished for so long, unless the run waits for machines. 0: never.",
         ),
     ],
     "backend": Annotated[

@@ -17,6 +17,9 @@ from vidatlas.errors import UsageError, require
 from vidatlas.recipes import AUTO
 from vidatlas.storage.folder import is_relative
 
+ALONE = "alone"
+"""The context's object where the process does nothing but this command, and may end with it."""
+
 
 class OnCluster(TyperCommand):
     """Run a command here, or with ``--address http://HOST:PORT`` as a job of the Ray cluster with that dashboard."""
@@ -26,7 +29,7 @@ class OnCluster(TyperCommand):
         address = ctx.params.get("address") or ""
         if not address.startswith(("http://", "https://")):
             here, cluster = partial(super().invoke, ctx), address or os.environ.get("RAY_ADDRESS", "")
-            on_ray = cluster and ctx.params["runner"] == "ray"
+            on_ray = ctx.params["runner"] == "ray" and (cluster or ctx.obj == ALONE)
             return in_own_process(here, cluster) if on_ray else here()
         require("--address", "ray")
         from vidatlas.runners.ray_job import submit

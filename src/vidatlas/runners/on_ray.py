@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import threading
+import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 
 import orjson
 import ray
-from ray._private import ray_constants
+from ray._private import ray_constants, worker
 from ray._private.state import state
 from ray.data import ActorPoolStrategy, DataContext
 
@@ -35,6 +36,8 @@ R = TypeVar("R")
 
 SHARDS_AT_ONCE = 2
 """Shards that an actor works on; only one of them is on its device."""
+LOOK = 30.0
+"""Seconds between two looks whether Ray still works, while a task is waited for."""
 PACKAGE = Path(__file__).parents[1]
 READER_CPUS = 0.0001
 """What a reading task asks for, the least that Ray counts: a head without CPUs gets none."""
@@ -96,9 +99,9 @@ class RayRunner:
             for item in items:
                 flying.append(task.remote(shared, item))
                 if len(flying) >= _ahead():
-                    yield _result(ray.get(flying.popleft()))
+                    yield self._result(flying.popleft())
             while flying:
-                yield _result(ray.get(flying.popleft()))
+                yield self._result(flying.popleft())
 
     def embed(
         self, read: Callable[[Shard], Any], open_worker: Callable[[], Any], shards: list[Shard], gpus: bool = False
@@ -147,6 +150,37 @@ class RayRunner:
                 receipt = orjson.loads(text)
                 raise_carried(receipt)
                 yield receipt
+
+    def lost(self) -> str:
+        """Return why no task can finish any more: the only node, this machine's own, is dead; else an empty text."""
+        if not self._own or any(node["Alive"] for node in ray.nodes()):
+            return ""
+        # One that hangs would hold up Ray's shutdown for ever.
+        worker._global_node.kill_raylet(check_alive=False)
+        return "Ray's processes on this machine stopped working. Rerun the same command to resume."
+
+    def _result(self, task: Any) -> Any:
+        """Wait for a task; return what it returned, or raise the error of ours that it raised.
+
+        On this machine alone, a task that takes too long is stuck; on a cluster it may wait for a machine.
+        """
+        since, limit = time.monotonic(), 60 * self._options.stalled_after if self._own else 0
+        while True:
+            try:
+                found = ray.get(task, timeout=LOOK)
+            except ray.exceptions.GetTimeoutError:
+                why = self.lost()
+                if not why and limit and time.monotonic() - since > limit:
+                    why = (
+                        f"a task was not finished in {self._options.stalled_after:g} minutes. Rerun the same command "
+                        "to resume; if one task needs longer, raise --stalled-after."
+                    )
+                if why:
+                    raise UnavailableError(why) from None
+            else:
+                if isinstance(found, VidatlasError):
+                    raise found
+                return found
 
     def _gpus(self) -> float:
         if self._options.gpus is not None:
@@ -197,12 +231,6 @@ def function_call(function: Callable[[T], R], item: T) -> R | VidatlasError:
         return function(item)
     except VidatlasError as error:
         return error
-
-
-def _result(found: R | VidatlasError) -> R:
-    if isinstance(found, VidatlasError):
-        raise found
-    return found
 
 
 @contextmanager

@@ -59,3 +59,11 @@ def test_nothing_is_watched_with_0_minutes_or_in_another_thread(tmp_path: Path) 
     thread.start()
     thread.join()
     assert len(found) == 2
+
+
+def test_a_run_whose_workers_are_lost_ends_at_once(tmp_path: Path) -> None:
+    store, answers = Store(tmp_path / "atlas"), iter(["", "Ray stopped working"])
+    found = watched(receipts(store, ["part-00000"], hangs=60), store, SHORT, lambda: next(answers, ""))
+    next(found)
+    with pytest.raises(UnavailableError, match=r"^Ray stopped working$"):
+        next(found)

@@ -80,7 +80,7 @@ def _embedded(run: Run, planned: PlanEntry, todo: list[Shard], earlier: Mapping[
     opened = partial(open_worker, run.store, run.recipe, run.options.threads)
     receipts: dict[str, Receipt] = {}
     found = run.runner.embed(read, opened, todo, uses_gpu(run.recipe)) if todo else ()
-    for data in watched(found, run.store, run.options.stalled_after):
+    for data in watched(found, run.store, run.options.stalled_after, run.runner.lost):
         receipts[data["shard"]] = receipt = Receipt(**data)
         totals.add(receipt)
         tell(len(earlier) + len(receipts), receipt)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
+from rich.filesize import decimal
 
 from vidatlas.encoders.languages import Languages
 from vidatlas.encoders.mix import distinct_texts
@@ -77,7 +78,7 @@ def preview(recipe: Recipe, atlas: str) -> Preview:
     disk, free = _disk(recipe, facts, entry["counts"]["kept"], inspection.dim), store.folder.free_bytes()
     if free is not None and done == 0 and disk > free:
         raise UnavailableError(
-            f"the atlas will take about {disk / 1e9:.1f} GB, and {store.folder.url} has {free / 1e9:.1f} GB free. "
+            f"the atlas will take about {decimal(disk)}, and {store.folder.url} has {decimal(free)} free. "
             "Choose a folder on a larger disk, or fewer rows with --limit."
         )
     left, known = entry["shards"] - done, recipe.encoder.languages
