@@ -202,10 +202,12 @@ def test_reduce_and_publish_survive_kills(
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("mode", ["kill", "error"])
-def test_every_write_can_be_the_last(mode: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("job", ["run", "export", "assign"])
+def test_every_write_can_be_the_last(mode: str, job: str, tmp_path: Path) -> None:
     """The whole of what the contract tests sample."""
     here = Path(__file__).parent
-    command = [sys.executable, here / "crash_points.py", here.parent / "contract" / "world.py", tmp_path, mode]
+    world = here.parent / "contract" / "world.py"
+    command = [sys.executable, here / "crash_points.py", world, tmp_path, mode, "1", job]
     done = subprocess.run(
         command, check=False, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import chain
 from os import fspath
 
 import pyarrow as pa
@@ -44,13 +44,11 @@ def export_embedding_atlas(atlas: Place, folder: Place) -> str:
         UsageError: the atlas has no map, or no table of its videos (``publish.index.kind=none``).
     """
     store, target = Store(atlas), Store(folder)
-    out, writer = io.BytesIO(), None
-    for table in _videos(store):
-        writer = writer or pq.ParquetWriter(out, table.schema, compression="zstd")
-        writer.write_table(table)
-    if writer:
-        writer.close()
-    target.put(VIDEOS, out.getvalue())
+    tables = _videos(store)
+    first = next(tables)
+    with target.writing(VIDEOS, {}) as file, pq.ParquetWriter(file, first.schema, compression="zstd") as writer:
+        for table in chain([first], tables):
+            writer.write_table(table)
     target.put_table(LABELS, _labels(store))
     at = shlex.quote(fspath(folder).rstrip("/"))
     return f"uvx embedding-atlas {at}/{VIDEOS} --text title --x x --y y --labels {at}/{LABELS}"
