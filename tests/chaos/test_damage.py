@@ -10,6 +10,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,41 @@ def test_a_command_refuses_columns_of_other_types(
     assert not {what: said for what, said in wrong.items() if said}
     assert sweep.answer(command) == whole
     assert sweep.refused or command in ("status", "metrics", "map")
+
+
+def with_nulls(data: bytes, column: str) -> bytes:
+    """Return a Parquet file in which the last value of a column is null."""
+    table = pq.read_table(pa.BufferReader(data))
+    at, field = table.column_names.index(column), table.schema.field(column)
+    values = [*table[column].to_pylist()[:-1], *[None][: table.num_rows]]
+    changed, footer = table.set_column(at, field, pa.array(values, field.type)), pq.read_metadata(pa.BufferReader(data))
+    sizes = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, changed.schema) as writer:
+        for end, rows in zip(accumulate(sizes), sizes, strict=True):
+            writer.write_table(changed.slice(end - rows, rows))
+    return bytes(sink.getvalue())
+
+
+@pytest.mark.parametrize("name", ["subcategories.parquet", "index/videos.parquet"])
+def test_a_null_where_none_may_be_is_refused(name: str, sweep: Sweep, reseal: Callable[[Path, str], None]) -> None:
+    sweep.reseal = reseal
+    assert not sweep.try_one(name, with_nulls((sweep.atlas / name).read_bytes(), "group"), "search")
+    assert sweep.refused
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_copes_with_a_null_in_any_column(
+    command: str, sweep: Sweep, reseal: Callable[[Path, str], None]
+) -> None:
+    sweep.reseal, wrong = reseal, {}
+    for name in tables_of(sweep.atlas):
+        data = (sweep.atlas / name).read_bytes()
+        for column in pq.read_schema(pa.BufferReader(data)).names:
+            wrong[name, column] = sweep.try_one(name, with_nulls(data, column), command)
+    # What may be null may change an answer.
+    assert not {what: said for what, said in wrong.items() if said and said != "it answers otherwise"}
 
 
 @pytest.mark.chaos

@@ -195,7 +195,7 @@ def test_the_canary_appears_where_nothing_is_checked(
     pattern, column, read = SINGS[case]
     poison(atlas, victim(atlas, pattern), column, canary)
     monkeypatch.setattr("vidatlas.storage.parquet._refuse", lambda schema: None)
-    monkeypatch.setattr("vidatlas.storage.store.wrong_column", lambda name, schema: None)
+    monkeypatch.setattr("vidatlas.storage.store.wrong_column", lambda name, file: None)
     with suppress(Exception):
         read(atlas)
     assert canary.exists()

@@ -29,22 +29,23 @@ _NAME, _HIDDEN = b"ARROW:extension:name", b"ARROW.extension.name"
 _SCHEMA, _UNREAD = b"ARROW:schema", b"ARROW.schema"
 _MAGIC = b"PAR1"
 _TYPES = (
-    ("assignments/", "id string, group string, in_group string, subcategory int32, distance float, margin float"),
+    ("assignments/", "id string, group string, in_group string, subcategory int32, distance float, margin float?"),
     ("embeddings/", "id string, group string, embedding fixed_size_list<element: halffloat>["),
-    ("index/", "id string, group string, in_group string, subcategory int32, distance float, title string"),
-    ("index/", "author string, image string"),
-    ("layout/labels", "level int8, name string, size int64, x float, y float, group string"),
+    ("index/", "id string, group string, in_group string, subcategory int32, distance float, title string?"),
+    ("index/", "author string?, image string?"),
+    ("layout/labels", "level int8, name string, size int64, x float, y float, group string?"),
     ("layout/", "id string, x float, y float"),
-    ("levels", "group string, level int32, node int32, parent int32, name string, size int64, share double"),
-    ("levels", "terms list<element: string>, subcategories list<element: int32>, coverage double"),
-    ("names", "key string, group string, subcategory int32, name string"),
-    ("plan/", "row int64, number int32, first_row int64, offset int64, length int64, seek_window binary"),
+    ("levels", "group string, level int32, node int32, parent int32?, name string, size int64, share double"),
+    ("levels", "terms list<element: string>, subcategories list<element: int32>, coverage double?"),
+    ("names", "key string?, group string?, subcategory int32?, name string?"),
+    ("plan/", "row int64, number int32, first_row int64, offset int64?, length int64?, seek_window binary?"),
     ("reduced/", "id string, group string, row int32, components fixed_size_list<element: float>["),
-    ("subcategories", "group string, subcategory int32, name string, size int64, share double, peripheral int64"),
-    ("subcategories", "terms list<element: string>, levels list<element: string>, silhouette double"),
-    ("subcategories", "exemplars list<element: string>, exemplar_titles list<element: string>, core_distance float"),
+    ("subcategories", "group string, subcategory int32, name string, size int64, share double, peripheral int64?"),
+    ("subcategories", "terms list<element: string>, levels list<element: string>, silhouette double?"),
+    ("subcategories", "exemplars list<element: string>, exemplar_titles list<element: string>, core_distance float?"),
 )
-"""Columns and types of an atlas's tables, by the beginning of their names; an older atlas may lack some."""
+"""Columns and types of an atlas's tables, by the beginning of their names; those with ? may hold nulls. An older atlas
+may lack some."""
 _TAIL = 8
 """Bytes after a footer: its length and the magic number."""
 
@@ -129,15 +130,44 @@ def open_mapped(path: Path) -> pa.Table:
     return reader.read_all()
 
 
-def wrong_column(name: str, schema: pa.Schema) -> str:
-    """Return what is wrong with the columns of a table of an atlas, "" where nothing is."""
-    types = {field.name: str(field.type).replace("<item: ", "<element: ") for field in schema}
-    for start, columns in _TYPES:
-        for column, expected in (one.split(" ", 1) for one in columns.split(", ") if name.startswith(start)):
-            found = types.get(column, expected)
-            if found != expected and not (expected.endswith("[") and found.startswith(expected)):
-                return f"column {column!r} is {found}, not {expected.partition('[')[0]}"
+def wrong_column(name: str, file: pq.ParquetFile) -> str:
+    """Return what is wrong with the columns of a table of an atlas by its footer, "" where nothing is."""
+    types = {field.name: str(field.type).replace("<item: ", "<element: ") for field in file.schema_arrow}
+    nulls = _with_nulls(file.metadata)
+    for column, expected, nullable in _columns(name):
+        found = types.get(column, expected)
+        if found != expected and not (expected.endswith("[") and found.startswith(expected)):
+            return f"column {column!r} is {found}, not {expected.partition('[')[0]}"
+        # A footer counts an empty list as a null.
+        if column in nulls and not nullable and not expected.startswith("list"):
+            return f"column {column!r} holds nulls, or does not say how many"
     return ""
+
+
+def refuse_nulls(name: str, table: pa.Table) -> None:
+    """Raise ArrowInvalid where a column of a table of an atlas holds a null and should not."""
+    for column, _, nullable in _columns(name):
+        if not nullable and column in table.column_names and table[column].null_count:
+            raise pa.ArrowInvalid(f"column {column!r} holds nulls")
+
+
+def _columns(name: str) -> Iterator[tuple[str, str, bool]]:
+    """Yield name and type of each column of a table, and whether it may hold nulls."""
+    for start, columns in _TYPES:
+        if name.startswith(start):
+            for column, wanted in (one.split(" ", 1) for one in columns.split(", ")):
+                yield column, wanted.removesuffix("?"), wanted.endswith("?")
+
+
+def _with_nulls(footer: pq.FileMetaData) -> set[str]:
+    """Return the columns of which a footer does not say that they hold no nulls, at any depth."""
+    found: set[str] = set()
+    for group in map(footer.row_group, range(footer.num_row_groups)):
+        for column in map(group.column, range(group.num_columns)):
+            counts = column.statistics
+            if column.num_values and not (counts and counts.has_null_count and counts.null_count == 0):
+                found.add(column.path_in_schema.partition(".")[0])
+    return found
 
 
 def _stored_schema(file: IO[bytes]) -> pa.Schema:

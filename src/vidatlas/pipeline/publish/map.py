@@ -74,6 +74,7 @@ def make_map(
     positions = lay_out(vectors, recipe.publish.layout, neighbours.map, told)
     first = np.cumsum([0, *(len(found.rows) for found in drawn)])
     arrays = {"components": vectors, "positions": positions, "codes": np.concatenate([found.codes for found in drawn])}
+    steps.begin("finding cells of the sample")
     arrays["cells"] = cells_of(vectors, recipe.publish.layout.seed)
     # By name: each shard finds its own rows of the sample, which keep the places they were given.
     arrays |= {f"rows/{found.shard}": np.stack([found.rows, at + np.arange(len(found.rows))])
