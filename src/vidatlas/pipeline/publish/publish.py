@@ -30,7 +30,7 @@ from vidatlas.views.report import render
 FORMAT = 3
 """Of the files that publish writes: one more whenever they change, so that an older atlas is published anew."""
 _STEPS = 9
-"""Of every publication: sample, neighbours, layout and places of the map, trends, regions, pages, report."""
+"""Of every publication: sample, neighbours, layout, cells and places of the map, trends, regions, pages, report."""
 _OF_AN_INDEX = 2
 
 
