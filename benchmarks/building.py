@@ -18,13 +18,13 @@ import pyarrow as pa
 from benchmarks.vectors import clustered
 from vidatlas import load_recipe
 from vidatlas.pipeline.publish.index import make_index
-from vidatlas.recipe import Recipe
+from vidatlas.pipeline.stage import Run, Steps
 from vidatlas.search_index import QUERIES, K, SearchIndex, unit
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import Files, Store, to_json
 from vidatlas.storage.tables import matrix, parquet_bytes, read_embeddings, sealed_shards
 from vidatlas.threads import one_thread
-from vidatlas.types import Event, Json
+from vidatlas.types import Event, Json, Options
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -52,6 +52,10 @@ class Workers:
     def embed(self, *_: Any, **__: Any) -> Iterator[Json]:
         """Refuse: nothing is embedded here."""
         raise NotImplementedError
+
+    def lost(self) -> str:
+        """Return an empty text: a pool whose process dies raises."""
+        return ""
 
     def _taken(self, future: Any) -> Any:
         result, size = future.result()
@@ -134,19 +138,20 @@ def build(folder: Path, rows: int, dim: int, processes: int) -> None:
     def tell(event: Event) -> None:
         began.setdefault(event.facts["step"].split(":")[-1].split(" on ")[0].strip(), time.perf_counter())
 
-    start, used, before = time.perf_counter(), time.process_time(), anonymous()
+    start, busy, before = time.perf_counter(), time.process_time(), anonymous()
     workers, watch = Workers(processes), Watch()
     watch.start()
-    files, facts = make_index(recipe, store, list(sealed_shards(store.stage("embed"))), workers, tell)
-    seconds, used = time.perf_counter() - start, time.process_time() - used
+    run = Run(recipe, store, workers, Options(), tell)
+    files, facts = make_index(recipe, store, list(sealed_shards(store.stage("embed"))), Steps(run, "publish", 2))
+    seconds, busy = time.perf_counter() - start, time.process_time() - busy
     print(
         "| built in | CPU of driver | driver before | at most | largest worker | file | recall@10 | opened in | query |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
     sizes = " | ".join(f"{size / 1e6:,.0f} MB" for size in (before, watch.end(), workers.bytes, facts["bytes"]))
-    opened, query = _used(store, recipe, facts["probes"], rows, dim)
+    opened, query = used(store, facts["probes"], rows, dim)
     print(
-        f"| {seconds:,.0f} s | {used:,.0f} s | {sizes} | {facts['recall_at_10']:.2%}, {facts['probes']} of "
+        f"| {seconds:,.0f} s | {busy:,.0f} s | {sizes} | {facts['recall_at_10']:.2%}, {facts['probes']} of "
         f"{facts['lists']:,} cells | {1000 * opened:.1f} ms | {1000 * query:.1f} ms |"
     )
     print(
@@ -154,7 +159,20 @@ def build(folder: Path, rows: int, dim: int, processes: int) -> None:
     )
 
 
-def _used(store: Store, recipe: Recipe, probes: int, rows: int, dim: int) -> tuple[float, float]:
+def published(atlas: Path) -> None:
+    """Print how the index of a published atlas is opened and searched, and the memory that it then takes."""
+    store = Store(atlas)
+    facts, rows = store.stage("publish")["index"], store.stage("plan")["counts"]["kept"]
+    before = anonymous()
+    opened, query = used(store, facts["probes"], rows, store.stage("embed")["encoder"]["dim"])
+    taken, size = ((bytes_ / 1e6) for bytes_ in (anonymous() - before, facts["bytes"]))
+    print("| videos | file | recall@10 | opened in | query | memory it takes |")
+    print("|---|---|---|---|---|---|")
+    looked = f"{facts['recall_at_10']:.2%}, {facts['probes']} of {facts['lists']:,} cells"
+    print(f"| {rows:,} | {size:,.0f} MB | {looked} | {opened:.3f} s | {1000 * query:.1f} ms | {taken:,.0f} MB |")
+
+
+def used(store: Store, probes: int, rows: int, dim: int) -> tuple[float, float]:
     """Return the seconds to open the index, and those of a query, one at a time on one thread."""
     shard = next(iter(sealed_shards(store.stage("embed"))))
     queries = unit(matrix(read_embeddings(store, *shard, ["embedding"])["embedding"])[:QUERIES])

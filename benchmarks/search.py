@@ -4,6 +4,7 @@ python -m benchmarks.search --rows 200000                 # seeded vectors that 
 python -m benchmarks.search --atlas ATLAS --rows 200000   # those of an atlas
 python -m benchmarks.search --vectors FILE.npy            # others, such as benchmarks.quality keeps of real texts
 python -m benchmarks.search --rows 1000000 --build FOLDER # build it from an invented atlas there: seconds and memory
+python -m benchmarks.search --published ATLAS             # open and search that of a finished atlas
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.building import build
+from benchmarks.building import build, published
 from benchmarks.machine import machine
 from benchmarks.vectors import Block, clustered, of_atlas
 from vidatlas.clustering.kmeans import sample_rows
@@ -99,9 +100,13 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=384)
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--build", type=Path, help="a folder for an invented atlas, found there again by the next run")
+    parser.add_argument("--published", type=Path, help="a finished atlas, whose index is opened and searched")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     chosen = parser.parse_args()
     print(machine())
+    if chosen.published:
+        published(chosen.published)
+        return
     if chosen.build:
         print(f"\n{chosen.rows:,} seeded vectors of {chosen.dim} dimensions, {chosen.processes} worker processes\n")
         build(chosen.build, chosen.rows, chosen.dim, chosen.processes)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from vidatlas import search_index
 from vidatlas.search_index import BruteForce, IndexSpec, K, SearchIndex, recall_at, training_rows, unit, without
 from vidatlas.storage import index_bytes
 from vidatlas.storage.index_bytes import BadIndexError, Block, merged
@@ -111,6 +112,17 @@ def test_recall_is_as_wanted_and_survives_the_disk(spec: IndexSpec, tmp_path: Pa
     with ThreadPoolExecutor(8) as pool:
         several = list(pool.map(lambda row: again.search(rows[row : row + 1], K)[0].tolist(), list(range(100)) * 4))
     assert several == [again.search(rows[row : row + 1], K)[0].tolist() for row in range(100)] * 4
+
+
+def test_a_query_of_a_large_index_never_searches_all_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where codes or many equal neighbours keep the recall below what is wanted, every cell would be searched."""
+    rows, own = vectors(4_000, 8), np.arange(0, 4_000, 80)
+    index = built(IVF, rows)
+    index.tune(rows[own], own, np.full((len(own), K), len(rows)), 1.0)
+    assert index.probes == index.lists
+    monkeypatch.setattr(search_index, "_LOOKED_AT", 300)
+    assert index.tune(rows[own], own, np.full((len(own), K), len(rows)), 1.0) == 0
+    assert index.probes == -(-300 * index.lists // 4_000) < index.lists
 
 
 @pytest.mark.parametrize("data", [b"", b"IwSq", b"IxFI" + bytes(100)])

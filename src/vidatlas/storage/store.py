@@ -233,7 +233,11 @@ class Store:
             InputError: the file is missing or altered, not Parquet, lacks a column, or has an unsafe extension type.
         """
         with self.readable(name):
-            table = self.opened(name, io.BytesIO(self.read(name, facts))).read(columns=columns).replace_schema_metadata(None)
+            table = (
+                self.opened(name, io.BytesIO(self.read(name, facts)))
+                .read(columns=columns)
+                .replace_schema_metadata(None)
+            )
             refuse_nulls(name, table)
         absent = [column for column in columns or () if column not in table.column_names]
         if absent:
