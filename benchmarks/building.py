@@ -17,14 +17,15 @@ import pyarrow as pa
 
 from benchmarks.vectors import clustered
 from vidatlas import load_recipe
+from vidatlas.clustering.kmeans import sample_rows
 from vidatlas.pipeline.publish.index import make_index
 from vidatlas.pipeline.stage import Run, Steps
-from vidatlas.search_index import QUERIES, K, SearchIndex, unit
+from vidatlas.search_index import QUERIES, BruteForce, K, Rows, SearchIndex, recall_at, unit, without
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import Files, Store, to_json
 from vidatlas.storage.tables import matrix, parquet_bytes, read_embeddings, sealed_shards
 from vidatlas.threads import one_thread
-from vidatlas.types import Event, Json, Options
+from vidatlas.types import Event, Floats, Json, Options
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -160,16 +161,42 @@ def build(folder: Path, rows: int, dim: int, processes: int) -> None:
 
 
 def published(atlas: Path) -> None:
-    """Print how the index of a published atlas is opened and searched, and the memory that it then takes."""
+    """Print how the index of a published atlas is opened and searched, the memory it takes, and recall by cells."""
     store = Store(atlas)
     facts, rows = store.stage("publish")["index"], store.stage("plan")["counts"]["kept"]
-    before = anonymous()
-    opened, query = used(store, facts["probes"], rows, store.stage("embed")["encoder"]["dim"])
+    dim, before = store.stage("embed")["encoder"]["dim"], anonymous()
+    opened, query = used(store, facts["probes"], rows, dim)
     taken, size = ((bytes_ / 1e6) for bytes_ in (anonymous() - before, facts["bytes"]))
     print("| videos | file | recall@10 | opened in | query | memory it takes |")
     print("|---|---|---|---|---|---|")
     looked = f"{facts['recall_at_10']:.2%}, {facts['probes']} of {facts['lists']:,} cells"
-    print(f"| {rows:,} | {size:,.0f} MB | {looked} | {opened:.3f} s | {1000 * query:.1f} ms | {taken:,.0f} MB |")
+    print(f"| {rows:,} | {size:,.0f} MB | {looked} | {opened:.3f} s | {1000 * query:.1f} ms | {taken:,.0f} MB |\n")
+    index = SearchIndex.from_file(store.folder.plain(layout.INDEX), 1, rows, dim)  # type: ignore[union-attr]
+    queries, own, truth = _asked(store, rows)
+    print("| cells | recall@10 | ms per query, all queries at once |")
+    print("|---|---|---|")
+    while index.lists:
+        start = time.perf_counter()
+        recall = recall_at(without(index.search(queries, K + 1)[0], own), truth)
+        print(f"| {index.probes:,} | {recall:.2%} | {1000 * (time.perf_counter() - start) / len(queries):.1f} |")
+        if index.probes == index.lists:
+            break
+        index.probes = min(2 * index.probes, index.lists)
+
+
+def _asked(store: Store, rows: int) -> tuple[Floats, Rows, Rows]:
+    """Return vectors of some videos, their numbers, and the numbers of their ten nearest by brute force."""
+    shards = list(sealed_shards(store.stage("embed")))
+    own, first, found = sample_rows(rows, QUERIES, 7), 0, []
+    for shard in shards:
+        vectors = unit(matrix(read_embeddings(store, *shard, ["embedding"])["embedding"]))
+        found.append(vectors[own[(own >= first) & (own < first + len(vectors))] - first])
+        first += len(vectors)
+    queries = np.concatenate(found)
+    brute = BruteForce(queries, K + 1)
+    for shard in shards:
+        brute.add(unit(matrix(read_embeddings(store, *shard, ["embedding"])["embedding"])))
+    return queries, own, without(brute.rows, own)
 
 
 def used(store: Store, probes: int, rows: int, dim: int) -> tuple[float, float]:

@@ -221,7 +221,7 @@ class SearchIndex:
     @property
     def _most(self) -> int:
         """Return the most cells that a query may search."""
-        wide = math.ceil(_LOOKED_AT * self.lists / max(1, self.index.ntotal))
+        wide = math.ceil(_LOOKED_AT * self.lists / max(1, int(self.index.ntotal)))
         return min(self.lists, max(self.lists // _SHARE, wide))
 
 
