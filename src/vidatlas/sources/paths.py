@@ -17,6 +17,8 @@ NAMING_KEYS = ("name", "label", "title", "text")
 """Keys of an object that most probably name it: ``category.label`` is a category."""
 MOST_NAMES = 40
 """Names that a message lists."""
+_LONGEST = 60
+"""Letters of a name in a message."""
 _MOST_FOUND = 300
 _DEEPEST = 6
 _ABSENT = object()
@@ -111,14 +113,19 @@ def _names(value: Any, name: str, depth: int) -> Iterator[str]:
 
 def say_missing(missing: Iterable[str], there: Collection[str]) -> tuple[str, str]:
     """Return, for a message, the quoted names that are missing, each with the nearest, and those that are there."""
-    wanted = ", ".join(f"{name!r}{_suggested(name, there)}" for name in missing)
+    wanted = ", ".join(f"{_short(name)!r}{_suggested(name, there)}" for name in missing)
     more = f" and {len(there) - MOST_NAMES:,} more" if len(there) > MOST_NAMES else ""
-    return wanted, ", ".join(map(repr, islice(there, MOST_NAMES))) + more
+    return wanted, ", ".join(repr(_short(name)) for name in islice(there, MOST_NAMES)) + more
+
+
+def _short(name: str) -> str:
+    """Return a name as a message shows it: a damaged file may have one of any length."""
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
 def _suggested(name: str, there: Collection[str]) -> str:
     found = nearest(name, there)
-    return f" (did you mean {found!r}?)" if found else ""
+    return f" (did you mean {_short(found)!r}?)" if found else ""
 
 
 def nearest(name: str, names: Collection[str]) -> str | None:

@@ -386,7 +386,9 @@ def parse_json(data: bytes, kind: type[T]) -> T:
         raise DamagedError(f" is not valid JSON ({error})") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        # A damaged file may hold names of any length.
+        where, what = (text[:400] for text in (".".join(map(str, first["loc"])), first["msg"]))
+        what = what.removeprefix("Value error, ")
         raise DamagedError(f": {where}: {what}" if where else f": {what}") from error
     # What was read, not what pydantic made of it, which lacks the unknown keys.
     return cast(T, found)

@@ -31,7 +31,7 @@ _MAGIC = b"PAR1"
 _TYPES = (
     ("assignments/", "id string, group string, in_group string, subcategory int32, distance float, margin float?"),
     ("embeddings/", "id string, group string, embedding fixed_size_list<element: halffloat>["),
-    ("index/", "id string, group string, in_group string, subcategory int32, distance float, title string?"),
+    ("index/", "id string, group string, in_group string, subcategory int32, distance float, title string"),
     ("index/", "author string?, image string?"),
     ("layout/labels", "level int8, name string, size int64, x float, y float, group string?"),
     ("layout/", "id string, x float, y float"),

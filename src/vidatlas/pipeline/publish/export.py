@@ -108,6 +108,8 @@ def _videos(store: Store) -> Iterator[pa.Table]:
     for number, places in enumerate(read_positions(store, list(sealed_shards(store.stage("embed"))))):
         with store.readable(layout.INDEX_VIDEOS):
             shard = videos.read_row_group(number)
+        if len(shard) != len(places["id"]):
+            raise store.altered(layout.INDEX_VIDEOS)
         yield _described(_joined(shard, places, names), record)
 
 
