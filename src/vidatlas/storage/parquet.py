@@ -212,11 +212,15 @@ def _bare_schema(message: bytes) -> pa.Schema:
 
 
 def _refuse(schema: pa.Schema) -> None:
-    for column in schema:
+    try:
+        names = [column.name for column in schema]
+    except UnicodeDecodeError as error:
+        raise pa.ArrowInvalid("the name of a column is not UTF-8") from error
+    for name, column in zip(names, schema, strict=True):
         for found in _extensions(column):
             if found not in PLAIN:
                 raise InputError(
-                    f"column {column.name!r} has the extension type {found}, which may run code when it is read. "
+                    f"column {name!r} has the extension type {found}, which may run code when it is read. "
                     "Write the column as text, numbers or lists of them."
                 )
 

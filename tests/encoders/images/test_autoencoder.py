@@ -53,6 +53,22 @@ def test_training_that_was_stopped_after_any_epoch_gives_the_same_bytes(
     }
 
 
+def test_it_trains_and_encodes_on_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopping: Any) -> None:
+    """Also where nobody limited torch before, as in a process that loads it only here."""
+    import torch
+
+    seen, scaled = [], autoencoder._scaled
+    monkeypatch.setattr(autoencoder, "_scaled", lambda found: seen.append(torch.get_num_threads()) or scaled(found))
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        weights, _ = train(pictures(), SPEC, stopping(tmp_path))
+        encode_pictures(pictures(), SPEC, weights)
+    finally:
+        torch.set_num_threads(before)
+    assert set(seen) == {1}
+
+
 def test_every_layer_halves() -> None:
     with pytest.raises(ValidationError, match="multiples of 8"):
         DenoisingSpec(width=100, height=72)

@@ -168,3 +168,13 @@ def test_a_cut_file_is_damage(cut: int) -> None:
     data = written(batches_of(2, 100), "file")
     with pytest.raises(DamagedError):
         list(decompress(io.BytesIO(data[:cut]), "arrow"))
+
+
+def test_a_column_whose_name_is_not_utf_8_is_damage() -> None:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, pa.schema([("title", pa.string())])) as writer:
+        writer.write_table(pa.table({"title": ["a"]}))
+    data = bytes(sink.getvalue())
+    assert data.count(b"title") == 1
+    with pytest.raises(DamagedError, match="not UTF-8"):
+        list(decompress(io.BytesIO(data.replace(b"title", b"\xe3itle")), "arrow"))

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from vidatlas.sources.images import Pictures, grey_picture
 from vidatlas.storage.tensors import read_tensors
 from vidatlas.storage.training import SavedTraining
+from vidatlas.threads import one_thread
 from vidatlas.types import Floats, Json
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def train(pictures: Pictures, spec: DenoisingSpec, state: SavedTraining) -> tupl
 
     Return its weights, and the mean squared error of each epoch.
     """
-    import torch
+    import torch  # before one_thread, which limits what is loaded
 
     torch.manual_seed(spec.seed)
     model = _network(spec)
@@ -69,21 +70,22 @@ def train(pictures: Pictures, spec: DenoisingSpec, state: SavedTraining) -> tupl
     weights = {f"model.{name}": tensor for name, tensor in model.named_parameters()}
     saved = state.resume(weights, adam)
     losses: list[float] = saved["losses"].tolist() if saved else []
-    for epoch in range(len(losses), spec.epochs):
-        # Order and noise depend on the epoch alone, not on those before it.
-        random = torch.Generator().manual_seed(spec.seed * 1_000_003 + epoch)
-        total = 0.0
-        for rows in torch.randperm(len(pictures), generator=random).split(spec.batch):
-            clean = _scaled(pictures[rows.numpy()])
-            noisy = clean + spec.noise * torch.randn(clean.shape, generator=random)
-            adam.zero_grad()
-            loss = torch.nn.functional.mse_loss(model(noisy), clean)
-            loss.backward()
-            adam.step()
-            total += float(loss.detach()) * len(rows)
-        losses.append(total / len(pictures))
-        if (epoch + 1) % EVERY == 0 and epoch + 1 < spec.epochs:
-            state.save(weights, adam, {"losses": losses})
+    with one_thread():
+        for epoch in range(len(losses), spec.epochs):
+            # Order and noise depend on the epoch alone, not on those before it.
+            random = torch.Generator().manual_seed(spec.seed * 1_000_003 + epoch)
+            total = 0.0
+            for rows in torch.randperm(len(pictures), generator=random).split(spec.batch):
+                clean = _scaled(pictures[rows.numpy()])
+                noisy = clean + spec.noise * torch.randn(clean.shape, generator=random)
+                adam.zero_grad()
+                loss = torch.nn.functional.mse_loss(model(noisy), clean)
+                loss.backward()
+                adam.step()
+                total += float(loss.detach()) * len(rows)
+            losses.append(total / len(pictures))
+            if (epoch + 1) % EVERY == 0 and epoch + 1 < spec.epochs:
+                state.save(weights, adam, {"losses": losses})
     return {name: tensor.detach().numpy() for name, tensor in weights.items()}, tuple(losses)
 
 
@@ -94,7 +96,7 @@ def encode_pictures(pictures: Pictures, spec: DenoisingSpec, tensors: Tensors, r
     model = _network(spec)
     model.load_state_dict({name: torch.from_numpy(tensors[f"model.{name}"].copy()) for name in model.state_dict()})
     found = [np.empty((0, spec.latent), np.float32)]
-    with torch.inference_mode():
+    with one_thread(), torch.inference_mode():
         for at in range(0, len(pictures), rows):
             found.append(model[0](_scaled(pictures[at : at + rows])).numpy())
     return np.concatenate(found)

@@ -214,7 +214,13 @@ class Search:
         return table
 
     def _places(self, positions: Sequence[int]) -> list[tuple[int, int]]:
-        """Return shard and row of each position."""
+        """Return shard and row of each position.
+
+        Raises:
+            InputError: the table of videos has another number of row groups than there are shards.
+        """
+        if len(self.videos.ends) != len(self._shards):
+            raise self._store.altered(layout.INDEX_VIDEOS)
         shards = np.searchsorted(self.videos.ends, positions, side="right")
         firsts = np.concatenate([[0], self.videos.ends])[shards]
         return [(int(shard), int(at - first)) for shard, at, first in zip(shards, positions, firsts, strict=True)]

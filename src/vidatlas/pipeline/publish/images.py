@@ -240,8 +240,7 @@ def _train(spec: DenoisingSpec, recipe: Recipe, store: Store, names: list[str], 
     assert image
     size = spec.width, spec.height
     pictures = np.array([grey_picture(locate(image.folder, name), size) for name in names], np.uint8)
-    with one_thread():
-        weights, losses = train(pictures, spec, state)
+    weights, losses = train(pictures, spec, state)
     files = store.put(MODEL, bytes(save_tensors(weights)))
     trained: TrainedPictures = {"made_of": made_of, "files": files, "learned_from": len(names), "losses": list(losses)}
     # It comes last: where it is, the model is too.
