@@ -71,6 +71,17 @@ def test_the_lock_is_gone_at_the_end_even_of_a_failed_run(store: Store) -> None:
     assert store.folder.size(LOCK) is None
 
 
+def test_the_lock_is_gone_after_a_signal_while_it_was_taken(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(spare: str) -> None:
+        assert store.folder.size(LOCK)
+        raise SystemExit(143)
+
+    monkeypatch.setattr(store.folder, "sweep", stopped)
+    with pytest.raises(SystemExit), Lock(store):
+        pass
+    assert store.folder.size(LOCK) is None
+
+
 def test_a_dead_process_gives_way(store: Store) -> None:
     held_by(store, pid=dead_pid())
     assert_taken_over(store)

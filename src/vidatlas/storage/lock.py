@@ -51,6 +51,14 @@ class Lock:
         }
 
     def __enter__(self) -> Lock:
+        try:
+            self._acquire()
+        except BaseException:
+            self.__exit__(None, None, None)  # a signal may come when the file is there already
+            raise
+        return self
+
+    def _acquire(self) -> None:
         while not self._store.folder.put_new(LOCK, self._data()):
             holder = self._holder()
             if not holder or self._take_over or is_dead(holder) or self._stays_silent(holder):
@@ -59,7 +67,6 @@ class Lock:
         self._store.folder.sweep(spare=LOCK)
         self._thread = threading.Thread(target=self._beat, daemon=True)
         self._thread.start()
-        return self
 
     def _stays_silent(self, holder: Holder) -> bool:
         """Wait for a heartbeat of a run elsewhere: False if it released the lock, True if none came in time."""
