@@ -211,4 +211,5 @@ def test_every_write_can_be_the_last(mode: str, job: str, tmp_path: Path) -> Non
     done = subprocess.run(
         command, check=False, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
+    print(done.stdout)  # how many points were tried
     assert done.returncode == 0, done.stdout + done.stderr

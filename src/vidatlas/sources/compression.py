@@ -16,6 +16,8 @@ from vidatlas.sources.gzip import inflater
 from vidatlas.sources.parquet import json_lines
 from vidatlas.types import SeekPoint
 
+_DAMAGE = (zlib.error, lzma.LZMAError, pa.ArrowException, OSError, EOFError, MemoryError)
+"""What reading damaged data raises; memory runs out where a length in it is absurd."""
 CHUNK = 1 << 20
 _PIECE = 16 << 10
 """Compressed bytes that are decompressed at once: of zstd, they may be half a gigabyte."""
@@ -95,7 +97,7 @@ def decompress(
             yield from _ROWS[compression](file, start.compressed, on_member, vector)
         else:
             yield from _members(file, compression, start, on_member)
-    except (zlib.error, lzma.LZMAError, pa.ArrowException, OSError, EOFError, *_errors_of(compression)) as error:
+    except (*_DAMAGE, *_errors_of(compression)) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise DamagedError(f"invalid {compression} data: {error}") from error

@@ -17,6 +17,7 @@ import pytest
 from vidatlas.errors import DamagedError, InputError
 from vidatlas.pipeline.plan.part import PlanSpec, plan_part
 from vidatlas.pipeline.plan.shards import descriptors
+from vidatlas.sources import compression
 from vidatlas.sources.compression import decompress, detect
 from vidatlas.sources.content.arrow import arrow_lines
 from vidatlas.sources.fields import RecordSpec
@@ -178,3 +179,14 @@ def test_a_column_whose_name_is_not_utf_8_is_damage() -> None:
     assert data.count(b"title") == 1
     with pytest.raises(DamagedError, match="not UTF-8"):
         list(decompress(io.BytesIO(data.replace(b"title", b"\xe3itle")), "arrow"))
+
+
+def test_a_batch_that_asks_for_more_memory_than_there_is_is_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a changed length does, found by fuzzing: Arrow then fails to allocate it."""
+
+    def refused(*_: Any) -> Iterator[bytes]:
+        raise MemoryError("malloc of size 9223372036854775872 failed")
+
+    monkeypatch.setitem(compression._ROWS, "arrow", refused)
+    with pytest.raises(DamagedError, match="malloc of size"):
+        list(decompress(io.BytesIO(b""), "arrow"))
