@@ -82,7 +82,8 @@ def test_a_dashboard_s_address_submits_and_returns_the_job_s_code(submitted: lis
     assert main(["reduce", *COMMANDS["reduce"], *DASHBOARD, "--set", "reduce.clusters.k=3"]) == 3
     ((address, said, files, _),) = submitted
     assert (address, files) == (DASHBOARD[1], {})
-    assert said == ["reduce", "--set", "reduce.clusters.k=3", "--runner", "ray", "--", *COMMANDS["reduce"]]
+    given = ["--set", "reduce.clusters.k=3", "--runner", "ray", "--stalled-after", "180.0"]
+    assert said == ["reduce", *given, "--", *COMMANDS["reduce"]]
 
 
 def test_a_recipe_of_one_s_own_goes_along(submitted: list[Any], tmp_path: Path) -> None:

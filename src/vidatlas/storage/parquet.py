@@ -144,11 +144,12 @@ def wrong_column(name: str, file: pq.ParquetFile) -> str:
     return ""
 
 
-def refuse_nulls(name: str, table: pa.Table) -> None:
-    """Raise ArrowInvalid where a column of a table of an atlas holds a null and should not."""
+def checked(name: str, table: pa.Table) -> pa.Table:
+    """Return a table of an atlas without metadata; raise ArrowInvalid where a column holds a null and should not."""
     for column, _, nullable in _columns(name):
         if not nullable and column in table.column_names and table[column].null_count:
             raise pa.ArrowInvalid(f"column {column!r} holds nulls")
+    return table.replace_schema_metadata(None)
 
 
 def _columns(name: str) -> Iterator[tuple[str, str, bool]]:

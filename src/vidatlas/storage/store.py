@@ -31,7 +31,7 @@ from vidatlas.storage.manifest import (
     StageEntry,
     Version,
 )
-from vidatlas.storage.parquet import open_parquet, refuse_nulls, to_parquet, wrong_column
+from vidatlas.storage.parquet import checked, open_parquet, to_parquet, wrong_column
 from vidatlas.storage.remote import RemoteFolder
 from vidatlas.storage.tensors import Tensors, read_tensors
 from vidatlas.types import FileFacts, Json, Place, Receipt
@@ -232,13 +232,9 @@ class Store:
         Raises:
             InputError: the file is missing or altered, not Parquet, lacks a column, or has an unsafe extension type.
         """
+        data = self.read(name, facts)
         with self.readable(name):
-            table = (
-                self.opened(name, io.BytesIO(self.read(name, facts)))
-                .read(columns=columns)
-                .replace_schema_metadata(None)
-            )
-            refuse_nulls(name, table)
+            table = checked(name, self.opened(name, io.BytesIO(data)).read(columns=columns))
         absent = [column for column in columns or () if column not in table.column_names]
         if absent:
             raise InputError(f"{self.url}/{name} has no column {absent[0]!r}. {self.remedy(name)}")
