@@ -97,8 +97,9 @@ def test_all_tiles_together_show_every_video_once(visit: Any, atlas: Path, addre
     assert page.locator("#map output").inner_text().startswith("260 videos, 1 in ")
     seen: dict[str, list[list[int]]] = {}
     corners = [(x, y) for x in np.linspace(-0.9, 0.9, 5) for y in np.linspace(-0.9, 0.9, 5)]
-    # There and back: the first tiles have lost their slots to others by then.
-    for x, y in [*corners, *corners[:6]]:
+    # Twice: the first tiles have lost their slots to others by then, and a busy machine may show the last view's words
+    # before it asks for a tile of this one.
+    for x, y in [*corners, *corners]:
         moved(page, x, y, 4)
         assert page.locator("#map output").inner_text() == "260 videos, all of this view drawn"
         for name, points in page.evaluate(SHOWN):
