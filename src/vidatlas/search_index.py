@@ -26,8 +26,8 @@ _TRAIN_PER_LIST = 64
 _MOST_LISTS = 16_384
 _STEADY = 0.001
 _SHARE, _LOOKED_AT = 16, 200_000
-"""A query searches at most one in this many cells, or those of about so many rows: 10 ms. With 3 million vectors of
-many equal neighbours, recall 0.97 would have taken all cells, and 0.25 s (benchmarks.scale)."""
+"""A query searches at most one in this many cells, or those of about so many rows. With 3 million vectors of many
+equal neighbours, recall 0.97 would have taken all cells, and 0.25 s (benchmarks.search --published)."""
 
 
 FLAT_ROWS = 50_000

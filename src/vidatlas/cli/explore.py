@@ -48,7 +48,7 @@ def search(
     """
     from vidatlas.pipeline.explore.atlas import open_atlas
 
-    # Half a minute per million videos, once on this machine.
+    # It takes long, but only once on this machine.
     with quiet_libraries(), console.status("searching; the first search of a large atlas makes its index of words"):
         found = open_atlas(atlas).search(text, k, group, subcategory)
     show_found(found, json)
