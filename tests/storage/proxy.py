@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 BUSY = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 BROKEN = b"<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>"
 RACE = b"<Error><Code>ConditionalRequestConflict</Code><Message>Conflict.</Message></Error>"
-ERRORS = {"503": BUSY, "500": BROKEN, "409": RACE}
+EXPIRED = b"<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"
+ERRORS = {"503": BUSY, "500": BROKEN, "409": RACE, "400": EXPIRED}
 
 
 @dataclass
@@ -23,7 +24,8 @@ class Fault:
     """Break requests of a method whose path holds a text: ``times`` of them, or all where that is None."""
 
     mode: str
-    """503, 500, 409, reset (before the server sees it), lost (after it did; nobody is told), short (half a body)."""
+    """503, 500, 409, 400 (credentials expired), reset (before the server sees it), lost (after it did; nobody is told),
+    short (half a body), hang (no answer), drip (an answer that never ends, a byte at a time)."""
     method: str
     path: str = ""
     times: int | None = 1
@@ -40,11 +42,13 @@ class Proxy:
         handler = type("Handler", (_Handler,), {"proxy": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
+        self.stopped = threading.Event()
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def stop(self) -> None:
+        self.stopped.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -82,6 +86,8 @@ class _Handler(BaseHTTPRequestHandler):
         mode = self.proxy.fault(self.command, self.path, key)
         if mode in ERRORS:
             return self._answer(int(mode), ERRORS[mode], {"Content-Type": "application/xml"})
+        if mode in ("hang", "drip"):
+            return self._keep_waiting(mode)
         if mode == "reset":
             return self._reset()
         status, headers, data = self._ask(body)
@@ -130,6 +136,26 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         if short:
             self._reset()
+
+    def _keep_waiting(self, mode: str) -> None:
+        """Answer nothing, or a byte now and then, until the client has gone or the proxy is stopped."""
+        if mode == "drip":
+            self.send_response(200)
+            self.send_header("Content-Length", "1000000")
+            self.end_headers()
+        with suppress(OSError):
+            while not self.proxy.stopped.wait(0.2) and (mode == "drip" or not self._has_gone()):
+                if mode == "drip":
+                    self.wfile.write(b"x")
+                    self.wfile.flush()
+        self.close_connection = True
+
+    def _has_gone(self) -> bool:
+        self.connection.setblocking(False)
+        try:
+            return not self.connection.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
 
     def _reset(self) -> None:
         with suppress(OSError):

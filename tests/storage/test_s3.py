@@ -16,6 +16,7 @@ from vidatlas.cli.main import main
 from vidatlas.errors import UnavailableError
 from vidatlas.pipeline.embed.rows import read_shard
 from vidatlas.pipeline.plan.shards import load_shards
+from vidatlas.storage import remote
 from vidatlas.storage.folder import open_folder
 from vidatlas.storage.remote import ATTEMPTS
 from vidatlas.storage.store import Store
@@ -66,6 +67,77 @@ def test_faults_of_the_store_change_nothing(
     remote_world.run(s3)
     left = [found for found in proxy.faults if found.times]
     assert not left, "each fault must have struck"
+    assert remote_world.hashes(download(s3)) == remote_world.hashes(whole)
+
+
+@pytest.mark.chaos
+def test_a_store_that_hangs_is_asked_again(
+    remote_world: Any,
+    whole: Path,
+    s3: str,
+    download: Download,
+    proxy: Any,
+    fault: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(remote, "READ_SECONDS", 1)
+    proxy.faults += [fault("hang", "GET", "/input/"), fault("hang", "PUT", "/receipts/"), fault("hang", "HEAD")]
+    remote_world.run(s3)
+    assert proxy.struck["hang"] == 3
+    assert remote_world.hashes(download(s3)) == remote_world.hashes(whole)
+
+
+@pytest.mark.parametrize(
+    ("mode", "method", "use"),
+    [
+        ("hang", "GET", lambda folder: folder.read("a")),
+        ("hang", "PUT", lambda folder: folder.put("a", b"")),
+        ("hang", "PUT", lambda folder: folder.put_new("a", b"")),
+        ("hang", "GET", lambda folder: folder.list("")),
+        ("hang", "DELETE", lambda folder: folder.delete("a")),
+        ("hang", "HEAD", lambda folder: folder.size("a")),
+        ("drip", "GET", lambda folder: folder.read("a")),
+        ("drip", "GET", lambda folder: folder.list("")),
+        ("hang", "GET", lambda folder: folder.open("a").read()),
+        ("drip", "GET", lambda folder: folder.open("a").read()),
+    ],
+)
+def test_a_store_that_never_answers_is_said_to_be_unavailable(
+    mode: str,
+    method: str,
+    use: Callable[[Any], object],
+    s3: str,
+    proxy: Any,
+    fault: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    open_folder(s3).put("a", b"some bytes")
+    monkeypatch.setattr(remote, "MOST_SECONDS", 0.5)
+    proxy.faults.append(fault(mode, method, times=None))
+    with pytest.raises(UnavailableError, match=rf"^cannot use {s3}/[^\n]*: no answer in time\. [^\n]+$"):
+        use(open_folder(s3))
+
+
+@pytest.mark.chaos
+def test_credentials_that_expire_end_a_run_and_new_ones_let_it_go_on(
+    remote_world: Any,
+    whole: Path,
+    s3: str,
+    download: Download,
+    proxy: Any,
+    processes: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = remote_world.arguments("run", s3)
+    with monkeypatch.context() as patched:
+        patched.setattr(proxy, "fault", lambda *request: "400" if len(proxy.puts("receipts")) >= 2 else fault(*request))
+        fault = type(proxy).fault.__get__(proxy)
+        code, said = processes.finish(run)
+    assert code == UnavailableError.exit_code
+    assert said.splitlines()[-1].startswith(f"vidatlas: cannot use {s3}/")
+    assert "token has expired. Check the address, the network and your credentials" in said
+    code, said = processes.finish(run)
+    assert code == 0, said
     assert remote_world.hashes(download(s3)) == remote_world.hashes(whole)
 
 

@@ -6,7 +6,9 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -17,8 +19,10 @@ from vidatlas.storage import cache
 
 ATTEMPTS = 10
 """Attempts per S3 request, with exponential backoff: a busy store answers 503 for a while."""
+READ_SECONDS = 60
+"""Timeout for the next bytes of an S3 response, in each attempt."""
 MOST_SECONDS = 600.0
-"""Timeout for reading or writing one file, all attempts together."""
+"""Timeout for reading, writing, listing or deleting one file, all attempts together."""
 BLOCK = 4 << 20
 """Bytes per range request for an input file: a shard of 10,000 rows needs one or two."""
 BLOCKS = 8
@@ -59,7 +63,8 @@ def plain_errors(url: str, may_be_absent: bool = False) -> Iterator[None]:
             raise
         if isinstance(error, NotADirectoryError | FileExistsError):
             raise UsageError(f"cannot use {url}: there is a file where a folder is needed. Name a folder.") from error
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        nameless = "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
+        reason = getattr(error, "strerror", None) or str(error) or nameless
         reason = " ".join(reason.split())[:_MOST_REASON].rstrip(".")
         remedy = "Check the address, the network and your credentials" if "://" in url else _REPAIR
         raise UnavailableError(
@@ -135,7 +140,10 @@ def _s3_options() -> dict[str, Any]:
     attempts = int(os.environ.get("AWS_MAX_ATTEMPTS", ATTEMPTS))
     return {
         "max_concurrency": 1,  # a file is one request
-        "config_kwargs": {"retries": {"total_max_attempts": attempts, "mode": "standard"}, "read_timeout": 60},
+        "config_kwargs": {
+            "retries": {"total_max_attempts": attempts, "mode": "standard"},
+            "read_timeout": READ_SECONDS,
+        },
     }
 
 
@@ -167,6 +175,24 @@ def _in_parts(url: str) -> Iterator[None]:
         ) from error
 
 
+def _in_time(read: Callable[[], bytes]) -> bytes:
+    """Return what a call reads; raise TimeoutError after ``MOST_SECONDS``, and leave it to its thread.
+
+    s3fs repeats a request 25 times in two nested loops, each of them with the attempts of botocore: hours, where a
+    store accepts requests and never answers.
+    """
+    found: Future[bytes] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(read())
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            found.set_exception(error)
+
+    threading.Thread(target=run, daemon=True, name="reading").start()
+    return found.result(MOST_SECONDS)
+
+
 class _Reader(io.RawIOBase):
     """Read a remote file; a storage error is not reported as a damaged file."""
 
@@ -187,7 +213,7 @@ class _Reader(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         with plain_errors(self._url), _in_parts(self._url):
-            return self._file.read(size)
+            return _in_time(lambda: self._file.read(size))
 
     def close(self) -> None:
         self._file.close()
@@ -306,7 +332,7 @@ class RemoteFolder:
     def _ls(self, directory: str) -> tuple[dict[str, Any], ...]:
         with storage_errors(self.url, directory):
             try:
-                return tuple(self._fs.ls(self._at(directory), detail=True, refresh=True))
+                return tuple(self._fs.ls(self._at(directory), detail=True, refresh=True, **self._limit))
             except FileNotFoundError:
                 return ()
 
@@ -314,7 +340,7 @@ class RemoteFolder:
         """Remove a file from the folder if it is there."""
         with storage_errors(self.url, name):
             try:
-                self._fs.rm_file(self._at(name))
+                self._fs.rm_file(self._at(name), **self._limit)
             except FileNotFoundError:
                 return
 
