@@ -10,6 +10,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -247,9 +248,31 @@ def test_a_command_refuses_columns_of_other_types(
 
 def with_nulls(data: bytes, column: str) -> bytes:
     """Return a Parquet file in which the last value of a column is null."""
+    return with_last(data, column, None)
+
+
+def strange(kind: pa.DataType) -> object:
+    """Return a value of a type that contradicts the rest of an atlas."""
+    if pa.types.is_fixed_size_list(kind):
+        return [strange(kind.value_type)] * kind.list_size
+    if pa.types.is_list(kind):
+        return [strange(kind.value_type)]
+    if pa.types.is_integer(kind):
+        return 99 if kind.bit_width < 32 else 999_999
+    if pa.types.is_floating(kind):
+        return float("nan")
+    return datetime(9999, 12, 31, tzinfo=UTC) if pa.types.is_temporal(kind) else "nowhere"
+
+
+def contradictory(data: bytes, column: str) -> bytes:
+    """Return a Parquet file in which the last value of a column contradicts the rest of the atlas."""
+    return with_last(data, column, strange(pq.read_schema(pa.BufferReader(data)).field(column).type))
+
+
+def with_last(data: bytes, column: str, value: object) -> bytes:
     table = pq.read_table(pa.BufferReader(data))
     at, field = table.column_names.index(column), table.schema.field(column)
-    values = [*table[column].to_pylist()[:-1], *[None][: table.num_rows]]
+    values = [*table[column].to_pylist()[:-1], *[value][: table.num_rows]]
     changed, footer = table.set_column(at, field, pa.array(values, field.type)), pq.read_metadata(pa.BufferReader(data))
     sizes = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
     sink = pa.BufferOutputStream()
@@ -266,6 +289,15 @@ def test_a_null_where_none_may_be_is_refused(name: str, sweep: Sweep, reseal: Ca
     assert sweep.refused
 
 
+@pytest.mark.parametrize(("name", "column"), [("subcategories.parquet", "group"), ("index/videos.parquet", "in_group")])
+def test_tables_that_contradict_each_other_are_refused(
+    name: str, column: str, sweep: Sweep, reseal: Callable[[Path, str], None]
+) -> None:
+    sweep.reseal = reseal
+    assert not sweep.try_one(name, contradictory((sweep.atlas / name).read_bytes(), column), "list")
+    assert sweep.refused
+
+
 def wrong_by_column(sweep: Sweep, change: Callable[[bytes, str], bytes], command: str) -> dict[tuple[str, str], str]:
     """Change each column of each table in turn; return what is wrong with how a command copes."""
     wrong = {}
@@ -278,7 +310,7 @@ def wrong_by_column(sweep: Sweep, change: Callable[[bytes, str], bytes], command
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("change", [with_nulls, wrong_types])
+@pytest.mark.parametrize("change", [with_nulls, wrong_types, contradictory])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_copes_with_a_change_of_any_column(
     command: str, change: Callable[[bytes, str], bytes], sweep: Sweep, reseal: Callable[[Path, str], None]

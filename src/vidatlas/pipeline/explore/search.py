@@ -18,7 +18,7 @@ from vidatlas.pipeline.embed.rows import schema
 from vidatlas.pipeline.embed.vectors import vectors_of
 from vidatlas.pipeline.explore.videos import Mask, Videos
 from vidatlas.pipeline.explore.words import Words
-from vidatlas.pipeline.names.accepted import names_of
+from vidatlas.pipeline.names.accepted import BySubcategory, names_of
 from vidatlas.pipeline.publish.index import open_index
 from vidatlas.recipe import Recipe, recipe_of
 from vidatlas.search_index import SearchIndex, unit
@@ -259,7 +259,8 @@ class Search:
     @cached_property
     def names(self) -> dict[tuple[str, int], str]:
         """Return the name of every subcategory by group and number."""
-        return {(row["group"], row["subcategory"]): row["name"] for row in self.subcategories}
+        names = {(row["group"], row["subcategory"]): str(row["name"]) for row in self.subcategories}
+        return BySubcategory(self._store, names)
 
     @cached_property
     def subcategories(self) -> list[Json]:
@@ -275,9 +276,9 @@ class Search:
         return self.names[video["in_group"], video["subcategory"]]
 
     @cached_property
-    def _reach(self) -> dict[tuple[str, int], float | None]:
+    def _reach(self) -> Mapping[tuple[str, int], float | None]:
         known = ((row, row["core_distance"] if row["peripheral"] is not None else None) for row in self.subcategories)
-        return {(row["group"], row["subcategory"]): reach for row, reach in known}
+        return BySubcategory(self._store, {(row["group"], row["subcategory"]): reach for row, reach in known})
 
     def part_of(self, video: Mapping[str, Any]) -> str | None:
         """Return whether a video is "core" or "peripheral" in its subcategory; None where there are no centroids."""

@@ -7,6 +7,7 @@ import hashlib
 import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -36,6 +37,7 @@ class Accepted:
     name: str
 
 
+T = TypeVar("T")
 ByHand = Mapping[Home, Accepted]
 SCHEMA = pa.schema([("key", pa.string()), ("group", pa.string()), ("subcategory", pa.int32()), ("name", pa.string())])
 
@@ -146,7 +148,27 @@ def put_accepted(store: Store, accepted: ByHand) -> Files:
     return store.put_table(layout.ACCEPTED, pa.Table.from_pylist(rows, schema=SCHEMA))
 
 
-def names_of(store: Store) -> dict[Home, str]:
+class BySubcategory(dict[Home, T]):
+    """Hold a value of each subcategory; asked for another, name the files that contradict each other."""
+
+    def __init__(self, store: Store, values: Mapping[Home, T]) -> None:
+        super().__init__(values)
+        self._store = store
+
+    def __missing__(self, home: Home) -> T:
+        """Refuse.
+
+        Raises:
+            InputError: always.
+        """
+        url, (group, number) = self._store.url, home
+        raise InputError(
+            f"{url}/{layout.SUBCATEGORIES} has no subcategory {number} of {group[:LONGEST]!r}, which "
+            f"{url}/{layout.INDEX_VIDEOS} or the model has. {self._store.remedy(layout.SUBCATEGORIES)}"
+        )
+
+
+def names_of(store: Store) -> BySubcategory[str]:
     """Return the name of every subcategory: the accepted one where the atlas was published with one, else ours."""
     stages = store.manifest()["stages"]
     files = store.stage("reduce")["files"]
@@ -158,4 +180,4 @@ def names_of(store: Store) -> dict[Home, str]:
     for name, facts in tables:
         for row in store.table(name, facts, ["group", "subcategory", "name"]).to_pylist():
             found[row["group"], row["subcategory"]] = row["name"]
-    return found
+    return BySubcategory(store, found)
