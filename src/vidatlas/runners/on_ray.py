@@ -152,10 +152,12 @@ class RayRunner:
                 yield receipt
 
     def lost(self) -> str:
-        """Return why no task can finish any more: the only node, this machine's own, is dead; else an empty text."""
+        """Return why no task can finish any more: the only node, this machine's own, is dead; else an empty text.
+
+        Its process is killed then, which may only hang: it would hold up Ray's shutdown for ever.
+        """
         if not self._own or any(node["Alive"] for node in ray.nodes()):
             return ""
-        # One that hangs would hold up Ray's shutdown for ever.
         worker._global_node.kill_raylet(check_alive=False)
         return "Ray's processes on this machine stopped working. Rerun the same command to resume."
 
