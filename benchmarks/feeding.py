@@ -35,7 +35,7 @@ from vidatlas.storage.tables import parquet_bytes
 
 DIM = 768
 H200_NODES = 4_600_000 * 0.4
-"""Nodes a second of an H200 at 40 % of its bf16 rate (790 TFLOP/s, 170 MFLOP a node): an estimate, not measured."""
+"""Nodes a second of an H200 at 40 % of 790 TFLOP/s (170 MFLOP per node): an estimate, not measured."""
 
 
 def main() -> None:
