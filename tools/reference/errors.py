@@ -20,14 +20,18 @@ def errors_page() -> str:
     return "\n".join([INTRODUCTION, *_codes(), *_reasons()]) + "\n"
 
 
+_OTHER = "a shard that cannot be computed, or a bug, which please report"
+
+
 def _codes() -> Iterator[str]:
     yield from ("| exit code | class | meaning |", "|---|---|---|", "| 0 | | success, or nothing left to do |")
     for each in (VidatlasError, *VidatlasError.__subclasses__()):
         name = f"`{each.__name__}`" if each is not VidatlasError else "any other error"
-        meaning = (each.__doc__ or "").strip() if each is not VidatlasError else "a shard that cannot be computed, or a bug: please report it"
+        meaning = (each.__doc__ or "").strip() if each is not VidatlasError else _OTHER
         meaning = meaning.removeprefix("Report ").partition(":")[0].removesuffix(".")
         yield f"| {each.exit_code} | {name} | {to_markdown(meaning)} |"
-    yield from ("| 130, 143 | | stopped by Ctrl-C or SIGTERM; rerun the command to resume |",
+    yield from (
+        "| 130, 143 | | stopped by Ctrl-C or SIGTERM; rerun the command to resume |",
         "| 137 | | killed, most likely out of memory; rerun the command to resume |",
         "",
     )

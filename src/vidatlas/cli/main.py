@@ -37,7 +37,8 @@ Recipe_ = Annotated[
 Inputs_ = Annotated[
     list[str],
     typer.Argument(
-        metavar="INPUT...", help="Input files or URLs (JSON lines or documents, CSV, Parquet, Arrow; .gz, .zst, .bz2, .xz); quote patterns."
+        metavar="INPUT...",
+        help="Input files or URLs (JSON, CSV, Parquet, Arrow; .gz, .zst, .bz2, .xz); quote patterns.",
     ),
 ]
 Atlas_ = Annotated[str, typer.Argument(metavar="ATLAS", help="The folder (or URL) of the atlas.")]
