@@ -18,6 +18,7 @@ import pytest
 
 import vidatlas
 from vidatlas.errors import InputError, UsageError
+from vidatlas.storage.store import Store
 
 Main = Callable[[list[str]], int]
 LISTEN = "0A"
@@ -125,6 +126,19 @@ def test_verify_names_what_was_touched(
     DAMAGE[how](victim)
     assert main(["verify", str(atlas)]) == InputError.exit_code
     assert str(victim) in capfd.readouterr().err
+
+
+def test_verify_holds_no_large_file_in_memory(atlas: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An index can have many gigabytes."""
+    whole, read = Store.read, list[str]()
+
+    def noted(store: Store, name: str, facts: Any = None) -> bytes:
+        read.append(name)
+        return whole(store, name, facts)
+
+    monkeypatch.setattr(Store, "read", noted)
+    assert vidatlas.verify(str(atlas))["files"] > 20
+    assert {name.partition("/")[0] for name in read} <= {"atlas.json", "subcategories.parquet"}
 
 
 @pytest.mark.parametrize("how", DAMAGE)

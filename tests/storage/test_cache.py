@@ -31,11 +31,14 @@ def without_home(home: Path) -> Path:
 def test_a_file_is_made_once_and_removed_when_unused(home: Path) -> None:
     made = [kept("key", lambda at: at.write_text("whole")) for _ in range(2)]
     assert made == [home / "vidatlas" / "key"] * 2
-    old = home / "vidatlas" / "old"
+    old, model = home / "vidatlas" / "old", home / "vidatlas" / "model"
     old.write_text("unused")
-    os.utime(old, (time.time() - 40 * 86_400,) * 2)
+    model.mkdir()
+    (model / "weights").write_text("unused")
+    for unused in (old, model):
+        os.utime(unused, (time.time() - 40 * 86_400,) * 2)
     assert kept("other", lambda at: at.write_text("x")).exists()
-    assert (old.exists(), made[0].exists()) == (False, True)
+    assert (old.exists(), model.exists(), made[0].exists()) == (False, False, True)
 
 
 def test_only_its_owner_can_read_it(home: Path) -> None:

@@ -313,6 +313,9 @@ class _Web(BaseHTTPRequestHandler):
         status = int(self.path.strip("/")) if self.path.strip("/").isdigit() else 200
         self.send_response(status)
         self.send_header("Content-Length", "5000000")
+        self.send_header(
+            "Last-Modified", "Sat, 28 Nov 2026 10:00:00 GMT" if "old" in self.path else self.date_time_string()
+        )
         self.end_headers()
         if self.command == "GET" and status == 200:
             self.wfile.write(bytes(5_000_000))
@@ -338,6 +341,11 @@ def test_what_a_web_server_refuses_is_one_line(web: str) -> None:
     for status in ("403", "500"):
         with pytest.raises(UnavailableError, match=f"^cannot use {web}/{status}: {status}[^\n]*Check the address"):
             input_state(f"{web}/{status}")
+
+
+def test_a_server_without_etags_says_when_a_file_changed(web: str) -> None:
+    assert input_state(f"{web}/old") == (5_000_000, "Sat, 28 Nov 2026 10:00:00 GMT")
+    assert input_state(f"{web}/new") != input_state(f"{web}/old")
 
 
 def test_a_server_that_sends_whole_files_only_is_named(web: str) -> None:

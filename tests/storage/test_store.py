@@ -303,3 +303,12 @@ def test_a_file_is_mapped_where_it_is_the_one_that_was_stored(store: Store) -> N
         MappedFiles(store).path("index/b", other)
     with pytest.raises(InputError, match="index/d is missing"):
         MappedFiles(store).path("index/d", {**other, "sha256": "0" * 64})
+
+
+def test_a_file_that_the_cache_dropped_is_copied_again(memory: str) -> None:
+    """An app can run for longer than the cache keeps what nobody asked it for."""
+    store = Store(memory)
+    files = store.put("index/a", b"right")
+    mapped = MappedFiles(store)
+    mapped.path("index/a", files["index/a"]).unlink()
+    assert mapped.path("index/a", files["index/a"]).read_bytes() == b"right"

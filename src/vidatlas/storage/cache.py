@@ -7,6 +7,7 @@ removed. Nothing in it comes from an atlas unverified.
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import tempfile
 import time
@@ -78,4 +79,4 @@ def _sweep(made: Path) -> None:
     for file in made.parent.iterdir():
         with suppress(OSError):
             if file != made and file.stat().st_mtime < oldest:
-                file.unlink()
+                shutil.rmtree(file) if file.is_dir() else file.unlink()

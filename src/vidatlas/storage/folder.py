@@ -237,10 +237,14 @@ def input_state(url: str) -> tuple[int, str]:
     filesystem, path = open_filesystem(url)
     with plain_errors(url, may_be_absent=True):
         info = filesystem.info(path)
-    changed = next(
-        (str(info[key]) for key in ("ETag", "etag", "LastModified", "mtime", "updated") if info.get(key)), ""
-    )
-    return int(info["size"] or 0), changed
+    return int(info["size"] or 0), next((str(info[key]) for key in _CHANGED if info.get(key)), "")
+
+
+_CHANGED = (
+    *("ETag", "etag", "blob_id", "Content-MD5", "LastModified", "Last-Modified", "last_modified"),
+    *("mtime", "updated", "modificationTime"),
+)
+"""What fsspec's clients call the state of a file, the most exact first."""
 
 
 def expand(pattern: str) -> list[str]:
@@ -317,6 +321,7 @@ def fetch(url: str, directories: Iterable[str], endings: tuple[str, ...]) -> Pat
         for name, size, _ in states:
             if here.size(name) != size:
                 here.put(name, there.read(name))
+        os.utime(here.path)  # the cache drops what was not used for a month
     return here.path
 
 

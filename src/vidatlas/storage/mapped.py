@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +15,8 @@ from vidatlas.storage.folder import LocalFolder
 from vidatlas.storage.remote import RemoteFolder
 from vidatlas.storage.store import Store
 from vidatlas.types import FileFacts
+
+_PIECE = 4 << 20
 
 
 class MappedFiles:
@@ -40,7 +42,8 @@ class MappedFiles:
         Raises:
             InputError: it is missing or altered.
         """
-        if name not in self._paths:
+        # The cache drops what nobody asked it for in a month, while an app may run for longer.
+        if name not in self._paths or not self._paths[name].exists():
             self._paths[name] = self._verified(name, facts)
         return self._paths[name]
 
@@ -64,6 +67,14 @@ class MappedFiles:
             raise self.store.altered(name)
 
 
+def sha256_of(file: IO[bytes]) -> str:
+    """Return the SHA-256 of an open file, local or remote, which is read in pieces."""
+    digest = hashlib.sha256()
+    while piece := file.read(_PIECE):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(cast(Any, file), "sha256").hexdigest()
+        return sha256_of(file)
