@@ -110,6 +110,12 @@ def test_a_single_centroid_has_no_margin_and_no_rows_have_nothing() -> None:
     assert len(assign(np.empty((0, 3), np.float32), np.zeros((2, 3), np.float32)).labels) == 0
 
 
+def test_one_huge_row_does_not_make_all_others_equal() -> None:
+    vectors = np.random.default_rng(0).normal(0, 0.03, (1_000, 8)).astype(np.float32)
+    vectors[7] = 60_000
+    assert len(fit_clusters(vectors, 25, 0, SklearnKMeans(), Fitting(1)).centroids) > 10
+
+
 NOISE = 1e-7 * np.random.default_rng(0).normal(size=(90, 3))
 
 

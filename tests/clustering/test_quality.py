@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -123,3 +124,13 @@ def test_the_same_partition_agrees_fully_and_a_random_one_not_at_all() -> None:
     random = agreement(Counter((cluster, str(label)) for cluster, label in draw))
     assert random is not None
     assert abs(random.ami) < 0.01 < random.nmi
+
+
+def test_agreement_with_thousands_of_labels_takes_memory_by_pairs() -> None:
+    """A table of clusters by tags would take gigabytes."""
+    counts = {(number % 1_500, f"tag {number}"): 2 for number in range(3_000)}
+    tracemalloc.start()
+    assert agreement(counts) is not None
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_500 * 3_000

@@ -42,6 +42,17 @@ def test_texts_of_the_same_words_lie_together_in_any_script() -> None:
     assert alike[:20, 20:].max() < 0.5
 
 
+def test_words_keep_their_combining_marks() -> None:
+    """Split at their vowel signs, titles in Tamil or Hindi share endings and nothing else."""
+    tamil, hindi = ("தமிழ் செய்திகள்", "புதிய பாடல்கள்"), ("हिन्दी समाचार", "क्रिकेट खबर")
+    for texts in (tamil, hindi):
+        rows = hash_words([(list(texts), 1)], 2**12)
+        assert np.diff(rows.indptr).tolist() == [2, 2]
+        assert (rows[[0]] @ rows[[1]].T).nnz == 0
+    turkish = hash_words([(["İSTANBUL turu", "istanbul turu"], 1)], 2**12).toarray()
+    assert np.array_equal(*turkish)
+
+
 def test_words_that_name_no_subject_are_no_words() -> None:
     hashed = hash_words([(["The piano AND los jazz ft. 2025 (Official Video)", "jazz piano", "the and of"], 1)], 2**12)
     assert np.array_equal(hashed.toarray()[0], hashed.toarray()[1])

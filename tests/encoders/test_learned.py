@@ -46,6 +46,19 @@ def test_tfidf_is_that_of_scikit_learn() -> None:
     assert stats.tokens == sum(len(words_of(text)) for text in TEXTS)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("मोदी की रैली", ["मोदी", "की", "रैली"]),
+        ("தமிழ் செய்திகள்", ["தமிழ்", "செய்திகள்"]),
+        ("İstanbul gezisi", ["istanbul", "gezisi"]),
+        ("a café 1\ufe0f\u20e3 👍🏽 ab_c", ["café", "ab_c"]),
+    ],
+)
+def test_a_word_keeps_its_combining_marks(text: str, words: list[str]) -> None:
+    assert words_of(text) == words
+
+
 def test_dimensions_without_a_word_stay_zero() -> None:
     spec = TfidfSpec(dim=50)
     encoder = spec.load_learned(learned(spec, TEXTS), 1)

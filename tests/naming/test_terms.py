@@ -77,6 +77,7 @@ def test_a_function_word_that_repeats_the_title_is_no_tag() -> None:
 def test_spellings_of_one_term_share_a_key() -> None:
     assert len({key_of(text) for text in ("mine craft", "Minecraft", "#mine-craft", "MINECRAFT!")}) == 1
     assert key_of("Música") == key_of("musica")
+    assert key_of("İstanbul") == key_of("istanbul")
     assert record_terms(["Mine Craft"], ["minecraft"]).texts["minecraft"] == "minecraft"
 
 

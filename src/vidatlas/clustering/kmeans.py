@@ -31,8 +31,9 @@ _SMALL, _LEAST_SMALL, _MOST_SMALL = 10, 200, 2_000
 """Small clusters per wanted cluster, and the least and usually the most to merge."""
 _MOST_MERGED = 4_000
 """Merging takes 8 bytes per pair."""
-_GRAINS = 1e5
-"""Rows that differ by less than their largest value over this are equal: matrix products round this much."""
+_GRAINS, _USUAL = 1e5, 0.99
+"""Rows that differ by less than a large value over this are equal: matrix products round this much. Large is the value
+that so large a share of the rows stay below."""
 
 
 class ClusterSpec(BaseModel):
@@ -137,7 +138,10 @@ def fit_clusters(vectors: Floats, k: int, seed: int, backend: KMeans, how: Fitti
 
 def _distinct(vectors: Floats, enough: int) -> NDArray[np.int64]:
     """Return the first index of each distinct row; all of them, or more than ``enough``."""
-    largest = float(np.abs(vectors).max(initial=0.0)) or 1.0
+    sizes = np.abs(vectors).max(axis=1, initial=0.0)
+    # A single row of huge numbers must not make all others equal.
+    largest = float(np.quantile(sizes, _USUAL) or sizes.max()) if len(sizes) else 0.0
+    largest = largest or 1.0
     for rows in (8 * enough, len(vectors)):
         # Adding 0 makes -0 the same as 0.
         grains = np.round(vectors[:rows] * np.float32(_GRAINS / largest)) + np.float32(0)

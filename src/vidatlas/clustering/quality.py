@@ -125,20 +125,22 @@ def agreement(counts: Mapping[tuple[Any, str], int]) -> Agreement | None:
     if not all(2 <= size < rows for size in table.shape):
         return None
     shared = mutual_info_score(None, None, contingency=table)
-    by_chance = expected_mutual_information(scipy.sparse.csr_array(table), rows)
+    by_chance = expected_mutual_information(table, rows)
     mean = (_entropy(table.sum(axis=0)) + _entropy(table.sum(axis=1))) / 2
     purity = table.max(axis=1).sum() / rows
     return Agreement(float(purity), float(shared / mean), float((shared - by_chance) / (mean - by_chance)), rows)
 
 
-def _contingency(counts: Mapping[tuple[Any, str], int]) -> NDArray[np.int64]:
-    """Return int64 [clusters, known labels], without empty ones."""
-    seen = [(pair, count) for pair, count in counts.items() if count]
-    clusters, rows = np.unique([cluster for (cluster, _), _ in seen], return_inverse=True)
-    known, columns = np.unique([label for (_, label), _ in seen], return_inverse=True)
-    table = np.zeros((len(clusters), len(known)), np.int64)
-    table[rows, columns] = [count for _, count in seen]
-    return table
+def _contingency(counts: Mapping[tuple[Any, str], int]) -> scipy.sparse.csr_array:
+    """Return int64 [clusters, known labels], without empty ones; sparse, because labels can be a million tags."""
+    seen = {pair: count for pair, count in counts.items() if count}
+    clusters, known = (
+        {each: number for number, each in enumerate(sorted({pair[at] for pair in seen}))} for at in (0, 1)
+    )
+    places = [(clusters[cluster], known[label]) for cluster, label in seen]
+    rows, columns = np.array(places, np.int64).reshape(-1, 2).T
+    shape = (len(clusters), len(known))
+    return scipy.sparse.csr_array((np.array([*seen.values()], np.int64), (rows, columns)), shape)
 
 
 def _entropy(sizes: NDArray[np.int64]) -> float:

@@ -7,7 +7,6 @@ columns (Weinberger, Dasgupta, Langford, Smola and Attenberg, "Feature Hashing f
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from vidatlas.naming.filler import FILLER, function_words
-from vidatlas.sources.values.segmentation import segmented
+from vidatlas.sources.values.segmentation import segmented, word_pattern
 from vidatlas.threads import one_thread
 from vidatlas.types import Floats
 
@@ -75,19 +74,29 @@ def hash_words(fields: Sequence[tuple[list[str], float]], buckets: int) -> scipy
     from sklearn.feature_extraction.text import HashingVectorizer
 
     vectorizer = HashingVectorizer(
-        n_features=buckets, stop_words=_no_subjects(), binary=True, alternate_sign=False, dtype=np.float32
+        n_features=buckets,
+        stop_words=_no_subjects(),
+        token_pattern=word_pattern().pattern,
+        binary=True,
+        alternate_sign=False,
+        dtype=np.float32,
     )
     # Of no texts scikit-learn ends in StopIteration, which would end a loop of shards.
-    hashed = [weight * vectorizer.transform(map(segmented, texts)) for texts, weight in fields if texts and weight]
+    hashed = [weight * vectorizer.transform(map(_prepared, texts)) for texts, weight in fields if texts and weight]
     empty = scipy.sparse.csr_array((len(fields[0][0]), buckets), dtype=np.float32)
     return scipy.sparse.csr_array(sum(hashed, empty), dtype=np.float32)
+
+
+def _prepared(text: str) -> str:
+    """Return a text with spaces between words; of the Turkish İ, lower case would leave a dot of its own."""
+    return segmented(text).replace("İ", "i")
 
 
 @cache
 def _no_subjects() -> list[str]:
     words = {*FILLER, *function_words(), *map(str, range(1900, 2100))}
     # Only what can be a token: scikit-learn warns of every other, and compares none with it.
-    return sorted(word for word in words if re.findall(r"\w\w+", word.lower()) == [word])
+    return sorted(word for word in words if word_pattern().findall(word.lower()) == [word])
 
 
 def document_frequencies(hashed: scipy.sparse.csr_array) -> NDArray[np.int64]:

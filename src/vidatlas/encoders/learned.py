@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vidatlas.sources.values.segmentation import word_pattern
 from vidatlas.types import EncodeStats, Floats, Json
 
 
@@ -79,14 +79,13 @@ class LookupEncoder:
         return found
 
 
-_WORD = re.compile(r"\w\w+")
 MOST_WORDS = 2_000_000
 """Most distinct words to count per shard, the most frequent ones: this bounds memory."""
 
 
 def words_of(text: str) -> list[str]:
     """Return the case-folded words of a text in order, each of at least two letters or digits."""
-    return _WORD.findall(text.casefold())
+    return word_pattern().findall(text.replace("İ", "i").casefold())
 
 
 def survey_words(texts: Iterable[str]) -> Survey:

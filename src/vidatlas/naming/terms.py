@@ -102,7 +102,8 @@ def _phrases(text: str) -> list[list[str]]:
 
 
 def _fold(text: str) -> str:
-    return text.casefold() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+    # Of the Turkish İ, case folding would leave a dot of its own.
+    return text.casefold() if text.isascii() else unicodedata.normalize("NFKC", text).replace("İ", "i").casefold()
 
 
 def _bare(word: str) -> str:

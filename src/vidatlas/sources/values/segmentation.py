@@ -8,6 +8,7 @@ nearer to words. With the same clusters, names cover 58 % of 1,000 Japanese vide
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -23,6 +24,22 @@ _BETWEEN = re.compile(f"(?<=[{_UNSPACED}]) (?=[{_UNSPACED}])")
 def segmenter() -> str:
     """Return name and version of what segments."""
     return f"budoux {version('budoux')}"
+
+
+_MARKS = ("Mc", "Mn")
+_VARIATIONS = range(0xFE00, 0xFE10)
+"""Marks that choose between pictures of a sign, such as those of emoji."""
+
+
+@cache
+def word_pattern() -> re.Pattern[str]:
+    """Return the pattern of a word, of at least two signs: letters and digits, with the combining marks on them.
+
+    Python's own class of word characters has no marks, and so splits most words in Hindi, Tamil or Thai.
+    """
+    codes = (code for code in range(0x300, 0x1F000) if code not in _VARIATIONS)
+    marks = "".join(sign for sign in map(chr, codes) if unicodedata.category(sign) in _MARKS)
+    return re.compile(rf"\w[\w{marks}]+")
 
 
 def segmented(text: str) -> str:
