@@ -18,6 +18,7 @@ import pytest
 
 import vidatlas
 from vidatlas.errors import InputError, UsageError
+from vidatlas.pipeline.explore import status
 from vidatlas.storage.store import Store
 
 Main = Callable[[list[str]], int]
@@ -137,8 +138,12 @@ def test_verify_holds_no_large_file_in_memory(atlas: Path, monkeypatch: pytest.M
         return whole(store, name, facts)
 
     monkeypatch.setattr(Store, "read", noted)
+    monkeypatch.setattr(status, "LARGE", 0)
     assert vidatlas.verify(str(atlas))["files"] > 20
     assert {name.partition("/")[0] for name in read} <= {"atlas.json", "subcategories.parquet"}
+    alter(min((atlas / "embeddings").iterdir()))
+    with pytest.raises(InputError, match="missing or altered"):
+        vidatlas.verify(str(atlas))
 
 
 @pytest.mark.parametrize("how", DAMAGE)
