@@ -3,8 +3,8 @@
 Run python -m benchmarks.cost FILE. Inputs: the file that ``benchmarks.scale --json`` wrote, and the rates and prices
 below, each with where it was measured, or that it was not. A stage takes what its driver computes alone, and what its
 tasks compute, divided by the cores. Cores are taken to be as fast as those of the measurement; waiting for disks and
-networks is not counted. So hours are lower bounds. Where a stage was measured with two numbers of videos, its time has
-a constant part (the sample of the map, say) and one per video; where with one, all of it is taken as per video.
+networks is not counted. So hours are lower bounds. A stage's time has a constant part and one per video: those of the
+line through two measured numbers of videos, or, of one number, the steps ``ONCE`` and all others.
 """
 
 from __future__ import annotations
@@ -70,19 +70,32 @@ def gpu_rate() -> float:
     return H100_FLOPS * USED / NODE_FLOPS / NODES
 
 
-def line(points: list[tuple[int, float]]) -> tuple[float, float]:
-    """Return constant and slope of the line through the smallest and the largest point; through 0 if there is one."""
+ONCE = {
+    "driver": ("laying out the sample", "finding cells of the sample"),
+    "tasks": ("finding neighbours in the sample",),
+}
+"""Steps that take the same time for any larger number of videos, on all cores: of the driver, and of tasks."""
+CORES = 2
+"""Cores of the measurement."""
+
+
+def line(points: list[tuple[int, float]], once: float = 0.0) -> tuple[float, float]:
+    """Return constant and slope of the line through the smallest and the largest point, or through ``once`` at 0."""
     (first, low), (last, high) = points[0], points[-1]
-    slope = (high - low) / (last - first) if last > first else 0.0
+    if first == last:
+        return once, (high - once) / last
+    slope = (high - low) / (last - first)
     constant = low - slope * first
-    return (constant, slope) if last > first and min(slope, constant) >= 0 else (0.0, high / last)
+    return (constant, slope) if min(slope, constant) >= 0 else (0.0, high / last)
 
 
 def stage_seconds(measured: dict[int, Any], stage: str, rows: int, cores: int) -> float:
     """Return the seconds of a stage: the driver's, and those of its tasks by the cores."""
     uses = {count: found["stages"][stage] for count, found in sorted(measured.items()) if stage in found["stages"]}
-    driver = line([(count, use["driver_cpu"]) for count, use in uses.items()])
-    tasks = line([(count, use["cpu"] - use["driver_cpu"]) for count, use in uses.items()])
+    last = list(uses.values())[-1]["steps"]
+    once = {of: CORES * sum(last.get(step, 0.0) for step in steps) for of, steps in ONCE.items()}
+    driver = line([(count, use["driver_cpu"]) for count, use in uses.items()], once["driver"])
+    tasks = line([(count, use["cpu"] - use["driver_cpu"]) for count, use in uses.items()], once["tasks"])
     return driver[0] + driver[1] * rows + (tasks[0] + tasks[1] * rows) / cores
 
 
