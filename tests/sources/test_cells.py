@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidatlas.sources.cells import MAX_LIST_CHARS, holds_objects, is_cut, split_texts
+from vidatlas.sources.cells import MAX_LIST_CHARS, holds_objects, is_cut, list_in, read_literal, split_texts
 from vidatlas.sources.values.markup import plain_text
 from vidatlas.sources.values.texts import texts_in
 
@@ -52,6 +52,20 @@ def read(cell: Any) -> tuple[str, ...] | None:
 )
 def test_a_cell_gives_its_texts(cell: Any, texts: tuple[str, ...] | None) -> None:
     assert read(cell) == texts
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        (r'["cat \ud83d", "dog"]', ["cat \ufffd", "dog"]),
+        (r"['\ude00 \ud83d\ude00']", ["\ufffd 😀"]),
+        (r"['\U0000d83d\U0001f600']", ["\ufffd😀"]),
+        (r"[{'\ud83d': ('\ud83d', None, 1)}, {'\ud83d'}]", [{"\ufffd": ("\ufffd", None, 1)}, {"\ufffd"}]),
+    ],
+)
+def test_half_of_a_surrogate_pair_is_replaced_as_no_file_can_hold_it(cell: str, value: Any) -> None:
+    assert read_literal(cell) == value
+    assert list_in(cell) == value
 
 
 # Brackets count as nesting within quotes too, and what is nested too deeply is not read.

@@ -59,9 +59,19 @@ def read_literal(text: str) -> Any:
     except orjson.JSONDecodeError:
         pass
     try:
-        return ast.literal_eval(text)
+        found = ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
+    return _mended(found) if "\\u" in text or "\\U" in text else found
+
+
+def _mended(value: Any) -> Any:
+    """Return a value whose texts hold no half of a surrogate pair, as no UTF-8 can: pairs joined, halves replaced."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_mended(key): _mended(item) for key, item in value.items()}
+    return type(value)(map(_mended, value)) if isinstance(value, list | tuple | set) else value
 
 
 def _depth(text: str) -> int:
