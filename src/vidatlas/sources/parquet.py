@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import IO, Any
 
 import numpy as np
@@ -31,6 +32,7 @@ _LISTS = (
 )
 BATCH = 2_000
 """Most rows per batch; a reader can start at each batch."""
+_PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _MOST_VALUES, _MOST_BYTES = 4 << 20, 64 << 20
 """Of a batch: some kilobytes of Parquet can hold gigabytes of equal values."""
 
@@ -43,8 +45,9 @@ def json_lines(
 ) -> Iterator[bytes]:
     """Yield a Parquet file's rows as JSON lines, a batch of rows at a time.
 
-    Bytes and vectors (lists of floating-point numbers) are skipped, in structs too: no field can hold them. Dates,
-    times and decimals are written as text. A row with invalid UTF-8 becomes such a line, so that it is rejected.
+    Bytes, vectors (lists of floating-point numbers) and intervals of months and days are skipped, in structs too: no
+    field can hold them. Dates, times and decimals are written as text, durations as seconds. A row with invalid UTF-8
+    becomes such a line, so that it is rejected.
 
     Args:
         file: a seekable file.
@@ -161,7 +164,7 @@ def _readable(name: str, kind: pa.DataType) -> list[str]:
 
 
 def _is_readable(kind: pa.DataType) -> bool:
-    if any(is_bytes(kind) for is_bytes in _BYTES):
+    if pa.types.is_interval(kind) or any(is_bytes(kind) for is_bytes in _BYTES):
         return False
     if pa.types.is_dictionary(kind):
         return _is_readable(kind.value_type)
@@ -175,13 +178,13 @@ def _is_readable(kind: pa.DataType) -> bool:
 def lines_of(batch: pa.RecordBatch, vector: str | None = None) -> bytes:
     """Return the rows of a record batch as JSON lines.
 
-    Dates, times and decimals are written as text, vectors as base64 of float32, little-endian. A row with invalid UTF-8
-    becomes a line with invalid UTF-8, so that it is rejected.
+    Dates, times and decimals are written as text, durations as seconds, vectors as base64 of float32, little-endian. A
+    row with invalid UTF-8 becomes a line with invalid UTF-8, so that it is rejected.
     """
     if not batch.num_columns:
         return b"{}\n" * int(batch.num_rows)
     columns = [
-        _as_base64(column) if name == vector and _is_vector(column.type) else _as_text(column)
+        _as_base64(column) if name == vector and _is_vector(column.type) else _as_plain(column)
         for name, column in zip(batch.schema.names, batch.columns, strict=True)
     ]
     batch = pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
@@ -192,8 +195,10 @@ def lines_of(batch: pa.RecordBatch, vector: str | None = None) -> bytes:
     return b"".join(map(_dumped, rows))
 
 
-def _as_text(column: pa.Array) -> pa.Array:
-    """Return dates, times and decimals as Arrow formats them; with pandas installed, the format would differ."""
+def _as_plain(column: pa.Array) -> pa.Array:
+    """Return durations as seconds; dates, times and decimals as Arrow formats them: pandas would do so otherwise."""
+    if pa.types.is_duration(column.type):
+        return pc.divide(column.cast(pa.int64()).cast(pa.float64(), safe=False), _PER_SECOND[column.type.unit])
     return column.cast(pa.string()) if pa.types.is_temporal(column.type) or pa.types.is_decimal(column.type) else column
 
 
@@ -208,8 +213,13 @@ def _as_base64(column: pa.Array) -> pa.Array:
     return pa.array(texts, pa.string(), mask=lists.is_null().to_numpy(zero_copy_only=False))
 
 
+def plain(value: Any) -> Any:
+    """Return a value that JSON has not as one that it has: a duration as seconds, anything else as text."""
+    return value.total_seconds() if isinstance(value, timedelta) else str(value)
+
+
 def _dumped(row: dict[str, Any]) -> bytes:
-    line: bytes = orjson.dumps(row, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
+    line: bytes = orjson.dumps(row, default=plain, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
     return line
 
 

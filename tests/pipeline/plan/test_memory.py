@@ -22,6 +22,7 @@ from vidatlas.errors import ConflictError, InputError, UsageError
 from vidatlas.pipeline.plan import memory
 from vidatlas.pipeline.plan.memory import as_files, text_table
 from vidatlas.recipe import load_recipe
+from vidatlas.sources.compression import decompress
 from vidatlas.sources.csv import CsvSpec
 from vidatlas.storage.store import Store
 
@@ -133,6 +134,27 @@ def test_every_row_is_accounted_for(hashing_recipe: Recipe, tmp_path: Path) -> N
     counts = planned["counts"]
     assert counts["rejects"] == {"invalid_id": 1, "invalid_json": 1, "no_text": 1, "not_an_object": 1, "excluded": 1}
     assert (counts["read"], counts["kept"], counts["duplicates"]) == (8, 2, 1)
+
+
+def lines_of(data: Any, recipe: Recipe, folder: Path) -> list[Any]:
+    _, (url,) = as_files(data, recipe, folder)
+    with Path(url).open("rb") as file:
+        return [json.loads(line) for line in b"".join(decompress(file, "zstd")).splitlines()]
+
+
+def test_a_duration_is_its_seconds_whatever_holds_it(hashing_recipe: Recipe, tmp_path: Path) -> None:
+    took = datetime.timedelta(minutes=3, milliseconds=500)
+    rows = [{"long": took, "each": [took]}]
+    holders = {
+        "dicts": rows,
+        "numpy": [{"long": np.timedelta64(180_500, "ms"), "each": [np.timedelta64(180_500_000_000, "ns")]}],
+        "pandas": pd.DataFrame(rows),
+        "polars": pl.DataFrame(rows),
+        "large": [{**rows[0], "n": 1 << 70}],
+    }
+    for name, data in holders.items():
+        (found,) = lines_of(data, hashing_recipe, tmp_path / name)
+        assert (found["long"], found["each"]) == (180.5, [180.5]), name
 
 
 def test_rows_in_memory_are_read_as_json_lines_by_a_recipe_for_csv(

@@ -16,7 +16,7 @@ import pyarrow as pa
 from vidatlas.errors import InputError, UsageError
 from vidatlas.recipe import Recipe
 from vidatlas.sources.jsonl import JsonLinesSpec
-from vidatlas.sources.parquet import BATCH, lines_of, readable_columns
+from vidatlas.sources.parquet import BATCH, lines_of, plain, readable_columns
 from vidatlas.storage.store import Store
 from vidatlas.types import Place
 
@@ -121,14 +121,16 @@ def _line(row: Any) -> bytes:
         )
     except TypeError:
         # Lone surrogates and integers of more than 64 bits.
-        return json.dumps(row, default=str, skipkeys=True).encode() + b"\n"
+        return json.dumps(row, default=_plain, skipkeys=True).encode() + b"\n"
     return line
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
-    return value.tolist() if isinstance(value, np.ndarray) else str(value)
+    if isinstance(value, np.timedelta64):
+        value = value.astype("m8[us]").item()
+    return value.tolist() if isinstance(value, np.ndarray) else plain(value)
 
 
 def _written(lines: Iterator[bytes], store: Store) -> list[str]:
