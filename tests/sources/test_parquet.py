@@ -115,6 +115,14 @@ def test_an_interval_of_months_and_days_is_left_out() -> None:
     assert readable_columns(batch.schema) == ["id"]
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.binary(), pa.struct([("v", pa.string())])], ids=str)
+def test_a_column_or_a_value_of_a_struct_that_is_there_twice_is_refused(kind: pa.DataType) -> None:
+    twice = [("v", kind), ("v", kind)]
+    for schema in (pa.schema(twice), pa.schema([("id", pa.string()), ("in", pa.list_(pa.struct(twice)))])):
+        with pytest.raises(InputError, match="lists the column 'v' twice"):
+            read(schema.empty_table())
+
+
 def test_rows_without_a_readable_column_are_still_rows() -> None:
     assert read(pa.table({"embedding": pa.array([[0.1]] * 3, pa.list_(pa.float32()))})) == [{}] * 3
     assert read(pa.table({"title": pa.array([], pa.string())})) == []

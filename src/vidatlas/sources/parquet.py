@@ -7,6 +7,7 @@ column, and only the rows from the requested one on become text.
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import IO, Any
@@ -56,7 +57,8 @@ def json_lines(
         vector: the column of vectors to keep.
 
     Raises:
-        InputError: a column has an extension type, or ``vector`` holds no vectors; the caller adds the file.
+        InputError: a column has an extension type or is there twice, or ``vector`` holds no vectors; the caller adds
+            the file.
         pyarrow.ArrowException, OSError: the file is damaged.
     """
     table = open_parquet(file)
@@ -127,8 +129,11 @@ def readable_columns(schema: pa.Schema, vector: str | None = None, nested: bool 
     With ``nested``, what can be read of a struct that holds bytes or vectors is there as paths.
 
     Raises:
-        InputError: the one named holds neither lists of numbers nor text.
+        InputError: the one named holds neither lists of numbers nor text, or a column is there twice.
     """
+    twice = _repeated(list(schema))
+    if twice is not None:
+        raise InputError(f"the table lists the column {twice!r} twice. Give each column a name of its own.")
     for column in schema:
         if column.name == vector and not (_is_vector(column.type) or _is_readable(column.type)):
             raise InputError(
@@ -141,6 +146,15 @@ def readable_columns(schema: pa.Schema, vector: str | None = None, nested: bool 
         for name in ([column.name] if column.name == vector else _readable(column.name, column.type))
         if nested or "." not in name or name == column.name
     ]
+
+
+def _repeated(fields: list[pa.Field]) -> str | None:
+    """Return the name that two columns share, or two values of one struct; None if none do."""
+    name, count = next(iter(Counter(field.name for field in fields).most_common(1)), ("", 0))
+    if count > 1:
+        return str(name)
+    within = (_repeated([field.type.field(at) for at in range(field.type.num_fields)]) for field in fields)
+    return next((found for found in within if found is not None), None)
 
 
 def vector_columns(schema: pa.Schema) -> list[str]:

@@ -40,7 +40,7 @@ def arrow_lines(
         vector: the column of vectors to keep.
 
     Raises:
-        InputError: a column has an extension type; the caller adds the file.
+        InputError: a column has an extension type, or is there twice; the caller adds the file.
         pyarrow.ArrowException, OSError: the file is damaged.
     """
     reader, start = open_stream(file)
