@@ -157,6 +157,22 @@ def test_a_duration_is_its_seconds_whatever_holds_it(hashing_recipe: Recipe, tmp
         assert (found["long"], found["each"]) == (180.5, [180.5]), name
 
 
+def test_a_set_is_a_list_of_one_order_and_what_pandas_misses_is_null(hashing_recipe: Recipe, tmp_path: Path) -> None:
+    words = [f"w{at}" for at in range(50)]
+    missing = {"day": pd.NaT, "n": pd.NA, "then": np.timedelta64("NaT"), "at": np.datetime64("NaT")}
+    row = {"tags": set(words), "some": frozenset((2, "x", 1)), **missing}
+    found = lines_of([row, {**row, "n": 1 << 70}], hashing_recipe, tmp_path)
+    assert found[0] == {"tags": sorted(words), "some": ["x", 1, 2], **dict.fromkeys(missing)}
+    assert found[1] == found[0] | {"n": 1 << 70}
+
+
+def test_a_column_that_stands_twice_is_named(hashing_recipe: Recipe, tmp_path: Path) -> None:
+    twice = pa.table([pa.array(["a"]), pa.array(["b"])], ["title", "title"])
+    for data in (twice, twice.to_batches()[0]):
+        with pytest.raises(InputError, match="lists the column 'title' twice"):
+            as_files(data, hashing_recipe, tmp_path)
+
+
 def test_rows_in_memory_are_read_as_json_lines_by_a_recipe_for_csv(
     rows: list[dict[str, Any]], hashing_recipe: Recipe, tmp_path: Path
 ) -> None:

@@ -35,7 +35,8 @@ Data = Place | Iterable[Place] | Table | Rows
 FILE_ROWS = 100_000
 """Rows per file: this bounds the memory that writing takes, and several files are planned in parallel."""
 _EXPECTED = "Pass paths, a data frame, an Arrow table, an iterable of dicts, or one split of a dataset"
-
+_NOTHING = ("NaT", "<NA>")
+"""How pandas and numpy write a missing time or value."""
 
 Choice = Callable[[pa.Schema], str | None]
 """Chooses the column of vectors to keep."""
@@ -128,9 +129,13 @@ def _line(row: Any) -> bytes:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
-    if isinstance(value, np.timedelta64):
+    if isinstance(value, set | frozenset):
+        # Their own order differs between processes, and equal rows must give equal files.
+        return sorted(value, key=repr)
+    if isinstance(value, np.timedelta64) and not np.isnat(value):
         value = value.astype("m8[us]").item()
-    return value.tolist() if isinstance(value, np.ndarray) else plain(value)
+    found = value.tolist() if isinstance(value, np.ndarray) else plain(value)
+    return None if found in _NOTHING else found
 
 
 def _written(lines: Iterator[bytes], store: Store) -> list[str]:
