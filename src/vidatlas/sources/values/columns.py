@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from vidatlas.sources.values.language import language_of
 from vidatlas.sources.values.markup import MAX_TEXT_CHARS, plain_text
+from vidatlas.sources.values.numbers import whole
 from vidatlas.types import Kind
 
 ARROW: dict[Kind, pa.DataType] = {
@@ -37,7 +38,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DAY = re.compile(r"(?:19|20)[0-9]{6}")
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
-    r"(?: ?(?:Z|UTC|[+-][0-9]{2}:?[0-9]{2}))?"
+    r"(?: ?(?:Z|UTC|[+-][0-9]{2}(?::?[0-9]{2})?))?"
 )
 _DURATION = re.compile(
     r"P(?=.)(?:([0-9]+)W)?(?:([0-9]+)D)?(?:T(?=.)(?:([0-9]+)H)?(?:([0-9]+)M)?(?:([0-9]+(?:\.[0-9]+)?)S)?)?"
@@ -86,7 +87,8 @@ Column = Annotated[ColumnSpec, BeforeValidator(_by_column)]
 def kind_of(value: Any) -> str:
     """Return what kind of value a cell holds; "" where it is empty.
 
-    Besides the types: ``day``, an integer such as 20230114, and ``epoch``, one that may be a time since 1970.
+    Besides the types: ``day``, an integer such as 20230114, and ``epoch``, one that may be a time since 1970. Both may
+    be whole floats: pandas makes them of integers beside an empty cell.
     """
     if isinstance(value, str):
         text = value.strip()
@@ -96,7 +98,7 @@ def kind_of(value: Any) -> str:
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, float):
-        return "number" if math.isfinite(value) else "text"
+        return (_kind_of_whole(whole(value)) or "number") if math.isfinite(value) else "text"
     return _kind_of_integer(value) if isinstance(value, int) else "text"
 
 
@@ -106,6 +108,12 @@ def _kind_of_integer(value: int) -> str:
     if value < _DAYS[1]:  # as most are
         return "day" if value >= _DAYS[0] and _date(value) else "integer"
     return "epoch" if any(_EPOCH[0] <= value // unit < _EPOCH[1] for unit in _UNITS) else "integer"
+
+
+def _kind_of_whole(value: Any) -> str:
+    """Return whether an integer as text looks like a day or a time; "" if it does not, or is none."""
+    kind = _kind_of_integer(int(value)) if isinstance(value, str) and _INTEGER.fullmatch(value) else ""
+    return kind if kind in ("day", "epoch") else ""
 
 
 def _kind_of_text(text: str) -> str:
@@ -120,7 +128,8 @@ def _kind_of_text(text: str) -> str:
         return "boolean"
     if _NUMBER.fullmatch(text):
         # Leading zeros and more digits than an integer holds: a code, which a number would spoil.
-        return "number" if _number(text) is not None and not re.match(r"[+-]?0[0-9]|[0-9]{19}", text) else "text"
+        code = _number(text) is None or re.match(r"[+-]?0[0-9]|[0-9]{19}", text)
+        return "text" if code else _kind_of_whole(whole(text)) or "number"
     return "duration" if _DURATION.fullmatch(text) else "text"
 
 
@@ -183,7 +192,7 @@ def _boolean(value: Any) -> bool | None:
 
 
 def _date(value: Any) -> date | None:
-    text = str(value)
+    text = str(whole(value))
     if _DATE.fullmatch(text) or _DAY.fullmatch(text):
         try:
             return date.fromisoformat(text)
@@ -194,7 +203,7 @@ def _date(value: Any) -> date | None:
 
 
 def _time(value: Any) -> datetime | None:
-    text = str(value)
+    text = str(whole(value))
     if _DATE.fullmatch(text) or _DAY.fullmatch(text):
         day = _date(text)
         return datetime(day.year, day.month, day.day, tzinfo=UTC) if day else None
