@@ -91,6 +91,7 @@ def test_what_is_no_table_is_named(kind: str, rows: RowSpec | None, tmp_path: Pa
     "head",
     [
         b"PKID,title\n",
+        b"PK,path\n1,xl/a\n2,word/b\n",
         b"ORCID,id\n",
         b"BZh,id\n",
         b"ustar," * 100,

@@ -94,7 +94,7 @@ def _file_type(head: bytes) -> tuple[str, str] | None:
     """Return what a content is, and what to do with it; None where it may be a table."""
     for at, signature, what, remedy in (*_OFFICE, *_SIGNATURES):
         if at is None:
-            found = head.startswith(b"PK") and signature in head
+            found = head.startswith(b"PK\x03\x04") and signature in head
         else:
             # Text may hold the same letters further on, but no zeros.
             found = head[at : at + len(signature)] == signature and (not at or b"\0" in head[:_BLOCK])
@@ -137,13 +137,16 @@ def records_under(head: bytes) -> str | None:
 
 
 def records_key(row: Json, names_record: Callable[[Json], bool]) -> str | None:
-    """Return the dotted key under which an object holds records; None if it is a record itself.
+    """Return the dotted key under which an object holds records; None if it is a record itself, or nested too deeply.
 
     Args:
         row: the object.
         names_record: tells whether an object looks like a record, by its keys.
     """
-    text = orjson.dumps(row).decode()
+    try:
+        text = orjson.dumps(row).decode()
+    except orjson.JSONEncodeError:  # it reads more levels than it writes
+        return None
     firsts = ((key, json.JSONDecoder().raw_decode(text, at)[0]) for key, at in _lists(text))
     return next((key for key, first in firsts if names_record(first)), None)
 
