@@ -213,6 +213,12 @@ def test_the_author_may_be_absent_from_the_input_and_is_stored_where_it_is_named
         RecordSpec(id="id", title="author", fields={"author": TextField(column="title", weight=1)})
 
 
+def test_a_row_without_an_id_that_is_nested_too_deeply_to_be_hashed_is_rejected() -> None:
+    row = parse_line(b'{"title": "t", "more": ' + b"[" * 300 + b"]" * 300 + b"}")
+    assert isinstance(row, dict)
+    assert parse_row(row, SPEC.model_copy(update={"id": None})) is Reason.INVALID_JSON
+
+
 def test_columns_are_named_once() -> None:
     assert SPEC.input_columns() == ["id", "category", "title", "tags"]
     assert RecordSpec(id="id", title="t", fields={"t": TextField(column="id", weight=1)}).input_columns() == ["id"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from vidatlas.sources.content.file_type import records_key
@@ -69,3 +70,4 @@ def test_records_lie_under_the_first_key_that_holds_any() -> None:
     assert records_key({"kind": "x", "tags": [{"n": 1}], "items": [{"title": "a"}]}, named) == "items"
     assert records_key({"data": {"videos": [{"title": "a"}]}}, named) == "data.videos"
     assert records_key({"title": "a", "formats": [{"url": "b"}]}, named) is None
+    assert records_key(orjson.loads('{"a":' * 300 + '{"items": [{"title": "b"}]}' + "}" * 300), named) is None

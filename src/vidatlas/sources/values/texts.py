@@ -16,9 +16,13 @@ MAX_ID_CHARS = 512
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def row_hash(row: dict[str, Any]) -> str:
-    """Return a hash of a row, 32 hexadecimal digits, whatever the order of its keys."""
-    return hashlib.blake2b(orjson.dumps(row, default=str, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
+def row_hash(row: dict[str, Any]) -> str | Reason:
+    """Return a hash of a row, 32 hexadecimal digits, whatever the order of its keys; or why there is none."""
+    try:
+        data = orjson.dumps(row, default=str, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # it reads more levels than it writes
+        return Reason.INVALID_JSON
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def identifier(values: list[Any]) -> str | Reason:
