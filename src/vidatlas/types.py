@@ -51,7 +51,7 @@ class Reason(enum.StrEnum):
     NOT_AN_OBJECT = "not_an_object", "the line is JSON but not an object"
     INVALID_CSV = "invalid_csv", "the row is not valid CSV (an open quote; with strict, text after a quote too)"
     WRONG_WIDTH = "wrong_width", "the row has more or fewer cells than columns"
-    MISSING_ID = "missing_id", "the id is absent, null or empty"
+    MISSING_ID = "missing_id", "the id is absent, null, blank or a placeholder"
     INVALID_ID = (
         "invalid_id",
         "the id is neither text nor an integer, is over 512 characters, or has control characters",

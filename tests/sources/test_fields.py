@@ -44,6 +44,7 @@ REASONS = [
     (b'{"title": "t"}', Reason.MISSING_ID),
     (b'{"id": null, "title": "t"}', Reason.MISSING_ID),
     (b'{"id": "", "title": "t"}', Reason.MISSING_ID),
+    (b'{"id": " \\t ", "title": "t"}', Reason.MISSING_ID),
     (b'{"id": "a\\nb", "title": "t"}', Reason.INVALID_ID),
     (b'{"id": "a\\u0000", "title": "t"}', Reason.INVALID_ID),
     (b'{"id": ["a"], "title": "t"}', Reason.INVALID_ID),
@@ -98,6 +99,15 @@ def test_an_id_is_text_or_a_whole_number(value: Any, key: str) -> None:
     found = parse({"id": value, "title": "t"})
     assert isinstance(found, Record)
     assert found.id == key
+
+
+def test_ids_of_several_columns_differ_where_a_value_does() -> None:
+    spec = SPEC.model_copy(update={"id": ("id", "by")})
+    pairs = [("x/y", "z"), ("x", "y/z"), ("x\\", "y/z"), ("x\\/y", "z"), ("x", 1)]
+    found = [parse_row({"id": first, "by": second, "title": "t"}, spec) for first, second in pairs]
+    keys = [record.id for record in found if isinstance(record, Record)]
+    assert keys == ["x\\/y/z", "x/y\\/z", "x\\\\/y\\/z", "x\\\\\\/y/z", "x/1"]
+    assert len(set(keys)) == len(pairs)
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,8 @@ class RecordSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Columns | None
-    """The values of several columns are joined by a slash. None: a hash of the whole row."""
+    """The values of several columns are joined by a slash; one within a value gets a backslash in front. None: a hash of
+    the whole row."""
     group: str | None = None
     author: str | None = None
     """The column that says who published a record, such as a channel id: a term used by only one author does not name a
@@ -242,8 +243,7 @@ def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
     if spec.fill:
         filled = {name: text for name, text in spec.fill.items() if _is_empty(row, name)}
         raw, row = {**raw, **filled}, {**row, **filled}
-    # An id is what the row says, to the letter.
-    key = identifier([raw.get(column) for column in _tuple(spec.id)]) if spec.id else row_hash(raw)
+    key = identifier(_id_cells(raw, row, _tuple(spec.id))) if spec.id else row_hash(raw)
     if isinstance(key, Reason):
         return key
     texts = [_field(row, field, spec.marks[name]) for name, field in spec.fields.items()]
@@ -269,6 +269,11 @@ def parse_row(row: dict[str, Any], spec: RecordSpec) -> Record | Reason:
         tuple([label(row.get(column)) for column in spec.shown]) if spec.shown else (),
         tuple([row.get(column) for column in spec.sources.values()]) if spec.columns else (),
     )
+
+
+def _id_cells(raw: dict[str, Any], row: dict[str, Any], columns: tuple[str, ...]) -> list[Any]:
+    """Return the cells of an id: what the row says, to the letter, and None for a placeholder."""
+    return [None if row.get(column) is None else raw[column] for column in columns]
 
 
 def _names_objects(row: dict[str, Any], spec: RecordSpec) -> bool:

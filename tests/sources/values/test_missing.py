@@ -58,6 +58,16 @@ def test_a_title_may_be_a_word_or_a_dash(title: str, kept: str) -> None:
 def test_the_id_is_what_the_row_says() -> None:
     assert parsed({"id": "NA"}).id == "NA"
     assert parsed({"id": "-"}).id == "-"
+    assert parsed({"id": " \\N/a "}).id == " \\N/a "
+    assert parsed({"id": "20"}, map={"id": {"20": "Gaming"}}).id == "20"
+
+
+@pytest.mark.parametrize("mark", ["\\N", " <NA> ", "#N/A", "[none]"])
+def test_a_placeholder_that_is_no_word_is_no_id(mark: str) -> None:
+    assert parse_row(ROW | {"id": mark}, BASE) is Reason.MISSING_ID
+    assert parse_row(ROW | {"id": mark}, BASE.model_copy(update={"id": ("title", "id")})) is Reason.MISSING_ID
+    assert parsed({"id": mark}, missing=()).id == mark
+    assert parsed({"id": mark}, fill={"id": "b", "about": ""}).id == "b"
 
 
 def test_other_placeholders_can_be_named() -> None:

@@ -13,6 +13,7 @@ from vidatlas.sources.values.markup import MAX_TEXT_CHARS, plain_text
 from vidatlas.types import Reason
 
 MAX_ID_CHARS = 512
+_SLASH = re.compile(r"[/\\]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -26,15 +27,18 @@ def row_hash(row: dict[str, Any]) -> str | Reason:
 
 
 def identifier(values: list[Any]) -> str | Reason:
-    """Return the id made from one or more columns, or why there is none."""
+    """Return the id made from one or more columns, or why there is none.
+
+    Of several columns a slash or backslash in a value gets a backslash in front: no two rows of other values share one.
+    """
     if len(values) > 1:
         parts = [identifier([value]) for value in values]
         reasons = [part for part in parts if isinstance(part, Reason)]
-        return reasons[0] if reasons else identifier(["/".join(map(str, parts))])
+        return reasons[0] if reasons else identifier(["/".join(_SLASH.sub(r"\\\g<0>", part) for part in parts)])
     (value,) = values
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and not value.strip()):
         return Reason.MISSING_ID
     if not isinstance(value, str) or len(value) > MAX_ID_CHARS or _CONTROL.search(value):
         return Reason.INVALID_ID
