@@ -89,6 +89,22 @@ def test_settings_of_a_kind_that_is_given_by_name_can_be_set() -> None:
     assert form.trim
 
 
+def test_settings_have_effect_in_any_order() -> None:
+    changes: dict[str, Any] = {
+        "source.format": "csv",
+        "source.format.trim": True,
+        "encoder": {"kind": "tfidf", "dim": 9},
+        "encoder.kind": "sequences",
+        "encoder.words": 7,
+        "encoder.dim": 8,
+    }
+    backwards = load_recipe("demo", dict(reversed(changes.items())))
+    assert backwards == load_recipe("demo", changes)
+    assert backwards.source.format == CsvSpec(trim=True)
+    assert backwards.encoder.model_dump() == {"kind": "sequences", "words": 7, "dim": 8}
+    assert changes["encoder"] == {"kind": "tfidf", "dim": 9}
+
+
 def test_rows_are_read_with_all_that_the_recipe_says_of_them() -> None:
     changes = {"record.group": "snippet.categoryId", "source.explode.column": "tags[].name", "source.path": "{day}.csv"}
     rows = load_recipe("demo", changes).rows

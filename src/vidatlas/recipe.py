@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
@@ -281,8 +282,8 @@ def load_recipe(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
     """
     label, data = _read(source)
     changes = overrides or {}
-    # Kinds first: those of a section share no settings.
-    for key in sorted(changes, key=lambda key: not key.endswith(".kind")):
+    # A section before what is set within it, and its kind before its other settings: kinds share none.
+    for key in sorted(changes, key=lambda key: (key.count("."), not key.endswith(".kind"))):
         _override(data, key, changes[key])
     _read_names(data)
     try:
@@ -364,7 +365,7 @@ def _override(data: Json, key: str, value: Any) -> None:
             raise UsageError(f"--set {key}: {step} is a value, not a section.")
     if last == "kind" and at.get(last) != value:
         at.clear()
-    at[last] = value
+    at[last] = deepcopy(value)  # later settings change it
 
 
 def differences(old: Json, new: Json, prefix: str = "") -> Iterator[str]:
