@@ -272,6 +272,13 @@ def test_a_recipe_joins_cleans_and_labels() -> None:
     )
 
 
+@pytest.mark.parametrize("value", [1, 1.0, True, "1", "1.0", "True", "true"])
+def test_a_flag_is_set_however_it_is_written(value: Any) -> None:
+    found = parse_row(FILM | {"comedy": value, "drama": 0.0}, FILMS)
+    assert isinstance(found, Record)
+    assert found.texts[3] == ("comedy",)
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

@@ -50,7 +50,8 @@ class TextField(BaseModel):
     """If set, the column holds several texts: a list, also one written as text (``['a', 'b']``), or texts to split at
     this; stripped, empty ones dropped."""
     flags: bool = False
-    """With a separator: the columns hold 1 or 0, and the texts are the names of those that hold 1."""
+    """With a separator: the columns hold 1 or 0, true or false, and the texts are the names of those that hold 1 or
+    true."""
 
     @model_validator(mode="after")
     def _several(self) -> TextField:
@@ -93,8 +94,8 @@ class RecordSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Columns | None
-    """The values of several columns are joined by a slash; one within a value gets a backslash in front. None: a hash of
-    the whole row."""
+    """The values of several columns are joined by a slash; one within a value gets a backslash in front. None: a hash
+    of the whole row."""
     group: str | None = None
     author: str | None = None
     """The column that says who published a record, such as a channel id: a term used by only one author does not name a
@@ -226,6 +227,7 @@ class RecordSpec(BaseModel):
 
 
 _NUMBERS = (int, float, bool)
+_SET = ("1", "true")
 _WRITTEN = {"subcategory", "in_group", "distance", "part", "name", "title", "cosine", "url", "category", "x", "y"}
 """Columns of the index, of search results and of exports."""
 
@@ -362,7 +364,7 @@ def _labels(row: dict[str, Any], spec: LabelField, missing: tuple[str, ...]) -> 
 def _field(row: dict[str, Any], field: TextField, missing: frozenset[str]) -> tuple[str, ...] | None:
     """Return the texts of a field, none of them a placeholder, or None if a cell holds something other than text."""
     if field.flags:
-        return tuple(column for column in field.columns if str(row.get(column)) == "1")
+        return tuple(column for column in field.columns if str(whole(row.get(column))).lower() in _SET)
     cells = [row.get(column) for column in field.columns]
     found = [texts_in(cell, field.separator) for cell in cells]
     if None in found:
