@@ -100,6 +100,17 @@ def test_values_get_their_names_and_those_without_one_stay() -> None:
     assert (found.group, found.texts[1]) == ("Music", ("one", "2"))
 
 
+def test_objects_of_a_list_are_named_by_name_or_id() -> None:
+    spec = BASE.model_copy(update={"map": {"tags": {"1": "one", "zwei": "two"}}})
+    tags = [{"id": 1, "name": "eins"}, {"id": 2.0, "name": "zwei"}, {"id": 1.0}, {"name": "drei", "id": 3}, {"x": 1}]
+    row = ROW | {"tags": tags}
+    found = parse_row(row, spec)
+    assert isinstance(found, Record)
+    assert found.texts[1] == ("one", "two", "one", "drei")
+    assert unnamed(row, spec) == [("tags", "drei")]
+    assert parse_row(ROW | {"tags": str(tags)}, spec) == found
+
+
 @pytest.mark.parametrize("wanted", ["20", "20.0", "Gaming"])
 def test_where_takes_a_value_or_its_name(wanted: str) -> None:
     spec = BASE.model_copy(update={"map": {"genre": {"20": "Gaming"}}, "where": {"genre": wanted}})

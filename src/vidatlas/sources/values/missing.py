@@ -76,10 +76,18 @@ class Cell:
 
     def _items(self, value: Any) -> list[Any]:
         if isinstance(value, list):
-            return [item for item in value if isinstance(item, str | int | float)]
+            items = [self._plain(item) for item in value]
+            return [item for item in items if isinstance(item, str | int | float)]
         if isinstance(value, str) and self.separator:
             return [text for part in value.split(self.separator) if (text := part.strip()) not in self.missing]
         return [value] if isinstance(value, str | int | float) else []
+
+    def _plain(self, item: Any) -> Any:
+        """Return an item, of an object its name or id: whichever has a name here, or the first."""
+        if not isinstance(item, dict):
+            return item
+        found = [item[key] for key in ("name", "id") if isinstance(item.get(key), str | int | float)]
+        return next((one for one in found if _key(one) in (self.names or {})), next(iter(found), None))
 
 
 def _key(value: Any) -> str:
