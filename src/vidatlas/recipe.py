@@ -226,9 +226,9 @@ class Recipe(_Strict):
         whole = self.model_dump(mode="json")
         # A link is made when it is shown: another one needs no other vectors.
         whole["url"] = whole["record"].pop("url")
-        # A row whose given vector is unusable is rejected when it is planned.
+        # A row whose given vector is unusable, as it would be stored, is rejected when it is planned.
         keys = {
-            "plan": ("source", "record", "encoder") if self.encoder.kind == "given" else ("source", "record"),
+            "plan": ("source", "record", "encoder", "mix") if self.encoder.kind == "given" else ("source", "record"),
             "embed": ("encoder", "mix"),
             "reduce": ("reduce",),
             "publish": ("publish", "url"),

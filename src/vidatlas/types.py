@@ -64,7 +64,7 @@ class Reason(enum.StrEnum):
     UNREADABLE_IMAGE = "unreadable_image", "the image file is missing, damaged, too large, or not an image"
     INVALID_VECTOR = (
         "invalid_vector",
-        "the given vector is null, all zeros, not numeric, of another length than the first (or "
+        "the given vector is null, all zeros (as float16), not numeric, of another length than the first (or "
         "encoder.dim), or has a number that is NaN, infinite or beyond 65,504",
     )
     EXCLUDED = "excluded", "it is null, or the recipe excludes it (record.where, or a stop word of source.explode)"

@@ -591,8 +591,8 @@ def _input() -> list[Mutant]:
         Mutant(
             "given vectors are finite in float16",
             "encoders/given.py",
-            "return found if bool((np.abs(found) <= MOST).all() and found.any()) else Reason.INVALID_VECTOR",
-            "return found",
+            "(np.abs(found) <= MOST).all() and self._kept(found).any()",
+            "True",
             (
                 "encoders/test_given.py::"
                 "test_a_vector_of_another_length_or_with_a_number_that_float16_lacks_is_unusable",

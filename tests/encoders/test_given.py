@@ -63,6 +63,13 @@ def test_a_vector_of_another_length_or_with_a_number_that_float16_lacks_is_unusa
     assert GivenVectors("v", dim=2).of(0, {}) is Reason.INVALID_VECTOR
 
 
+@pytest.mark.parametrize(("size", "usable"), [(1e-6, (True, True)), (1e-8, (False, True)), (1e-30, (False, False))])
+def test_a_vector_that_float16_makes_zeros_of_is_unusable(size: float, usable: tuple[bool, bool]) -> None:
+    row = {"v": [size, -size]}
+    found = [GivenVectors("v", scaled=scaled).of(0, row) for scaled in (False, True)]
+    assert tuple(not isinstance(one, Reason) for one in found) == usable
+
+
 @pytest.mark.parametrize("kind", ["<f2", "<f4", ">f4", "<f8", "i1"])
 def test_rows_of_a_file_are_those_of_the_input(tmp_path: Path, kind: str) -> None:
     file = tmp_path / "vectors.npy"
@@ -170,5 +177,6 @@ def test_a_row_is_one_record_where_vectors_are_given() -> None:
 
 def test_only_given_vectors_change_the_plan() -> None:
     one, other = (load_recipe("demo", {"encoder": {**COLUMN, "dim": dim}}) for dim in (2, 3))
-    assert one.fingerprint("plan") != other.fingerprint("plan")
+    scaled = load_recipe("demo", {"encoder": {**COLUMN, "dim": 2}, "mix.normalize": not one.mix.normalize})
+    assert len({recipe.fingerprint("plan") for recipe in (one, other, scaled)}) == 3
     assert list(load_recipe("demo").settings("plan")) == ["source", "record"]

@@ -72,14 +72,14 @@ class GivenSpec(BaseModel):
         dim = open_vectors(self.files[0], _state(self.files[0])).shape[1] if self.file else self.dim
         return Inspection(self.name, dim or 0, None, len)
 
-    def vectors(self) -> GivenVectors:
-        """Return the reader of the vectors, as they are now.
+    def vectors(self, scaled: bool = False) -> GivenVectors:
+        """Return the reader of the vectors, as they are now; ``scaled`` to unit length, or not, they are stored.
 
         Raises:
             InputError: the .npy file is missing.
         """
         file = next(iter(self.files), None)
-        return GivenVectors(self.column, file, self.dim, _state(file) if file else None)
+        return GivenVectors(self.column, file, self.dim, _state(file) if file else None, scaled)
 
     def load_planned(self, dim: int) -> GivenEncoder:
         """Return the stand-in of an encoder, for vectors of the dimensions that the plan found."""
@@ -95,19 +95,26 @@ class GivenVectors:
         file: the absolute path of a .npy file in place of a column.
         dim: numbers per vector; None accepts any.
         state: size and modification time that the file must have.
+        scaled: whether they are scaled to unit length before they are stored.
     """
 
     column: str | None
     file: str | None = None
     dim: int | None = None
     state: State | None = None
+    scaled: bool = False
 
     def of(self, number: int, row: dict[str, Any]) -> Floats | Reason:
         """Return the vector float32 [dim] of the row with a number in its input file, or why it is unusable."""
         found = read_vector(row.get(self.column)) if self.column is not None else self._stored(number)
         if found is None or not len(found) or len(found) != (self.dim or len(found)):
             return Reason.INVALID_VECTOR
-        return found if bool((np.abs(found) <= MOST).all() and found.any()) else Reason.INVALID_VECTOR
+        return found if bool((np.abs(found) <= MOST).all() and self._kept(found).any()) else Reason.INVALID_VECTOR
+
+    def _kept(self, vector: Floats) -> NDArray[np.float16]:
+        """Return a vector as it is stored: tiny numbers become zeros."""
+        length = np.linalg.norm(vector) if self.scaled else 0
+        return (vector / length if length else vector).astype(np.float16)
 
     def _stored(self, number: int) -> Floats | None:
         rows = open_vectors(str(self.file), self.state)

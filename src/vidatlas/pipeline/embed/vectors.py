@@ -43,7 +43,8 @@ def planned_vectors(store: Store, recipe: Recipe) -> GivenVectors | None:
     file = next(iter(recipe.encoder.files), None)
     known = known_inputs(store).get(file) if file else None
     state = (known["bytes"], known["modified"]) if known else None
-    return GivenVectors(recipe.encoder.column, file, store.stage("plan")["vectors"]["dim"], state)
+    dim = store.stage("plan")["vectors"]["dim"]
+    return GivenVectors(recipe.encoder.column, file, dim, state, recipe.mix.normalize)
 
 
 def mixed_fields(records: pa.Table, spec: RecordSpec) -> list[FieldMix]:

@@ -79,7 +79,7 @@ def plan_inputs(run: Run, urls: list[str]) -> tuple[list[str], Files]:
     sizes = [(url, _size(url)) for url in todo]
     meter = _Meter(run.listener, sum(size for _, size in sizes))
     made = []
-    given = recipe.encoder.vectors() if isinstance(recipe.encoder, GivenSpec) else None
+    given = recipe.encoder.vectors(recipe.mix.normalize) if isinstance(recipe.encoder, GivenSpec) else None
     if given and given.file and given.state:
         size, modified = given.state
         known[given.file] = {"part": "", "plan": "", "bytes": size, "modified": modified}
