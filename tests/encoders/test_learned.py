@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from vidatlas.encoders.learned import Learned, Survey, words_of
+from vidatlas import encoders
+from vidatlas.encoders.learned import Learned, Survey, most_frequent, survey_words, words_of
 from vidatlas.encoders.tfidf import TfidfSpec
 from vidatlas.encoders.word_ranks import SequencesSpec
 from vidatlas.types import EncodeStats
@@ -31,6 +32,17 @@ def test_what_is_learned_does_not_depend_on_the_shards(spec: Any) -> None:
     for at in range(len(TEXTS)):
         assert learned(spec, TEXTS[:at], TEXTS[at:]).sha256 == whole.sha256
     assert learned(spec, [*TEXTS, "dog"]).sha256 != whole.sha256
+
+
+def test_words_of_many_shards_are_bounded_and_the_frequent_ones_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoders.learned, "MOST_WORDS", 3)
+    total, most = Survey(), 0
+    for shard in range(20):
+        total = total.merge(survey_words(["often seldom", "often", f"once{shard}"]))
+        most = max(most, len(total.words))
+    assert most <= 6
+    assert total.texts == 60
+    assert most_frequent(total.words, 2) == [("often", 40), ("seldom", 20)]
 
 
 def test_tfidf_is_that_of_scikit_learn() -> None:

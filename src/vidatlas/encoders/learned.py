@@ -23,9 +23,10 @@ class Survey:
     words: Counter[str] = field(default_factory=Counter)
 
     def merge(self, other: Survey) -> Survey:
-        """Return the two surveys combined."""
+        """Return the two surveys combined; the rarest of very many words are given up."""
         self.words.update(other.words)
-        return Survey(self.texts + other.texts, self.words)
+        words = self.words if len(self.words) <= 2 * MOST_WORDS else _most_ranked(self.words)
+        return Survey(self.texts + other.texts, words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class LookupEncoder:
 
 
 MOST_WORDS = 2_000_000
-"""Most distinct words to count per shard, the most frequent ones: this bounds memory."""
+"""Most distinct words to count per shard, the most frequent ones, and half of those held of all: this bounds memory."""
 
 
 def words_of(text: str) -> list[str]:
@@ -94,12 +95,16 @@ def survey_words(texts: Iterable[str]) -> Survey:
     for text in texts:
         number += 1
         counts.update(set(words_of(text)))
-    return Survey(number, Counter(dict(_ranked(counts)[:MOST_WORDS])))
+    return Survey(number, _most_ranked(counts))
 
 
 def most_frequent(counts: Counter[str], most: int, leave_out: frozenset[str] = frozenset()) -> list[tuple[str, int]]:
     """Return words with their counts, most frequent first, ties in alphabetical order."""
     return [item for item in _ranked(counts) if item[0] not in leave_out][:most]
+
+
+def _most_ranked(counts: Counter[str]) -> Counter[str]:
+    return Counter(dict(_ranked(counts)[:MOST_WORDS]))
 
 
 def _ranked(counts: Counter[str]) -> list[tuple[str, int]]:
