@@ -84,6 +84,9 @@ def test_things_stand_in_the_order_in_which_they_occur(tmp_path: Path) -> None:
         ("user,item\nu,i\n", "rating 1 cannot be read"),
         ("user,item,rating\nu,i,good\n", "rating 1 cannot be read"),
         ("user,item,rating\nu,i,3\nu,i\n", "rating 2 is invalid"),
+        ("user,item,rating\nu,i,3\nu,i,nan\n", "rating 2 cannot be read .nan is no number"),
+        ("user,item,rating\nu,i,-inf\n", "rating 1 cannot be read .-inf is no number"),
+        ("user,item,rating\nu,i,1e39\n", "rating 1 cannot be read .1e.39 is no number"),
     ],
 )
 def test_ratings_that_cannot_be_read_are_one_line(tmp_path: Path, data: str | None, match: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -19,6 +21,8 @@ from vidatlas.sources.rows import RowSpec
 from vidatlas.sources.scan import Scan
 from vidatlas.storage.folder import input_state, open_input
 from vidatlas.types import Floats, Reason
+
+_MOST = float(np.finfo(np.float32).max)
 
 
 class RatingsSpec(BaseModel):
@@ -58,22 +62,34 @@ def read_ratings(spec: RatingsSpec) -> Ratings:
     """
     users: dict[str, int] = {}
     things: dict[str, int] = {}
-    pairs: list[tuple[int, int]] = []
-    values: list[float] = []
-    for number, row in enumerate(_rows(spec), 1):
-        try:
-            user, thing, value = str(row[spec.user]), str(row[spec.thing]), float(row[spec.value])
-        except (KeyError, TypeError, ValueError) as error:
-            what = f"no column {error} among {', '.join(map(repr, row))}" if isinstance(error, KeyError) else error
-            raise InputError(
-                f"{spec.file}: rating {number:,} cannot be read ({what}). Name its columns with "
-                "--set encoder.ratings.user=…, encoder.ratings.thing=… and encoder.ratings.value=…, or fix the row."
-            ) from error
-        pairs.append((users.setdefault(user, len(users)), things.setdefault(thing, len(things))))
-        values.append(value)
+    pairs, values = array("q"), array("f")
+    with closing(_rows(spec)) as rows:
+        for number, row in enumerate(rows, 1):
+            user, thing, value = _rating(row, number, spec)
+            pairs.extend((users.setdefault(user, len(users)), things.setdefault(thing, len(things))))
+            values.append(value)
     if not values:
         raise InputError(f"{spec.file} holds no ratings. Name another file with --set encoder.ratings.file=…")
-    return Ratings(tuple(things), len(users), np.array(pairs, np.int64), np.array(values, np.float32))
+    return Ratings(tuple(things), len(users), np.array(pairs).reshape(-1, 2), np.array(values))
+
+
+def _rating(row: dict[str, Any] | Reason, number: int, spec: RatingsSpec) -> tuple[str, str, float]:
+    """Return user, item and value of a row."""
+    if isinstance(row, Reason):
+        raise InputError(
+            f"{spec.file}: rating {number:,} is invalid: {row.meaning}. Fix it, or encoder.ratings.format."
+        )
+    try:
+        user, thing, value = str(row[spec.user]), str(row[spec.thing]), float(row[spec.value])
+        if not abs(value) <= _MOST:
+            raise ValueError(f"{value} is no number that float32 holds")
+    except (KeyError, TypeError, ValueError) as error:
+        what = f"no column {error} among {', '.join(map(repr, row))}" if isinstance(error, KeyError) else error
+        raise InputError(
+            f"{spec.file}: rating {number:,} cannot be read ({what}). Name its columns with "
+            "--set encoder.ratings.user=…, encoder.ratings.thing=… and encoder.ratings.value=…, or fix the row."
+        ) from error
+    return user, thing, value
 
 
 def find_ratings(spec: RatingsSpec) -> None:
@@ -101,22 +117,16 @@ def _absent(spec: RatingsSpec) -> InputError:
     return InputError(f"no such file: {spec.file}. Say where the ratings are: --set encoder.ratings.file=…")
 
 
-def _rows(spec: RatingsSpec) -> list[dict[str, Any]]:
+def _rows(spec: RatingsSpec) -> Generator[dict[str, Any] | Reason, None, None]:
     try:
         with closing(open_input(spec.file)) as file, closing((scan := Scan(file)).chunks()) as content:
             text = Text(content, scan.compression, spec.format)
             source = RowSpec(spec.format, nested=compile_paths((spec.user, spec.thing, spec.value)))
             source, names, raw = source.inside(scan.compression, text.encoding).start(text.chunks(), len)
-            rows = [source.decode(row, names) for row in raw]
+            yield from (source.decode(row, names) for row in raw)
     except FileNotFoundError as error:
         raise _absent(spec) from error
     except DamagedError as error:
         raise InputError(f"{spec.file} is damaged ({error}). Download or copy it again.") from error
     except (InputError, UsageError) as error:
         raise InputError(f"{spec.file}: {error}") from error
-    bad = [(number, row) for number, row in enumerate(rows, 1) if isinstance(row, Reason)]
-    if bad:
-        raise InputError(
-            f"{spec.file}: rating {bad[0][0]:,} is invalid: {bad[0][1].meaning}. Fix it, or encoder.ratings.format."
-        )
-    return [row for row in rows if not isinstance(row, Reason)]
