@@ -21,6 +21,7 @@ from vidatlas.app import library as opening
 from vidatlas.app.library import Library
 from vidatlas.app.serving import prepare, serve
 from vidatlas.app.site import make_site
+from vidatlas.cli.main import main
 from vidatlas.errors import InputError, UsageError
 from vidatlas.pipeline.explore.listing import subcategory_rows
 from vidatlas.recipe import Recipe
@@ -149,6 +150,34 @@ def test_browse_lists_every_video_in_each_order(site: TestClient, atlas: vidatla
     views = [row["views"] for row in listed if row["views"] is not None]
     assert views == sorted(views, reverse=True)
     assert listed[-1]["views"] is None
+
+
+def test_where_all_categories_were_clustered_together_every_link_leads_to_videos(
+    atlas: vidatlas.Atlas, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    together = Path(shutil.copytree(atlas.url, tmp_path / "together"))
+    vidatlas.reduce(together, {"reduce.clusters.within": "all"}, Options(runner="serial"))
+    vidatlas.publish(together, {}, Options(runner="serial"))
+    site = TestClient(prepare(str(together)), HERE)
+    sizes = vidatlas.open_atlas(together).subcategories().set_index("subcategory")["size"]
+    links = {
+        link.replace("&amp;", "&") for link in re.findall(r'href="(/browse/videos[^"]+)"', site.get("/browse").text)
+    }
+    assert len(links) == len(sizes) + 1
+    for link in links:
+        number = re.search("sub=([0-9]+)", link)
+        count = sizes[int(number[1])] if number else ROWS
+        assert f"<p>{count} videos" in site.get(link).text
+    assert len(titles(site.get("/compare", params={"a": "3:(all)", "b": ":(all)"}).text)) == 12
+    listed = site.get("/api/videos", params={"group": "(ALL)", "subcategory": 3}).json()
+    assert listed["total"] == sizes[3]
+    found = site.get("/api/search", params={"q": "guitar", "group": "(all)", "k": 240}).json()["videos"]
+    assert len({video["group"] for video in found}) > 1
+    assert main(["list", str(together), "--group", "(all)", "--subcategory", "3", "--json"]) == 0
+    assert [json.loads(line)["id"] for line in capfd.readouterr().out.splitlines()] == [
+        video["id"] for video in listed["videos"]
+    ]
+    assert "'(all)'" in site.get("/api/videos", params={"group": "nope"}).json()["error"]
 
 
 def test_the_table_of_a_list_is_safe_to_open(site: TestClient, atlas: vidatlas.Atlas) -> None:

@@ -20,6 +20,7 @@ from vidatlas.pipeline.explore.videos import Mask, Videos
 from vidatlas.pipeline.explore.words import Words
 from vidatlas.pipeline.names.accepted import BySubcategory, names_of
 from vidatlas.pipeline.publish.index import open_index
+from vidatlas.pipeline.reduce.assignments import ALL
 from vidatlas.recipe import Recipe, recipe_of
 from vidatlas.search_index import SearchIndex, unit
 from vidatlas.sources.values.links import link_of
@@ -328,15 +329,20 @@ class Search:
         Raises:
             UsageError: there is none; the message names those that there are.
         """
-        groups = self.groups
-        if group in groups:
+        if group in (groups := self._named_groups):
             return group
         alike = [name for name in groups if name.casefold() == group.casefold()]
         if len(alike) == 1:
             return alike[0]
         raise UsageError(
-            f"{self._store.url} has no {self.recipe.publish.nouns.group[0]} {group!r}{_listed(group, list(groups))}"
+            f"{self._store.url} has no {self.recipe.publish.nouns.group[0]} {group!r}{_listed(group, groups)}"
         )
+
+    @cached_property
+    def _named_groups(self) -> list[str]:
+        """Return the categories, and the group of all videos where they were clustered together."""
+        together = any(group == ALL for group, _ in self.names)
+        return [*self.groups, *([ALL] if together and ALL not in self.groups else [])]
 
     @cached_property
     def groups(self) -> dict[str, int]:

@@ -156,8 +156,8 @@ class Videos:
         return {row["values"]: row["counts"] for row in self.column("group").value_counts().to_pylist()}
 
     def of_group(self, group: str) -> Mask:
-        """Return which videos are of a category."""
-        return _mask(pc.equal(self.column("group"), group))
+        """Return which videos are of a category; of another group, such as "(all)", those that were clustered in it."""
+        return _mask(pc.equal(self.column("group" if group in self.sizes else "in_group"), group))
 
     def inside(self, in_group: str, subcategory: int) -> Mask:
         """Return which videos are in a subcategory."""
