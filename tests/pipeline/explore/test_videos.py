@@ -37,6 +37,7 @@ def table() -> pa.Table:
     columns = {field.name: pa.array(known.get(field.name, [None] * ROWS), field.type) for field in SCHEMA}
     typed = {
         "views": pa.array([None if row % 9 == 0 else row * row for row in range(ROWS)], pa.int64()),
+        "likes": pa.array([None if row % 8 == 0 else 2**62 + row * 7 % ROWS for row in range(ROWS)], pa.int64()),
         "score": pa.array([row / 7 for row in range(ROWS)], pa.float64()),
         "day": pa.array([date(2020, 1, 1) + timedelta(days=row) for row in range(ROWS)]),
         "time": pa.array([NOON + timedelta(hours=6 * row) for row in range(ROWS)], pa.timestamp("ms", "UTC")),
@@ -113,7 +114,7 @@ def test_what_bounds_nothing_is_refused(videos: Videos, bound: Any) -> None:
         videos.within("views", bound, None)
 
 
-@pytest.mark.parametrize("by", ["nearness", "views", "time", "title"])
+@pytest.mark.parametrize("by", ["nearness", "views", "likes", "time", "title"])
 @pytest.mark.parametrize("subcategory", [None, 2])
 def test_lists_are_sorted(videos: Videos, by: str, subcategory: int | None) -> None:
     frame = table().to_pandas()
@@ -121,6 +122,11 @@ def test_lists_are_sorted(videos: Videos, by: str, subcategory: int | None) -> N
         group, frame = "Music", frame[frame["group"] == "Music"]
     else:
         group, frame = "(all)", frame[frame["subcategory"] == subcategory]
+    frame["likes"] = table()["likes"].to_pandas(integer_object_nulls=True).astype("Int64")
     keys = frame["title"].str.lower() if by == "title" else frame["distance" if by == "nearness" else by]
     expected = keys.sort_values(ascending=by in ("nearness", "title"), kind="stable", na_position="last").index
     assert videos.sorted(group, subcategory, by).tolist() == expected.tolist()
+
+
+def test_integers_that_no_float_holds_are_rounded(videos: Videos) -> None:
+    assert videos.numbers("likes", np.array([1])).tolist() == [2.0**62]

@@ -171,7 +171,8 @@ class Videos:
             column = column.cast(pa.int32())
         elif pa.types.is_timestamp(column.type):
             column = column.cast(pa.int64())
-        return np.asarray(column.cast(pa.float64()).to_numpy(), np.float64)
+        # Not every integer above 2**53 is a float64: the nearest will do.
+        return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), np.float64)
 
     @cached_property
     def ranged(self) -> dict[str, pa.DataType]:
@@ -224,11 +225,11 @@ class Videos:
         with _SORTING:
             mask = self.of_group(group) if subcategory is None else self.inside(group, subcategory)
             found = np.flatnonzero(mask).astype(np.int32)
+            name, order = {NEARNESS: ("distance", "ascending"), TITLE: (TITLE, "ascending")}.get(by, (by, "descending"))
+            values = self.take(found, [name])[name].combine_chunks()
             if by == TITLE:
-                titles = pc.utf8_lower(self.take(found, [TITLE])[TITLE])
-                return np.asarray(found[pc.array_sort_indices(titles.combine_chunks()).to_numpy()])
-            values = self.numbers("distance", found) if by == NEARNESS else -self.numbers(by, found)
-            return found[np.argsort(values, kind="stable")]
+                values = pc.utf8_lower(values)
+            return np.asarray(found[pc.array_sort_indices(values, order=order).to_numpy()])
 
 
 def _mask(found: pa.ChunkedArray) -> Mask:
