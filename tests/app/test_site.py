@@ -22,7 +22,8 @@ from vidatlas.app.library import Library
 from vidatlas.app.serving import prepare, serve
 from vidatlas.app.site import make_site
 from vidatlas.cli.main import main
-from vidatlas.errors import InputError, UsageError
+from vidatlas.errors import InputError, UnavailableError, UsageError
+from vidatlas.pipeline.explore import search as finding
 from vidatlas.pipeline.explore.listing import subcategory_rows
 from vidatlas.recipe import Recipe
 from vidatlas.storage.store import Store
@@ -137,6 +138,22 @@ def test_words_are_found_while_the_encoder_is_loaded(atlas: vidatlas.Atlas, monk
     go.set()
     loading.join()
     assert "refresh" not in site.get("/search", params={"q": RARE}).headers
+
+
+def test_an_index_of_words_that_cannot_be_made_is_said_once(
+    atlas: vidatlas.Atlas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*of: object) -> None:
+        raise UnavailableError("cannot write to the cache /here: disk is full. Free space.")
+
+    monkeypatch.setattr(finding, "Words", full)
+    library = Library(vidatlas.open_atlas(atlas.url))
+    library.open()
+    library.warm().join()
+    answer = TestClient(make_site(library), HERE).get("/search", params={"q": RARE})
+    assert "Nothing can be searched: cannot write to the cache /here: disk is full." in answer.text
+    assert "asks again" not in answer.text
+    assert "refresh" not in answer.headers
 
 
 def test_browse_lists_every_video_in_each_order(site: TestClient, atlas: vidatlas.Atlas) -> None:

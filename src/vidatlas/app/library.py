@@ -50,7 +50,7 @@ class Library:
         self.words_ready = False
         self.vectors_ready = not atlas.encodes_texts
         self.trouble = ""
-        """Why no vectors can be searched, where they cannot."""
+        """Why no vectors can be searched, or nothing at all, where that is so."""
 
     @property
     def search(self) -> Search:
@@ -90,8 +90,8 @@ class Library:
 
     @property
     def ready(self) -> bool:
-        """Tell whether nothing is left to load."""
-        return self.words_ready and (self.vectors_ready or bool(self.trouble))
+        """Tell whether nothing is left to load, or to hope for."""
+        return bool(self.trouble) or (self.words_ready and self.vectors_ready)
 
     @cached_property
     def subcategories(self) -> dict[Home, Subcategory]:

@@ -124,10 +124,18 @@ def _quoted(word: str) -> str:
 
 
 def _make(path: Path, videos: Videos) -> None:
-    with closing(sqlite3.connect(path)) as database:
-        database.execute("PRAGMA journal_mode=OFF")
-        database.execute("PRAGMA synchronous=OFF")
-        _fill(database, videos)
+    """Write an index into a file of the cache.
+
+    Raises:
+        OSError: it cannot be written; the cache says where.
+    """
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA journal_mode=OFF")
+            database.execute("PRAGMA synchronous=OFF")
+            _fill(database, videos)
+    except sqlite3.OperationalError as error:
+        raise OSError(str(error)) from error
 
 
 def _open(path: Path) -> sqlite3.Connection:
