@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 import vidatlas
+from vidatlas.errors import UnavailableError
 from vidatlas.pipeline.explore import videos, words
+from vidatlas.pipeline.explore.words import Words
 from vidatlas.storage.cache import folder
 
 
@@ -50,3 +54,61 @@ def test_a_damaged_file_of_the_cache_is_made_again(
     file.write_bytes(bytes(len(whole)) if damage < 0 else whole[: int(len(whole) * damage)])
     assert found(large()) == first
     assert len(file.read_bytes()) == len(whole)
+
+
+def test_a_disk_that_is_full_is_no_damage(large: Callable[[], vidatlas.Atlas], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(database: sqlite3.Connection, videos: object) -> None:
+        database.execute("PRAGMA max_page_count=1")
+        database.execute("CREATE TABLE more(text)")
+
+    monkeypatch.setattr(words, "_fill", full)
+    with pytest.raises(UnavailableError) as error:
+        found(large())
+    assert str(error.value) == (
+        f"cannot write to the cache {folder()}: database or disk is full. Free space, or set XDG_CACHE_HOME."
+    )
+    assert {file.suffix for file in folder().iterdir()} == {".arrow"}
+
+
+class Titles(list[str]):
+    """Stand in for the videos of an atlas, of which the index of words reads nothing but titles."""
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        return pa.chunked_array([pa.array(self)])
+
+
+TITLES = Titles(
+    [
+        *("हिन्दी गाने", "नया गाना हद", "தமிழ் பாடல்", "İstanbul gezisi", "istanbul turu", "❤️love 1️⃣"),
+        *("Café", "e\u0301te\u0301", "東京タワー", "قرآن مُحَمَّد", "محمد", "می\u200cخواهم", "ภาษาไทย"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "has"),
+    [
+        ("हिन्दी", ["हिन्दी गाने"]),
+        ("गाने", ["हिन्दी गाने"]),
+        ("हद", ["नया गाना हद"]),
+        ("गन", []),
+        ("தமிழ்", ["தமிழ் பாடல்"]),
+        ("மத", []),
+        ("İstanbul", ["İstanbul gezisi", "istanbul turu"]),
+        ("istanbul", ["İstanbul gezisi", "istanbul turu"]),
+        ("love", ["❤️love 1️⃣"]),
+        ("1", ["❤️love 1️⃣"]),
+        ("cafe", ["Café"]),
+        ("été", ["e\u0301te\u0301"]),
+        ("東京", ["東京タワー"]),
+        ("محمد", ["قرآن مُحَمَّد", "محمد"]),
+        ("می\u200cخواهم", ["می\u200cخواهم"]),
+        ("ไทย", ["ภาษาไทย"]),
+    ],
+)
+def test_words_are_found_in_any_script(text: str, has: list[str]) -> None:
+    assert sorted(TITLES[row] for row in Words(TITLES, "").find(text, 10).every) == sorted(has)  # type: ignore[arg-type]
+
+
+def test_a_word_that_sqlite_parts_is_in_no_title() -> None:
+    assert Words(TITLES, "")._counts(["istanbul-gezisi", "istanbul"]) == {"istanbul-gezisi": 0, "istanbul": 2}  # type: ignore[arg-type]

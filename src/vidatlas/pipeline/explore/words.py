@@ -14,19 +14,26 @@ from contextlib import closing
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 from vidatlas.naming.filler import english_function_words
 from vidatlas.pipeline.explore.videos import IN_MEMORY, Mask, Videos
 from vidatlas.storage.cache import kept_open
 
-_VERSION = 1
+_VERSION = 2
 _COMMON = 20_000
 """A word in more titles than this does not rank them: scoring each of a million takes seconds, and says little."""
 _RARE = 3
 """A word in at most so many titles, and in at most one of a hundred, is what somebody who writes it looks for."""
 _MOST_WORDS = 12
-_WORD = re.compile(r"[^\W_]+")
+_MARKS = "".join(sign for sign in map(chr, range(0x300, 0x1F000)) if category(sign) in ("Mc", "Mn"))
+"""Signs of Unicode that belong to the letter before them, such as the vowels of Hindi."""
+_WORD = re.compile(rf"[^\W_](?:[^\W_]|[{_MARKS}])*")
+_MARK = re.compile("[" + "".join(sign for sign in _MARKS if sign <= "\uffff") + "]")
+"""Without those of rare scripts, with which a search takes ten times as long."""
+_NO_LETTER = re.compile(rf"(?<![\w{_MARKS}])[{_MARKS}]+|[\u0307\u064b-\u065f\ufe00-\ufe0f]")
+"""Marks of no letter; and those that hardly anybody types: the dot of a Turkish İ in lower case, the short vowels of
+Arabic, and what chooses the picture of an emoji."""
 _UNSPLIT = re.compile("([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])")
 """Signs of scripts without spaces between words (Thai, Lao, Burmese, Khmer, Japanese, Chinese): each is a word."""
 
@@ -44,7 +51,8 @@ def folded(text: str) -> str:
 def _spaced(text: str) -> str:
     if text.isascii():
         return text.lower()
-    return _UNSPLIT.sub(r" \1 ", normalize("NFKC", text).casefold())
+    spaced = _UNSPLIT.sub(r" \1 ", normalize("NFKC", text).casefold())
+    return _NO_LETTER.sub("", spaced) if _MARK.search(spaced) else spaced
 
 
 def _whole(title: str) -> str:
@@ -95,10 +103,18 @@ class Words:
 
     def _counts(self, words: list[str]) -> dict[str, int]:
         """Return in how many titles each word stands, at most one more than makes it common."""
-        match = "SELECT count(*) FROM (SELECT 1 FROM titles WHERE titles MATCH ? LIMIT ?)"
         with self._lock:
-            found = [self._database.execute(match, (_quoted(word), _COMMON + 1)).fetchone()[0] for word in words]
-        return dict(zip(words, found, strict=True))
+            return {word: self._count(word) for word in words}
+
+    def _count(self, word: str) -> int:
+        match = "SELECT count(*) FROM (SELECT 1 FROM titles WHERE titles MATCH ? LIMIT ?)"
+        try:
+            return int(self._database.execute(match, (_quoted(word), _COMMON + 1)).fetchone()[0])
+        except sqlite3.OperationalError as error:
+            # A letter that is newer than this SQLite parts a word for it.
+            if "phrase" not in str(error):
+                raise
+            return 0
 
     def _found(self, match: str, k: int, among: Mask | None, ranked: bool) -> list[int]:
         passes = " AND passes(rowid)" if among is not None else ""
@@ -148,7 +164,7 @@ def _open(path: Path) -> sqlite3.Connection:
 def _fill(database: sqlite3.Connection, videos: Videos) -> None:
     database.execute(
         "CREATE VIRTUAL TABLE titles USING fts5(title, content='', detail=none, "
-        "tokenize='unicode61 remove_diacritics 2')"
+        "tokenize=\"unicode61 remove_diacritics 2 categories 'L* N* Co Mc Mn'\")"
     )
     database.executemany("INSERT INTO titles(rowid, title) VALUES (?, ?)", _rows(videos))
     database.commit()
