@@ -12,7 +12,7 @@ import pytest
 
 import vidatlas
 from vidatlas.errors import UnavailableError
-from vidatlas.pipeline.explore import videos, words
+from vidatlas.pipeline.explore import search, videos, words
 from vidatlas.pipeline.explore.words import Words
 from vidatlas.storage.cache import folder
 
@@ -112,3 +112,18 @@ def test_words_are_found_in_any_script(text: str, has: list[str]) -> None:
 
 def test_a_word_that_sqlite_parts_is_in_no_title() -> None:
     assert Words(TITLES, "")._counts(["istanbul-gezisi", "istanbul"]) == {"istanbul-gezisi": 0, "istanbul": 2}  # type: ignore[arg-type]
+
+
+def test_titles_with_a_word_of_very_many_stand_as_their_vectors_do(
+    small_atlas: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(words, "_COMMON", 5)
+    monkeypatch.setattr(search, "_IN_EACH_LIST", 30)
+    finder = vidatlas.open_atlas(small_atlas.url).finder
+    near = [row for row, _ in finder.near_vector(finder.text_vector("guitar"), 30)]
+    has = [row for row, record in zip(near, finder.records(near), strict=True) if "guitar" in record["title"]]
+    hits = finder.hits("guitar", 10, search.Filter())
+    assert [hit.row for hit in hits] == has[:10]
+    assert {hit.match for hit in hits} == {"words"}
+    without = [hit.row for hit in finder.hits("guitar", 10, search.Filter(), vectors=False)]
+    assert without == sorted(without) != has[:10]

@@ -111,7 +111,8 @@ class Search:
         among, depth = self.among(only), max(k, _IN_EACH_LIST)
         vector = self._encoded(text) if vectors else None
         near = dict(self.near_vector(vector, depth, among)) if vector is not None else {}
-        named, exact = self.words.find(text, depth, among), self.words.exact(text, depth, among)
+        named = self.words.find(text, depth, among, list(near) if vector is not None else None)
+        exact = self.words.exact(text, depth, among)
         if vectors and vector is None and not (exact or named.every or named.some):
             raise self._says_nothing(text)
         rest = fuse(((1.0, near), (_EVERY_WORD, named.every), (_SOME_WORDS, named.some)))

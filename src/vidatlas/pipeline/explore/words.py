@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -67,7 +67,7 @@ class Found:
     rare: list[int]
     """Those with a word that hardly any other has."""
     every: list[int]
-    """Those with all words."""
+    """Those with all words; where there are too many to rank, of the nearest by vectors, if there are vectors."""
     some: list[int]
 
 
@@ -87,13 +87,22 @@ class Words:
         """Return the positions of at most k videos with this title, whatever its case."""
         return self._found(f'"{_whole(title)}"', k, among, ranked=False) if title.strip() else []
 
-    def find(self, text: str, k: int, among: Mask | None = None) -> Found:
-        """Return the positions of at most k videos each: with a very rare word of a text, with all words, with some."""
+    def find(self, text: str, k: int, among: Mask | None = None, near: Sequence[int] | None = None) -> Found:
+        """Return the positions of at most k videos each: with a very rare word of a text, with all words, with some.
+
+        Args:
+            text: whose words are looked up.
+            k: how many.
+            among: which may be found; None for all.
+            near: the nearest by vectors, the best first; None where there are no vectors.
+        """
         counts = self._counts(_telling(words_of(text)[:_MOST_WORDS]))
         known = {word: count for word, count in counts.items() if count}
         every: list[int] = []
         if known and len(known) == len(counts):
-            every = self._found(" AND ".join(map(_quoted, known)), k, among, min(known.values()) <= _COMMON)
+            match, ranked = " AND ".join(map(_quoted, known)), min(known.values()) <= _COMMON
+            # Without ranks they come in the order of the files, which says nothing.
+            every = self._found(match, k, among, ranked) if ranked or near is None else self._of(near, match)
         some = [word for word, count in known.items() if count <= _COMMON] if len(counts) > 1 else []
         rare = [word for word, count in known.items() if count <= min(_RARE, self._total // 100)]
         return Found(self._any(rare, _RARE * len(rare), among), every, self._any(some, k, among))
@@ -128,6 +137,14 @@ class Words:
                 (match, k),
             ).fetchall()
         return [row - 1 for (row,) in rows]
+
+    def _of(self, near: Sequence[int], match: str) -> list[int]:
+        """Return those of some positions that match, in their order."""
+        rows = ",".join(str(row + 1) for row in near)
+        query = f"SELECT rowid FROM titles WHERE titles MATCH ? AND rowid IN ({rows})"  # noqa: S608 - numbers
+        with self._lock:
+            has = {row - 1 for (row,) in self._database.execute(query, (match,))}
+        return [row for row in near if row in has]
 
 
 def _telling(words: list[str]) -> list[str]:
