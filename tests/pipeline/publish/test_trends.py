@@ -113,6 +113,13 @@ def test_lines_leave_out_the_few_oldest_videos_and_dates_of_the_future() -> None
     assert trends._span(sums.settle()) == (405, 439)
 
 
+def test_lines_of_centuries_end_where_hardly_any_video_is_left() -> None:
+    sums = Sums()
+    months = np.arange(-1_200, 1_300, dtype=np.int64)
+    sums.add(months - trends._UNDATED, np.ones((len(months), 2)))
+    assert trends._span(sums.settle()) == (1_238, 1_297)
+
+
 def test_sums_do_not_depend_on_how_they_were_added(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trends, "_KEPT", 5)
     keys, values = np.arange(100) % 13, np.stack([np.ones(100), np.arange(100.0)], axis=1)

@@ -39,7 +39,7 @@ LEAST_BEFORE = 10
 """Fewest videos in the earlier months for a growth: of fewer, it says nothing."""
 _EARLY, _RARE = 0.15, 0.001
 """Share of the videos that lies before the first month of a line, and a share that its last month exceeds: old videos
-are few, and dates in the future are wrong."""
+are few, and dates in the future are wrong. Where no month exceeds it, the last lies before that share of the videos."""
 _RATIO = np.log(1.01)
 _PLACES = 1 << 20
 """Bins and months of one subcategory in a key; months since 1970 are shifted by half of it."""
@@ -179,8 +179,9 @@ def _span(months: Sums) -> tuple[int, int]:
     dated = at != _UNDATED
     found, places = np.unique(at[dated], return_inverse=True)
     videos = np.bincount(places, months.totals[dated, 0])
-    last = int(found[videos > _RARE * videos.sum()][-1])
-    first = int(found[np.searchsorted(np.cumsum(videos), _EARLY * videos.sum())])
+    often, upto = found[videos > _RARE * videos.sum()], np.cumsum(videos)
+    first, last = (int(found[np.searchsorted(upto, share * videos.sum())]) for share in (_EARLY, 1 - _RARE))
+    last = max(first, int(often[-1])) if len(often) else last
     return max(first, last - LINE + 1), last
 
 
