@@ -56,6 +56,19 @@ def test_a_failure_without_a_word_of_libraries_leaves_nothing(temporary: Path, c
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.parametrize("error", [None, UsageError("no such model.")])
+def test_a_log_that_was_removed_meanwhile_is_no_bug(temporary: Path, error: Exception | None, capfd: Capture) -> None:
+    def cleared() -> None:
+        with quiet_libraries():
+            for log in temporary.iterdir():
+                log.unlink()
+            if error:
+                raise error
+
+    assert guard(cleared) == (2 if error else 0)
+    assert capfd.readouterr().err == ("vidatlas: no such model.\n" if error else "")
+
+
 def test_a_temporary_folder_that_cannot_be_written_is_named(
     temporary: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
 ) -> None:

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -41,13 +41,14 @@ def quiet_libraries() -> Iterator[None]:
         with stderr_to(log):
             yield
     except VidatlasError as error:
-        named = log.stat().st_size > 0
+        with suppress(FileNotFoundError):  # the system may clear its temporary folder meanwhile
+            named = log.stat().st_size > 0
         if named:
             error.add_note(f"What libraries wrote meanwhile is in {log}.")
         raise
     finally:
         if not named:
-            log.unlink()
+            log.unlink(missing_ok=True)
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:
