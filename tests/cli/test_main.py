@@ -315,3 +315,20 @@ def test_a_video_is_found_by_its_address_on_youtube(made: Path, capfd: Capture) 
         assert capfd.readouterr().out == by_id
     assert main(["similar", str(made), "https://youtu.be/nope"]) == 2
     assert "no video 'https://youtu.be/nope' in" in capfd.readouterr().err
+
+
+def test_an_argument_that_is_not_utf_8_is_refused_in_one_line(capfd: Capture, tmp_path: Path) -> None:
+    assert main(["run", "auto", os.fsdecode(b"caf\xe9.csv"), str(tmp_path / "atlas")]) == 2
+    said = "vidatlas: the argument 'caf\\udce9.csv' is not valid UTF-8. Name the file or folder in UTF-8.\n"
+    assert capfd.readouterr().err == said
+
+
+def test_a_letter_that_a_terminal_does_not_know_is_escaped() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "vidatlas", "--help"],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"plan \\u2192 embed" in done.stdout

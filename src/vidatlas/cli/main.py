@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from io import TextIOWrapper
 from typing import Annotated, NoReturn
 
 import typer
@@ -289,6 +290,9 @@ def main(arguments: list[str] | None = None, alone: bool = False) -> int:
     def command() -> None:
         if sys.platform == "win32":
             raise UsageError("Windows is not supported. Install WSL (wsl --install) and run vidatlas in it.")
+        for word in sys.argv[1:] if arguments is None else arguments:
+            if any("\ud800" <= sign <= "\udfff" for sign in word):
+                raise UsageError(f"the argument {word!r} is not valid UTF-8. Name the file or folder in UTF-8.")
         try:
             code = app(args=arguments, standalone_mode=False, obj=ALONE if alone else None)
         except typer.Abort as error:
@@ -301,6 +305,9 @@ def main(arguments: list[str] | None = None, alone: bool = False) -> int:
 
 def script(arguments: list[str] | None = None) -> NoReturn:
     """Run the main program, and end the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # not every terminal knows every letter
     leave(main(arguments, alone=True))
 
 
