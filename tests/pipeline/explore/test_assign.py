@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import vidatlas
 from vidatlas.errors import ConflictError, InputError, UsageError
+from vidatlas.pipeline.explore import assign as module
 from vidatlas.pipeline.reduce.models import load_centroids
 from vidatlas.recipe import load_recipe
 from vidatlas.storage import store as layout
@@ -117,6 +119,21 @@ def test_an_atlas_without_a_recipe_that_this_version_knows_is_refused(small_atla
             vidatlas.assign(str(atlas), str(small_atlas.part), str(tmp_path / "out.parquet"))
         with pytest.raises(InputError, match=r"atlas\.json: recipe"):
             vidatlas.open_atlas(atlas).search("guitar")
+
+
+def test_a_file_in_the_root_of_the_disk_is_written_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    folders: list[str] = []
+
+    class Recorded:
+        def __init__(self, folder: str) -> None:
+            folders.append(folder)
+
+        def put_table(self, name: str, table: object) -> None:
+            folders.append(name)
+
+    monkeypatch.setattr(module, "Store", Recorded)
+    module._write("/out.parquet", pa.table({}), b"")
+    assert folders == ["/", "out.parquet"]
 
 
 def test_assignments_are_parquet_in_a_folder_that_exists(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ class _Model:
 def _write(out: str, placed: pa.Table, lost: bytes) -> None:
     place = out if is_remote(out) else str(local_path(out))
     folder, name = place.rsplit("/", 1)
-    target = Store(folder)
+    target = Store(folder or "/")
     target.put_table(name, placed)
     if lost:
         target.put(name.removesuffix(".parquet") + ".rejects.jsonl.gz", gzip.compress(lost, mtime=0))
