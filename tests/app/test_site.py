@@ -19,7 +19,7 @@ import vidatlas
 from vidatlas import Options
 from vidatlas.app import library as opening
 from vidatlas.app.library import Library
-from vidatlas.app.serving import prepare, serve
+from vidatlas.app.serving import address_of, prepare, serve
 from vidatlas.app.site import make_site
 from vidatlas.cli.main import main
 from vidatlas.errors import InputError, UnavailableError, UsageError
@@ -313,6 +313,12 @@ def test_it_starts_only_with_an_atlas_that_is_in_order(atlas: vidatlas.Atlas, tm
         with pytest.raises(UsageError, match="cannot listen on"):
             serve(atlas.url, taken.getsockname()[1], "127.0.0.1", said.append)
     assert said == []
+
+
+def test_it_answers_on_the_loopback_of_ipv6(site: TestClient) -> None:
+    assert address_of("::1", 8501) == "http://[::1]:8501"
+    assert address_of("127.0.0.1", 8501) == "http://127.0.0.1:8501"
+    assert site.get("http://[::1]:8501/browse").status_code == 200
 
 
 def test_told_to_it_answers_to_any_name(atlas: vidatlas.Atlas) -> None:

@@ -27,7 +27,7 @@ def serve(atlas: str, port: int, host: str, say: Callable[[str], object]) -> Non
     import uvicorn
 
     with _listening(host, port) as listener:
-        say(f"http://{host}:{listener.getsockname()[1]} (Ctrl-C stops it)")
+        say(f"{address_of(host, listener.getsockname()[1])} (Ctrl-C stops it)")
         settings = uvicorn.Config(
             site, log_level="warning", access_log=False, server_header=False, lifespan="off",
             timeout_graceful_shutdown=1,  # a browser keeps its connections; Ctrl-C does not wait for it
@@ -46,6 +46,11 @@ def prepare(atlas: str, host: str = HOST) -> FastAPI:
     library.warm()
     # Told to listen to others, it cannot know by which names they call this machine.
     return make_site(library, LOOPBACK if is_loopback(host) else ("*",))
+
+
+def address_of(host: str, port: int) -> str:
+    """Return the address to open in a browser."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def is_loopback(host: str) -> bool:

@@ -24,7 +24,8 @@ from vidatlas.errors import InputError, UsageError, VidatlasError
 from vidatlas.version import __version__
 from vidatlas.views.text import clean, shown
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "[")
+"""An older Starlette reads a host up to its first colon: of [::1]:8501 the bracket, with which no name starts."""
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
