@@ -265,6 +265,12 @@ def test_what_is_not_there_is_said(site: TestClient) -> None:
     assert site.get("/discover?seed=1&n=many").status_code == 400
     assert site.get("/search", params={"q": "a" * 501}).status_code == 400
     assert site.get("/image/0.jpg").status_code == 404
+    assert site.get("/browse/videos?group=Music&path=x&values=y").status_code == 200
+    many = "9" * 5_000
+    for address in (f"/browse/videos?group=Music&sub={many}", f"/compare?a={many}:Music"):
+        answer = site.get(address)
+        assert answer.status_code == 400
+        assert many not in answer.text
 
 
 def test_it_is_closed(site: TestClient) -> None:

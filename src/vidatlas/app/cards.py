@@ -16,9 +16,11 @@ from vidatlas.pipeline.explore.words import words_of
 from vidatlas.sources.values.links import link_of
 
 _UNITS = ((1e9, "B"), (1e6, "M"), (1e3, "K"))
+_WHOLE = 1e15
+"""A float below this that is an integer is shown digit by digit."""
 
 
-def link(path: str, **values: Any) -> str:
+def link(path: str, /, **values: Any) -> str:
     """Return the address of a page of the app; values that are None or empty are left out."""
     given = {name: value for name, value in values.items() if value not in (None, "")}
     return f"{path}?{urlencode(given)}" if given else path
@@ -138,15 +140,22 @@ def worded(value: Any, name: str = "", kind: str = "") -> str:
     if isinstance(value, int | float):
         if kind == "duration" or name == "duration":
             return clock(value)
-        return compact(value) if name in ("views", "likes") else f"{value:,.10g}"
+        return compact(value) if name in ("views", "likes") else _digits(value)
     return str(value)
+
+
+def _digits(value: float) -> str:
+    """Return a number with all its digits, if it is whole: a median of integers is a float."""
+    whole = isinstance(value, int) or (value.is_integer() and abs(value) < _WHOLE)
+    return f"{int(value):,}" if whole else f"{value:,.10g}"
 
 
 def compact(value: float) -> str:
     """Return a count in short, such as 57.2M."""
+    rounded = float(f"{value:.3g}")
     for unit, letter in _UNITS:
-        if value >= unit:
-            return f"{value / unit:.3g}{letter}"
+        if rounded >= unit:
+            return f"{rounded / unit:,.10g}{letter}"
     return f"{value:,.0f}"
 
 

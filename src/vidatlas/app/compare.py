@@ -52,7 +52,7 @@ def sides(library: Library, chosen: tuple[str, str]) -> list[Side]:
 
 def _parts(choice: str) -> tuple[str, int | None]:
     number, colon, group = choice.partition(":")
-    if not colon or (number and not number.isdecimal()):
+    if not colon or (number and not (number.isdecimal() and len(number) <= 18)):
         raise UsageError(f"{choice[:80]!r} in the address is no subcategory. Choose two from the lists.")
     return group, int(number) if number else None
 

@@ -43,6 +43,8 @@ _DAMPING = 60
 _EVERY_WORD, _SOME_WORDS = 1.25, 0.5
 """Weights of ranks by words beside those by vectors: titles with all words stand before what only vectors find."""
 _LISTED = 12
+_DIGITS = 18
+"""Most of a number: Python refuses to read thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,13 +366,12 @@ class Search:
             UsageError: there is none; the message names those that there are.
         """
         wanted, names = str(only.subcategory), self._names_of(only.group)
-        found = [
-            home
-            for home, name in names.items()
-            if name.casefold() == wanted.casefold() or (wanted.isdecimal() and home[1] == int(wanted))
-        ]
+        number = int(wanted) if wanted.isdecimal() and len(wanted) <= _DIGITS else None
+        found = [home for home, name in names.items() if name.casefold() == wanted.casefold() or home[1] == number]
         if not found:
-            raise UsageError(f"{self._store.url} has no subcategory {wanted!r}{_listed(wanted, list(names.values()))}")
+            raise UsageError(
+                f"{self._store.url} has no subcategory {wanted[:80]!r}{_listed(wanted, list(names.values()))}"
+            )
         return found
 
     def _names_of(self, group: str | None) -> dict[tuple[str, int], str]:
