@@ -8,8 +8,10 @@ import json
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 import vidatlas
+from vidatlas.cli import explore
 from vidatlas.cli.main import main
 
 Capture = pytest.CaptureFixture[str]
@@ -37,6 +39,26 @@ def test_list_without_a_place_prints_the_subcategories(small_atlas: Any, capfd: 
     assert sum(row["size"] for row in rows) == small_atlas.rows
     assert main(["list", small_atlas.url]) == 0
     assert rows[0]["name"].split(" ")[0] in capfd.readouterr().out
+
+
+def test_a_terminal_is_shown_the_beginning_of_a_long_list(
+    small_atlas: Any, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    monkeypatch.setattr(explore, "_ON_TERMINAL", 10)
+    listing = ["list", small_atlas.url, "--group", "Music"]
+    total = int((vidatlas.open_atlas(small_atlas.url).assignments()["group"] == "Music").sum())
+
+    def lines(*more: str, terminal: bool = True) -> list[str]:
+        monkeypatch.setattr(explore, "console", Console(force_terminal=terminal, width=200))
+        assert main([*listing, *more]) == 0
+        return capfd.readouterr().out.splitlines()
+
+    shown = lines()
+    assert len(shown) == 12
+    assert shown[-1] == f"… {total - 10} more; --csv or --json prints all"
+    assert len(lines("--limit", "20")) == 21
+    assert len(lines(terminal=False)) == total + 1
+    assert len(lines("--json")) == total
 
 
 @pytest.mark.parametrize(

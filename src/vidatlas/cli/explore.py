@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from itertools import islice
 from typing import Annotated, Any
 
@@ -12,9 +13,13 @@ from typer.core import TyperCommand
 from vidatlas.cli.exit import quiet_libraries
 from vidatlas.cli.run import console, show_found, show_next
 from vidatlas.errors import UsageError
+from vidatlas.types import Json
 
 _DASHED = re.compile(r"-(?!-|k[0-9]+$)[\w-]{2,}|--[\w-]{9}", re.ASCII)
 """An id that starts with a dash, as one of 64 of YouTube's does; it can be told from an option."""
+
+_ON_TERMINAL = 1_000
+"""Rows of a list that a terminal shows without a limit: more scroll away, and a table is held in memory."""
 
 
 class WithIds(TyperCommand):
@@ -102,7 +107,10 @@ def listing(
     sort: Annotated[
         str, typer.Option(help="nearness (to the centre), title, or a typed column such as views or published.")
     ] = "nearness",
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many videos; all of them by default.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="At most so many; all by default, as a table on a terminal the first 1,000."),
+    ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="CSV instead of a table.")] = False,
     json: Json_ = False,
 ) -> None:
@@ -112,7 +120,7 @@ def listing(
 
     Example: vidatlas list atlas/ --group Music --subcategory 3 --sort views --csv > music-3.csv
     """
-    from vidatlas.cli.screens import json_rows, show_rows
+    from vidatlas.cli.screens import json_rows
     from vidatlas.pipeline.explore.atlas import open_atlas
     from vidatlas.pipeline.explore.listing import csv_lines, subcategory_rows
     from vidatlas.pipeline.explore.listing import listing as listed
@@ -121,18 +129,29 @@ def listing(
         raise UsageError("choose one of --csv and --json.")
     found = open_atlas(atlas)
     if group is None and subcategory is None:
-        rows = subcategory_rows(found.finder)
+        rows, total = subcategory_rows(found.finder), len(found.finder.subcategories)
     else:
-        rows = listed(found.finder, group, subcategory, sort).rows()
-    rows = islice(rows, limit)
+        videos = listed(found.finder, group, subcategory, sort)
+        rows, total = videos.rows(), len(videos)
     if csv or json:
+        rows = islice(rows, limit)
         for line in csv_lines(rows) if csv else json_rows(rows):
             console.out(line, highlight=False, end="")
     else:
         # What fits a terminal; the other columns are in CSV and JSON.
         of_all = ("group", "levels", "subcategory", "name", "size", "peripheral")
         wanted = ("id", "title", "name", "part", sort) if group or subcategory else of_all
-        show_rows(console, ({name: row[name] for name in wanted if name in row} for row in rows))
+        _show(({name: row[name] for name in wanted if name in row} for row in rows), total, limit)
+
+
+def _show(rows: Iterator[Json], total: int, limit: int | None) -> None:
+    """Print a list as a table, on a terminal its beginning and how to get the rest."""
+    from vidatlas.cli.screens import show_rows
+
+    most = limit or (_ON_TERMINAL if console.is_terminal else total)
+    show_rows(console, islice(rows, most))
+    if limit is None and total > most:
+        console.print(f"… {total - most:,} more; --csv or --json prints all", highlight=False)
 
 
 def export(
