@@ -204,6 +204,27 @@ def test_of_two_that_wait_for_the_same_dead_run_one_proceeds(store: Store, monke
     first.__exit__(None, None, None)
 
 
+def test_a_claim_whose_run_died_before_it_took_the_lock_is_waited_out(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "time", clock := Clock())
+    foreign(store, 300)
+    store.folder.put(f"{module.CLAIMS}/other", store.read(LOCK).replace(b'"other"', b'"rival"'))
+    assert_taken_over(store)
+    assert clock.passed <= STALE_SECONDS + LOOK_SECONDS
+    assert store.folder.list(module.CLAIMS) == []
+
+
+def test_a_claim_that_came_while_this_run_waited_stands(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    foreign(store, 300)
+    rival = store.read(LOCK).replace(b'"other"', b'"rival"')
+    claimed = partial(store.folder.put, f"{module.CLAIMS}/other", rival)
+    monkeypatch.setattr(module, "time", Clock(STALE_SECONDS - LOOK_SECONDS, claimed))
+    with pytest.raises(ConflictError, match="on elsewhere"):
+        Lock(store).__enter__()
+    assert holder_of(store) == "other"
+
+
 def test_whoever_waits_in_vain_leaves_nothing_in_the_atlas_of_the_other(
     tmp_path: Path, make_lines: Callable[..., bytes], hashing_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:

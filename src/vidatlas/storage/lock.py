@@ -40,6 +40,8 @@ class Lock:
         self._listener = listener
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._silent: Holder | None = None
+        """Who had claimed the lock before this run waited: it takes a moment from a claim to the lock."""
         self._own: Holder = {
             "run": uuid.uuid4().hex,
             "host": socket.gethostname(),
@@ -73,6 +75,7 @@ class Lock:
         if is_here(holder):
             raise self._held(holder)
         # Not by the age of the last heartbeat: the clocks of two machines may differ.
+        self._silent = self._read(_claim_on(holder))
         end = time.monotonic() + STALE_SECONDS
         facts = {"holder": _name(holder), "until": time.time() + STALE_SECONDS}
         self._listener(Event("wait", 0, round(STALE_SECONDS), facts))
@@ -86,10 +89,14 @@ class Lock:
         return True
 
     def _replace(self, holder: Holder | None) -> None:
-        """Replace a stale lock by this run's own; of several runs that try, exactly one succeeds."""
-        claim = f"{CLAIMS}/{holder['run'] if holder else 'nobody'}"
+        """Replace a stale lock by this run's own; of several runs that try, exactly one succeeds.
+
+        One that died between its claim and the lock has claimed nothing.
+        """
+        claim = _claim_on(holder)
         rival = None if self._store.folder.put_new(claim, self._data()) else self._read(claim)
-        if (rival and not self._take_over and not is_dead(rival)) or self._holder() != holder:
+        gone = rival is None or self._take_over or is_dead(rival) or rival == self._silent
+        if not gone or self._holder() != holder:
             raise self._held(self._holder() or rival or self._own)
         self._store.folder.put(LOCK, self._data())
 
@@ -138,6 +145,11 @@ class Lock:
             except VidatlasError:
                 # Unreachable storage stops the run when it next writes data; a missed heartbeat alone must not.
                 continue
+
+
+def _claim_on(holder: Holder | None) -> str:
+    """Return the name of the file of the run that takes over a dead run's lock."""
+    return f"{CLAIMS}/{holder['run'] if holder else 'nobody'}"
 
 
 def _name(holder: Holder) -> str:
