@@ -303,6 +303,23 @@ def test_it_is_closed(site: TestClient) -> None:
     assert "default-src 'none'" in policy
 
 
+def test_while_the_atlas_is_published_again_all_but_the_map_is_there(atlas: vidatlas.Atlas, tmp_path: Path) -> None:
+    again = Path(shutil.copytree(atlas.url, tmp_path / "again"))
+    library = Library(vidatlas.open_atlas(again))
+    library.open()
+    library.warm().join()
+    site = TestClient(make_site(library), HERE)
+    manifest = json.loads((again / "atlas.json").read_text())
+    del manifest["stages"]["publish"]
+    (again / "atlas.json").write_text(json.dumps(manifest))
+    video = site.get("/api/videos", params={"group": "Music"}).json()["videos"][0]["id"]
+    assert len(titles(site.get("/video", params={"id": video}).text)) == 12
+    for address in ("/map", "/map.html"):
+        answer = site.get(address)
+        assert answer.status_code == 503
+        assert "the atlas is being published. Try again" in answer.text
+
+
 def test_it_starts_only_with_an_atlas_that_is_in_order(atlas: vidatlas.Atlas, tmp_path: Path) -> None:
     said: list[str] = []
     with pytest.raises(UsageError, match="is not an atlas"):

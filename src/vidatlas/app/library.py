@@ -9,10 +9,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from vidatlas.errors import VidatlasError
+from vidatlas.errors import UnavailableError, UsageError, VidatlasError
 from vidatlas.naming.filler import function_words
 from vidatlas.pipeline.explore.atlas import Atlas
 from vidatlas.pipeline.explore.search import Search
+from vidatlas.pipeline.explore.suggest import Method
 from vidatlas.views.colours import colours_of
 from vidatlas.views.table import Line, outline
 
@@ -68,7 +69,7 @@ class Library:
         videos.take([0] if len(videos) else [], ["distance", "author", "image"])
         if len(videos):
             videos.position(str(videos.take([0], ["id"])["id"][0]))
-        self.search.names, self.subcategories, self.groups  # noqa: B018 - they are read now
+        self.search.names, self.subcategories, self.groups, self.methods  # noqa: B018 - they are read now
 
     def warm(self) -> Thread:
         """Start to load the index of words, then that of vectors and the encoder, in the background."""
@@ -110,6 +111,24 @@ class Library:
             for row in self.atlas.subcategories().to_dict("records")
         ]
         return {sub.home: sub for sub in found}
+
+    @cached_property
+    def methods(self) -> dict[Method, str]:
+        """Return the methods of ``suggest`` that this atlas has, in words."""
+        return self.atlas.methods
+
+    @property
+    def map(self) -> str:
+        """Return the page of the map.
+
+        Raises:
+            UnavailableError: there is none just now.
+        """
+        try:
+            return self.atlas.map
+        except UsageError as error:
+            # There was one when the library was opened.
+            raise UnavailableError("the atlas is being published. Try again when it is done.") from error
 
     @cached_property
     def groups(self) -> dict[str, int]:

@@ -158,7 +158,7 @@ def _steps(given: Any, at: int, pages: int) -> list[tuple[str, str]]:
 def _add_video(site: FastAPI, library: Library, page: Page) -> None:
     @site.get("/video", include_in_schema=False)
     def video(request: Request) -> Response:
-        given, methods = request.query_params, library.atlas.methods
+        given, methods = request.query_params, library.methods
         method = cast(Method, given.get("method") or "nearest")
         wanted = number(given.get("n"), 1, MOST, STEP)
         at = library.search.position(given.get("id", ""))
@@ -203,14 +203,14 @@ def _policy(page: str) -> tuple[str, str] | None:
 def _add_map(site: FastAPI, library: Library, page: Page) -> None:
     @site.get("/map", include_in_schema=False)
     def world() -> Response:
-        known = _policy(library.atlas.map)
+        known = _policy(library.map)
         return page("map.html.jinja", sandbox=known and known[1])
 
     @site.get("/map.html", include_in_schema=False)
     def bare() -> Response:
-        policy, sandbox = _policy(library.atlas.map) or (map_policy(), _SANDBOX)
+        policy, sandbox = _policy(library.map) or (map_policy(), _SANDBOX)
         policy = f"{policy}; sandbox {sandbox}; frame-ancestors 'self'"
-        return Response(library.atlas.map, media_type="text/html", headers={"Content-Security-Policy": policy})
+        return Response(library.map, media_type="text/html", headers={"Content-Security-Policy": policy})
 
     @site.get("/map/{name:path}", include_in_schema=False)
     def tile(name: str) -> Response:
