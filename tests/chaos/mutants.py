@@ -263,8 +263,8 @@ def _lock() -> list[Mutant]:
         Mutant(
             "one of several takes a dead run's lock over",
             lock,
-            "rival = None if self._store.folder.put_new(claim, self._data()) else self._read(claim)",
-            "rival = None",
+            "return None if self._store.folder.put_new(claim, self._data()) else self._read(claim)",
+            "return None",
             (SAFETIES + "of_two_runs_that_replace_a_dead_lock_at_once_one_gets_the_atlas",),
         ),
         Mutant(

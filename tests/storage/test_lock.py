@@ -215,6 +215,16 @@ def test_a_claim_whose_run_died_before_it_took_the_lock_is_waited_out(
     assert store.folder.list(module.CLAIMS) == []
 
 
+def test_claims_in_a_circle_are_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No run writes them, but a stranger's atlas may have them."""
+    monkeypatch.setattr(module, "time", Clock())
+    foreign(store, 300)
+    for name in ("other", "rival"):
+        store.folder.put(f"{module.CLAIMS}/{name}", store.read(LOCK).replace(b'"other"', b'"rival"'))
+    with pytest.raises(ConflictError):
+        Lock(store).__enter__()
+
+
 def test_a_claim_that_came_while_this_run_waited_stands(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     foreign(store, 300)
     rival = store.read(LOCK).replace(b'"other"', b'"rival"')

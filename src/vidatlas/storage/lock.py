@@ -91,14 +91,20 @@ class Lock:
     def _replace(self, holder: Holder | None) -> None:
         """Replace a stale lock by this run's own; of several runs that try, exactly one succeeds.
 
-        One that died between its claim and the lock has claimed nothing.
+        One that died between its claim and the lock is replaced in the same way.
         """
-        claim = _claim_on(holder)
-        rival = None if self._store.folder.put_new(claim, self._data()) else self._read(claim)
-        gone = rival is None or self._take_over or is_dead(rival) or rival == self._silent
-        if not gone or self._holder() != holder:
+        rival, dead = self._claim(holder), set[str]()
+        while rival and rival["run"] not in dead and (rival == self._silent or is_dead(rival)):
+            dead.add(rival["run"])
+            rival = self._claim(rival)
+        if (rival and not self._take_over) or self._holder() != holder:
             raise self._held(self._holder() or rival or self._own)
         self._store.folder.put(LOCK, self._data())
+
+    def _claim(self, holder: Holder | None) -> Holder | None:
+        """Claim the lock of a dead run; return who has done so before, if somebody has."""
+        claim = _claim_on(holder)
+        return None if self._store.folder.put_new(claim, self._data()) else self._read(claim)
 
     def _held(self, holder: Holder) -> ConflictError:
         return ConflictError(
