@@ -68,13 +68,16 @@ def run_stage(stage: str, videos: str, atlas: str, dim: int, runner: str) -> Non
 def measure(command: list[str], until: Callable[[dict[str, float]], bool] = lambda _: False) -> Use:
     """Run a command and watch it and all below it; kill them once ``until`` holds of a line it printed."""
     use, started, step, since = Use(), time.time(), "start", time.time()
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
     assert child.stdout is not None
     os.set_blocking(child.stdout.fileno(), False)
     cpu: dict[int, float] = {}
+    rest = b""
     while child.poll() is None:
         _watch(child.pid, use, cpu)
-        for line in child.stdout.readlines():
+        # What has been written so far may end in the middle of a line.
+        *lines, rest = (rest + (child.stdout.read() or b"")).split(b"\n")
+        for line in lines:
             event = json.loads(line)
             if event["step"] != step:
                 use.steps[step] = use.steps.get(step, 0.0) + event["at"] - since
@@ -114,18 +117,19 @@ def command(stage: str, options: argparse.Namespace, videos: Path, atlas: Path) 
     return [*line, "--dim", str(options.dim), "--runner", options.runner]
 
 
-def whole(rows: int, options: argparse.Namespace) -> dict[str, Use]:
-    """Make the videos if they are not there, and run all stages on them."""
+def whole(rows: int, options: argparse.Namespace, found: dict[int, dict[str, Use]]) -> None:
+    """Make the videos if they are not there, and run all stages on them; figures are kept stage by stage."""
     videos = options.folder / f"{rows}.jsonl.gz"
     if not videos.exists():
         started, plain = time.time(), write(videos, rows)
         print(f"generated {rows:,} videos, {plain / 1e9:.1f} GB, in {time.time() - started:.0f} s", file=sys.stderr)
     atlas = options.folder / f"atlas-{rows}-{options.dim}"
-    uses = {}
+    uses = found[rows] = {}
     for stage in STAGES:
         uses[stage] = measure(command(stage, options, videos, atlas))
         print(f"{rows:,} {stage}: {uses[stage]}", file=sys.stderr, flush=True)
-    return uses
+        if options.json:
+            keep(found, options)
 
 
 def resume(rows: int, options: argparse.Namespace) -> float:
@@ -170,7 +174,7 @@ def on_disk(rows: int, options: argparse.Namespace) -> dict[str, int]:
 
 
 def keep(found: dict[int, dict[str, Use]], options: argparse.Namespace) -> None:
-    """Write the figures of all sizes so far: an hour of measuring is not lost with the next size."""
+    """Write the figures so far: an hour of measuring is not lost with the next stage."""
     figures = {
         rows: {"stages": {stage: asdict(use) for stage, use in uses.items()}, "disk": on_disk(rows, options)}
         for rows, uses in found.items()
@@ -201,9 +205,7 @@ def main() -> None:
         return
     found: dict[int, dict[str, Use]] = {}
     for rows in options.rows:
-        found[rows] = whole(rows, options)
-        if options.json:
-            keep(found, options)
+        whole(rows, options, found)
     table(found)
     for rows in found:
         largest = sorted(on_disk(rows, options).items(), key=lambda pair: -pair[1])[:6]
