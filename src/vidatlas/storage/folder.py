@@ -321,7 +321,8 @@ def fetch(url: str, directories: Iterable[str], endings: tuple[str, ...]) -> Pat
         for name, size, _ in states:
             if here.size(name) != size:
                 here.put(name, there.read(name))
-        os.utime(here.path)  # the cache drops what was not used for a month
+        if here.path.exists():  # there was something to copy
+            os.utime(here.path)  # the cache drops what was not used for a month
     return here.path
 
 
