@@ -72,8 +72,9 @@ def measure(command: list[str], until: Callable[[dict[str, float]], bool] = lamb
     assert child.stdout is not None
     os.set_blocking(child.stdout.fileno(), False)
     cpu: dict[int, float] = {}
-    rest = b""
-    while child.poll() is None:
+    rest, ended = b"", False
+    while not ended:
+        ended = child.poll() is not None  # before reading: nothing comes after it
         _watch(child.pid, use, cpu)
         # What has been written so far may end in the middle of a line.
         *lines, rest = (rest + (child.stdout.read() or b"")).split(b"\n")
@@ -82,7 +83,7 @@ def measure(command: list[str], until: Callable[[dict[str, float]], bool] = lamb
             if event["step"] != step:
                 use.steps[step] = use.steps.get(step, 0.0) + event["at"] - since
                 step, since = event["step"], event["at"]
-            if until(event):
+            if not ended and until(event):
                 os.killpg(child.pid, signal.SIGKILL)
         time.sleep(0.2)
     use.steps[step] = use.steps.get(step, 0.0) + time.time() - since
