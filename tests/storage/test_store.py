@@ -312,3 +312,10 @@ def test_a_file_that_the_cache_dropped_is_copied_again(memory: str) -> None:
     mapped = MappedFiles(store)
     mapped.path("index/a", files["index/a"]).unlink()
     assert mapped.path("index/a", files["index/a"]).read_bytes() == b"right"
+
+
+def test_a_remote_file_is_hashed_in_pieces(memory: str) -> None:
+    data, store = bytes(range(256)) * 4_096, Store(memory)
+    files = store.put("index/a", data)
+    with store.folder.open("index/a") as file:
+        assert hashlib.file_digest(file, "sha256").hexdigest() == files["index/a"]["sha256"]  # type: ignore[arg-type]

@@ -140,8 +140,7 @@ def _distinct(vectors: Floats, enough: int) -> NDArray[np.int64]:
     """Return the first index of each distinct row; all of them, or more than ``enough``."""
     sizes = np.abs(vectors).max(axis=1, initial=0.0)
     # A single row of huge numbers must not make all others equal.
-    largest = float(np.quantile(sizes, _USUAL) or sizes.max()) if len(sizes) else 0.0
-    largest = largest or 1.0
+    largest = float(np.quantile(sizes, _USUAL) or sizes.max() or 1) if len(sizes) else 1.0
     for rows in (8 * enough, len(vectors)):
         # Adding 0 makes -0 the same as 0.
         grains = np.round(vectors[:rows] * np.float32(_GRAINS / largest)) + np.float32(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,8 +15,6 @@ from vidatlas.storage.folder import LocalFolder
 from vidatlas.storage.remote import RemoteFolder
 from vidatlas.storage.store import Store
 from vidatlas.types import FileFacts
-
-_PIECE = 4 << 20
 
 
 class MappedFiles:
@@ -67,14 +65,6 @@ class MappedFiles:
             raise self.store.altered(name)
 
 
-def sha256_of(file: IO[bytes]) -> str:
-    """Return the SHA-256 of an open file, local or remote, which is read in pieces."""
-    digest = hashlib.sha256()
-    while piece := file.read(_PIECE):
-        digest.update(piece)
-    return digest.hexdigest()
-
-
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
-        return sha256_of(file)
+        return hashlib.file_digest(cast(Any, file), "sha256").hexdigest()

@@ -215,6 +215,11 @@ class _Reader(io.RawIOBase):
         with plain_errors(self._url), _in_parts(self._url):
             return _in_time(lambda: self._file.read(size))
 
+    def readinto(self, buffer: Any) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
     def close(self) -> None:
         self._file.close()
         super().close()

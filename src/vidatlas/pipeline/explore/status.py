@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from vidatlas.errors import InputError, UsageError
 from vidatlas.pipeline.embed.totals import Totals
@@ -13,7 +14,6 @@ from vidatlas.storage import store as layout
 from vidatlas.storage.json_files import Holder, Inputs, ProgressFacts, Timings
 from vidatlas.storage.lock import STALE_SECONDS, is_dead, is_here
 from vidatlas.storage.manifest import STAGES, Stages, content_sha256, entries
-from vidatlas.storage.mapped import sha256_of
 from vidatlas.storage.store import INPUTS, LOCK, TIMINGS, Store
 from vidatlas.types import FileFacts, Json, Place
 
@@ -115,7 +115,7 @@ def _is_whole(store: Store, name: str, facts: FileFacts) -> bool:
     try:
         if facts["bytes"] >= LARGE:
             with store.folder.open(name) as file:
-                return sha256_of(file) == facts["sha256"]
+                return hashlib.file_digest(cast(Any, file), "sha256").hexdigest() == facts["sha256"]
         store.read(name, facts)
     except (FileNotFoundError, InputError):
         return False

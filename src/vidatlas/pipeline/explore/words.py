@@ -12,12 +12,15 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
-from unicodedata import category, normalize
+from typing import NamedTuple
+from unicodedata import normalize
 
 from vidatlas.naming.filler import english_function_words
 from vidatlas.pipeline.explore.videos import IN_MEMORY, Mask, Videos
+from vidatlas.sources.values.segmentation import combining_marks
 from vidatlas.storage.cache import kept_open
 
 _VERSION = 2
@@ -26,21 +29,13 @@ _COMMON = 20_000
 _RARE = 3
 """A word in at most so many titles, and in at most one of a hundred, is what somebody who writes it looks for."""
 _MOST_WORDS = 12
-_MARKS = "".join(sign for sign in map(chr, range(0x300, 0x1F000)) if category(sign) in ("Mc", "Mn"))
-"""Signs of Unicode that belong to the letter before them, such as the vowels of Hindi."""
-_WORD = re.compile(rf"[^\W_](?:[^\W_]|[{_MARKS}])*")
-_MARK = re.compile("[" + "".join(sign for sign in _MARKS if sign <= "\uffff") + "]")
-"""Without those of rare scripts, with which a search takes ten times as long."""
-_NO_LETTER = re.compile(rf"(?<![\w{_MARKS}])[{_MARKS}]+|[\u0307\u064b-\u065f\ufe00-\ufe0f]")
-"""Marks of no letter; and those that hardly anybody types: the dot of a Turkish İ in lower case, the short vowels of
-Arabic, and what chooses the picture of an emoji."""
 _UNSPLIT = re.compile("([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])")
 """Signs of scripts without spaces between words (Thai, Lao, Burmese, Khmer, Japanese, Chinese): each is a word."""
 
 
 def words_of(text: str) -> list[str]:
     """Return the distinct words of a text as the index knows them, but for accents; scripts without spaces by sign."""
-    return list(dict.fromkeys(_WORD.findall(_spaced(text))))
+    return list(dict.fromkeys(_patterns().word.findall(_spaced(text))))
 
 
 def folded(text: str) -> str:
@@ -52,7 +47,26 @@ def _spaced(text: str) -> str:
     if text.isascii():
         return text.lower()
     spaced = _UNSPLIT.sub(r" \1 ", normalize("NFKC", text).casefold())
-    return _NO_LETTER.sub("", spaced) if _MARK.search(spaced) else spaced
+    return _patterns().no_letter.sub("", spaced) if _patterns().mark.search(spaced) else spaced
+
+
+class _Patterns(NamedTuple):
+    word: re.Pattern[str]
+    mark: re.Pattern[str]
+    """Without those of rare scripts, with which a search takes ten times as long."""
+    no_letter: re.Pattern[str]
+    """Marks of no letter; and those that hardly anybody types: the dot of a Turkish İ in lower case, the short vowels
+    of Arabic, and what chooses the picture of an emoji."""
+
+
+@cache
+def _patterns() -> _Patterns:
+    marks = combining_marks()
+    return _Patterns(
+        re.compile(rf"[^\W_](?:[^\W_]|[{marks}])*"),
+        re.compile("[" + "".join(sign for sign in marks if sign <= "\uffff") + "]"),
+        re.compile(rf"(?<![\w{marks}])[{marks}]+|[\u0307\u064b-\u065f\ufe00-\ufe0f]"),
+    )
 
 
 def _whole(title: str) -> str:

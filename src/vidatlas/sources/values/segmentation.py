@@ -26,9 +26,14 @@ def segmenter() -> str:
     return f"budoux {version('budoux')}"
 
 
-_MARKS = ("Mc", "Mn")
-_VARIATIONS = range(0xFE00, 0xFE10)
+_VARIATIONS = re.compile("[\ufe00-\ufe0f]")
 """Marks that choose between pictures of a sign, such as those of emoji."""
+
+
+@cache
+def combining_marks() -> str:
+    """Return the signs that belong to the letter before them, such as the vowels of Hindi."""
+    return "".join(sign for sign in map(chr, range(0x300, 0x1F000)) if unicodedata.category(sign) in ("Mc", "Mn"))
 
 
 @cache
@@ -37,9 +42,7 @@ def word_pattern() -> re.Pattern[str]:
 
     Python's own class of word characters has no marks, and so splits most words in Hindi, Tamil or Thai.
     """
-    codes = (code for code in range(0x300, 0x1F000) if code not in _VARIATIONS)
-    marks = "".join(sign for sign in map(chr, codes) if unicodedata.category(sign) in _MARKS)
-    return re.compile(rf"\w[\w{marks}]+")
+    return re.compile(rf"\w[\w{_VARIATIONS.sub('', combining_marks())}]+")
 
 
 def segmented(text: str) -> str:
