@@ -45,8 +45,8 @@ site:
 	rm -rf build/site
 	$(BIN)/zensical build --clean --strict
 
-chaos: $(VENV)/installed ## Fault injection: kill runs, damage files, exhaust resources, break each safety (an hour or more)
-	$(BIN)/pytest -m chaos tests
+chaos: $(VENV)/installed ## Fault injection, and property tests with new examples: kill runs, damage files, break each safety (an hour or more)
+	$(BIN)/pytest -m "chaos or hypothesis" --hypothesis-profile random tests
 
 notebooks: $(VENV)/installed ## Run the notebooks of the recipes (minutes; the first one runs in `make test`)
 	$(BIN)/pytest -m notebooks tests

@@ -153,7 +153,7 @@ def test_every_cluster_that_is_kept_has_rows(backend: KMeans) -> None:
     assert len(found.centroids) == 60
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 300), st.integers(1, 100), st.integers(0, 5))
 def test_a_sample_is_distinct_ascending_and_repeatable(rows: int, limit: int, seed: int) -> None:
     found = sample_rows(rows, limit, seed).tolist()

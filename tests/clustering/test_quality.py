@@ -102,7 +102,7 @@ def test_agreement_by_hand() -> None:
     assert found.nmi == pytest.approx(0.36, abs=0.005)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(-1, 4), st.sampled_from(["Music", "Gaming", ""])), max_size=40))
 def test_agreement_is_that_of_scikit_learn_or_none(rows: list[tuple[int, str]]) -> None:
     clusters, known = [cluster for cluster, _ in rows], [label for _, label in rows]

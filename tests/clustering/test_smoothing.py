@@ -64,7 +64,7 @@ def test_centroids_found_on_smoothed_rows_differ_less_from_seed_to_seed() -> Non
     assert alike[1] > alike[0] + 0.05
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 60), st.integers(1, 12), st.integers(1, 20), st.integers(1, 60))
 def test_every_centroid_has_rows_whatever_repeats(n: int, k: int, neighbours: int, kinds: int) -> None:
     vectors = rows(kinds, 3)[np.random.default_rng(n).integers(kinds, size=n)]

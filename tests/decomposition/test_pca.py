@@ -24,7 +24,7 @@ def assert_whole(found: Moments) -> None:
     np.testing.assert_allclose(found.scatter, np.cov(VECTORS.T) * (len(VECTORS) - 1), rtol=1e-9, atol=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 500), max_size=8), st.integers(0, 99))
 def test_any_cut_merged_in_any_order_is_the_whole(places: list[int], seed: int) -> None:
     parts = pieces(places)

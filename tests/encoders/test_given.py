@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vidatlas.encoders.given import GivenSpec, GivenVectors, open_vectors, read_vector
@@ -47,7 +47,6 @@ def test_anything_else_is_no_vector(cell: Any) -> None:
     assert GivenVectors("v").of(0, {"v": cell}) is Reason.INVALID_VECTOR
 
 
-@settings(deadline=None)
 @given(st.none() | st.text() | st.lists(st.floats() | st.integers() | st.text() | st.none()))
 def test_no_cell_raises_and_what_is_read_is_finite_in_float16(cell: Any) -> None:
     found = GivenVectors("v").of(0, {"v": cell})

@@ -48,7 +48,7 @@ TEXT = st.text("ab🎬é", min_size=1, max_size=5)
 RECORD = st.tuples(st.lists(TEXT, max_size=1), st.lists(TEXT, max_size=4)).filter(any)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(RECORD, min_size=1, max_size=8), st.none() | st.integers(1, 4))
 def test_a_mix_equals_the_plain_loop(records: list[tuple[list[str], list[str]]], max_chars: int | None) -> None:
     titles, tags = ([record[which] for record in records] for which in (0, 1))

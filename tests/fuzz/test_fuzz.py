@@ -227,9 +227,7 @@ def test_the_corpus_is_read(target: str, tmp_path: Path) -> None:
 def fuzz(target: str, scratch: Path, most: int, repeatable: bool) -> None:
     files = corpus(target)
 
-    @settings(
-        max_examples=most, deadline=None, derandomize=repeatable, suppress_health_check=list(HealthCheck), database=None
-    )
+    @settings(max_examples=most, derandomize=repeatable, suppress_health_check=list(HealthCheck), database=None)
     @given(st.sampled_from(files), st.lists(EDITS, min_size=1, max_size=4))
     def run(data: bytes, edits: list[tuple[str, int, int]]) -> None:
         outcome(target, edited(data, edits), scratch)
@@ -243,7 +241,7 @@ def test_changed_bytes_have_an_allowed_outcome(target: str, tmp_path: Path) -> N
     fuzz(target, tmp_path, 60, repeatable=True)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@settings(max_examples=100)
 @given(st.binary(min_size=20, max_size=60))
 def test_any_seek_point_has_an_allowed_outcome(data: bytes) -> None:
     seek(data, CORPUS)

@@ -66,7 +66,7 @@ def test_terms_of_every_record_say_nothing() -> None:
     assert npmi(["a", "b"], count_pairs([], [["a", "b"]])) is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(TERMS, max_size=20), st.lists(st.integers(0, 20), max_size=4), st.integers(0, 99))
 def test_any_cut_merged_in_any_order_is_the_whole(records: list[set[str]], places: list[int], seed: int) -> None:
     names = [["a", "b", "c"], ["c", "d"]]
@@ -78,7 +78,7 @@ def test_any_cut_merged_in_any_order_is_the_whole(records: list[set[str]], place
     assert merged == count_pairs(records, names)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(TERMS, max_size=20))
 def test_npmi_is_between_its_limits_and_never_nan(records: list[set[str]]) -> None:
     name = list("abcdef")

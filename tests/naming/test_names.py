@@ -81,7 +81,7 @@ def test_terms_are_kept_with_falling_scores_and_hold_the_name(sample: Sample) ->
     assert list(name.scores) == sorted(name.scores, reverse=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.lists(st.sampled_from(["ab", "cd", "ef gh", "video", "los", "2019"]), min_size=1), max_size=8))
 def test_names_are_distinct_among_siblings(tags: list[list[str]]) -> None:
     samples = [[draw(str(at), "a", [], [tag]) for at, tag in enumerate(found)] for found in tags]

@@ -82,7 +82,7 @@ def test_terms_of_a_name_complement_one_another() -> None:
     assert [one.term.text for one in complementary(found)] == ["first", "outside", "inside"]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.tuples(st.text("abcdé ", min_size=2, max_size=8), st.text("vwxyz", min_size=1)), max_size=12))
 def test_subjects_are_some_of_the_terms_in_their_order(terms: list[tuple[str, str]]) -> None:
     usable = [(" ".join(text.split()), videos) for text, videos in terms if text.strip()]

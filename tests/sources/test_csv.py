@@ -53,7 +53,7 @@ def read_all(shards: list[Shard], form: CsvSpec) -> list[Any]:
     ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     TABLES,
     st.sampled_from(["\n", "\r\n"]),
@@ -139,7 +139,7 @@ def rows_of(data: bytes, form: CsvSpec, cuts: list[int]) -> tuple[list[bytes], l
     return rows, starts[: len(rows)]
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(TEXTS.map("".join), st.sampled_from(DIALECTS), st.lists(st.integers(0, 200), max_size=6))
 def test_any_text_gives_the_rows_of_pythons_csv_or_rejects(text: str, dialect: dict[str, Any], cuts: list[int]) -> None:
     form, data = CsvSpec(**dialect), text.encode()
@@ -157,7 +157,7 @@ def holds_signs(cell: str) -> bool:
     return bool(cell.strip(" \t:"))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXTS.map("".join), st.lists(st.integers(0, 200), max_size=6))
 def test_a_delimiter_of_several_characters_is_read_as_one_of_one(text: str, cuts: list[int]) -> None:
     single, double = CsvSpec(delimiter="\x1f"), CsvSpec(delimiter="::")

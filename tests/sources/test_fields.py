@@ -184,7 +184,7 @@ VALUES = st.recursive(
 ROWS = st.dictionaries(st.sampled_from(["id", "category", "title", "tags", "other"]), VALUES)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(ROWS | ROWS.map(lambda row: {**row, "id": "a"}))
 def test_any_row_gives_exactly_a_record_or_a_reason(row: dict[str, Any]) -> None:
     found = parse(row)
@@ -197,7 +197,7 @@ def test_any_row_gives_exactly_a_record_or_a_reason(row: dict[str, Any]) -> None
     assert all(0 < len(text) <= MAX_TEXT_CHARS and text.strip() for texts in found.texts for text in texts)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary() | ROWS.map(lambda row: json.dumps(row).encode()).flatmap(lambda line: st.just(line[1:])) | st.text())
 def test_any_bytes_give_an_object_or_a_reason(line: bytes | str) -> None:
     found = parse_line(line if isinstance(line, bytes) else line.encode("utf-8", "surrogatepass"))

@@ -26,7 +26,7 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
     return [data[low:high] for low, high in pairwise(marks)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text("ab\n", max_size=40).map(str.encode), st.lists(st.integers(0, 40)))
 def test_any_cut_gives_the_lines_of_bytes_split_and_every_byte_is_observed(data: bytes, places: list[int]) -> None:
     seen: list[bytes] = []
@@ -79,7 +79,7 @@ def test_the_memory_of_a_line_that_is_too_long_is_not_held() -> None:
     assert longest <= 6_000
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text("ab\n\r", max_size=40).map(str.encode), st.lists(st.integers(0, 40)))
 def test_any_cut_gives_the_lines_of_every_line_end(data: bytes, places: list[int]) -> None:
     found = list(universal_lines(cut(data, places), LIMIT))

@@ -98,7 +98,7 @@ def plain(value: Any, steps: list[str]) -> list[Any]:
     return [one for end in ends for one in plain(value[".".join(steps[:end])], steps[end:])]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.dictionaries(KEYS, VALUES, max_size=4),
     st.lists(st.sampled_from(["a", "b", "c", "0", "1"]), min_size=2, max_size=4),
@@ -108,14 +108,14 @@ def test_a_path_finds_what_a_plain_reader_finds(row: dict[str, Any], steps: list
     assert found(row, ".".join(steps)) == (everything[0] if everything else ABSENT)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.dictionaries(KEYS, VALUES, max_size=4), st.text("ab.[]01", max_size=8))
 def test_any_name_is_found_or_not_but_never_an_error(row: dict[str, Any], name: str) -> None:
     found(row, name)
     assert found({"t": json.dumps(row)}, f"t.{name}") == found({"t": row}, f"t.{name}")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.dictionaries(st.sampled_from(["a", "b", "c"]), VALUES, min_size=1, max_size=4))
 def test_every_name_that_is_listed_leads_somewhere(row: dict[str, Any]) -> None:
     for name in nested_names(row):

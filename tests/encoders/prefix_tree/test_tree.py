@@ -20,7 +20,7 @@ def prefixes(sequences: list[list[int]]) -> set[tuple[int, ...]]:
     return {tuple(sequence[:end]) for sequence in sequences for end in range(1, len(sequence) + 1)}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(TOKENS, st.integers(1, 50))
 def test_each_run_holds_each_prefix_of_its_sequences_once(sequences: list[list[int]], budget: int) -> None:
     distinct, place = sort_distinct(sequences)

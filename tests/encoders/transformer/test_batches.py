@@ -39,7 +39,7 @@ def encode(sequences: list[list[int]], budget: int) -> tuple[Floats, Model, Enco
     return feed.fetch(PlainEngine(model, feed).launch(distinct, budget, stats))[place], model, stats
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SEQUENCES, st.integers(1, 12), st.integers(0, 99))
 def test_order_does_not_matter(sequences: list[list[int]], budget: int, seed: int) -> None:
     order = Random(seed).sample(range(len(sequences)), len(sequences))
@@ -49,7 +49,7 @@ def test_order_does_not_matter(sequences: list[list[int]], budget: int, seed: in
     assert [batch.tolist() for batch in one.batches] == [batch.tolist() for batch in other.batches]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SEQUENCES, st.integers(1, 12))
 def test_each_row_is_its_own_sequence_computed_once_within_the_budget(sequences: list[list[int]], budget: int) -> None:
     out, model, stats = encode(sequences, budget)

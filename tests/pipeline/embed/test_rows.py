@@ -49,7 +49,7 @@ def rejects_of(tables: list[pa.Table]) -> tuple[list[dict[str, Any]], Counter[st
     return rows, counts
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(GOOD | BAD, max_size=25), shard_rows=st.integers(1, 8))
 def test_kept_and_rejected_and_duplicates_are_all_lines(
     tmp_path: Path, spec: RecordSpec, lines: list[bytes], shard_rows: int

@@ -29,7 +29,7 @@ def cut(whole: pa.Table, rows: int) -> Callable[[], list[pa.Table]]:
     return lambda: [whole.slice(at, rows) for at in range(0, max(len(whole), 1), rows)]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.lists(st.sampled_from("abcdef"), max_size=10), min_size=1, max_size=3), st.integers(1, 8))
 def test_counts_stand_at_the_first_row_of_each_repeated_id(parts: list[list[str]], piece: int) -> None:
     counts, seen = Counter(key for part in parts for key in part), set()
@@ -47,7 +47,7 @@ def test_counts_stand_at_the_first_row_of_each_repeated_id(parts: list[list[str]
     ] == expected
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), max_size=10), min_size=1, max_size=3),
     st.integers(1, 8),
@@ -65,7 +65,7 @@ def test_rows_of_one_use_count_once(parts: list[list[tuple[str, int]]], piece: i
     assert counted == {key: named[key] + unnamed[key] for key in rows if rows[key] > 1}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 2)), max_size=10), st.integers(1, 8))
 def test_rows_with_another_title_than_the_first_are_told(rows: list[tuple[str, int]], piece: int) -> None:
     one = table([key for key, _ in rows]).append_column("title", pa.array([title for _, title in rows], pa.uint16()))

@@ -271,7 +271,7 @@ def tables(parts: list[list[str]]) -> list[pa.Table]:
     return found
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=12), min_size=1, max_size=4))
 def test_duplicates_are_those_a_dictionary_finds(parts: list[list[str]]) -> None:
     seen: Counter[str] = Counter()

@@ -96,7 +96,7 @@ def expected(row: Any) -> Any:
     return parse_line(json.dumps(row).encode())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     items=st.lists(JSON.filter(lambda value: not isinstance(value, list)), max_size=12),
     indent=st.none() | st.integers(0, 3),
@@ -134,7 +134,7 @@ def test_any_document_has_the_rows_that_python_reads(
     assert [repr(row) for shard in by_shard for row in shard] == [repr(row) for row in found]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data(), size=st.integers(1, 50))
 def test_a_changed_document_is_refused_or_has_as_many_rows_as_python_reads(data: st.DataObject, size: int) -> None:
     text = json.dumps([{"id": "a", "t": ["b", {"c": None}]}, {"id": 1.5}, {"id": 'ü\\"'}], ensure_ascii=False)

@@ -120,7 +120,7 @@ SCALARS = (
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(SCALARS | st.lists(SCALARS, max_size=2), max_size=6), st.sampled_from(["views", "upload_date"]))
 def test_an_inferred_type_fits_every_value(values: list[Any], name: str) -> None:
     kind = kind_from(Counter(map(kind_of, values)), (name,))
@@ -130,7 +130,7 @@ def test_an_inferred_type_fits_every_value(values: list[Any], name: str) -> None
         assert [value is None for value in found] == [not kind_of(value) for value in values]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(SCALARS, st.sampled_from(list(ARROW)))
 def test_a_type_that_is_asked_for_never_fails(value: Any, kind: Kind) -> None:
     pa.array([typed(value, kind)], ARROW[kind])

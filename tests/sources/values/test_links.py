@@ -55,7 +55,7 @@ def test_values_are_encoded_and_a_missing_one_makes_no_link() -> None:
     assert link_of(None, {"id": "7"}) == ""
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_no_id_leaves_the_host_of_the_recipe(key: str) -> None:
     link = link_of(WATCH, {"id": key})

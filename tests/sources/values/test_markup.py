@@ -32,13 +32,13 @@ def test_markup_becomes_text(text: str, plain: str) -> None:
     assert plain_text(text) == plain
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(alphabet=st.characters(exclude_characters="&<", exclude_categories=["Cc", "Cs"])))
 def test_a_text_without_markup_stays(text: str) -> None:
     assert plain_text(text) == text
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text())
 def test_no_text_has_a_control_character(text: str) -> None:
     assert not any(ord(sign) < 32 or ord(sign) == 127 for sign in plain_text(text))
