@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from vidatlas.threads import one_thread
 from vidatlas.types import Floats, Json
@@ -26,10 +26,8 @@ Tuned = Callable[[Numbers, Flags, Numbers, Linear], Floats]
 """Records to learn from, their labels [records, labels], records to predict, the linear head -> scores."""
 
 
-class ProbeSpec(BaseModel):
+class ProbeSpec(BaseModel, frozen=True, extra="forbid"):
     """Choose the labels that a probe predicts from vectors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     classes: str | None = None
     """An atlas clustered by ``axes``: a record's label is the id of a record there, whose classes are predicted.

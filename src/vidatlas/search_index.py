@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from vidatlas.storage.index_bytes import check_index
 from vidatlas.threads import one_thread
@@ -38,10 +38,8 @@ QUERIES = 200
 """Videos, sampled by seed, whose neighbours are compared with brute force to measure the recall."""
 
 
-class IndexSpec(BaseModel):
+class IndexSpec(BaseModel, frozen=True, extra="forbid"):
     """Describe how the search index is built."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["auto", "flat", "ivf", "none"] = "auto"
     """flat compares a query with all videos (float16); ivf with those in the nearest cells; auto: flat if few."""

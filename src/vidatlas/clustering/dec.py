@@ -11,15 +11,13 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from vidatlas.types import Floats
 
 
-class DecSpec(BaseModel):
+class DecSpec(BaseModel, frozen=True, extra="forbid"):
     """Choose how DEC tunes the encoder, starting from k-means clusters (``reduce.clusters``)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["dec"] = "dec"
     method: ClassVar[str] = "Deep Embedded Clustering, from k-means,"

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from vidatlas.clustering.backends import KMeans
 from vidatlas.clustering.smoothing import smooth
@@ -36,10 +36,8 @@ _GRAINS, _USUAL = 1e5, 0.99
 that so large a share of the rows stay below."""
 
 
-class ClusterSpec(BaseModel):
+class ClusterSpec(BaseModel, frozen=True, extra="forbid"):
     """Choose the number of clusters per group and the k-means settings."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     k: Annotated[int, Field(ge=1)] | Literal["sqrt", "proportional", "auto"] = "sqrt"
     """Clusters per group: a number; "sqrt": 0.8 times the square root of the group's rows; "proportional": one for

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from vidatlas.threads import one_thread
 from vidatlas.types import Floats
@@ -20,10 +20,8 @@ STABILITY_ROWS = 10_000
 """Rows per group, sampled by seed, on which clusters are fitted again to measure their stability."""
 
 
-class QualitySpec(BaseModel):
+class QualitySpec(BaseModel, frozen=True, extra="forbid"):
     """Choose how much data the quality metrics use."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     silhouette_rows: Annotated[int, Field(ge=2)] = 2_000
     """Rows per group, sampled by seed, for the silhouette and the Davies-Bouldin index."""

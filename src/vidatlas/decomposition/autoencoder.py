@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from vidatlas.clustering.dec import soft_labels
 from vidatlas.gpus import sees_gpu
@@ -23,10 +23,8 @@ Width = Annotated[int, Field(ge=1, le=65_536)]
 Arrays = dict[str, Floats]
 
 
-class AutoencoderReducer(BaseModel):
+class AutoencoderReducer(BaseModel, frozen=True, extra="forbid"):
     """Choose the shape of the auto-encoder and how long it is trained."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["autoencoder"] = "autoencoder"
     space: ClassVar[str] = "the codes of the auto-encoder, Euclidean"

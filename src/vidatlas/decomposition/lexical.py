@@ -15,7 +15,7 @@ from typing import Annotated
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from vidatlas.naming.filler import FILLER, function_words
 from vidatlas.sources.values.segmentation import segmented, word_pattern
@@ -23,10 +23,8 @@ from vidatlas.threads import one_thread
 from vidatlas.types import Floats
 
 
-class LexicalSpec(BaseModel):
+class LexicalSpec(BaseModel, frozen=True, extra="forbid"):
     """Choose the number and weight of lexical components, next to the vectors' principal components."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     weight: Annotated[float, Field(gt=0)] = 1.0
     """Length of a record's lexical vector, relative to its embedding, which is about 1 for normalised vectors."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from vidatlas.threads import one_thread
 from vidatlas.types import Floats
@@ -18,10 +18,8 @@ from vidatlas.types import Floats
 _EPS = float(np.finfo(np.float64).eps)
 
 
-class PcaSpec(BaseModel):
+class PcaSpec(BaseModel, frozen=True, extra="forbid"):
     """Choose the number of principal components, the solver, and how projections are scaled."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     components: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] = 64
     """Number of components; below 1: as few as explain this share of the variance."""

@@ -9,7 +9,7 @@ from itertools import count
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from vidatlas.search_index import Rows, exact_neighbours
 from vidatlas.threads import cores, one_thread
@@ -36,10 +36,8 @@ Tell = Callable[[int, int], object]
 """Told how many iterations are done, of how many."""
 
 
-class LayoutSpec(BaseModel):
+class LayoutSpec(BaseModel, frozen=True, extra="forbid"):
     """Choose the map layout."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Literal["tsne", "pca"] = "tsne"
     """t-SNE, or the first two principal components (very fast, but without neighbourhoods)."""

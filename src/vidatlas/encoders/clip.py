@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from vidatlas.encoders.languages import Languages, languages_of
 from vidatlas.encoders.transformer.budget import BatchTokens
@@ -20,10 +20,8 @@ MOST_ON_CPU = 2048
 """Most nodes whose states still fit in a core's cache."""
 
 
-class ClipSpec(BaseModel):
+class ClipSpec(BaseModel, frozen=True, extra="forbid"):
     """Choose a CLIP checkpoint and how to run it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["clip"] = "clip"
     model: str

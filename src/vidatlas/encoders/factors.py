@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from vidatlas.encoders.languages import Languages
 from vidatlas.encoders.learned import Learned, LookupEncoder, Survey
@@ -29,10 +29,8 @@ HELD_OUT = 0.2
 fitted to all ratings."""
 
 
-class FactorsSpec(BaseModel):
+class FactorsSpec(BaseModel, frozen=True, extra="forbid"):
     """Choose the ratings, and how latent factors are fitted to them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["factors"] = "factors"
     languages: ClassVar[Languages] = "any"

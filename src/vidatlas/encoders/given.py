@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from vidatlas.encoders.languages import Languages
 from vidatlas.encoders.transformer.cost import Inspection
@@ -29,10 +29,8 @@ State = tuple[int, str]
 """Size and modification time of a file."""
 
 
-class GivenSpec(BaseModel):
+class GivenSpec(BaseModel, frozen=True, extra="forbid"):
     """Choose where the vectors are; ``mix.normalize`` scales each to unit length, nothing else is done to them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["given"] = "given"
     languages: ClassVar[Languages] = "any"

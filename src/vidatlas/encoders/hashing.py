@@ -10,17 +10,15 @@ from importlib.metadata import version
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from vidatlas.encoders.languages import Languages
 from vidatlas.encoders.transformer.cost import Inspection
 from vidatlas.types import EncodeStats, Floats, Json
 
 
-class HashingSpec(BaseModel):
+class HashingSpec(BaseModel, frozen=True, extra="forbid"):
     """Choose the dimensions of the hashed n-grams."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["hashing"] = "hashing"
     languages: ClassVar[Languages] = "any"

@@ -10,15 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from vidatlas.types import Floats
 
 
-class MixSpec(BaseModel):
+class MixSpec(BaseModel, frozen=True, extra="forbid"):
     """Choose how mixed vectors are normalised."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     normalize_fields: bool = False
     """Scale each field's mean to unit length before weighting: otherwise the mean of many different tags is short, and

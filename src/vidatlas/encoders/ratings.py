@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator
 
 from vidatlas.errors import DamagedError, InputError, UsageError
 from vidatlas.sources.content.text import Text
@@ -25,10 +25,8 @@ from vidatlas.types import Floats, Reason
 _MOST = float(np.finfo(np.float32).max)
 
 
-class RatingsSpec(BaseModel):
+class RatingsSpec(BaseModel, frozen=True, extra="forbid"):
     """Choose the file of ratings and its columns."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     file: str
     format: Annotated[CsvSpec, BeforeValidator(lambda value: CsvSpec() if value == "csv" else value)] = CsvSpec()

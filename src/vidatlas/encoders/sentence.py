@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from vidatlas.encoders.languages import Languages, languages_of
 from vidatlas.encoders.transformer.budget import BatchTokens
@@ -29,10 +29,8 @@ if TYPE_CHECKING:
 MOST_ON_CPU = 4096
 
 
-class SentenceSpec(BaseModel):
+class SentenceSpec(BaseModel, frozen=True, extra="forbid"):
     """Choose a sentence-transformers checkpoint and how to run it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["sentence"] = "sentence"
     model: str

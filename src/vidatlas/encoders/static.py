@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from vidatlas.encoders.languages import Languages, languages_of
 from vidatlas.encoders.transformer.checkpoint import PACKAGED, Checkpoint, open_checkpoint
@@ -30,10 +30,8 @@ _SIF = 1e-4
 _DIM, _BATCH = 256, 512
 
 
-class StaticSpec(BaseModel):
+class StaticSpec(BaseModel, frozen=True, extra="forbid"):
     """Choose a model in Model2Vec's format, or the checkpoint to distill one from."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["static"] = "static"
     model: str = PACKAGED

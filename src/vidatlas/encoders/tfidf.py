@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from vidatlas.encoders.languages import Languages
 from vidatlas.encoders.learned import Learned, LookupEncoder, Survey, most_frequent, survey_words, words_of
@@ -18,10 +18,8 @@ from vidatlas.encoders.transformer.cost import Inspection
 from vidatlas.types import Floats
 
 
-class TfidfSpec(BaseModel):
+class TfidfSpec(BaseModel, frozen=True, extra="forbid"):
     """Choose the size of the TF-IDF vocabulary."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["tfidf"] = "tfidf"
     languages: ClassVar[Languages] = "any"

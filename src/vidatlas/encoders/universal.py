@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from vidatlas.encoders.languages import Languages
 from vidatlas.encoders.transformer.cost import Inspection, about_tokens
@@ -35,10 +35,8 @@ _FLOPS = 2.0 * (512 * 768 + 2 * (2 + 3 + 5) * 256 * 256)
 """Per token: the projection, and two convolutions of each of three widths; what is computed once per text is little."""
 
 
-class UniversalSpec(BaseModel):
+class UniversalSpec(BaseModel, frozen=True, extra="forbid"):
     """Choose the Universal Sentence Encoder; it has no settings."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["universal"] = "universal"
     languages: ClassVar[Languages] = "multilingual"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from vidatlas.encoders.languages import Languages
 from vidatlas.encoders.learned import Learned, LookupEncoder, Survey, most_frequent, survey_words, words_of
@@ -17,10 +17,8 @@ from vidatlas.encoders.transformer.cost import Inspection
 from vidatlas.types import Floats
 
 
-class SequencesSpec(BaseModel):
+class SequencesSpec(BaseModel, frozen=True, extra="forbid"):
     """Choose the number of ranked words and the length of a sequence."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["sequences"] = "sequences"
     languages: ClassVar[Languages] = "any"

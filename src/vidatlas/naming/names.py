@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from vidatlas.naming.coherence import TermPairs, count_pairs, npmi
 from vidatlas.naming.counts import Counted, count
@@ -128,10 +128,8 @@ def _distinct(texts: Sequence[str], used: set[str], label: int) -> str:
     return next(free, f"{texts[0]} ({label})")
 
 
-class NamingSpec(BaseModel):
+class NamingSpec(BaseModel, frozen=True, extra="forbid"):
     """Choose how subcategories are named and illustrated."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     by: Literal["words", "members"] = "words"
     """Source of names. "words": terms of the texts, by class-based TF-IDF; "members": the titles of the most

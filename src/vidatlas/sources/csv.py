@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
 from vidatlas.errors import InputError, UsageError
 from vidatlas.sources.content.encoding import check_encoding
@@ -58,10 +58,8 @@ def _delimiter(value: str) -> str:
 Sign = Annotated[str, AfterValidator(_one_sign)]
 
 
-class CsvSpec(BaseModel):
+class CsvSpec(BaseModel, frozen=True, extra="forbid"):
     """Describe a CSV dialect; a tab as delimiter reads TSV."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["csv"] = "csv"
     delimiter: Annotated[str, BeforeValidator(_tab), AfterValidator(_delimiter)] = ","

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from vidatlas.sources.cells import holds_objects, list_in, read_literal
 from vidatlas.sources.images import UnreadablePictureError, grey_picture, locate
@@ -35,10 +35,8 @@ _TRIAL = (8, 8)
 """The size at which an image is decoded to check that it is readable."""
 
 
-class TextField(BaseModel):
+class TextField(BaseModel, frozen=True, extra="forbid"):
     """Describe a text field: its column, its truncation, and its weight in the record's vector."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     column: Columns
     """The texts of several columns are joined by a space."""
@@ -65,20 +63,16 @@ class TextField(BaseModel):
         return _tuple(self.column)
 
 
-class LabelField(BaseModel):
+class LabelField(BaseModel, frozen=True, extra="forbid"):
     """Describe the field of known labels, which names, clusters and vectors do not see."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     column: str
     separator: Annotated[str, Field(min_length=1)] | None = None
     """If set, a record may have several labels."""
 
 
-class ImageField(BaseModel):
+class ImageField(BaseModel, frozen=True, extra="forbid"):
     """Describe the image field; images are read while planning, and a record with an unreadable one is rejected."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     column: str
     """Holds the file's path, relative to ``folder``; empty if a record has no image."""
@@ -88,10 +82,8 @@ class ImageField(BaseModel):
     """Appended to the column's value, such as ".jpg" to an id."""
 
 
-class RecordSpec(BaseModel):
+class RecordSpec(BaseModel, frozen=True, extra="forbid"):
     """Choose the columns that hold the id, the group and the text fields of a record."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Columns | None
     """The values of several columns are joined by a slash; one within a value gets a backslash in front. None: a hash

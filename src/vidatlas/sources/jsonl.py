@@ -8,16 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from vidatlas.sources.lines import split_lines
 from vidatlas.types import Reason
 
 
-class JsonLinesSpec(BaseModel):
+class JsonLinesSpec(BaseModel, frozen=True, extra="forbid"):
     """Read JSON lines, one object per line; there are no settings."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["jsonlines"] = "jsonlines"
 

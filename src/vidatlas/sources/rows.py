@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 from urllib.parse import unquote
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from vidatlas.errors import UsageError
 from vidatlas.sources.cells import is_cut
@@ -155,14 +155,12 @@ def path_columns(url: str, pattern: str) -> dict[str, str | None]:
     return dict(zip(texts[1::2], found.groups(), strict=True))
 
 
-class ExplodeSpec(BaseModel):
+class ExplodeSpec(BaseModel, frozen=True, extra="forbid"):
     """Choose the column whose terms become rows, and so records, of their own.
 
     Counts are then of terms, and read = kept + rejected + duplicates holds for them: the first one with an id is
     kept, later ones are its duplicates, which ``record.count`` counts. A row without any term is one reject.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     column: str
     separator: Annotated[str, Field(min_length=1)] = ","

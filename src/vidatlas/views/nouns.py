@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, StringConstraints
 
 Noun = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=r"^\w[\w' -]*$")]
 """Letters, digits, spaces, hyphens and apostrophes: safe in pages, Markdown and labels."""
 
 
-class Nouns(BaseModel):
+class Nouns(BaseModel, frozen=True, extra="forbid"):
     """Choose the nouns, singular and plural, for records and for the groups that are clustered."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     record: tuple[Noun, Noun] = ("video", "videos")
     """A record: singular and plural."""

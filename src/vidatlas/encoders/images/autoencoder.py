@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from vidatlas.sources.images import Pictures, grey_picture
 from vidatlas.storage.tensors import read_tensors
@@ -29,10 +29,8 @@ EVERY = 5
 """Epochs between two saves of the training state."""
 
 
-class DenoisingSpec(BaseModel):
+class DenoisingSpec(BaseModel, frozen=True, extra="forbid"):
     """Choose the shape and training of the denoising auto-encoder."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["autoencoder"] = "autoencoder"
     width: Annotated[int, Field(ge=8, le=1024)] = 96

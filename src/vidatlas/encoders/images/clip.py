@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from vidatlas.encoders.transformer.checkpoint import Checkpoint, open_checkpoint
 from vidatlas.encoders.transformer.device import Dtype
@@ -16,10 +16,8 @@ _MODEL = "openai/clip-vit-large-patch14"
 _REVISION = "32bd64288804d66eefd0ccbe215aa642df71cc41"
 
 
-class ClipPicturesSpec(BaseModel):
+class ClipPicturesSpec(BaseModel, frozen=True, extra="forbid"):
     """Choose a CLIP checkpoint whose image tower encodes images; nothing is trained."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["clip"] = "clip"
     model: str = _MODEL

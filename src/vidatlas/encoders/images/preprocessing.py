@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from vidatlas.encoders.transformer.checkpoint import Checkpoint
 from vidatlas.errors import UsageError
@@ -30,23 +30,17 @@ class Preparation:
     std: Channels = _STD
 
 
-class _Edge(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _Edge(BaseModel, frozen=True, extra="forbid"):
     shortest_edge: int
 
 
-class _Box(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _Box(BaseModel, frozen=True, extra="forbid"):
     height: int
     width: int
 
 
-class _Config(BaseModel):
+class _Config(BaseModel, frozen=True, extra="ignore"):
     """The keys of the file that matter; older files hold plain numbers as sizes."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     size: int | _Edge
     crop_size: int | _Box

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from vidatlas.errors import DamagedError, InputError
 from vidatlas.sources.jsonl import parse_line
@@ -37,10 +37,8 @@ _SCALAR = re.compile(r'[^\s,:"{}\[\]]*+')
 _MOST_KEYS = 20
 
 
-class JsonSpec(BaseModel):
+class JsonSpec(BaseModel, frozen=True, extra="forbid"):
     """Read JSON documents; without ``records``, each object at the top or in an array at the top is a record."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["json"] = "json"
     records: str = ""

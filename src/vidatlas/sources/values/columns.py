@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 import pyarrow as pa
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, model_validator
 
 from vidatlas.sources.values.language import language_of
 from vidatlas.sources.values.markup import MAX_TEXT_CHARS, plain_text
@@ -56,10 +56,8 @@ _FIRST = frozenset("+-.0123456789PTFtf")
 _INT64 = 1 << 63
 
 
-class ColumnSpec(BaseModel):
+class ColumnSpec(BaseModel, frozen=True, extra="forbid"):
     """Describe a typed column: its input column, and its type where it is not to be inferred."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     column: str = ""
     """May be left out for a language: it is that of the title, then."""
