@@ -325,7 +325,7 @@ class Options:
         take_over: take the atlas from a run that is gone for certain.
         backend: what k-means runs on; None takes the best for the hardware. Each finds slightly different centroids.
         stalled_after: minutes without a finished shard after which embedding ends, and minutes for one task of another
-            stage where Ray runs on this machine alone; 0 for never. A run that waits for machines does not end.
+            stage on Ray after it began; 0 for never. A run that waits for machines does not end.
     """
 
     runner: Literal["ray", "serial"] = "ray" if find_spec("ray") else "serial"

@@ -1,6 +1,7 @@
 """Ray does what the plain loop does, also when workers die; nothing hangs, and errors arrive as what they are."""
 
 import os
+import re
 import socket
 import sys
 import threading
@@ -259,16 +260,31 @@ def test_a_task_that_always_kills_its_worker_ends_the_job_in_one_line(runner: Ra
     assert "\n" not in str(caught.value)
 
 
-def test_a_task_that_hangs_on_this_machine_ends_the_job_in_one_line(
+def test_a_task_that_hangs_ends_the_job_in_one_line_that_says_where(
     runner: RayRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a cluster it may wait for a machine; here nobody else takes one."""
     monkeypatch.setattr(on_ray, "LOOK", 0.1)
     stalled = RayRunner(Options(stalled_after=1 / 60))
-    assert list(stalled.map(time.sleep, [1.5])) == [None]
-    stalled._own = True
-    with pytest.raises(UnavailableError, match=r"a task was not finished in 0\.0166667 minutes"):
+    where = rf"a task was not finished in 0\.0166667 minutes on {re.escape(socket.gethostname())} \(process \d+\)\."
+    with pytest.raises(UnavailableError, match=where):
         list(stalled.map(time.sleep, [60]))
+
+
+@pytest.mark.usefixtures("runner")
+def test_a_task_that_waits_for_a_machine_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(on_ray, "LOOK", 0.1)
+    cpus = ray.cluster_resources()["CPU"]
+    busy = ray.remote(num_cpus=cpus)(lambda: time.sleep(3)).remote()
+    assert list(RayRunner(Options(stalled_after=1 / 60)).map(str, [7])) == ["7"]
+    assert ray.wait([busy], timeout=0)[0]
+
+
+def test_a_task_whose_node_is_gone_waits_for_another_one(runner: RayRunner) -> None:
+    assert runner._stuck(on_ray.Began("gone", "host (process 1)"), 1e9) == ""
+    here = on_ray.Began(ray.get_runtime_context().get_node_id(), "host (process 1)")
+    assert "on host (process 1)" in runner._stuck(here, 1e9)
+    assert runner._stuck(here, 1.0) == runner._stuck(None, 1e9) == ""
+    assert RayRunner(Options(stalled_after=0))._stuck(here, 1e9) == ""
 
 
 def test_ray_starts_with_the_first_use_only() -> None:

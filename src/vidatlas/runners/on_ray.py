@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 import warnings
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 import ray
@@ -43,6 +44,13 @@ READER_CPUS = 0.0001
 """What a reading task asks for, the least that Ray counts: a head without CPUs gets none."""
 LEFT_CPUS = 0.01
 """What an actor leaves of its threads, room for a hundred readers: neither keeps the other out of a node."""
+
+
+class Began(NamedTuple):
+    """Hold where a task began: the id of its node, and machine and process in words."""
+
+    node: str
+    where: str
 
 
 class RayRunner:
@@ -92,7 +100,7 @@ class RayRunner:
         """
         self._start()
         share = self._gpus() if gpus else 0
-        task = ray.remote(num_cpus=1, num_gpus=share, max_retries=3)(function_call)
+        task = ray.remote(num_cpus=1, num_gpus=share, max_retries=3, num_returns="streaming")(function_call)
         shared = ray.put(self._seeing(partial(with_gpu, function) if share else function))
         flying: deque[Any] = deque()
         with _plain_errors():
@@ -164,25 +172,32 @@ class RayRunner:
     def _result(self, task: Any) -> Any:
         """Wait for a task; return what it returned, or raise the error of ours that it raised.
 
-        On this machine alone, a task that takes too long is stuck; on a cluster it may wait for a machine.
+        A task that takes too long after it began is stuck; one that has not begun waits for a machine.
         """
-        since, limit = time.monotonic(), 60 * self._options.stalled_after if self._own else 0
+        begun, since = None, 0.0
         while True:
-            try:
-                found = ray.get(task, timeout=LOOK)
-            except ray.exceptions.GetTimeoutError:
-                why = self.lost()
-                if not why and limit and time.monotonic() - since > limit:
-                    why = (
-                        f"a task was not finished in {self._options.stalled_after:g} minutes. Rerun the same command "
-                        "to resume; if one task needs longer, raise --stalled-after."
-                    )
-                if why:
-                    raise UnavailableError(why) from None
-            else:
+            # A task has two results: where it began, and what it returned.
+            if ray.wait([task], timeout=LOOK)[0]:
+                found = ray.get(next(task))
                 if isinstance(found, VidatlasError):
                     raise found
-                return found
+                if begun:
+                    return found
+                begun, since = found, time.monotonic()
+            elif why := self.lost() or self._stuck(begun, time.monotonic() - since):
+                raise UnavailableError(why)
+
+    def _stuck(self, begun: Began | None, seconds: float) -> str:
+        """Return why a task that began so many seconds ago is waited for no longer; else an empty text."""
+        minutes = self._options.stalled_after
+        if not begun or not minutes or seconds <= 60 * minutes:
+            return ""
+        if all(node["NodeID"] != begun.node for node in ray.nodes() if node["Alive"]):
+            return ""  # its node is gone: it waits for another one to begin again
+        return (
+            f"a task was not finished in {minutes:g} minutes on {begun.where}. Look at that machine, then rerun the "
+            "same command to resume; if one task needs longer, raise --stalled-after."
+        )
 
     def _gpus(self) -> float:
         if self._options.gpus is not None:
@@ -227,12 +242,13 @@ def _to_come() -> dict[str, int]:
     return state.get_max_resources_from_cluster_config() or {}
 
 
-def function_call(function: Callable[[T], R], item: T) -> R | VidatlasError:
-    """Call a function that was put into the object store once; return what it returned, or the error it raised."""
+def function_call(function: Callable[[T], R], item: T) -> Iterator[Began | R | VidatlasError]:
+    """Yield where this call runs, then what a function of the object store returned, or the error it raised."""
+    yield Began(ray.get_runtime_context().get_node_id(), f"{socket.gethostname()} (process {os.getpid()})")
     try:
-        return function(item)
+        yield function(item)
     except VidatlasError as error:
-        return error
+        yield error
 
 
 @contextmanager
