@@ -1,4 +1,4 @@
-"""Turn a mountain of video metadata into an atlas of named subcategories.
+"""Turn video metadata into named subcategories, a map, a report and a search.
 
 Everything below is loaded on first use: importing vidatlas takes neither torch nor Ray with it.
 """

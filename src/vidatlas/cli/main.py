@@ -23,7 +23,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    help="Turn a mountain of video metadata into an atlas of named subcategories.\n\n"
+    help="Turn video metadata into named subcategories, a map, a report and a search.\n\n"
     "[bold]run[/] does everything: [bold]plan → embed → reduce → publish[/]. Each is a command too. "
     "Rerun an interrupted command to resume it.",
 )
