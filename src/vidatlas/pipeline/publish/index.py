@@ -44,7 +44,6 @@ SCHEMA = pa.schema(
     ]
 )
 """Of the table of videos, before the recipe's typed columns."""
-_BUILDING = "building the search index"
 _UNIT = 10**6
 """Bytes after which it is told how much of an index is written."""
 
@@ -57,7 +56,7 @@ def make_index(recipe: Recipe, store: Store, shards: list[SealedShard], steps: S
         return {}, {"kind": "none"}
     blocks = blocks_of(shards)
     sizes = [rows for found in steps.run.runner.map(partial(_sizes, store), blocks) for rows in found]
-    steps.begin(_BUILDING)
+    steps.begin("training the search index")
     rows = Vectors(
         steps.run.runner, numbered(shards, sizes), partial(_vectors, store), store.stage("embed")["encoder"]["dim"]
     )
@@ -71,7 +70,7 @@ def make_index(recipe: Recipe, store: Store, shards: list[SealedShard], steps: S
         store.writing(layout.INDEX_VIDEOS, files) as out,
         pq.ParquetWriter(out, _schema(recipe, store), compression="zstd", write_page_checksum=True) as videos,
     ):
-        for found in steps.of(_BUILDING).map(work, rows.blocks):
+        for found in steps.of("building the search index").map(work, rows.blocks):
             for table in found.videos:  # a row group a shard
                 videos.write_table(table)
             cells.append(found.cells)

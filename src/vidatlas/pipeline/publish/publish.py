@@ -31,7 +31,8 @@ FORMAT = 3
 """Of the files that publish writes: one more whenever they change, so that an older atlas is published anew."""
 _STEPS = 9
 """Of every publication: sample, neighbours, layout, cells and places of the map, trends, regions, pages, report."""
-_OF_AN_INDEX = 2
+_OF_THE_INDEX, _OF_IMAGES = 3, 2
+"""Of the search index, and of the images, where there are any."""
 
 
 def publish(run: Run) -> PublishEntry:
@@ -44,8 +45,8 @@ def publish(run: Run) -> PublishEntry:
     if entry:
         return entry
     tiled = run.store.stage("reduce")["counts"]["rows"] > run.recipe.publish.map_points
-    indexes = (run.recipe.publish.index.kind != "none") + bool(run.recipe.publish.pictures)
-    steps = Steps(run, "publish", _STEPS + _OF_AN_INDEX * indexes + tiled)
+    more = _OF_THE_INDEX * (run.recipe.publish.index.kind != "none") + _OF_IMAGES * bool(run.recipe.publish.pictures)
+    steps = Steps(run, "publish", _STEPS + more + tiled)
     entry = commit(run, PublishEntry, made_of, partial(_publish, run, accepted, steps))
     steps.end()
     return entry
