@@ -1,20 +1,26 @@
 """Cost: hours, euros, disk and memory of 72.9 million and a billion videos, computed from what was measured.
 
-Run python -m benchmarks.cost FILE. Inputs: the file that ``benchmarks.scale --json`` wrote, and the rates and prices
-below, each with where it was measured, or that it was not. A stage takes what its driver computes alone, and what its
-tasks compute, divided by the cores. Cores are taken to be as fast as those of the measurement; waiting for disks and
-networks is not counted. So hours are lower bounds. A stage's time has a constant part and one per video: those of the
-line through two measured numbers of videos, or, of one number, the steps ``ONCE`` and all others.
+Run python -m benchmarks.cost. Inputs: a file that ``benchmarks.scale --json`` wrote, by default that of the ten million
+of RESULTS.md, and the rates and prices below, each with where it was measured, or that it was not. A stage takes what
+its driver computes alone, and what its tasks compute, divided by the cores. Cores are taken to be as fast as those of
+the measurement; waiting for disks and networks is not counted. So hours are lower bounds. Of the largest number of
+videos that was measured, the steps ``BOUNDED`` grow as the code bounds them, and all others with the videos.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.generate import SHARES
+from vidatlas.clustering.kmeans import ClusterSpec
+from vidatlas.search_index import IndexSpec, training_rows
+
+MEASURED = Path(__file__).parent / "figures" / "ten-million.json"
 STAGES = ("plan", "embed", "reduce", "publish")
 SIZES = {"72.9 million": 72_900_000, "1 billion": 1_000_000_000}
 H100_FLOPS = 989e12
@@ -70,33 +76,45 @@ def gpu_rate() -> float:
     return H100_FLOPS * USED / NODE_FLOPS / NODES
 
 
-ONCE = {
-    "driver": ("laying out the sample", "finding cells of the sample"),
-    "tasks": ("finding neighbours in the sample",),
+def once(rows: int) -> float:
+    """Return the work of a step on a sample whose size is fixed."""
+    return 1.0
+
+
+def cells(rows: int) -> float:
+    """Return the work of training the cells of the search index: each of the sample beside each cell."""
+    return float(training_rows(IndexSpec(), rows)) ** 2
+
+
+def clustered(rows: int) -> float:
+    """Return how many videos k-means is fitted on: of each category at most ``reduce.clusters.fit_rows``."""
+    return sum(min(rows * share, ClusterSpec().fit_rows) for share in SHARES.values()) / sum(SHARES.values())
+
+
+BOUNDED: dict[str, tuple[str, Callable[[int], float]]] = {
+    "clustering": ("tasks", clustered),
+    "finding neighbours in the sample": ("tasks", once),
+    "laying out the sample": ("driver", once),
+    "finding cells of the sample": ("driver", once),
+    "training the search index": ("driver", cells),
 }
-"""Steps that take the same time for any larger number of videos, on all cores: of the driver, and of tasks."""
+"""Steps whose work stops growing: who computes them, on all cores, and the work for a number of videos."""
 CORES = 2
 """Cores of the measurement."""
 
 
-def line(points: list[tuple[int, float]], once: float = 0.0) -> tuple[float, float]:
-    """Return constant and slope of the line through the smallest and the largest point, or through ``once`` at 0."""
-    (first, low), (last, high) = points[0], points[-1]
-    if first == last:
-        return once, (high - once) / last
-    slope = (high - low) / (last - first)
-    constant = low - slope * first
-    return (constant, slope) if min(slope, constant) >= 0 else (0.0, high / last)
-
-
 def stage_seconds(measured: dict[int, Any], stage: str, rows: int, cores: int) -> float:
     """Return the seconds of a stage: the driver's, and those of its tasks by the cores."""
-    uses = {count: found["stages"][stage] for count, found in sorted(measured.items()) if stage in found["stages"]}
-    last = list(uses.values())[-1]["steps"]
-    once = {of: CORES * sum(last.get(step, 0.0) for step in steps) for of, steps in ONCE.items()}
-    driver = line([(count, use["driver_cpu"]) for count, use in uses.items()], once["driver"])
-    tasks = line([(count, use["cpu"] - use["driver_cpu"]) for count, use in uses.items()], once["tasks"])
-    return driver[0] + driver[1] * rows + (tasks[0] + tasks[1] * rows) / cores
+    count = max(size for size, found in measured.items() if stage in found["stages"])
+    use = measured[count]["stages"][stage]
+    whole = {"driver": use["driver_cpu"], "tasks": use["cpu"] - use["driver_cpu"]}
+    grown = dict.fromkeys(whole, 0.0)
+    for step, (of, work) in BOUNDED.items():
+        seconds = min(CORES * use["steps"].get(step, 0.0), whole[of])
+        whole[of] -= seconds
+        grown[of] += seconds * work(rows) / work(count)
+    seconds = {of: grown[of] + whole[of] * rows / count for of in whole}
+    return seconds["driver"] + seconds["tasks"] / cores
 
 
 def hours_table(measured: dict[int, Any]) -> None:
@@ -146,7 +164,7 @@ def memory_table(measured: dict[int, Any]) -> None:
 def main() -> None:
     """Print hours and euros, memory and disk."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cost", description=__doc__)
-    parser.add_argument("scale", type=Path, help="figures of benchmarks.scale --json")
+    parser.add_argument("scale", type=Path, nargs="?", default=MEASURED, help="figures of benchmarks.scale --json")
     found = json.loads(parser.parse_args().scale.read_text(encoding="utf-8"))
     measured = {int(rows): figures for rows, figures in found["videos"].items()}
     print(found["machine"], "\n")
