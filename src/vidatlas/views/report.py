@@ -9,7 +9,7 @@ from functools import cache
 from itertools import accumulate
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
+from jinja2 import Environment, Undefined
 from markupsafe import Markup
 
 from vidatlas.views.colours import colours_of
@@ -18,7 +18,7 @@ from vidatlas.views.map_data import Drawing, light_script, light_style, map_scri
 from vidatlas.views.nouns import Nouns
 from vidatlas.views.page import Report
 from vidatlas.views.table import band, band_words, columns_of, has_levels, is_known, rows_of, table_data
-from vidatlas.views.text import clean, shown
+from vidatlas.views.text import clean, environment
 
 
 @dataclass(frozen=True)
@@ -122,20 +122,12 @@ def _with_style(page: str, rules: _Rules) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates", encoding="utf-8"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        count="{:,}".format, counted=_counted, share=_share, decimal=_decimal, significant=_significant,
-        band=band, duration=_duration, known=is_known, shown=shown,
-        packed=lambda code: packed(code.encode()),
+    found = environment(Path(__file__).parent / "templates", _finalize)
+    found.filters.update(
+        counted=_counted, share=_share, decimal=_decimal, significant=_significant, band=band, duration=_duration,
+        known=is_known, packed=lambda code: packed(code.encode()),
     )  # fmt: skip
-    return environment
+    return found
 
 
 def _finalize(value: object) -> object:

@@ -1,9 +1,15 @@
-"""Text from data, made safe for a page: no control characters, limited length."""
+"""Text from data, made safe for a page: no control characters, limited length, escaped."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 LONGEST_TEXT = 240
 _NOISE = re.compile(
@@ -38,3 +44,24 @@ def as_markdown(text: str) -> str:
     """Return a text as one line of Markdown that shows it literally: no links, images, tags or formulas."""
     line = " ".join(clean(text).split())
     return _MARKS.sub(r"\\\g<0>", line)
+
+
+def cleaned(value: object) -> object:
+    """Clean a text of a page; leave markup of ours and everything else as it is."""
+    return clean(value) if type(value) is str else value
+
+
+def environment(folder: Path, finalize: Callable[[object], object] = cleaned) -> Environment:
+    """Return the templates of a folder: what they print is finalized and escaped, and an unknown name is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    found = Environment(
+        loader=FileSystemLoader(folder, encoding="utf-8"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters.update(shown=shown, count="{:,}".format)
+    return found
