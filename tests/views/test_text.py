@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from vidatlas.views.card import Card, render_card
-from vidatlas.views.text import as_markdown, fold
+from vidatlas.storage.manifest import PlanCounts
+from vidatlas.views.card import render_card
+from vidatlas.views.nouns import Nouns
+from vidatlas.views.page import Report
+from vidatlas.views.text import as_markdown, duration, fold
 
 HOSTILE = "![x](http://127.0.0.1/a.png) <img src=http://127.0.0.1/b.png> [y](http://127.0.0.1) `z` $q$ | *w* &lt;\nnext"
 
@@ -37,3 +40,21 @@ def test_the_data_card_holds_no_markup_of_the_data() -> None:
 
 def test_a_search_knows_no_accents_and_no_capitals() -> None:
     assert fold("Crème BRÛLÉE ﬁ") == "creme brulee fi"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (0.2, "under 1 s"),
+        (8.4, "8 s"),
+        (59.6, "1 min"),
+        (200, "3 min 20 s"),
+        (3_600, "1 h"),
+        (5 * 3_600 + 12 * 60 + 59, "5 h 12 min"),
+        (float("nan"), "–"),
+        (3 * 86_400 + 4 * 3_600, "3 d 4 h"),
+    ],
+)
+def test_a_duration_is_for_people(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

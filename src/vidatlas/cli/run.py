@@ -15,6 +15,7 @@ from vidatlas.cli.exit import quiet_libraries
 from vidatlas.recipes import AUTO
 from vidatlas.types import Options
 
+from vidatlas.views.text import duration
 if TYPE_CHECKING:
     from vidatlas.recipe import Recipe
     from vidatlas.storage.manifest import PlanEntry
@@ -86,7 +87,6 @@ def _show_plan(recipe: Recipe, atlas: str, options: Options, entry: PlanEntry) -
 
 def show_result(atlas: str, idle: bool = False) -> None:
     """Show a published atlas: its tree, the time it took, where it is; and what was not checked if nothing was done."""
-    from vidatlas.cli.progress import duration
     from vidatlas.cli.screens import show_notes, show_tree
     from vidatlas.pipeline.explore.atlas import Atlas
     from vidatlas.pipeline.explore.status import status as ask

@@ -18,7 +18,7 @@ from vidatlas.views.map_data import Drawing, light_script, light_style, map_scri
 from vidatlas.views.nouns import Nouns
 from vidatlas.views.page import Report
 from vidatlas.views.table import band, band_words, columns_of, has_levels, is_known, rows_of, table_data
-from vidatlas.views.text import clean, environment
+from vidatlas.views.text import UNKNOWN, clean, duration, environment
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,6 @@ class Curve:
     half_at: int
 
 
-UNKNOWN = "\N{EN DASH}"
 _STYLE_HASH = Markup("STYLE-HASH")
 
 
@@ -124,7 +123,7 @@ def _with_style(page: str, rules: _Rules) -> str:
 def _environment() -> Environment:
     found = environment(Path(__file__).parent / "templates", _finalize)
     found.filters.update(
-        counted=_counted, share=_share, decimal=_decimal, significant=_significant, band=band, duration=_duration,
+        counted=_counted, share=_share, decimal=decimal, significant=_significant, band=band, duration=duration,
         known=is_known, packed=lambda code: packed(code.encode()),
     )  # fmt: skip
     return found
@@ -157,7 +156,8 @@ def _share(part: float, whole: float) -> str:
     return f"{min(ratio, 0.999) if ratio < 1 else ratio:.1%}"
 
 
-def _decimal(value: float | None, digits: int = 2) -> str:
+def decimal(value: float | None, digits: int = 2) -> str:
+    """Return a number with some digits behind its point; a dash where it is not known."""
     if not is_known(value):
         return UNKNOWN
     return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
@@ -166,17 +166,6 @@ def _decimal(value: float | None, digits: int = 2) -> str:
 def _significant(value: float) -> str:
     """Return a non-negative number with three significant digits."""
     return f"{value:.3g}"
-
-
-def _duration(seconds: float) -> str:
-    """Return a duration for people to read."""
-    if not math.isfinite(seconds):
-        return UNKNOWN
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:,} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
 def _curve(shares: Sequence[float]) -> Curve:

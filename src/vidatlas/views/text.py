@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Callable
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 LONGEST_TEXT = 240
+UNKNOWN = "\N{EN DASH}"
 _NOISE = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # ANSI colours and cursor moves
     r"|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
@@ -44,6 +46,20 @@ def as_markdown(text: str) -> str:
     """Return a text as one line of Markdown that shows it literally: no links, images, tags or formulas."""
     line = " ".join(clean(text).split())
     return _MARKS.sub(r"\\\g<0>", line)
+
+
+def duration(seconds: float) -> str:
+    """Return a duration for people: 8 s, 3 min 20 s, 5 h 12 min, 3 d 4 h; a dash where it is not known."""
+    if not math.isfinite(seconds):
+        return UNKNOWN
+    if 0 < seconds < 0.5:
+        return "under 1 s"
+    whole = round(seconds)
+    for size, unit, below, small in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            rest = whole % size // below
+            return f"{whole // size} {unit}" + (f" {rest} {small}" if rest else "")
+    return f"{whole} s"
 
 
 def cleaned(value: object) -> object:
