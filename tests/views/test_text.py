@@ -6,7 +6,6 @@ import pytest
 
 from vidatlas.storage.manifest import PlanCounts
 from vidatlas.views.card import render_card
-from vidatlas.views.nouns import Nouns
 from vidatlas.views.page import Report
 from vidatlas.views.text import as_markdown, duration, fold
 
@@ -29,9 +28,15 @@ def test_signs_of_markdown_are_escaped(text: str, shown: str) -> None:
 
 
 def test_the_data_card_holds_no_markup_of_the_data() -> None:
-    pairs = ((HOSTILE, HOSTILE),)
-    card = Card(HOSTILE, "1", HOSTILE, HOSTILE, pairs, pairs, HOSTILE, HOSTILE, HOSTILE, 8, ("id",), (HOSTILE,), "ab")
-    text = render_card(card).replace("![Map](map.png)", "", 1)
+    counts: PlanCounts = {"read": 1, "kept": 1, "rejected": 1, "duplicates": 0, "rejects": {HOSTILE: 1}}
+    rejects, texts, pairs = ((HOSTILE, 1, HOSTILE),), (HOSTILE,), ((HOSTILE, HOSTILE),)
+    report = Report(
+        HOSTILE, texts, counts, (), rejects, (), (), HOSTILE, (), pairs, HOSTILE, "ab", texts,
+        title=HOSTILE, making=HOSTILE, warning=HOSTILE,
+    )  # fmt: skip
+    front, text = render_card(report, HOSTILE, HOSTILE, HOSTILE, 8, [HOSTILE]).split("\n---\n", 1)
+    text = text.replace("![Map](map.png)", "", 1)
+    assert "\nnext" not in front
     assert "![" not in text
     assert "<img" not in text.replace("\\<img", "")
     assert "](" not in text.replace("\\](", "")

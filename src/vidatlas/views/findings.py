@@ -73,7 +73,7 @@ def _minus(value: float | None) -> float | None:
 
 
 def _size(row: Row, report: Report) -> str:
-    share = row.sub.size / max(report.counts.kept, 1)
+    share = row.sub.size / max(report.counts["kept"], 1)
     return f"{report.nouns.records(row.sub.size)}, {share:.1%} of all."
 
 

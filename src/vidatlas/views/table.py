@@ -193,7 +193,7 @@ def table_data(report: Report, rows: Sequence[Row]) -> str:
     data = {
         "nouns": report.nouns.record,
         "group": report.nouns.group[0],
-        "kept": report.counts.kept,
+        "kept": report.counts["kept"],
         "members": report.members,
         "nearest": "nearest to its centre" if report.clustered else "with the largest values",
         "span": report.span,
