@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
+from typing import NamedTuple
 
 from jinja2 import Environment, Undefined
 from markupsafe import Markup
@@ -21,8 +21,7 @@ from vidatlas.views.table import band, band_words, columns_of, has_levels, is_kn
 from vidatlas.views.text import UNKNOWN, clean, duration, environment
 
 
-@dataclass(frozen=True)
-class Curve:
+class Curve(NamedTuple):
     """Hold the cumulative explained variance, from no component (0) to all of them."""
 
     totals: tuple[float, ...]
