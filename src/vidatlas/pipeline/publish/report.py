@@ -11,7 +11,6 @@ from vidatlas.pipeline.publish.trends import Trends
 from vidatlas.pipeline.publish.wording import (
     absence_words,
     alike_words,
-    are_clusters,
     encoder_words,
     limits_of,
     making_words,
@@ -55,7 +54,7 @@ def _categories(recipe: Recipe, store: Store, found: Found) -> tuple[Category, .
     table, metrics = found.table, found.metrics
     linked = link_exemplars(recipe, store, table)
     groups: dict[str, list[Subcategory]] = defaultdict(list)
-    clustered = are_clusters(recipe)
+    clustered = recipe.reduce.clusterer.has_centres
     for row in table:
         groups[row["group"]].append(
             Subcategory(
@@ -99,7 +98,7 @@ def report_of(recipe: Recipe, store: Store, manifest: Manifest, found: Found) ->
         title=recipe.publish.title,
         nouns=recipe.publish.nouns,
         absences=absence_words(planned, recipe.publish.nouns, NAMED),
-        clustered=are_clusters(recipe),
+        clustered=recipe.reduce.clusterer.has_centres,
         making=making_words(recipe, reduced),
         naming=naming_words(recipe, reduced["counts"]["groups"]),
         members=recipe.reduce.naming.terms if recipe.reduce.naming.by == "members" else None,
