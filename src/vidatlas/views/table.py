@@ -91,17 +91,14 @@ class Leveled(Protocol):
     @property
     def name(self) -> str:
         """Return its name."""
-        ...
 
     @property
     def size(self) -> int:
         """Return its number of videos."""
-        ...
 
     @property
     def levels(self) -> tuple[str, ...]:
         """Return the names of the nodes that it is in, the broadest first."""
-        ...
 
 
 Sub = TypeVar("Sub", bound=Leveled)
