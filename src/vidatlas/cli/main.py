@@ -231,11 +231,9 @@ app.command(rich_help_panel="Explore")(name)
 
 
 def main(arguments: list[str] | None = None, alone: bool = False) -> int:
-    """Run the main program with arguments; return its exit code.
+    """Run the main program with arguments, by default this process's; return its exit code.
 
-    Args:
-        arguments: of the command line; by default this process's.
-        alone: this process does nothing else, and may end at once where Ray does.
+    ``alone`` says that this process does nothing else, and may end at once where Ray does.
     """
 
     def command() -> None:

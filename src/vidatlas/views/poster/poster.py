@@ -89,14 +89,9 @@ class Line:
 
 
 def poster_svg(poster: Poster, themes: Sequence[Theme], points: int = 20_000, names: int = 64, coarse: int = 1) -> str:
-    """Return the poster as SVG, 2400 × 1350.
+    """Return the poster as SVG, 2400 × 1350, in the first theme, and in the second for a viewer who prefers it.
 
-    Args:
-        poster: what it shows.
-        themes: its colours, and those for a viewer who prefers the second theme.
-        points: most points to draw.
-        names: most names of regions to draw.
-        coarse: one corner in so many of the land is drawn.
+    At most so many points and names of regions are drawn, and of the land one corner in ``coarse``.
     """
     colours = [*dict.fromkeys(colours_of([name for name, _ in poster.groups])), GREY]
     number = _numbers(poster, colours)
