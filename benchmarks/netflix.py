@@ -116,15 +116,9 @@ def compared(records: pa.Table, raw: Floats, seed: int) -> Json:
     found[METHODS[1]] = measured(records, raw, codes, first)
     assert isinstance(spec.clusterer, DecSpec)
     with TemporaryDirectory() as folder:
-        tuned = tune(raw, model, first, spec.clusterer, SavedTraining(Store(folder), "dec", ""), seed)
-    found[METHODS[2]] = measured(records, raw, tuned.model.transform(raw), tuned.centroids)
-    found["course"] = {
-        "loss": [losses[0], losses[-1]],
-        "before": tuned.before,
-        "behind": tuned.behind,
-        "changed": tuned.changed,
-        "converged": tuned.converged,
-    }
+        tuned, centroids, facts = tune(raw, model, first, spec.clusterer, SavedTraining(Store(folder), "dec", ""), seed)
+    found[METHODS[2]] = measured(records, raw, tuned.transform(raw), centroids)
+    found["course"] = {"loss": [losses[0], losses[-1]], **facts}
     return found
 
 

@@ -16,7 +16,9 @@ from vidatlas.cli.screens import Device, show_preview
 from vidatlas.encoders.transformer.checkpoint import open_checkpoint
 from vidatlas.encoders.transformer.cost import Inspection
 from vidatlas.errors import UnavailableError, UsageError
-from vidatlas.naming import NamingSpec, draw, name_groups, record_terms
+from vidatlas.naming.names import NamingSpec, name_groups
+from vidatlas.naming.sample import draw
+from vidatlas.naming.terms import record_terms
 from vidatlas.pipeline.embed.preview import Preview
 from vidatlas.pipeline.plan.part import PlanSpec, plan_part
 from vidatlas.recipe import load_recipe

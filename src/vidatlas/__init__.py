@@ -23,24 +23,9 @@ if TYPE_CHECKING:
 
 
 __all__ = [
-    "Atlas",
-    "Options",
-    "Recipe",
-    "VidatlasError",
-    "assign",
-    "assume",
-    "embed",
-    "fit",
-    "load_recipe",
-    "open_atlas",
-    "plan",
-    "publish",
-    "reduce",
-    "run",
-    "sample_path",
-    "status",
-    "verify",
-]
+    "Atlas", "Options", "Recipe", "VidatlasError", "assign", "assume", "embed", "fit", "load_recipe", "open_atlas",
+    "plan", "publish", "reduce", "run", "sample_path", "status", "verify",
+]  # fmt: skip
 
 _HOMES = {
     "vidatlas.pipeline.explore.assign": ("assign",),

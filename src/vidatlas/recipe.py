@@ -44,7 +44,7 @@ from vidatlas.encoders.tfidf import TfidfSpec
 from vidatlas.encoders.universal import UniversalSpec
 from vidatlas.encoders.word_ranks import SequencesSpec
 from vidatlas.errors import InputError, UsageError
-from vidatlas.naming import NamingSpec
+from vidatlas.naming.names import NamingSpec
 from vidatlas.probe import ProbeSpec
 from vidatlas.recipes.yaml_text import from_yaml
 from vidatlas.search_index import IndexSpec

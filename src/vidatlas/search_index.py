@@ -151,11 +151,9 @@ class SearchIndex:
         return rows * (self.width + 8 * bool(self.lists))
 
     def encoded(self, pieces: Iterable[Floats], first: int) -> tuple[bytes, Rows]:
-        """Encode a block of consecutive rows; return what ``merged`` reads of it, and how many rows each cell has.
+        """Encode unit vectors [n, dim] of consecutive rows, from ``first`` on; return what ``merged`` reads of them.
 
-        Args:
-            pieces: unit vectors [n, dim], in the order of rows.
-            first: number of the first row.
+        Return also how many rows each cell has.
         """
         found = [self._encode(vectors) for vectors in pieces]
         cells, codes = np.concatenate([cells for cells, _ in found]), np.concatenate([codes for _, codes in found])
@@ -179,12 +177,9 @@ class SearchIndex:
         return cells.view("<i8")[:, 0], found[:, begin:]
 
     def search(self, queries: Floats, k: int, among: NDArray[np.bool_] | None = None) -> tuple[Rows, Floats]:
-        """Search: return positions int64 [q, k] of the nearest, -1 if there are no more, and cosines float32 [q, k].
+        """Search by unit vectors [q, dim], among all positions or those of a mask, if one is given.
 
-        Args:
-            queries: unit vectors.
-            k: number of neighbours.
-            among: if given, a mask of the positions that may be found.
+        Return positions int64 [q, k] of the nearest, -1 if there are no more, and cosines float32 [q, k].
         """
         import faiss
 

@@ -23,8 +23,9 @@ from tests.browser import pages
 from tests.browser.pages import until
 from vidatlas import Options
 from vidatlas.recipe import Recipe
+from vidatlas.storage.manifest import PlanCounts
 from vidatlas.views.map_data import Points, drawing_of, merge_points
-from vidatlas.views.page import Category, Counts, Report, Subcategory, Trend
+from vidatlas.views.page import Category, Report, Subcategory, Trend
 from vidatlas.views.regions import Land
 from vidatlas.views.report import render
 from vidatlas.views.text import shown
@@ -287,7 +288,8 @@ def test_numbers_are_short_growths_signed_and_terms_of_the_name_not_said_again(v
     )
     categories = (Category("Music", 42, None, subs),)
     drawing = drawing_of(merge_points([]), [], (), Land(()), 1)
-    report = Report("r", (), Counts(42, 42, 0, 0), categories, (), (), (), "e", (), (), "", "", (), drawing, window=12)
+    counts = PlanCounts(read=42, kept=42, rejected=0, duplicates=0, rejects={})
+    report = Report("r", (), counts, categories, (), (), (), "e", (), (), "", "", (), drawing, window=12)
     (tmp_path / "report.html").write_text(render(report), encoding="utf-8")
     page = opened(visit, tmp_path)
     assert cells(page, "views") == [words for _, _, words, _ in NUMBERS]
@@ -306,8 +308,9 @@ def test_the_card_of_an_example_shows_its_picture(visit: Any, tmp_path: Path) ->
     videos = Videos(("1", "2", "3", "4"), titles, address=("https://video.example/", ""))
     table = [{"group": "A", "subcategory": 0, "name": "a", "size": 4}]
     drawing = drawing_of(Points(np.arange(4.0), places, np.zeros(4, np.int64), videos), table, (), Land(()), 4)
-    report = Report("r", (), Counts(4, 4, 0, 0), (Category("A", 4, None, (sub,)),), (), (), (), "e", (), (), "", "", (),
-                    drawing)  # fmt: skip
+    counts = PlanCounts(read=4, kept=4, rejected=0, duplicates=0, rejects={})
+    categories = (Category("A", 4, None, (sub,)),)
+    report = Report("r", (), counts, categories, (), (), (), "e", (), (), "", "", (), drawing)
     (tmp_path / "report.html").write_text(render(report), encoding="utf-8")
     page, image = opened(visit, tmp_path, "#v=1"), visit.page.locator("#map .card img")
     until(page, "document.querySelector('#map .card img')?.naturalWidth === 144")

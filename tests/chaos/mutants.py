@@ -780,14 +780,14 @@ def _people() -> list[Mutant]:
         ),
         Mutant(
             "texts are escaped in the report",
-            "views/report.py",
+            "views/text.py",
             "autoescape=True",
             "autoescape=False",
             (REPORT + "hostile_text_reaches_the_reader_only_as_text",),
         ),
         Mutant(
             "texts are escaped in the app",
-            site,
+            "views/text.py",
             "autoescape=True",
             "autoescape=False",
             (SITE + "what_is_not_there_is_said",),

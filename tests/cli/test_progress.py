@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from vidatlas.cli.progress import FILE_EVERY, LINE_EVERY, Reporter, describe, duration
+from vidatlas.cli.progress import FILE_EVERY, LINE_EVERY, Reporter, describe
 from vidatlas.storage.folder import LocalFolder
 from vidatlas.types import Event
 
@@ -229,23 +229,6 @@ def test_an_event_is_described_in_one_line() -> None:
     assert describe(Event("plan", 1_000_000, 9_000_000, {"rows": 2_000}), {}) == "1.0 of 9.0 MB, 2,000 rows"
     assert describe(Event("reduce", 1, 4, {"step": "clusters"}), {}) == "1 of 4 steps, clusters"
     assert describe(Event("publish", 1, 4, {"step": "search index"}), {}) == "1 of 4 steps, search index"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"),
-        (0.2, "under 1 s"),
-        (8.4, "8 s"),
-        (59.6, "1 min"),
-        (200, "3 min 20 s"),
-        (3_600, "1 h"),
-        (5 * 3_600 + 12 * 60 + 59, "5 h 12 min"),
-        (3 * 86_400 + 4 * 3_600, "3 d 4 h"),
-    ],
-)
-def test_a_duration_is_for_people(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 def test_what_is_printed_in_a_pause_stands_between_the_bars(tmp_path: Path) -> None:

@@ -14,10 +14,12 @@ from vidatlas.clustering.backends import open_backend
 from vidatlas.clustering.dec import DecSpec, soft_labels
 from vidatlas.clustering.kmeans import Fitting, fit_clusters
 from vidatlas.decomposition.autoencoder import Autoencoder, AutoencoderReducer, restored_share
-from vidatlas.decomposition.training import Tuned, train, tune
+from vidatlas.decomposition.training import train, tune
+from vidatlas.storage.json_files import TuningFacts
 from vidatlas.storage.store import Store
 from vidatlas.types import Floats
 
+Tuned = tuple[Autoencoder, Floats, TuningFacts]
 SHAPE = AutoencoderReducer(hidden=(16, 12), latent=3, epochs=12, batch_rows=32, checkpoint_every=3, learning_rate=0.01)
 DEC = DecSpec(interval=6, batch_rows=32, checkpoint_every=2, max_updates=30)
 
@@ -90,36 +92,36 @@ def test_divergence_falls_between_updates_until_hardly_any_label_changes(
     tmp_path: Path,
     stopping: Any,
 ) -> None:
-    found = tuning(stopping(tmp_path))
-    assert all(behind < before for before, behind in zip(found.before, found.behind, strict=False))
-    assert found.converged
-    assert found.changed[0] == 1
-    assert found.changed[-1] < DEC.tolerance
-    assert len(found.before) == len(found.changed) == len(found.behind) + 1
-    q = soft_labels(found.model.transform(blobs[0]), found.centroids)
+    model, centroids, found = tuning(stopping(tmp_path))
+    assert all(behind < before for before, behind in zip(found["before"], found["behind"], strict=False))
+    assert found["converged"]
+    assert found["changed"][0] == 1
+    assert found["changed"][-1] < DEC.tolerance
+    assert len(found["before"]) == len(found["changed"]) == len(found["behind"]) + 1
+    q = soft_labels(model.transform(blobs[0]), centroids)
     assert adjusted_rand_score(blobs[1], q.argmax(axis=1)) > 0.95
-    first = soft_labels(trained[0].transform(blobs[0]), found.centroids).max(axis=1).mean()
+    first = soft_labels(trained[0].transform(blobs[0]), centroids).max(axis=1).mean()
     assert q.max(axis=1).mean() > first
     decoder = {name: array for name, array in trained[0].arrays.items() if name.startswith("decoder")}
-    assert all((found.model.arrays[name] == array).all() for name, array in decoder.items())
+    assert all((model.arrays[name] == array).all() for name, array in decoder.items())
 
 
 def test_tuning_that_was_stopped_gives_the_same_bytes(
     tuning: Callable[..., Tuned], tmp_path: Path, stopping: Any
 ) -> None:
     spec = DEC.model_copy(update={"tolerance": 0.0, "max_updates": 5})
-    whole = tuning(stopping(tmp_path / "whole"), spec)
-    assert len(whole.behind) == 5
+    whole, centroids, facts = tuning(stopping(tmp_path / "whole"), spec)
+    assert len(facts["behind"]) == 5
     with pytest.raises(KeyboardInterrupt):
         tuning(stopping(tmp_path, 1), spec)
     assert len(saved(tmp_path)["before"]) == 2
     rest = stopping(tmp_path)
-    found = tuning(rest, spec)
+    model, found, again = tuning(rest, spec)
     assert rest.saves == 1
-    assert (found.before, found.behind, found.changed) == (whole.before, whole.behind, whole.changed)
-    assert found.centroids.tobytes() == whole.centroids.tobytes()
-    for name, array in whole.model.arrays.items():
-        assert found.model.arrays[name].tobytes() == array.tobytes(), name
+    assert again == facts
+    assert found.tobytes() == centroids.tobytes()
+    for name, array in whole.arrays.items():
+        assert model.arrays[name].tobytes() == array.tobytes(), name
 
 
 def test_tuning_ends_at_the_latest_after_so_many_updates(
@@ -127,5 +129,5 @@ def test_tuning_ends_at_the_latest_after_so_many_updates(
 ) -> None:
     codes = trained[0].transform(blobs[0])
     spec = DEC.model_copy(update={"tolerance": 0.0, "max_updates": 2})
-    found = tune(blobs[0], trained[0], codes[:4].copy(), spec, stopping(tmp_path))
-    assert (found.converged, len(found.behind)) == (False, 2)
+    *_, found = tune(blobs[0], trained[0], codes[:4].copy(), spec, stopping(tmp_path))
+    assert (found["converged"], len(found["behind"])) == (False, 2)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from vidatlas.naming import Drawn, draw
+from vidatlas.naming.sample import Drawn, draw
 
 Told = tuple[str, str] | tuple[str, str, str]
 """Title, tags parted by commas, and perhaps the author."""

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidatlas.naming import Drawn, draw
 from vidatlas.naming.counts import LEAST_SHARE, MOST_TERMS, Term, count
+from vidatlas.naming.sample import Drawn, draw
 
 Sample = Callable[..., list[Drawn]]
 

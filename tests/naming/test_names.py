@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidatlas.naming import Drawn, NamingSpec, draw, name_groups
+from vidatlas.naming.names import NamingSpec, name_groups
+from vidatlas.naming.sample import Drawn, draw
 
 Sample = Callable[..., list[Drawn]]
 SPEC = NamingSpec()
@@ -92,7 +93,8 @@ def test_names_are_distinct_among_siblings(tags: list[list[str]]) -> None:
 
 def test_names_do_not_depend_on_the_hash_seed() -> None:
     code = (
-        "from vidatlas.naming import NamingSpec, draw, name_groups\n"
+        "from vidatlas.naming.names import NamingSpec, name_groups\n"
+        "from vidatlas.naming.sample import draw\n"
         "tags = [[f'tag {n % 7}', f'word{n % 5}', f'мир {n % 3}', 'star wars'] for n in range(60)]\n"
         "drawn = [draw(str(n), str(n % 9), [' '.join(t)], t) for n, t in enumerate(tags)]\n"
         "print(name_groups({'g': {0: (drawn[:30], 30), 1: (drawn[30:], 30)}}, NamingSpec()))"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vidatlas.naming import NamingSpec, name_by_members
+from vidatlas.naming.names import NamingSpec, name_by_members
 
 SPEC = NamingSpec(by="members", name_terms=2, terms=3)
 

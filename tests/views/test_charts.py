@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from vidatlas.storage.manifest import PlanCounts
 from vidatlas.views.charts import MOST_BARS, MOST_GROUPS, Bars, Grid, Label, grid_of
 from vidatlas.views.nouns import Nouns
-from vidatlas.views.page import Counts, Report
+from vidatlas.views.page import Report
 from vidatlas.views.report import render
 
 TOLD = [("b", ["10 x", "2 y"]), ("a", ["2 y", "3"]), ("b", ["2 y"]), ("b", [])]
@@ -16,7 +17,8 @@ Told = Sequence[tuple[str, Sequence[str]]]
 
 def page_of(grid: Grid | None) -> str:
     """Return a page that shows nothing but a grid."""
-    counts, nouns = Counts(1, 1, 0, 0), Nouns(record=("review", "reviews"), group=("film", "films"))
+    counts = PlanCounts(read=1, kept=1, rejected=0, duplicates=0, rejects={})
+    nouns = Nouns(record=("review", "reviews"), group=("film", "films"))
     made = ("e", (), (("Weights", "none"),), "name: r", "0" * 64, ())
     return render(Report("r", ("i",), counts, (), (), (), (), *made, nouns=nouns, told=grid))
 

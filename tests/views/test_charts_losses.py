@@ -6,8 +6,9 @@ import re
 
 import pytest
 
+from vidatlas.storage.manifest import PlanCounts
 from vidatlas.views.charts import MOST_POINTS, Losses, losses_of
-from vidatlas.views.page import Counts, Report
+from vidatlas.views.page import Report
 from vidatlas.views.report import render
 
 NAN = float("nan")
@@ -19,7 +20,7 @@ def curve(*losses: float, text: str = "Network") -> Losses:
 
 def section(*losses: Losses) -> str:
     """Return the report's part with the curves."""
-    counts = Counts(1, 1, 0, 0)
+    counts = PlanCounts(read=1, kept=1, rejected=0, duplicates=0, rejects={})
     report = Report("r", ("i",), counts, (), (), (), (), "e", (), (), "name: r", "0" * 64, (), losses=losses)
     page = render(report)
     return page[page.index('<div id="losses"') : page.index("<h3>Run</h3>")] if losses else page

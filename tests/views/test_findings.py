@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from vidatlas.storage.manifest import PlanCounts
 from vidatlas.views.findings import Finding, findings_of
-from vidatlas.views.page import Category, Counts, Report, Subcategory, Trend
+from vidatlas.views.page import Category, Report, Subcategory, Trend
 from vidatlas.views.table import rows_of
 
 
@@ -16,7 +17,8 @@ def sub(number: int, size: int, silhouette: float | None = None, **trend: Any) -
 
 def found(*subs: Subcategory, **changes: Any) -> dict[str, Finding]:
     categories = (Category("Music", sum(one.size for one in subs), None, subs),)
-    report = Report("r", (), Counts(200, 200, 0, 0), categories, (), (), (), "e", (), (), "", "", ())
+    counts = PlanCounts(read=200, kept=200, rejected=0, duplicates=0, rejects={})
+    report = Report("r", (), counts, categories, (), (), (), "e", (), (), "", "", ())
     report = replace(report, **changes)
     return {finding.about: finding for finding in findings_of(report, rows_of(categories))}
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from vidatlas.storage.manifest import PlanCounts
 from vidatlas.views import table
 from vidatlas.views.map_data import Drawing
 from vidatlas.views.nouns import Nouns
-from vidatlas.views.page import Category, Counts, Report, Subcategory, Trend
+from vidatlas.views.page import Category, Report, Subcategory, Trend
 from vidatlas.views.table import Line, band, columns_of, outline, rows_of, table_data
 from vidatlas.views.videos import Videos
 
@@ -26,7 +27,7 @@ def sub(number: int = 0, size: int = 5, **changes: Any) -> Subcategory:
 
 
 def report(*categories: Category, **changes: Any) -> Report:
-    counts = Counts(10, 10, 0, 0)
+    counts = PlanCounts(read=10, kept=10, rejected=0, duplicates=0, rejects={})
     found = Report("r", (), counts, categories, (), (), (), "e", (), (), "", "", ())
     return replace(found, **changes)
 

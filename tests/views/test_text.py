@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from vidatlas.views.card import Card, render_card
-from vidatlas.views.text import as_markdown, fold
+from vidatlas.storage.manifest import PlanCounts
+from vidatlas.views.card import render_card
+from vidatlas.views.page import Report
+from vidatlas.views.text import as_markdown, duration, fold
 
 HOSTILE = "![x](http://127.0.0.1/a.png) <img src=http://127.0.0.1/b.png> [y](http://127.0.0.1) `z` $q$ | *w* &lt;\nnext"
 
@@ -26,9 +28,15 @@ def test_signs_of_markdown_are_escaped(text: str, shown: str) -> None:
 
 
 def test_the_data_card_holds_no_markup_of_the_data() -> None:
-    pairs = ((HOSTILE, HOSTILE),)
-    card = Card(HOSTILE, "1", HOSTILE, HOSTILE, pairs, pairs, HOSTILE, HOSTILE, HOSTILE, 8, ("id",), (HOSTILE,), "ab")
-    text = render_card(card).replace("![Map](map.png)", "", 1)
+    counts: PlanCounts = {"read": 1, "kept": 1, "rejected": 1, "duplicates": 0, "rejects": {HOSTILE: 1}}
+    rejects, texts, pairs = ((HOSTILE, 1, HOSTILE),), (HOSTILE,), ((HOSTILE, HOSTILE),)
+    report = Report(
+        HOSTILE, texts, counts, (), rejects, (), (), HOSTILE, (), pairs, HOSTILE, "ab", texts,
+        title=HOSTILE, making=HOSTILE, warning=HOSTILE,
+    )  # fmt: skip
+    front, text = render_card(report, HOSTILE, HOSTILE, HOSTILE, 8, [HOSTILE]).split("\n---\n", 1)
+    text = text.replace("![Map](map.png)", "", 1)
+    assert "\nnext" not in front
     assert "![" not in text
     assert "<img" not in text.replace("\\<img", "")
     assert "](" not in text.replace("\\](", "")
@@ -37,3 +45,21 @@ def test_the_data_card_holds_no_markup_of_the_data() -> None:
 
 def test_a_search_knows_no_accents_and_no_capitals() -> None:
     assert fold("Crème BRÛLÉE ﬁ") == "creme brulee fi"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (0.2, "under 1 s"),
+        (8.4, "8 s"),
+        (59.6, "1 min"),
+        (200, "3 min 20 s"),
+        (3_600, "1 h"),
+        (5 * 3_600 + 12 * 60 + 59, "5 h 12 min"),
+        (float("nan"), "–"),
+        (3 * 86_400 + 4 * 3_600, "3 d 4 h"),
+    ],
+)
+def test_a_duration_is_for_people(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 
-from vidatlas.app.cards import Card, cards_at, link, worded
+from vidatlas.app.cards import cards_at, link, worded
 from vidatlas.app.library import Library
 from vidatlas.errors import UsageError
 from vidatlas.pipeline.explore.videos import NEARNESS, Positions
@@ -16,27 +16,7 @@ _EXEMPLARS = 6
 _TERMS = 12
 
 
-@dataclass(frozen=True)
-class Side:
-    """Hold what a comparison shows of a subcategory or category."""
-
-    name: str
-    group: str
-    rank: int
-    whole: bool
-    """Whether it is a category."""
-    size: int
-    share: float
-    """Of all videos."""
-    terms: tuple[tuple[str, bool], ...]
-    """Each with whether the other side has it too."""
-    medians: tuple[tuple[str, str], ...]
-    silhouette: float | None
-    cards: tuple[Card, ...]
-    page: str
-
-
-def sides(library: Library, chosen: tuple[str, str]) -> list[Side]:
+def sides(library: Library, chosen: tuple[str, str]) -> list[dict[str, Any]]:
     """Return the sides that were chosen, each as ``NUMBER:CATEGORY``, or ``:CATEGORY`` for a whole category.
 
     Raises:
@@ -68,23 +48,24 @@ def _terms(library: Library, choice: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(firsts))[:_TERMS]
 
 
-def _side(library: Library, choice: str, terms: tuple[str, ...], others: set[str]) -> Side:
+def _side(library: Library, choice: str, terms: tuple[str, ...], others: set[str]) -> dict[str, Any]:
+    """Return what a page shows of a subcategory, or of a whole category."""
     group, number = _parts(choice)
     found = library.atlas.listed(group, number, NEARNESS)
     sub = library.subcategories[found.home] if found.home else None
-    return Side(
-        name=sub.name if sub else found.group,
-        group=found.group,
-        rank=library.ranks.get(found.group, 0),
-        whole=sub is None,
-        size=len(found),
-        share=len(found) / max(1, len(library.search.videos)),
-        terms=tuple((term, term in others) for term in terms),
-        medians=tuple(_medians(library, found.positions)),
-        silhouette=sub.silhouette if sub else None,
-        cards=tuple(cards_at(library, found.positions[:_EXEMPLARS].tolist())),
-        page=link("/browse/videos", group=found.group, sub=sub.number if sub else None),
-    )
+    return {
+        "name": sub.name if sub else found.group,
+        "group": found.group,
+        "rank": library.ranks.get(found.group, 0),
+        "whole": sub is None,
+        "size": len(found),
+        "share": len(found) / max(1, len(library.search.videos)),
+        "terms": [(term, term in others) for term in terms],
+        "medians": _medians(library, found.positions),
+        "silhouette": sub.silhouette if sub else None,
+        "cards": cards_at(library, found.positions[:_EXEMPLARS].tolist()),
+        "page": link("/browse/videos", group=found.group, sub=sub.number if sub else None),
+    }
 
 
 def _medians(library: Library, positions: Positions) -> list[tuple[str, str]]:

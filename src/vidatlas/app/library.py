@@ -13,7 +13,6 @@ from vidatlas.errors import UnavailableError, UsageError, VidatlasError
 from vidatlas.naming.filler import function_words
 from vidatlas.pipeline.explore.atlas import Atlas
 from vidatlas.pipeline.explore.search import Search
-from vidatlas.pipeline.explore.suggest import Method
 from vidatlas.views.colours import colours_of
 from vidatlas.views.table import Line, outline
 
@@ -36,11 +35,6 @@ class Subcategory:
     """Names of the nodes that it is in, the broadest first."""
     peripheral: int | None
     """Videos that are not of its core; None where there are no centroids."""
-
-    @property
-    def home(self) -> Home:
-        """Return where it is."""
-        return self.group, self.number
 
 
 class Library:
@@ -69,7 +63,7 @@ class Library:
         videos.take([0] if len(videos) else [], ["distance", "author", "image"])
         if len(videos):
             videos.position(str(videos.take([0], ["id"])["id"][0]))
-        self.search.names, self.subcategories, self.groups, self.methods  # noqa: B018 - they are read now
+        self.search.names, self.subcategories, self.search.groups, self.atlas.methods  # noqa: B018 - they are read now
 
     def warm(self) -> Thread:
         """Start to load the index of words, then that of vectors and the encoder, in the background."""
@@ -97,25 +91,13 @@ class Library:
     @cached_property
     def subcategories(self) -> dict[Home, Subcategory]:
         """Return all subcategories, largest first."""
-        found = [
-            Subcategory(
-                str(row["group"]),
-                int(row["subcategory"]),
-                str(row["name"]),
-                int(row["size"]),
-                tuple(map(str, row["terms"])),
-                float(row["silhouette"]) if row.get("silhouette") == row.get("silhouette") else None,
-                tuple(map(str, row["levels"])),
-                int(row["peripheral"]) if row["peripheral"] == row["peripheral"] else None,
+        return {
+            (row["group"], row["subcategory"]): Subcategory(
+                row["group"], row["subcategory"], row["name"], row["size"], tuple(row["terms"]), row["silhouette"],
+                tuple(row["levels"]), row["peripheral"],
             )
-            for row in self.atlas.subcategories().to_dict("records")
-        ]
-        return {sub.home: sub for sub in found}
-
-    @cached_property
-    def methods(self) -> dict[Method, str]:
-        """Return the methods of ``suggest`` that this atlas has, in words."""
-        return self.atlas.methods
+            for row in self.search.subcategories
+        }  # fmt: skip
 
     @property
     def map(self) -> str:
@@ -129,11 +111,6 @@ class Library:
         except UsageError as error:
             # There was one when the library was opened.
             raise UnavailableError("the atlas is being published. Try again when it is done.") from error
-
-    @cached_property
-    def groups(self) -> dict[str, int]:
-        """Return the number of videos of each category, largest first."""
-        return self.search.groups
 
     @cached_property
     def tree(self) -> dict[str, list[Subcategory]]:
@@ -163,12 +140,12 @@ class Library:
     @cached_property
     def ranks(self) -> dict[str, int]:
         """Return the number by which a category's colour is known in the style sheet."""
-        return {group: rank for rank, group in enumerate(self.groups)}
+        return {group: rank for rank, group in enumerate(self.search.groups)}
 
     @cached_property
     def colour_rules(self) -> str:
         """Return the style rules of the categories' colours."""
-        colours = list(enumerate(colours_of(list(self.groups))))
+        colours = list(enumerate(colours_of(list(self.search.groups))))
         light = "".join(f".g{rank}{{--dot:{colour.light}}}" for rank, colour in colours)
         dark = "".join(f".g{rank}{{--dot:{colour.dark}}}" for rank, colour in colours)
         return f"{light}@media(prefers-color-scheme:dark){{{dark}}}\n"

@@ -16,6 +16,7 @@ from vidatlas.app.compare import sides
 from vidatlas.app.library import Library
 from vidatlas.app.questions import MOST, STEP, bounds, filtered, kept, number, text_of
 from vidatlas.errors import UsageError
+from vidatlas.pipeline.explore.listing import csv_lines
 from vidatlas.pipeline.explore.suggest import Method
 from vidatlas.pipeline.explore.videos import NEARNESS
 from vidatlas.pipeline.publish.wording import alike_words
@@ -106,9 +107,7 @@ def _add_search(site: FastAPI, library: Library, page: Page) -> None:
 def _add_browse(site: FastAPI, library: Library, page: Page) -> None:
     @site.get("/browse", include_in_schema=False)
     def browse() -> Response:
-        return page(
-            "browse.html.jinja",
-        )
+        return page("browse.html.jinja")
 
     @site.get("/browse/videos", include_in_schema=False)
     def videos(request: Request) -> Response:
@@ -120,7 +119,7 @@ def _add_browse(site: FastAPI, library: Library, page: Page) -> None:
         found = library.atlas.listed(given.get("group", ""), given.get("sub") or None, given.get("sort") or NEARNESS)
         name = f"videos-{found.home[1]}.csv" if found.home else "videos.csv"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return StreamingResponse(found.csv(), media_type="text/csv; charset=utf-8", headers=headers)
+        return StreamingResponse(csv_lines(found.rows()), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def _listed(library: Library, given: Any) -> dict[str, Any]:
@@ -158,7 +157,7 @@ def _steps(given: Any, at: int, pages: int) -> list[tuple[str, str]]:
 def _add_video(site: FastAPI, library: Library, page: Page) -> None:
     @site.get("/video", include_in_schema=False)
     def video(request: Request) -> Response:
-        given, methods = request.query_params, library.methods
+        given, methods = request.query_params, library.atlas.methods
         method = cast(Method, given.get("method") or "nearest")
         wanted = number(given.get("n"), 1, MOST, STEP)
         at = library.search.position(given.get("id", ""))

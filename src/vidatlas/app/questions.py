@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from vidatlas.app.library import Library
 from vidatlas.errors import UsageError
@@ -15,8 +14,7 @@ STEP, MOST = 12, 240
 MOST_TEXT = 500
 
 
-@dataclass(frozen=True)
-class Bound:
+class Bound(NamedTuple):
     """Describe the two fields by which a typed column is filtered."""
 
     name: str

@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -22,7 +22,7 @@ from vidatlas.app.library import Library
 from vidatlas.app.pages import add_pages
 from vidatlas.errors import InputError, UsageError, VidatlasError
 from vidatlas.version import __version__
-from vidatlas.views.text import clean, shown
+from vidatlas.views.text import environment, shown
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "[")
 """An older Starlette reads a host up to its first colon: of [::1]:8501 the bracket, with which no name starts."""
@@ -50,7 +50,9 @@ def make_site(library: Library, hosts: tuple[str, ...] = LOOPBACK) -> FastAPI:
     site = FastAPI(
         title="vidatlas", version=__version__, openapi_url="/api/openapi.json", docs_url=None, redoc_url=None
     )
-    page = partial(_page, _environment(library))
+    templates = environment(HERE / "templates")
+    templates.globals.update(library=library, atlas=shown(library.atlas.title), nouns=library.atlas.nouns)
+    page = partial(_page, templates)
     add_pages(site, library, page)
     add_api(site, library, page)
     style = (HERE / "app.css").read_text(encoding="utf-8") + library.colour_rules
@@ -106,17 +108,3 @@ def _answer_errors(site: FastAPI, page: Callable[..., HTMLResponse]) -> None:
 def _page(environment: Environment, template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """Return a page made from a template."""
     return HTMLResponse(environment.get_template(template).render(**values), status)
-
-
-def _environment(library: Library) -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(HERE / "templates", encoding="utf-8"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=lambda value: clean(value) if type(value) is str else value,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(shown=shown, count="{:,}".format)
-    environment.globals.update(library=library, atlas=shown(library.atlas.title), nouns=library.atlas.nouns)
-    return environment

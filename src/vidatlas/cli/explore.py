@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from vidatlas.cli.exit import quiet_libraries
+from vidatlas.cli.options import Atlas_
 from vidatlas.cli.run import console, show_found, show_next
 from vidatlas.errors import UsageError
 from vidatlas.types import Json
@@ -32,7 +33,6 @@ class WithIds(TyperCommand):
         )
 
 
-Atlas_ = Annotated[str, typer.Argument(metavar="ATLAS", help="The folder (or URL) of the atlas.")]
 K_ = Annotated[int, typer.Option("-k", min=1, max=1000, help="How many videos.")]
 Group_ = Annotated[str | None, typer.Option(help="Only videos of this category.")]
 Subcategory_ = Annotated[str | None, typer.Option(help="Only videos of this subcategory: number or name.")]

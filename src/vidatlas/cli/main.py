@@ -12,8 +12,8 @@ import typer
 from vidatlas.cli import explore as exploring
 from vidatlas.cli.exit import guard, leave, quiet_libraries
 from vidatlas.cli.name import name
-from vidatlas.cli.options import takes
-from vidatlas.cli.run import console, read_recipe, read_settings, run_job, show_next, show_result
+from vidatlas.cli.options import Atlas_, Job, Limit_, Set_, takes
+from vidatlas.cli.run import console, read_settings, run_job, show_next, show_result
 from vidatlas.cli.submit import ALONE, OnCluster
 from vidatlas.errors import UsageError
 from vidatlas.types import Options
@@ -28,28 +28,7 @@ app = typer.Typer(
     "Rerun an interrupted command to resume it.",
 )
 
-Recipe_ = Annotated[
-    str,
-    typer.Argument(
-        metavar="RECIPE",
-        help="A built-in recipe (see: vidatlas recipes), a YAML file, or auto: one made from a look at the input.",
-    ),
-]
-Inputs_ = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="INPUT...",
-        help="Input files or URLs (JSON, CSV, Parquet, Arrow; .gz, .zst, .bz2, .xz); quote patterns.",
-    ),
-]
-Atlas_ = Annotated[str, typer.Argument(metavar="ATLAS", help="The folder (or URL) of the atlas.")]
-Set_ = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe key, e.g. encoder.model=/path. Repeatable."),
-]
-Limit_ = Annotated[int | None, typer.Option(min=1, help="Read only the first N rows.")]
 Json_ = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
-DryRun_ = Annotated[bool, typer.Option("--dry-run", help="Plan, show the plan and the resolved recipe, then stop.")]
 
 
 def _show_version(asked: bool) -> None:
@@ -69,60 +48,32 @@ def shared(
 
 @app.command(cls=OnCluster, rich_help_panel="The job")
 @takes("runner", "address", "actors", "threads", "gpus", "max_rejects", "take_over", "stalled_after", "backend")
-def run(
-    recipe: Recipe_,
-    inputs: Inputs_,
-    atlas: Atlas_,
-    set_: Set_ = None,
-    limit: Limit_ = None,
-    dry_run: DryRun_ = False,
-    *,
-    options: Options,
-) -> None:
+def run(job: Job, *, options: Options) -> None:
     """Plan, embed, reduce and publish: from a table of videos to named subcategories.
 
     Example: vidatlas run youniverse yt_metadata_en.jsonl.gz atlas/
     """
-    run_job(read_recipe(recipe, set_, limit, inputs), inputs, atlas, options, "plan" if dry_run else "publish")
+    run_job(job, options, "publish")
 
 
 @app.command(rich_help_panel="Its steps")
 @takes("max_rejects", "take_over")
-def plan(
-    recipe: Recipe_,
-    inputs: Inputs_,
-    atlas: Atlas_,
-    set_: Set_ = None,
-    limit: Limit_ = None,
-    dry_run: DryRun_ = False,
-    *,
-    options: Options,
-) -> None:
+def plan(job: Job, *, options: Options) -> None:
     """Read every input file once: integrity, rows, rejects, duplicates.
 
     Example: vidatlas plan demo videos.jsonl.gz atlas/ --limit 1000
     """
-    here = replace(options, runner="serial")
-    run_job(read_recipe(recipe, set_, limit, inputs), inputs, atlas, here, "plan", resolved=dry_run)
+    run_job(job, replace(options, runner="serial"), "plan")
 
 
 @app.command(cls=OnCluster, rich_help_panel="Its steps")
 @takes("runner", "address", "actors", "threads", "gpus", "max_rejects", "take_over", "stalled_after")
-def embed(
-    recipe: Recipe_,
-    inputs: Inputs_,
-    atlas: Atlas_,
-    set_: Set_ = None,
-    limit: Limit_ = None,
-    dry_run: DryRun_ = False,
-    *,
-    options: Options,
-) -> None:
+def embed(job: Job, *, options: Options) -> None:
     """Plan if needed, then embed every video; commits shard by shard.
 
     Example: vidatlas embed youniverse yt_metadata_en.jsonl.gz atlas/ --actors 1..8
     """
-    run_job(read_recipe(recipe, set_, limit, inputs), inputs, atlas, options, "plan" if dry_run else "embed")
+    run_job(job, options, "embed")
 
 
 @app.command(cls=OnCluster, rich_help_panel="Its steps")
@@ -167,7 +118,7 @@ def demo(
     """Run everything on the bundled sample: 3,000 invented videos, no network, no GPU."""
     from vidatlas.sample import sample_path
 
-    run_job(read_recipe("demo", None, None), [str(sample_path())], atlas, options, "publish")
+    run_job(Job("demo", [str(sample_path())], atlas), options, "publish")
 
 
 @app.command(rich_help_panel="Look and check")
@@ -280,11 +231,9 @@ app.command(rich_help_panel="Explore")(name)
 
 
 def main(arguments: list[str] | None = None, alone: bool = False) -> int:
-    """Run the main program with arguments; return its exit code.
+    """Run the main program with arguments, by default this process's; return its exit code.
 
-    Args:
-        arguments: of the command line; by default this process's.
-        alone: this process does nothing else, and may end at once where Ray does.
+    ``alone`` says that this process does nothing else, and may end at once where Ray does.
     """
 
     def command() -> None:

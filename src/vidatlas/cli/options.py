@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from inspect import Parameter
 from typing import Annotated, Any
@@ -14,6 +15,40 @@ from vidatlas.errors import UsageError
 from vidatlas.types import Options
 
 Command = Callable[..., None]
+
+Atlas_ = Annotated[str, typer.Argument(metavar="ATLAS", help="The folder (or URL) of the atlas.")]
+Set_ = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe key, e.g. encoder.model=/path. Repeatable."),
+]
+Limit_ = Annotated[int | None, typer.Option(min=1, help="Read only the first N rows.")]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Hold what run, plan and embed are told to do, each as the command line has it."""
+
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE",
+            help="A built-in recipe (see: vidatlas recipes), a YAML file, or auto: one made from a look at the input.",
+        ),
+    ]
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Input files or URLs (JSON, CSV, Parquet, Arrow; .gz, .zst, .bz2, .xz); quote patterns.",
+        ),
+    ]
+    atlas: Atlas_
+    set_: Set_ = None
+    limit: Limit_ = None
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Plan, show the plan and the resolved recipe, then stop.")
+    ] = False
+
 
 DECLARED: dict[str, Any] = {
     "runner": Annotated[str, typer.Option(help="ray (if installed), or serial for a plain loop in this process.")],
@@ -51,11 +86,16 @@ DECLARED: dict[str, Any] = {
 
 
 def takes(*names: str) -> Callable[[Command], Command]:
-    """Give a command some options of a run; its function gets all of them as one argument, ``options``."""
+    """Give a command some options of a run; its function gets all of them as one argument, ``options``.
+
+    One that takes a ``job`` is given the fields of ``Job`` too.
+    """
     defaults = Options()
 
     def declare(command: Command) -> Command:
-        own = [each for each in inspect.signature(command, eval_str=True).parameters.values() if each.name != "options"]
+        taken = inspect.signature(command, eval_str=True).parameters
+        job = inspect.signature(Job, eval_str=True).parameters if "job" in taken else {}
+        own = [*job.values(), *(each for name, each in taken.items() if name not in ("job", "options"))]
         added = [
             Parameter(name, Parameter.KEYWORD_ONLY, default=getattr(defaults, name), annotation=DECLARED[name])
             for name in names
@@ -64,6 +104,8 @@ def takes(*names: str) -> Callable[[Command], Command]:
         @wraps(command)
         def with_options(**values: Any) -> None:
             chosen = {name: values.pop(name) for name in names}
+            if job:
+                values = {"job": Job(**values)}
             command(**values, options=read_options(chosen))
 
         # Typer reads the parameters of a command from both.

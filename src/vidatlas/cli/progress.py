@@ -18,6 +18,7 @@ from rich.table import Column
 
 from vidatlas.storage.store import PROGRESS, Store, to_json
 from vidatlas.types import Event, Json
+from vidatlas.views.text import duration
 
 FILE_EVERY = 1.0
 LINE_EVERY = 5.0
@@ -217,15 +218,3 @@ def _describe_embedding(event: Event, rates: Mapping[str, Any]) -> str:
 def out_of_memory(batch_tokens: list[int]) -> str:
     """Say that some shards were computed in smaller batches, and why."""
     return f"out of memory at {batch_tokens[0]:,} tokens per batch, went on with {batch_tokens[-1]:,}"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration for people: 8 s, 3 min 20 s, 5 h 12 min, 3 d 4 h."""
-    if 0 < seconds < 0.5:
-        return "under 1 s"
-    whole = round(seconds)
-    for size, unit, below, small in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= size:
-            rest = whole % size // below
-            return f"{whole // size} {unit}" + (f" {rest} {small}" if rest else "")
-    return f"{whole} s"

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from vidatlas.cli.exit import quiet_libraries
+from vidatlas.cli.options import Job
 from vidatlas.recipes import AUTO
 from vidatlas.types import Options
+from vidatlas.views.text import duration
 
 if TYPE_CHECKING:
     from vidatlas.recipe import Recipe
@@ -44,11 +46,13 @@ def read_settings(changes: list[str] | None) -> dict[str, Any]:
     return dict(parse_set(change) for change in changes or [])
 
 
-def run_job(recipe: Recipe, inputs: list[str], atlas: str, options: Options, last: str, resolved: bool = True) -> None:
-    """Plan, show what is ahead, and go on up to the stage ``last``."""
+def run_job(job: Job, options: Options, last: str) -> None:
+    """Plan, show what is ahead, and go on up to the stage ``last``, except in a dry run."""
     from vidatlas import api
     from vidatlas.cli.progress import Reporter
 
+    recipe, atlas = read_recipe(job.recipe, job.set_, job.limit, job.inputs), job.atlas
+    last = "plan" if job.dry_run else last
     if last != "plan":
         # A model that is not there should not cost the reading of the whole input; a static one may have to be made.
         with quiet_libraries(), console.status("opening the encoder"):
@@ -62,12 +66,12 @@ def run_job(recipe: Recipe, inputs: list[str], atlas: str, options: Options, las
                 _show_plan(recipe, atlas, options, entry)
 
         verb = {"plan": api.plan, "embed": api.embed, "publish": api.run}[last]
-        verb(recipe, inputs, atlas, options, reporter, planned)
+        verb(recipe, job.inputs, atlas, options, reporter, planned)
     if last == "publish":
         show_result(atlas, reporter.idle)
     elif last == "embed":
         show_next(f"vidatlas reduce {atlas}")
-    elif resolved:
+    elif job.dry_run:
         console.out(recipe.to_yaml(), highlight=False, end="")
 
 
@@ -86,7 +90,6 @@ def _show_plan(recipe: Recipe, atlas: str, options: Options, entry: PlanEntry) -
 
 def show_result(atlas: str, idle: bool = False) -> None:
     """Show a published atlas: its tree, the time it took, where it is; and what was not checked if nothing was done."""
-    from vidatlas.cli.progress import duration
     from vidatlas.cli.screens import show_notes, show_tree
     from vidatlas.pipeline.explore.atlas import Atlas
     from vidatlas.pipeline.explore.status import status as ask

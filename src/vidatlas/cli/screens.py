@@ -20,9 +20,10 @@ from rich.text import Text
 from rich.tree import Tree
 
 from vidatlas.cli.exit import printable
-from vidatlas.cli.progress import duration, out_of_memory
+from vidatlas.cli.progress import out_of_memory
 from vidatlas.threads import cores
 from vidatlas.types import Json, Options, Reason
+from vidatlas.views.text import duration
 
 if TYPE_CHECKING:
     from vidatlas.pipeline.embed.preview import Preview

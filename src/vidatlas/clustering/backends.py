@@ -22,15 +22,12 @@ class KMeans(Protocol):
     @property
     def identity(self) -> dict[str, str]:
         """Name, version and device of the backend."""
-        ...
 
     def start(self, vectors: Floats, k: int, seed: int) -> Floats:
         """Return centroids float32 [k, dim] near a minimum of k-means, deterministic for a seed."""
-        ...
 
     def refine(self, vectors: Floats, centroids: Floats) -> Floats:
         """Return centroids float32 [k, dim] after Lloyd iterations from these, to convergence or a fixed number."""
-        ...
 
 
 def choose_backend(forced: Backend | None) -> Backend:

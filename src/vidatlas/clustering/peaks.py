@@ -67,12 +67,7 @@ def basins(density: Grid) -> NDArray[np.int64]:
 
 
 def ascents(cells: NDArray[np.int64], weights: Floats) -> Ascents:
-    """Return a function that finds the peaks of points under a smoothing width, and remembers them.
-
-    Args:
-        cells: of the points [n], as ``cells_of``.
-        weights: of the points [n].
-    """
+    """Return a function that finds, and remembers, the peaks of points [n] by their cells under a smoothing width."""
     grid = counted(cells, weights)
     return cache(lambda width: basins(smoothed(grid, width))[cells])
 

@@ -76,13 +76,9 @@ def davies_bouldin(vectors: Floats, labels: NDArray[np.int32]) -> float | None:
 def stability(runs: Sequence[NDArray[np.int32]]) -> float | None:
     """Return the stability of clusters over seeds: 1 identical, 0 no more than by chance.
 
-    The adjusted Rand index (Hubert and Arabie, "Comparing Partitions", 1985), averaged over all pairs of runs.
-
-    Args:
-        runs: for each seed the labels [n] of the same rows in the same order.
-
-    Returns:
-        None if undefined: fewer than two runs, or a run with one cluster or as many clusters as rows.
+    The adjusted Rand index (Hubert and Arabie, "Comparing Partitions", 1985) of the labels [n] that each seed gives the
+    same rows, averaged over all pairs of runs. None if undefined: fewer than two runs, or a run with one cluster or as
+    many clusters as rows.
     """
     from sklearn.metrics import adjusted_rand_score
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Width = Annotated[int, Field(ge=1, le=65_536)]
 Arrays = dict[str, Floats]
+Side = Literal["encoder", "decoder"]
 
 
 class AutoencoderReducer(BaseModel, frozen=True, extra="forbid"):
@@ -78,11 +79,11 @@ class Autoencoder:
         """Decode codes [n, latent] to vectors float32 [n, dim]."""
         return self._through("decoder", codes) / self.scale
 
-    def _through(self, side: str, rows: Floats) -> Floats:
+    def _through(self, side: Side, rows: Floats) -> Floats:
         return np.asarray(_through(self.arrays, side, rows, lambda states: np.maximum(states, 0)), np.float32)
 
 
-def _through(arrays: Mapping[str, Any], side: str, rows: Any, relu: Callable[[Any], Any]) -> Any:
+def _through(arrays: Mapping[str, Any], side: Side, rows: Any, relu: Callable[[Any], Any]) -> Any:
     """Send rows through the layers of a side, as arrays or as tensors."""
     last = sum(name.startswith(f"{side}.") and name.endswith(".biases") for name in arrays) - 1
     for layer in range(last + 1):
@@ -137,21 +138,8 @@ class Network:
 
         return torch.tensor(array, dtype=torch.float32, device=self._device)
 
-    def index(self, chosen: Any) -> torch.Tensor:
-        """Return row numbers on the device."""
-        import torch
-
-        return torch.from_numpy(chosen).to(self._device)
-
-    def encode(self, rows: torch.Tensor) -> torch.Tensor:
-        """Encode scaled vectors [n, dim] as codes [n, latent]."""
-        return self._through("encoder", rows)
-
-    def decode(self, codes: torch.Tensor) -> torch.Tensor:
-        """Decode codes to scaled vectors [n, dim]."""
-        return self._through("decoder", codes)
-
-    def _through(self, side: str, rows: torch.Tensor) -> torch.Tensor:
+    def through(self, side: Side, rows: torch.Tensor) -> torch.Tensor:
+        """Send scaled vectors [n, dim] through the encoder, or codes [n, latent] through the decoder."""
         found: torch.Tensor = _through(self.named, side, rows, lambda states: states.relu())
         return found
 
@@ -166,7 +154,7 @@ class Network:
         import torch
 
         with torch.no_grad():
-            codes = torch.cat([self.encode(block) for block in rows.split(8192)]).cpu().numpy()
+            codes = torch.cat([self.through("encoder", block) for block in rows.split(8192)]).cpu().numpy()
         return soft_labels(codes, self.centroids())
 
     def centroids(self) -> Floats:

@@ -105,13 +105,9 @@ def document_frequencies(hashed: scipy.sparse.csr_array) -> NDArray[np.int64]:
 def fit_lexical(
     sample: scipy.sparse.csr_array, frequencies: NDArray[np.int64], rows: int, spec: LexicalSpec
 ) -> Lexical:
-    """Fit lexical components to a sample of hashed records; possibly fewer than requested.
+    """Fit lexical components to a sample float32 [n, buckets] of hashed records; possibly fewer than requested.
 
-    Args:
-        sample: float32 [n, buckets].
-        frequencies: document frequency of each column over all records.
-        rows: number of all records.
-        spec: the number of components.
+    The document frequency of each column and the number of rows are those of all records.
     """
     from sklearn.decomposition import TruncatedSVD
 

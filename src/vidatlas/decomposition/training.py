@@ -6,7 +6,6 @@ The same seed, rows and versions give the same weights on a CPU, whether or not 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,33 +13,13 @@ from numpy.typing import ArrayLike
 
 from vidatlas.clustering.dec import DecSpec, divergence, target
 from vidatlas.decomposition.autoencoder import Autoencoder, AutoencoderReducer, Network, new_autoencoder
+from vidatlas.storage.json_files import TuningFacts
 from vidatlas.storage.training import SavedTraining
 from vidatlas.threads import one_thread
 from vidatlas.types import Floats
 
 if TYPE_CHECKING:
     import torch
-
-
-@dataclass(frozen=True, slots=True)
-class Tuned:
-    """Hold the result of training by Deep Embedded Clustering.
-
-    Attributes:
-        model: the auto-encoder with its tuned encoder; its decoder is unchanged.
-        centroids: float32 [k, latent].
-        before: KL(p || q) at each update of the target.
-        behind: KL from the same target after the steps that followed it.
-        changed: at each update the share of rows whose cluster changed since the previous update; first 1.
-        converged: whether the changes fell below the tolerance.
-    """
-
-    model: Autoencoder
-    centroids: Floats
-    before: tuple[float, ...]
-    behind: tuple[float, ...]
-    changed: tuple[float, ...]
-    converged: bool
 
 
 def train(vectors: Floats, spec: AutoencoderReducer, state: SavedTraining) -> tuple[Autoencoder, tuple[float, ...]]:
@@ -60,8 +39,9 @@ def train(vectors: Floats, spec: AutoencoderReducer, state: SavedTraining) -> tu
         for epoch in range(len(losses), spec.epochs):
             total = 0.0
             for chosen in _batches(len(vectors), spec.batch_rows, (spec.seed, epoch)):
-                batch = rows[net.index(chosen)]
-                loss = torch.nn.functional.mse_loss(net.decode(net.encode(batch)), batch)
+                batch = rows[chosen]
+                restored = net.through("decoder", net.through("encoder", batch))
+                loss = torch.nn.functional.mse_loss(restored, batch)
                 total += _step(loss, optimizer) * len(chosen)
             losses.append(total / len(vectors))
             if (epoch + 1) % spec.checkpoint_every == 0 and epoch + 1 < spec.epochs:
@@ -71,8 +51,11 @@ def train(vectors: Floats, spec: AutoencoderReducer, state: SavedTraining) -> tu
 
 def tune(
     vectors: Floats, model: Autoencoder, centroids: Floats, spec: DecSpec, state: SavedTraining, seed: int = 0
-) -> Tuned:
-    """Train encoder and centroids by DEC on vectors float32 [n, dim], from a trained auto-encoder and its clusters."""
+) -> tuple[Autoencoder, Floats, TuningFacts]:
+    """Train encoder and centroids by DEC on vectors float32 [n, dim], from a trained auto-encoder and its clusters.
+
+    Return the auto-encoder, whose decoder is unchanged, centroids float32 [k, latent], and how it went.
+    """
     import torch
 
     net = Network(model, centroids)
@@ -83,12 +66,11 @@ def tune(
         while not course.take(net.soft(rows), spec):
             p = net.tensor(course.p)
             for chosen in _steps(len(vectors), spec, (seed, len(course.before))):
-                at = net.index(chosen)
-                q = net.student(net.encode(rows[at]))
-                _step((p[at] * (p[at].clamp(min=1e-30).log() - q.log())).sum(dim=1).mean(), optimizer)
+                q, wanted = net.student(net.through("encoder", rows[chosen])), p[chosen]
+                _step((wanted * (wanted.clamp(min=1e-30).log() - q.log())).sum(dim=1).mean(), optimizer)
             if len(course.before) % spec.checkpoint_every == 0:
                 state.save(net.named, optimizer, course.arrays())
-    return Tuned(net.model(), net.centroids(), *course.curves(), course.converged)
+    return net.model(), net.centroids(), course.facts()
 
 
 def _step(loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> float:
@@ -137,12 +119,12 @@ class _Course:
         self.converged = not first and self.changed[-1] < spec.tolerance
         return self.converged or len(self.before) > spec.max_updates
 
-    def curves(self) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
-        """Return the training's curves: divergences before and after the steps, and changes, rounded to float32."""
+    def facts(self) -> TuningFacts:
+        """Return how it went, as if it had been saved and resumed: its numbers are rounded to float32."""
         before, behind, changed = (
-            tuple(np.array(curve, np.float32).tolist()) for curve in (self.before, self.behind, self.changed)
+            np.array(curve, np.float32).tolist() for curve in (self.before, self.behind, self.changed)
         )
-        return before, behind, changed
+        return {"before": before, "behind": behind, "changed": changed, "converged": self.converged, "notes": []}
 
     def arrays(self) -> dict[str, ArrayLike]:
         """Return what is saved to resume training."""

@@ -52,7 +52,7 @@ class LayoutSpec(BaseModel, frozen=True, extra="forbid"):
 
 
 def lay_out(vectors: Floats, spec: LayoutSpec, each: Map = map, tell: Tell = lambda done, of: None) -> Floats:
-    """Lay out vectors by t-SNE: positions float32 [n, 2] within [-1, 1], similar vectors close together.
+    """Lay out vectors float32 [n, dim] by t-SNE: positions float32 [n, 2] within [-1, 1], similar ones close together.
 
     t-SNE (van der Maaten and Hinton, 2008) of the exact nearest neighbours, begun from principal components (Kobak and
     Berens, 2019), by the library ``engine``. The bytes are the same on any number of cores. All are used by the
@@ -61,11 +61,8 @@ def lay_out(vectors: Floats, spec: LayoutSpec, each: Map = map, tell: Tell = lam
     threads (distances in their last bits, and with them the whole layout). The repulsion (FIt-SNE's Fourier
     transforms) has one thread in openTSNE. scikit-learn's runs on one.
 
-    Args:
-        vectors: float32 [n, dim].
-        spec: the settings.
-        each: maps the search for neighbours over pieces of the vectors.
-        tell: told how many iterations are done, of how many.
+    ``each`` maps the search for neighbours over pieces of the vectors; ``tell`` is told how many iterations are done,
+    of how many.
     """
     with one_thread():
         start = _principal(vectors)

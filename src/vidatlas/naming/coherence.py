@@ -39,9 +39,7 @@ class TermPairs:
 def count_pairs(records: Iterable[Collection[str]], names: Iterable[Sequence[str]]) -> TermPairs:
     """Count, over records, the terms of some names and their pairs within one name; other terms take no memory.
 
-    Args:
-        records: the terms of each record; a term that stands twice in a record counts once.
-        names: the terms of each name.
+    A term that stands twice in a record counts once.
     """
     wanted = {pair for terms in names for pair in pairs_of(terms)}
     known = {term for pair in wanted for term in pair}

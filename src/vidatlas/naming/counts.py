@@ -45,12 +45,7 @@ class Counted:
 
 
 def count(drawn: Sequence[Drawn], size: int) -> Counted:
-    """Count the terms that are frequent enough in a subcategory's sample.
-
-    Args:
-        drawn: the sample.
-        size: number of videos of the subcategory.
-    """
+    """Count the terms that are frequent enough in the sample of a subcategory of so many videos."""
     found = [record_terms(video.words.split("\n"), video.tags.split("\n")) for video in drawn]
     authors = len({video.author for video in drawn})
     if authors == 1 < len(drawn):

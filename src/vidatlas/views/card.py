@@ -3,46 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from vidatlas.views.text import as_markdown
-
-
-@dataclass(frozen=True)
-class Card:
-    """Hold the content of the data card."""
-
-    title: str
-    version: str
-    recipe_name: str
-    about: str
-    counts: tuple[tuple[str, str], ...]
-    facts: tuple[tuple[str, str], ...]
-    weights: str
-    normalisation: str
-    making: str
-    dim: int
-    assigned: tuple[str, ...]
-    """The columns of ``assignments/``."""
-    limits: tuple[str, ...]
-    content_sha256: str
-    dated: bool = False
-    """Whether videos have dates, and ``trends.parquet`` is there."""
-    front: str = ""
-    """What ``front_matter`` returns."""
+from vidatlas.storage.tables import TABLES
+from vidatlas.version import __version__
+from vidatlas.views.page import Report
+from vidatlas.views.text import as_markdown, environment
 
 
 def front_matter(title: str, videos: int, tables: Mapping[str, str]) -> str:
     """Return the YAML by which a hub shows a folder as a data set.
 
-    Args:
-        title: of the atlas.
-        videos: how many it has.
-        tables: the files (a pattern) of each table by its name, the one that is shown first as the first.
+    ``tables`` are the files (a pattern) of each table by its name, the one that is shown first as the first.
     """
     low = max(3, min(12, len(str(videos)) - 1))  # powers of ten: 1K to 1T
     size = "n<1K" if videos < 1000 else f"{_power(low)}<n<{_power(low + 1)}"
@@ -62,14 +35,22 @@ def _shown(value: object) -> object:
     return as_markdown(value) if isinstance(value, str) else value
 
 
-def render_card(card: Card) -> str:
-    """Return the card as Markdown."""
-    # Markdown, not HTML: HTML escaping would show as entities; `_shown` cleans every value instead.
-    environment = Environment(  # noqa: S701
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        undefined=StrictUndefined,
-        finalize=_shown,
-        keep_trailing_newline=True,
-        trim_blocks=False,
-    )
-    return card.front + environment.get_template("card.md.jinja").render(card=card)
+def render_card(report: Report, about: str, weights: str, normalisation: str, dim: int, assigned: Sequence[str]) -> str:
+    """Return the card as Markdown.
+
+    Args:
+        report: what it shares with the report page.
+        about: the recipe.
+        weights: fields that make a vector, with their weights; empty where vectors were given.
+        normalisation: what is scaled to unit length.
+        dim: dimensions of a vector.
+        assigned: the columns of ``assignments/``.
+    """
+    templates = environment(Path(__file__).parent / "templates", _shown)
+    # HTML escaping would show as entities; `_shown` cleans every value instead.
+    templates.autoescape, templates.keep_trailing_newline = False, True
+    front = front_matter(report.title, report.counts["kept"], TABLES)
+    return front + templates.get_template("card.md.jinja").render(
+        report=report, about=about, weights=weights, normalisation=normalisation, dim=dim, assigned=assigned,
+        version=__version__,
+    )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 from vidatlas.storage.json_files import AgreementFacts, Metrics, ProbeFacts, ProbeSplit
 from vidatlas.views.nouns import Nouns
 from vidatlas.views.page import Figure
+from vidatlas.views.report import decimal
 
 
 def quality_figures(metrics: Metrics, nouns: Nouns) -> tuple[Figure, ...]:
@@ -22,18 +23,21 @@ def _figures(metrics: Metrics, nouns: Nouns) -> Iterator[Figure]:
     for name, key, reading, scale in _MEANS:
         value = overall.get(key)
         if value is not None:
-            yield _judged(Figure(name, _two(value), reading.format(*nouns.record)), value, scale)
-    yield from _agreement_with_labels(metrics.get("labels"))
-    yield from _probe(metrics.get("probe"), nouns)
-    agreement = metrics.get("agreement")
-    if agreement:
-        figure = Figure(
-            f"Agreement with the {nouns.group[1]}",
-            f"AMI {agreement['ami']:.3f}, NMI {agreement['nmi']:.3f}, purity {agreement['purity']:.1%}",
-            f"How well {agreement['clusters']:,} subcategories made without them match the input's {nouns.group[1]}: "
-            "AMI is 0 by chance and 1 for the same split; purity rises with the number of subcategories.",
+            yield _judged(Figure(name, decimal(value), reading.format(*nouns.record)), value, scale)
+    if labels := metrics.get("labels"):
+        reading = (
+            "How well subcategories made without them match the known labels of the records; a record counts once "
+            "for each of its labels. AMI is 0 by chance and 1 for the same split."
         )
-        yield _judged(figure, agreement["ami"], _AGREEMENT)
+        yield _agreement("known labels", labels, reading)
+    yield from _probe(metrics.get("probe"), nouns)
+    if agreement := metrics.get("agreement"):
+        groups = nouns.group[1]
+        reading = (
+            f"How well {agreement['clusters']:,} subcategories made without them match the input's {groups}: "
+            "AMI is 0 by chance and 1 for the same split; purity rises with the number of subcategories."
+        )
+        yield _agreement(f"the {groups}", agreement, reading)
 
 
 @dataclass(frozen=True)
@@ -59,35 +63,21 @@ def _judged(figure: Figure, value: float, scale: _Scale) -> Figure:
 def _variance(metrics: Metrics, many: str) -> Iterator[Figure]:
     """Yield the explained variance; nothing if the vectors were not reduced."""
     found = metrics["explained_variance"]
-    total, kept, network = f"{found['total']:.1%}", found["components"], metrics.get("network")
+    kept, network = found["components"], metrics.get("network")
     if network:
-        when = ", before they were tuned to the clusters" if "dec" in network else ""
-        figure = Figure(
-            "Variance explained by the codes",
-            total,
-            f"Share of the variance between {many} that the auto-encoder reconstructs from codes of {kept:,} dimensions"
-            f"{when}; subcategories are clusters of codes.",
-        )
-        yield _judged(figure, found["total"], _VARIANCE)
-    elif kept:
-        figure = Figure(
-            "Explained variance",
-            total,
-            f"Share of the variance between {many} that {kept:,} components explain; "
-            "subcategories are clusters of these components.",
-        )
-        yield _judged(figure, found["total"], _VARIANCE)
+        name, when = "Variance explained by the codes", ", before they were tuned to the clusters"
+        how = f"the auto-encoder reconstructs from codes of {kept:,} dimensions{when if 'dec' in network else ''}"
+    else:
+        name, how = "Explained variance", f"{kept:,} components explain"
+    if network or kept:
+        of = "codes" if network else "these components"
+        reading = f"Share of the variance between {many} that {how}; subcategories are clusters of {of}."
+        yield _judged(Figure(name, f"{found['total']:.1%}", reading), found["total"], _VARIANCE)
 
 
-def _agreement_with_labels(found: AgreementFacts | None) -> Iterator[Figure]:
-    if found:
-        figure = Figure(
-            "Agreement with known labels",
-            f"AMI {found['ami']:.3f}, NMI {found['nmi']:.3f}, purity {found['purity']:.1%}",
-            "How well subcategories made without them match the known labels of the records; a record counts once "
-            "for each of its labels. AMI is 0 by chance and 1 for the same split.",
-        )
-        yield _judged(figure, found["ami"], _AGREEMENT)
+def _agreement(what: str, found: AgreementFacts, reading: str) -> Figure:
+    value = f"AMI {found['ami']:.3f}, NMI {found['nmi']:.3f}, purity {found['purity']:.1%}"
+    return _judged(Figure(f"Agreement with {what}", value, reading), found["ami"], _AGREEMENT)
 
 
 def _probe(found: ProbeFacts | None, nouns: Nouns) -> Iterator[Figure]:
@@ -118,10 +108,6 @@ def _tuned(split: ProbeSplit) -> str:
     if not tuned:
         return ""
     return " With the encoder's last layers tuned: {micro_f1:.3f}, {macro_f1:.3f}, {lrap:.3f}.".format(**tuned)
-
-
-def _two(value: float) -> str:
-    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 _VARIANCE = _Scale(0.5, 0.3, "Keep more dimensions: --set reduce.pca.components=128, or those of the auto-encoder.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from vidatlas.views.page import Report
 from vidatlas.views.table import Row, band, is_known
@@ -16,8 +16,7 @@ _FOREIGN = 0.05
 _SCRIPTS = 3
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """One finding.
 
     Attributes:
@@ -73,7 +72,7 @@ def _minus(value: float | None) -> float | None:
 
 
 def _size(row: Row, report: Report) -> str:
-    share = row.sub.size / max(report.counts.kept, 1)
+    share = row.sub.size / max(report.counts["kept"], 1)
     return f"{report.nouns.records(row.sub.size)}, {share:.1%} of all."
 
 

@@ -67,12 +67,8 @@ def drawing_of(
 ) -> Drawing:
     """Return the data of a map, with a first chunk of this many points, drawn before the others are read.
 
-    Args:
-        points: points of the map; a code is an index in ``table``.
-        table: group, subcategory, name, size and, if measured, silhouette of every subcategory.
-        regions: the names on the map.
-        land: the shapes below the points.
-        first: points of the first chunk; at least all those with titles.
+    All points with titles are in it. The code of a point is an index in ``table``: group, subcategory, name, size and,
+    if measured, silhouette of every subcategory.
     """
     groups = group_sizes(table)
     number = {group: at for at, group in enumerate(groups)}

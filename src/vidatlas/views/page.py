@@ -5,39 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from vidatlas.storage.manifest import PlanCounts
 from vidatlas.views.charts import Grid, Losses
 from vidatlas.views.map_data import Drawing
 from vidatlas.views.nouns import Nouns
 
 Verdict = Literal["good", "fair", "poor"]
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Hold the record counts: read = kept + rejected + duplicates."""
-
-    read: int
-    kept: int
-    rejected: int
-    duplicates: int
-
-
-@dataclass(frozen=True)
-class Reject:
-    """Hold one reason for rejecting records, its count, and its meaning in plain words."""
-
-    reason: str
-    count: int
-    meaning: str
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Hold the duration of one stage of the run; `rate_text` may be empty."""
-
-    name: str
-    seconds: float
-    rate_text: str
 
 
 @dataclass(frozen=True)
@@ -121,13 +94,15 @@ class Report:
 
     recipe_name: str
     inputs: tuple[str, ...]
-    counts: Counts
+    counts: PlanCounts
     categories: tuple[Category, ...]
-    rejects: tuple[Reject, ...]
+    rejects: tuple[tuple[str, int, str], ...]
+    """Reasons with their counts and what they mean."""
     explained_variance: tuple[float, ...]
     figures: tuple[Figure, ...]
     encoder: str
-    stages: tuple[Stage, ...]
+    stages: tuple[tuple[str, float, str], ...]
+    """Names with their seconds and the rate in words, which may be empty."""
     facts: tuple[tuple[str, str], ...]
     recipe_yaml: str
     content_sha256: str

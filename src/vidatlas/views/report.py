@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
+from typing import NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
+from jinja2 import Environment, Undefined
 from markupsafe import Markup
 
 from vidatlas.views.colours import colours_of
@@ -18,18 +18,16 @@ from vidatlas.views.map_data import Drawing, light_script, light_style, map_scri
 from vidatlas.views.nouns import Nouns
 from vidatlas.views.page import Report
 from vidatlas.views.table import band, band_words, columns_of, has_levels, is_known, rows_of, table_data
-from vidatlas.views.text import clean, shown
+from vidatlas.views.text import UNKNOWN, clean, duration, environment
 
 
-@dataclass(frozen=True)
-class Curve:
+class Curve(NamedTuple):
     """Hold the cumulative explained variance, from no component (0) to all of them."""
 
     totals: tuple[float, ...]
     half_at: int
 
 
-UNKNOWN = "\N{EN DASH}"
 _STYLE_HASH = Markup("STYLE-HASH")
 
 
@@ -122,20 +120,12 @@ def _with_style(page: str, rules: _Rules) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates", encoding="utf-8"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        count="{:,}".format, counted=_counted, share=_share, decimal=_decimal, significant=_significant,
-        band=band, duration=_duration, known=is_known, shown=shown,
-        packed=lambda code: packed(code.encode()),
+    found = environment(Path(__file__).parent / "templates", _finalize)
+    found.filters.update(
+        counted=_counted, share=_share, decimal=decimal, significant=_significant, band=band, duration=duration,
+        known=is_known, packed=lambda code: packed(code.encode()),
     )  # fmt: skip
-    return environment
+    return found
 
 
 def _finalize(value: object) -> object:
@@ -165,7 +155,8 @@ def _share(part: float, whole: float) -> str:
     return f"{min(ratio, 0.999) if ratio < 1 else ratio:.1%}"
 
 
-def _decimal(value: float | None, digits: int = 2) -> str:
+def decimal(value: float | None, digits: int = 2) -> str:
+    """Return a number with some digits behind its point; a dash where it is not known."""
     if not is_known(value):
         return UNKNOWN
     return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
@@ -174,17 +165,6 @@ def _decimal(value: float | None, digits: int = 2) -> str:
 def _significant(value: float) -> str:
     """Return a non-negative number with three significant digits."""
     return f"{value:.3g}"
-
-
-def _duration(seconds: float) -> str:
-    """Return a duration for people to read."""
-    if not math.isfinite(seconds):
-        return UNKNOWN
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:,} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
 def _curve(shares: Sequence[float]) -> Curve:

@@ -91,17 +91,14 @@ class Leveled(Protocol):
     @property
     def name(self) -> str:
         """Return its name."""
-        ...
 
     @property
     def size(self) -> int:
         """Return its number of videos."""
-        ...
 
     @property
     def levels(self) -> tuple[str, ...]:
         """Return the names of the nodes that it is in, the broadest first."""
-        ...
 
 
 Sub = TypeVar("Sub", bound=Leveled)
@@ -193,7 +190,7 @@ def table_data(report: Report, rows: Sequence[Row]) -> str:
     data = {
         "nouns": report.nouns.record,
         "group": report.nouns.group[0],
-        "kept": report.counts.kept,
+        "kept": report.counts["kept"],
         "members": report.members,
         "nearest": "nearest to its centre" if report.clustered else "with the largest values",
         "span": report.span,

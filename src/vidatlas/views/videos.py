@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 ColumnKind = Literal["number", "duration", "date", "text"]
+_TEXTS = ("ids", "titles", "notes", "words", "links")
+"""Of ``Videos``: one per video, or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +47,8 @@ class Videos:
         def pick(texts: tuple[Any, ...]) -> tuple[Any, ...]:
             return tuple(texts[at] for at in order) if texts else ()
 
-        return replace(
-            self,
-            ids=pick(self.ids),
-            titles=pick(self.titles),
-            notes=pick(self.notes),
-            words=pick(self.words),
-            columns=tuple(replace(column, values=pick(column.values)) for column in self.columns),
-            links=pick(self.links),
-        )
+        columns = tuple(replace(column, values=pick(column.values)) for column in self.columns)
+        return replace(self, columns=columns, **{name: pick(getattr(self, name)) for name in _TEXTS})
 
 
 def merge_videos(pieces: Sequence[Videos], keys: Sequence[NDArray[np.float64]]) -> Videos:
@@ -64,15 +59,8 @@ def merge_videos(pieces: Sequence[Videos], keys: Sequence[NDArray[np.float64]]) 
         replace(column, values=_chained(piece.columns[at].values for piece in pieces))
         for at, column in enumerate(pieces[0].columns)
     )
-    joined = replace(
-        pieces[0],
-        ids=_chained(piece.ids for piece in pieces),
-        titles=_chained(piece.titles for piece in pieces),
-        notes=_chained(piece.notes for piece in pieces),
-        words=_chained(piece.words for piece in pieces),
-        columns=columns,
-        links=_chained(piece.links for piece in pieces),
-    )
+    texts = {name: _chained(getattr(piece, name) for piece in pieces) for name in _TEXTS}
+    joined = replace(pieces[0], columns=columns, **texts)
     every = np.concatenate([own[: len(piece.ids)] for piece, own in zip(pieces, keys, strict=True)])
     return joined.taken(np.argsort(every, kind="stable").tolist())
 

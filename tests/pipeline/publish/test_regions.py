@@ -12,8 +12,7 @@ import pyarrow as pa
 import pytest
 
 import vidatlas
-from vidatlas.naming import Name
-from vidatlas.naming.names import MIXED
+from vidatlas.naming.names import MIXED, Name
 from vidatlas.pipeline.publish import regions as finding
 from vidatlas.pipeline.publish.regions import CORNERS, LEAST, land_of, regions_of
 from vidatlas.runners.serial import SerialRunner

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import vidatlas
-from vidatlas.naming import NamingSpec, draw
+from vidatlas.naming.names import NamingSpec
+from vidatlas.naming.sample import draw
 from vidatlas.pipeline.reduce.levels import cuts, level_table, merged_tally, nodes_of
 from vidatlas.pipeline.reduce.subcategories import Tally
 

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pytest
 
 from vidatlas.clustering.quality import Silhouette
-from vidatlas.naming import NamingSpec, draw
+from vidatlas.naming.names import NamingSpec
+from vidatlas.naming.sample import draw
 from vidatlas.pipeline.reduce.subcategories import STRETCH, SUBCATEGORIES, Tally, subcategory_table, tally
 from vidatlas.sources.fields import RecordSpec
 

@@ -253,7 +253,7 @@ class Atlas:
         """Tell whether the atlas can be searched by words: not where its vectors were given."""
         return self._recipe.encoder.kind != "given"
 
-    @property
+    @cached_property
     def methods(self) -> dict[Method, str]:
         """Return the methods of ``suggest`` that this atlas has, in words."""
         pictured = layout.PICTURE_INDEX in self._store.stage("publish")["files"]

@@ -34,15 +34,10 @@ class Listing:
     def __len__(self) -> int:
         return len(self.positions)
 
-    def rows(self, first: int = 0, count: int | None = None) -> Iterator[Json]:
-        """Yield id, title, group, subcategory, name, distance, part, typed columns and url of some, in order."""
-        last = len(self) if count is None else min(len(self), first + count)
-        for at in range(first, last, _AT_ONCE):
-            yield from shown_rows(self.search, self.positions[at : min(last, at + _AT_ONCE)])
-
-    def csv(self) -> Iterator[str]:
-        """Yield all videos as lines of CSV."""
-        yield from csv_lines(self.rows())
+    def rows(self) -> Iterator[Json]:
+        """Yield id, title, group, subcategory, name, distance, part, typed columns and url of each, in order."""
+        for at in range(0, len(self), _AT_ONCE):
+            yield from shown_rows(self.search, self.positions[at : at + _AT_ONCE])
 
 
 def listing(search: Search, group: str | None, subcategory: int | str | None, sort: str) -> Listing:

@@ -268,8 +268,8 @@ class Search:
 
     @cached_property
     def subcategories(self) -> list[Json]:
-        """Return place, name, size and core of every subcategory, largest first."""
-        columns = ["group", "levels", "subcategory", "size", "peripheral", "core_distance"]
+        """Return place, name, size, terms and core of every subcategory, largest first."""
+        columns = ["group", "levels", "subcategory", "size", "terms", "silhouette", "peripheral", "core_distance"]
         rows = self._store.table(layout.SUBCATEGORIES, columns=columns).to_pylist()
         names = names_of(self._store)
         found: list[Json] = [{**row, "name": names[row["group"], row["subcategory"]]} for row in rows]

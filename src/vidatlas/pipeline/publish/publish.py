@@ -22,7 +22,6 @@ from vidatlas.storage.json_files import Metrics
 from vidatlas.storage.manifest import PublishEntry, PublishFacts, content_sha256
 from vidatlas.storage.store import Files, Store
 from vidatlas.storage.tables import sealed_shards
-from vidatlas.views.card import render_card
 from vidatlas.views.charts import losses_of
 from vidatlas.views.poster.social import with_card
 from vidatlas.views.report import render
@@ -82,7 +81,7 @@ def _publish(run: Run, accepted: ByHand, steps: Steps) -> tuple[Files, PublishFa
     report = replace(report_of(recipe, store, manifest, found), drawing=drawing, losses=losses_of(metrics, learned))
     files = mapped | indexes | pictures | drawn | put_poster(store, poster) | put_accepted(store, accepted)
     files |= trends.files | store.put(layout.REPORT, with_card(render(report), card, layout.REPORT).encode())
-    files |= store.put(layout.README, render_card(card_of(recipe, manifest, found)).encode())
+    files |= store.put(layout.README, card_of(recipe, manifest, report).encode())
     said: PublishFacts = {
         "versions": versions(),
         "content_sha256": content_sha256(manifest),

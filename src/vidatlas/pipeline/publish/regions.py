@@ -12,7 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from vidatlas.clustering import peaks
-from vidatlas.naming import Drawn, Map, Member, Name, NamingSpec, Siblings, choose_names, name_by_members
+from vidatlas.naming.names import Map, Member, Name, NamingSpec, Siblings, choose_names, name_by_members
+from vidatlas.naming.sample import Drawn
 from vidatlas.pipeline.publish.map import SAMPLE, sample_rates, subcategory_rows
 from vidatlas.pipeline.reduce.subcategories import drawn_of, text_columns, text_names, title_of
 from vidatlas.recipe import Recipe

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
 
 from vidatlas.pipeline.embed.preview import language_words
 from vidatlas.pipeline.publish.linked import link_exemplars
@@ -12,7 +11,6 @@ from vidatlas.pipeline.publish.trends import Trends
 from vidatlas.pipeline.publish.wording import (
     absence_words,
     alike_words,
-    are_clusters,
     encoder_words,
     limits_of,
     making_words,
@@ -25,13 +23,11 @@ from vidatlas.recipe import Recipe
 from vidatlas.storage.json_files import Metrics, ProbeFacts, Timings
 from vidatlas.storage.manifest import Manifest, ReduceEntry, content_sha256
 from vidatlas.storage.store import PREDICTIONS, TIMINGS, Store
-from vidatlas.storage.tables import TABLES
 from vidatlas.types import Json, Reason
-from vidatlas.version import __version__
-from vidatlas.views.card import Card, front_matter
+from vidatlas.views.card import render_card
 from vidatlas.views.charts import Grid, grid_of
 from vidatlas.views.figures import quality_figures
-from vidatlas.views.page import Category, Counts, Reject, Report, Stage, Subcategory
+from vidatlas.views.page import Category, Report, Subcategory
 
 NAMED = 50
 """Names of groups or files without records that the report lists."""
@@ -58,7 +54,7 @@ def _categories(recipe: Recipe, store: Store, found: Found) -> tuple[Category, .
     table, metrics = found.table, found.metrics
     linked = link_exemplars(recipe, store, table)
     groups: dict[str, list[Subcategory]] = defaultdict(list)
-    clustered = are_clusters(recipe)
+    clustered = recipe.reduce.clusterer.has_centres
     for row in table:
         groups[row["group"]].append(
             Subcategory(
@@ -97,21 +93,20 @@ def report_of(recipe: Recipe, store: Store, manifest: Manifest, found: Found) ->
     titles = sum(trends.scripts.values())
     planned, reduced = manifest["stages"]["plan"], manifest["stages"]["reduce"]
     counts = planned["counts"]
-    reasons = dict(counts["rejects"])
     return Report(
         recipe_name=recipe.name,
         title=recipe.publish.title,
         nouns=recipe.publish.nouns,
         absences=absence_words(planned, recipe.publish.nouns, NAMED),
-        clustered=are_clusters(recipe),
+        clustered=recipe.reduce.clusterer.has_centres,
         making=making_words(recipe, reduced),
         naming=naming_words(recipe, reduced["counts"]["groups"]),
         members=recipe.reduce.naming.terms if recipe.reduce.naming.by == "members" else None,
         alike=alike_words(recipe),
         inputs=tuple(url.rsplit("/", 1)[-1] for url in planned["inputs"]),
-        counts=Counts(counts["read"], counts["kept"], counts["rejected"], counts["duplicates"]),
+        counts=counts,
         categories=_categories(recipe, store, found),
-        rejects=tuple(Reject(reason, count, Reason(reason).meaning) for reason, count in reasons.items()),
+        rejects=tuple((reason, count, Reason(reason).meaning) for reason, count in counts["rejects"].items()),
         explained_variance=tuple(metrics["explained_variance"]["ratio"]),
         figures=quality_figures(metrics, recipe.publish.nouns),
         encoder=encoder_words(manifest),
@@ -137,46 +132,18 @@ def _told(store: Store, reduced: ReduceEntry, probed: ProbeFacts | None) -> Grid
     return grid_of(told, unseen=probed["by_group"] is not None)
 
 
-def _stages(store: Store, manifest: Manifest, many: str) -> tuple[Stage, ...]:
+def _stages(store: Store, manifest: Manifest, many: str) -> tuple[tuple[str, float, str], ...]:
     timings = store.read_json_if_valid(TIMINGS, Timings) or {}
     embedded = manifest["stages"]["embed"]["counts"]
     rows = {"plan": embedded["rows"], "embed": embedded["kept"], "reduce": embedded["kept"]}
     return tuple(
-        Stage(stage, seconds, f"{rows[stage] / seconds:,.0f} {many}/s" if seconds else "")
+        (stage, seconds, f"{rows[stage] / seconds:,.0f} {many}/s" if seconds else "")
         for stage, seconds in timings.items()
         if stage in rows
     )
 
 
-def card_of(recipe: Recipe, manifest: Manifest, found: Found) -> Card:
-    """Return what the data card of an atlas says."""
-    warning = language_words(recipe.encoder.languages, found.trends.scripts)
-    stages = manifest["stages"]
-    counts, reduced = stages["plan"]["counts"], stages["reduce"]["counts"]
-    rejects: Any = [(f"rejected: {reason}", f"{count:,}") for reason, count in counts["rejects"].items()]
-    rows = [
-        ("read", f"{counts['read']:,}"),
-        ("kept", f"{counts['kept']:,}"),
-        ("duplicates", f"{counts['duplicates']:,}"),
-        ("rejected", f"{counts['rejected']:,}"),
-        *rejects,
-        (recipe.publish.nouns.group[1], f"{reduced['groups']:,}"),
-        ("subcategories", f"{reduced['subcategories']:,}"),
-    ]
-    return Card(
-        title=recipe.publish.title,
-        version=__version__,
-        recipe_name=recipe.name,
-        about=recipe.about,
-        counts=tuple(rows),
-        facts=(("Encoder", encoder_words(manifest)), *found.facts.items()),
-        weights=weights_words(recipe),
-        normalisation=normalisation_words(recipe),
-        making=making_words(recipe, stages["reduce"]),
-        dim=stages["embed"]["encoder"]["dim"],
-        assigned=tuple(SCHEMA.names),
-        limits=(*([warning] if warning else []), *limits_of(recipe, manifest), *stages["reduce"]["notes"]),
-        content_sha256=content_sha256(manifest),
-        front=front_matter(recipe.publish.title, counts["kept"], TABLES),
-        dated=bool(found.trends.files),
-    )
+def card_of(recipe: Recipe, manifest: Manifest, report: Report) -> str:
+    """Return the data card of an atlas."""
+    dim = manifest["stages"]["embed"]["encoder"]["dim"]
+    return render_card(report, recipe.about, weights_words(recipe), normalisation_words(recipe), dim, SCHEMA.names)

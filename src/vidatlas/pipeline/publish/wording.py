@@ -25,18 +25,9 @@ from vidatlas.version import __version__
 from vidatlas.views.nouns import Nouns
 
 LIBRARIES = (
-    "torch",
-    "transformers",
-    "tokenizers",
-    "scikit-learn",
-    "numpy",
-    "pyarrow",
-    "openTSNE",
-    "faiss-cpu",
-    "budoux",
-    "resvg-py",
-    "ray",
-)
+    "torch", "transformers", "tokenizers", "scikit-learn", "numpy", "pyarrow", "openTSNE", "faiss-cpu", "budoux",
+    "resvg-py", "ray",
+)  # fmt: skip
 
 
 def versions() -> dict[str, str]:
@@ -120,11 +111,6 @@ def _inside_groups(recipe: Recipe) -> bool:
     return recipe.record.group is not None and recipe.reduce.clusters.within != "all"
 
 
-def are_clusters(recipe: Recipe) -> bool:
-    """Tell whether subcategories are clusters: the axes of vectors have no centre that records could lie around."""
-    return recipe.reduce.clusterer.has_centres
-
-
 def alike_words(recipe: Recipe) -> str:
     """Return what records have in common that lie close together."""
     others = {"factors": "liked by the same people", "given": "alike by their given vectors"}
@@ -142,7 +128,7 @@ def making_words(recipe: Recipe, reduced: ReduceEntry) -> str:
         read = listed([column for field in recipe.record.embedded().values() for column in field.columns])
         first = f"For every {one}, an encoder turned its {read} into a list of numbers"
     close = f"{first}, so that {many} {alike_words(recipe)} lie close together."
-    if not are_clusters(recipe):
+    if not recipe.reduce.clusterer.has_centres:
         return f"{close} Each number stands for a group, to which those belong in whose list it is the largest."
     which = f"the {many} of each {recipe.publish.nouns.group[0]}" if _inside_groups(recipe) else "all of them"
     if recipe.reduce.reducer.kind == "none":
@@ -203,16 +189,11 @@ def absence_words(planned: Absences, nouns: Nouns, most: int = 10) -> tuple[str,
         groups = found["groups"]
         verb = "has" if groups["count"] == 1 else "have"
         said.append(f"{nouns.groups(groups['count'])} {verb} no {nouns.record[1]} to keep: {_first(groups, most)}")
-    if "files" in found:
-        files = found["files"]
-        verb = "holds" if files["count"] == 1 else "hold"
-        said.append(f"{files['count']:,} of {files['of']:,} files {verb} no rows: {_first(files, most)}")
-    if "repeated" in found:
-        files = found["repeated"]
-        verb = "holds" if files["count"] == 1 else "hold"
-        said.append(
-            f"{files['count']:,} of {files['of']:,} files {verb} the same rows as an earlier one: {_first(files, most)}"
-        )
+    same = "the same rows as an earlier one"
+    for files, what in ((found.get("files"), "no rows"), (found.get("repeated"), same)):
+        if files:
+            verb = "holds" if files["count"] == 1 else "hold"
+            said.append(f"{files['count']:,} of {files['of']:,} files {verb} {what}: {_first(files, most)}")
     return tuple(said)
 
 
@@ -249,10 +230,9 @@ def _retitled(found: Retitled) -> str:
 
 
 def _values(found: OddValues) -> str:
-    many = f"{found['count']:,} value{'s' if found['count'] > 1 else ''}"
-    return (
-        f"{many} ({', '.join(map(repr, found['examples']))}{', …' if found['count'] > len(found['examples']) else ''})"
-    )
+    more = ", …" if found["count"] > len(found["examples"]) else ""
+    examples = ", ".join(map(repr, found["examples"])) + more
+    return f"{found['count']:,} value{'s' if found['count'] > 1 else ''} ({examples})"
 
 
 def _first(found: AbsentFiles | AbsentGroups, most: int) -> str:

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from vidatlas.clustering.ward import ward_labels
-from vidatlas.naming import Drawn, Map, NamingSpec
+from vidatlas.naming.names import Map, NamingSpec
+from vidatlas.naming.sample import Drawn
 from vidatlas.pipeline.reduce.subcategories import FIGURES, Tally, figures_of, names_of
 from vidatlas.types import Floats
 

@@ -84,15 +84,9 @@ def _tuned(
         codes = model.transform(vectors)
     k = choose_k(rows, codes, clusters, clusters.seed, kmeans).k
     first = fit_clusters(codes, k, clusters.seed, kmeans, clusters.fitting)
-    tuned = tune(vectors, model, first.centroids, spec, state, clusters.seed)
-    facts: TuningFacts = {
-        "before": list(tuned.before),
-        "behind": list(tuned.behind),
-        "changed": list(tuned.changed),
-        "converged": tuned.converged,
-        "notes": list(first.notes),
-    }
-    return tuned.model, bytes(save_tensors({"centroids": np.ascontiguousarray(tuned.centroids)})), facts
+    tuned, centroids, facts = tune(vectors, model, first.centroids, spec, state, clusters.seed)
+    facts["notes"] += first.notes
+    return tuned, bytes(save_tensors({"centroids": np.ascontiguousarray(centroids)})), facts
 
 
 def _draw(store: Store, chosen: Chosen) -> Floats:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from vidatlas.clustering.backends import choose_backend, open_backend
 from vidatlas.decomposition.pca import Moments, Pca, fit_pca, merge_all
 from vidatlas.errors import InputError
-from vidatlas.naming import Map
+from vidatlas.naming.names import Map
 from vidatlas.pipeline.reduce.assignments import Home, count_peripheral
 from vidatlas.pipeline.reduce.clusters import GroupFit, Placed, assign_block, fit_group
 from vidatlas.pipeline.reduce.components import Counted, block_moments, incremental_pca, places_of, project_block

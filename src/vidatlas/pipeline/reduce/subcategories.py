@@ -12,18 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from vidatlas.clustering.quality import Silhouette
-from vidatlas.naming import (
-    Drawn,
-    Map,
-    Member,
-    Name,
-    NamingSpec,
-    core_distance,
-    draw,
-    merge,
-    name_by_members,
-    name_groups,
-)
+from vidatlas.naming.names import Map, Member, Name, NamingSpec, name_by_members, name_groups
+from vidatlas.naming.sample import Drawn, core_distance, draw, merge
 from vidatlas.sources.fields import RecordSpec
 
 Exemplar = tuple[float, str, str]

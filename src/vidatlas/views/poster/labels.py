@@ -14,20 +14,9 @@ from vidatlas.views.text import shown
 _SIZES = ((30, 28), (24, 8), (21, 0))
 """Font size of the smallest region of each level, and what the largest has more."""
 _NUDGES = (
-    (0, 0),
-    (0, -0.7),
-    (0, 0.7),
-    (0, -1.4),
-    (0, 1.4),
-    (0, -1.8),
-    (0, 1.8),
-    (-0.3, 0),
-    (0.3, 0),
-    (-0.3, -1),
-    (0.3, -1),
-    (-0.3, 1),
-    (0.3, 1),
-)
+    (0, 0), (0, -0.7), (0, 0.7), (0, -1.4), (0, 1.4), (0, -1.8), (0, 1.8),
+    (-0.3, 0), (0.3, 0), (-0.3, -1), (0.3, -1), (-0.3, 1), (0.3, 1),
+)  # fmt: skip
 """Where a name may stand beside its region, in widths and heights of itself."""
 _LONGEST = 30
 _GAP = 10

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from vidatlas.views.colours import GREY, Colour, colours_of
 from vidatlas.views.poster.labels import Box, labels_of
 from vidatlas.views.poster.raster import Fonts, fonts_for, widths_of
 from vidatlas.views.regions import Land, Level, Region
-from vidatlas.views.text import clean, shown
+from vidatlas.views.text import environment, shown
 
 WIDTH, HEIGHT = 2400, 1350
 _PANEL = Box(72, 72, 560, HEIGHT - 64)
@@ -90,14 +89,9 @@ class Line:
 
 
 def poster_svg(poster: Poster, themes: Sequence[Theme], points: int = 20_000, names: int = 64, coarse: int = 1) -> str:
-    """Return the poster as SVG, 2400 × 1350.
+    """Return the poster as SVG, 2400 × 1350, in the first theme, and in the second for a viewer who prefers it.
 
-    Args:
-        poster: what it shows.
-        themes: its colours, and those for a viewer who prefers the second theme.
-        points: most points to draw.
-        names: most names of regions to draw.
-        coarse: one corner in so many of the land is drawn.
+    At most so many points and names of regions are drawn, and of the land one corner in ``coarse``.
     """
     colours = [*dict.fromkeys(colours_of([name for name, _ in poster.groups])), GREY]
     number = _numbers(poster, colours)
@@ -105,7 +99,8 @@ def poster_svg(poster: Poster, themes: Sequence[Theme], points: int = 20_000, na
     placed = [(region, *view.at(region.x, region.y)) for region in poster.regions]
     labels = list(labels_of(placed, poster.fonts, _FRAME, names))
     group_at = {name: at for at, (name, _) in enumerate(poster.groups)}
-    return _environment().get_template("poster.svg.jinja").render(
+    templates = environment(Path(__file__).parents[1] / "templates")
+    return templates.get_template("poster.svg.jinja").render(
         width=WIDTH,
         height=HEIGHT,
         frame=_FRAME,
@@ -247,15 +242,3 @@ def _wrapped(title: str, fonts: Fonts) -> tuple[list[str], int]:
         if len(lines) <= 4 and max(widths[: len(words)]) * size <= _PANEL.right - _PANEL.left:
             break
     return [" ".join(line) for line in lines[:4]], size
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(Path(__file__).parents[1] / "templates", encoding="utf-8"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=lambda value: clean(value) if type(value) is str else value,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

@@ -22,13 +22,7 @@ class SocialCard:
 
 
 def with_card(page: str, card: SocialCard, name: str) -> str:
-    """Return a page with the tags of its card, before its title.
-
-    Args:
-        page: HTML with a title.
-        card: its social card.
-        name: file name of the page.
-    """
+    """Return a page, HTML in a file of this name, with the tags of its card before its title."""
     base = card.url or ""
     properties = {
         "og:type": "website",
