@@ -357,5 +357,5 @@ class Options:
                 raise UsageError(f"Options({name}={getattr(self, name)!r}): it must be {wanted}.")
 
 
-def ignore(event: object) -> None:
-    """Ignore an event or a plan: the default listener."""
+def ignore(*told: object) -> None:
+    """Ignore an event, a plan or progress: the default listener."""
