@@ -43,8 +43,8 @@ def fit_network(
     """
     spec = recipe.reduce
     assert isinstance(spec.reducer, AutoencoderReducer)
-    shards, rows = [shard for shard, _ in counted], [number for _, number in counted]
-    vectors = _draw(store, choose_rows(shards, rows, spec.reducer.fit_rows, spec.reducer.seed))
+    rows = [number for _, number in counted]
+    vectors = _draw(store, choose_rows(counted, spec.reducer.fit_rows, spec.reducer.seed))
     made_of = hashlib.sha256(canonical([spec.model_dump(mode="json"), rows]) + vectors.tobytes()).hexdigest()
     training, tuning = (SavedTraining(store, name, made_of) for name in ("autoencoder", "dec"))
     model, losses = train(vectors, spec.reducer, training)

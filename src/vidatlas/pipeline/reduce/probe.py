@@ -36,7 +36,7 @@ def probe_labels(store: Store, recipe: Recipe, counted: list[tuple[SealedShard, 
     """
     spec = recipe.reduce.probe
     assert spec
-    chosen = choose_rows([shard for shard, _ in counted], [rows for _, rows in counted], spec.fit_rows, spec.seed)
+    chosen = choose_rows(counted, spec.fit_rows, spec.seed)
     fields = recipe.record.embedded() if spec.tune else ()
     columns = list(dict.fromkeys(["id", "group", recipe.record.title, "labels", "embedding", *fields]))
     table = pa.concat_tables([read_embeddings(store, *shard, columns).take(rows) for shard, rows in chosen])
