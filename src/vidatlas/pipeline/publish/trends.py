@@ -82,9 +82,9 @@ class Sums:
 class Counted:
     """Hold what was counted: by bin of views videos and views, by month the same, and titles by script."""
 
-    views: Sums
-    months: Sums
-    scripts: Counter[str]
+    views: Sums = field(default_factory=Sums)
+    months: Sums = field(default_factory=Sums)
+    scripts: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: Counted) -> None:
         """Add what other shards held."""
@@ -116,7 +116,7 @@ class Trends:
 
 def make_trends(recipe: Recipe, store: Store, shards: list[SealedShard], runner: Mapper) -> Trends:
     """Count views and dates of every subcategory; write them by month where there are dates."""
-    total = _nothing()
+    total = Counted()
     for found in runner.map(partial(_count_block, store, recipe), blocks_of(shards)):
         total.add(found)
     total.views.settle()
@@ -132,17 +132,13 @@ def make_trends(recipe: Recipe, store: Store, shards: list[SealedShard], runner:
     return Trends(files, of, total.scripts, named, _window(span) if span else 0, _years(total.months))
 
 
-def _nothing() -> Counted:
-    return Counted(Sums(), Sums(), Counter())
-
-
 def _count_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> Counted:
     """Count the rows of some shards."""
     order, reduced, title = order_of(subcategory_rows(store)), store.stage("reduce"), recipe.record.title
     kinds = store.stage("plan").get("columns", {})
     dates = DATES if kinds.get(DATES) in ("date", "time") else None
     views = VIEWS if kinds.get(VIEWS) in ("integer", "number") else None
-    counted = _nothing()
+    counted = Counted()
     for shard, facts in block:
         names = list(dict.fromkeys(filter(None, (title, dates, views))))
         table = read_embeddings(store, shard, facts, names)
