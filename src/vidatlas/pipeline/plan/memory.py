@@ -26,7 +26,6 @@ class Table(Protocol):
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Return an Arrow stream, as Arrow's PyCapsule interface defines it."""
-        ...
 
 
 Rows = Iterable[Mapping[str, Any]]
