@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from vidatlas.errors import InputError, UsageError
 from vidatlas.pipeline.embed.totals import Totals
@@ -14,9 +14,7 @@ from vidatlas.storage.json_files import Holder, Inputs, ProgressFacts, Timings
 from vidatlas.storage.lock import STALE_SECONDS, is_dead, is_here
 from vidatlas.storage.manifest import STAGES, Stages, content_sha256, entries
 from vidatlas.storage.store import INPUTS, LOCK, TIMINGS, Store
-from vidatlas.types import FileFacts, Json, Place
-
-T = TypeVar("T")
+from vidatlas.types import FileFacts, Json, Place, T
 
 
 def status(atlas: Place) -> Json:
