@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from os import fspath
 from pathlib import Path
@@ -44,8 +44,7 @@ def plan(
     planned: Planned = ignore,
 ) -> PlanEntry:
     """Read every input file once and write down where each shard starts; return the plan's entry of the manifest."""
-    parsed, urls = _input(recipe, inputs, atlas)
-    with _opened(parsed, atlas, options, listener, urls) as run:
+    with _begun(recipe, inputs, atlas, options, listener) as (run, urls):
         return _plan(run, urls, planned)
 
 
@@ -58,8 +57,7 @@ def embed(
     planned: Planned = ignore,
 ) -> EmbedEntry:
     """Plan where needed, then embed every shard that is not done; return the stage's entry of the manifest."""
-    parsed, urls = _input(recipe, inputs, atlas)
-    with _opened(parsed, atlas, options, listener, urls) as run:
+    with _begun(recipe, inputs, atlas, options, listener) as (run, urls):
         _plan(run, urls, planned)
         return _timed(run, "embed", embedding.embed)
 
@@ -107,14 +105,14 @@ def run(
         listener: told how far it has come.
         planned: called once with the plan's entry of the manifest, before anything is embedded.
     """
-    parsed, urls = _input(recipe, inputs, atlas)
-    with _opened(parsed, atlas, options, listener, urls) as opened:
+    with _begun(recipe, inputs, atlas, options, listener) as (opened, urls):
+        spec = opened.recipe.reduce
         if options.backend:
             reduction.find_backend(opened.runner, options.backend)  # what cannot run should not cost the embedding
-        if parsed.reduce.reducer.kind == "autoencoder":
+        if spec.reducer.kind == "autoencoder":
             require("reduce.reducer=autoencoder", "torch")
-        if parsed.reduce.probe:
-            probing.known_classes(parsed.reduce.probe)
+        if spec.probe:
+            probing.known_classes(spec.probe)
         _plan(opened, urls, planned)
         _timed(opened, "embed", embedding.embed)
         _timed(opened, "reduce", reduction.reduce)
@@ -165,14 +163,19 @@ def _plan(run: Run, inputs: list[str], planned: Planned) -> PlanEntry:
     return entry
 
 
-def _input(recipe: Recipe | str, inputs: Data, atlas: Place) -> tuple[Recipe, list[str]]:
-    """Return a recipe, and the input as files.
+@contextmanager
+def _begun(
+    recipe: Recipe | str, inputs: Data, atlas: Place, options: Options, listener: Listener
+) -> Iterator[tuple[Run, list[str]]]:
+    """Open a run on an atlas that need not be there yet, with the input as files.
 
     Raises:
         UsageError: the folder of the atlas holds other files.
     """
     refuse_foreign(Store(atlas))
-    return from_data(inputs, atlas) if recipe == AUTO else as_files(inputs, _recipe(recipe), atlas)
+    parsed, urls = from_data(inputs, atlas) if recipe == AUTO else as_files(inputs, _recipe(recipe), atlas)
+    with _opened(parsed, atlas, options, listener, urls) as run:
+        yield run, urls
 
 
 def _recipe(recipe: Recipe | str) -> Recipe:
@@ -196,29 +199,23 @@ def _made_with(atlas: Place, settings: Mapping[str, Any] | None, section: str) -
 
 
 @contextmanager
-def _runner(options: Options, places: Iterable[str]) -> Iterator[Runner]:
-    if not isinstance(options, Options):
-        raise UsageError(f"options must be vidatlas.Options(…), not {type(options).__name__}.")
-    places = list(places)
-    refuse_relative(places)
-    if options.runner == "ray" or options.address:
-        require("--address" if options.address else "--runner ray", "ray")
-    if options.runner == "serial":
-        yield SerialRunner()
-        return
-    from vidatlas.runners.on_ray import RayRunner
-
-    local = tuple(Path(found) for place in places if not is_remote(place) for found in expand(place)[:1])
-    with RayRunner(options, local) as runner:
-        yield runner
-
-
-@contextmanager
 def _opened(
     recipe: Recipe, atlas: Place, options: Options, listener: Listener, inputs: Iterable[str] = ()
 ) -> Iterator[Run]:
     """Open a run on an atlas, with the runner that is asked for."""
-    with _runner(options, [*inputs, f"{fspath(atlas)}/{MANIFEST}"]) as runner:
+    if not isinstance(options, Options):
+        raise UsageError(f"options must be vidatlas.Options(…), not {type(options).__name__}.")
+    places = [*inputs, f"{fspath(atlas)}/{MANIFEST}"]
+    refuse_relative(places)
+    if options.runner == "ray" or options.address:
+        require("--address" if options.address else "--runner ray", "ray")
+    opened: AbstractContextManager[Runner] = nullcontext(SerialRunner())
+    if options.runner != "serial":
+        from vidatlas.runners.on_ray import RayRunner
+
+        local = tuple(Path(found) for place in places if not is_remote(place) for found in expand(place)[:1])
+        opened = RayRunner(options, local)
+    with opened as runner:
         yield Run(recipe, Store(atlas), runner, options, listener)
 
 

@@ -8,11 +8,10 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from importlib.metadata import version
 from importlib.util import find_spec
-from typing import Any, TypeVar
+from typing import Any
 
 from vidatlas.errors import UnavailableError
-
-R = TypeVar("R")
+from vidatlas.types import R
 
 _given = ContextVar("given", default=False)
 

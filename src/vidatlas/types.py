@@ -243,30 +243,24 @@ class Encoder(Protocol):
     @property
     def dim(self) -> int:
         """Number of dimensions of its vectors."""
-        ...
 
     @property
     def identity(self) -> Json:
         """Everything that must be equal for two workers to compute the same vectors."""
-        ...
 
     @property
     def hardware(self) -> str:
         """Name of the device it runs on."""
-        ...
 
     @property
     def flops_per_node(self) -> float:
         """Floating-point operations per row of hidden states; 0 without a model."""
-        ...
 
     def limit(self) -> float:
         """Measure this device's peak GEMM throughput in FLOP/s for the model's shape; 0 without a model."""
-        ...
 
     def encode(self, texts: list[str], stats: EncodeStats) -> Floats:
         """Return float32 [len(texts), dim]; equal texts give equal rows whatever else is in the batch."""
-        ...
 
 
 class Mapper(Protocol):
@@ -274,7 +268,6 @@ class Mapper(Protocol):
 
     def map(self, function: Callable[[T], R], items: Iterable[T], gpus: bool = False) -> Iterator[R]:
         """Yield ``function(item)`` for every item, in the order of the items; with ``gpus``, on a GPU if any."""
-        ...
 
 
 class Runner(Mapper, Protocol):
@@ -287,11 +280,9 @@ class Runner(Mapper, Protocol):
 
         With ``gpus``, each worker has a GPU if there is any.
         """
-        ...
 
     def lost(self) -> str:
         """Return why no task can finish any more, in words; an empty text as long as one can."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,5 +348,5 @@ class Options:
                 raise UsageError(f"Options({name}={getattr(self, name)!r}): it must be {wanted}.")
 
 
-def ignore(event: object) -> None:
-    """Ignore an event or a plan: the default listener."""
+def ignore(*told: object) -> None:
+    """Ignore an event, a plan or progress: the default listener."""

@@ -704,7 +704,7 @@ def _pipeline() -> list[Mutant]:
         ),
         Mutant(
             "limit of attempts at a shard",
-            "pipeline/embed/attempts.py",
+            worker,
             "if count > MAX_ATTEMPTS:",
             "if count < 0:",
             (SAFETIES + "a_shard_that_always_kills_its_worker_is_given_up",),

@@ -23,9 +23,8 @@ from vidatlas.encoders.hashing import HashingEncoder
 from vidatlas.encoders.sentence import SentenceSpec
 from vidatlas.encoders.transformer.cost import Inspection
 from vidatlas.errors import ConflictError, DamagedError, InputError, UnavailableError, VidatlasError
-from vidatlas.pipeline.embed.attempts import MAX_ATTEMPTS, mark_attempt
 from vidatlas.pipeline.embed.rows import read_shard
-from vidatlas.pipeline.embed.worker import EmbedWorker
+from vidatlas.pipeline.embed.worker import MAX_ATTEMPTS, EmbedWorker, mark_attempt
 from vidatlas.pipeline.plan.duplicates import duplicate_rows
 from vidatlas.pipeline.plan.shards import load_shards
 from vidatlas.pipeline.plan.survey import IDS

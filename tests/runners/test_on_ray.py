@@ -17,10 +17,9 @@ import ray
 from ray import cloudpickle
 
 from vidatlas.errors import ConflictError, InputError, UnavailableError, VidatlasError
-from vidatlas.pipeline.embed.attempts import MAX_ATTEMPTS
 from vidatlas.pipeline.embed.rows import read_shard
 from vidatlas.pipeline.embed.totals import Totals
-from vidatlas.pipeline.embed.worker import EmbedWorker
+from vidatlas.pipeline.embed.worker import MAX_ATTEMPTS, EmbedWorker
 from vidatlas.pipeline.plan.shards import load_shards
 from vidatlas.runners import on_ray
 from vidatlas.runners.on_ray import RayRunner

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import Store
-from vidatlas.storage.tables import group_rows, grouped_parquet
+from vidatlas.storage.tables import group_rows, grouped_parquet, split_rows
 
 GROUPS = ["Music", "Éducation", "Music", "Games", "Music", "(none)", "日本"]
 COMPONENTS = np.arange(21, dtype=np.float32).reshape(7, 3)
@@ -51,3 +51,8 @@ def test_a_shard_without_rows_has_no_groups(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     store.put(layout.reduced("s"), written([], np.empty((0, 3), np.float32)))
     assert group_rows(store, "s", "Music").shape[0] == 0
+
+
+def test_chosen_rows_are_found_in_the_tables_that_hold_them() -> None:
+    found = list(split_rows([("a", 3), ("b", 0), ("c", 4), ("d", 2)], np.array([0, 2, 7, 8])))
+    assert [(table, rows.tolist()) for table, rows in found] == [("a", [0, 2]), ("d", [0, 1])]

@@ -8,12 +8,12 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
 from vidatlas.cli.exit import fail
 from vidatlas.errors import UnavailableError, VidatlasError
+from vidatlas.types import T
 
-T = TypeVar("T")
 _WATCHED = {signal.SIGINT, signal.SIGTERM, signal.SIGCHLD}
 _DIE_WITH_PARENT = 1
 """``PR_SET_PDEATHSIG`` of Linux."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import orjson
 import ray
@@ -28,12 +28,9 @@ from vidatlas.runners.ray_data import EncodeActor, ShardSource
 from vidatlas.runners.remote import raise_carried, see_first
 from vidatlas.stderr import stderr_to
 from vidatlas.threads import cores
-from vidatlas.types import Json, Options, Shard
+from vidatlas.types import Json, Options, R, Shard, T
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 SHARDS_AT_ONCE = 2
 """Shards that an actor works on; only one of them is on its device."""

@@ -6,13 +6,12 @@ import os
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from vidatlas.errors import ConflictError, InputError, UnavailableError, UsageError, VidatlasError
 from vidatlas.storage.folder import is_relative
-from vidatlas.types import Json
+from vidatlas.types import Json, R
 
-R = TypeVar("R")
 IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Ray sets this in the process that it starts for a job."""
 

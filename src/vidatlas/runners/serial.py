@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
-from vidatlas.types import Json, Shard
-
-T = TypeVar("T")
-R = TypeVar("R")
+from vidatlas.types import Json, R, Shard, T
 
 
 class SerialRunner:

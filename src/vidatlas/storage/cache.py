@@ -15,11 +15,10 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
 from vidatlas.errors import UnavailableError
+from vidatlas.types import T
 
-T = TypeVar("T")
 _UNUSED_SECONDS = 30 * 86_400
 
 

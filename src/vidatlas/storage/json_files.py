@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import is_dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, NotRequired, TypeVar, cast
+from typing import Annotated, Any, Literal, NotRequired, cast
 
 import orjson
 from pydantic import Field, TypeAdapter, ValidationError
@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 
 from vidatlas.errors import DamagedError
 from vidatlas.storage.manifest import IndexFacts, OddValues
-from vidatlas.types import Count, FileFacts, Rejects
+from vidatlas.types import Count, FileFacts, Rejects, T
 
 
 class FieldFacts(TypedDict):
@@ -365,9 +365,6 @@ class Metrics(Measured):
     """Only with ``reduce.probe``."""
     search: NotRequired[IndexFacts]
     """Not in the file: added by ``Atlas.metrics``."""
-
-
-T = TypeVar("T")
 
 
 def parse_json(data: bytes, kind: type[T]) -> T:

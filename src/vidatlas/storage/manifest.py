@@ -100,7 +100,7 @@ class Odd(TypedDict, total=False):
 
 
 class Retitled(TypedDict):
-    """Describe duplicates with another title than the row that is kept (``pipeline/plan/retitled.py``)."""
+    """Describe duplicates with another title than the row that is kept (``pipeline/plan/duplicates.py``)."""
 
     rows: Count
     ids: list[str]

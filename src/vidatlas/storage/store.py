@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from os import fspath
-from typing import IO, Any, Literal, TypeVar, cast, overload
+from typing import IO, Any, Literal, cast, overload
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -34,7 +34,7 @@ from vidatlas.storage.manifest import (
 from vidatlas.storage.parquet import checked, open_parquet, to_parquet, wrong_column
 from vidatlas.storage.remote import RemoteFolder
 from vidatlas.storage.tensors import Tensors, read_tensors
-from vidatlas.types import FileFacts, Json, Place, Receipt
+from vidatlas.types import FileFacts, Json, Place, Receipt, T
 
 SCHEMA = 2
 """The version of the files of an atlas; another one is refused."""
@@ -81,7 +81,6 @@ attempt = "attempts/{}.json".format
 suggestion = "names/{}.json".format
 """What a model answered for the name of a subcategory, by its key."""
 Files = dict[str, FileFacts]
-T = TypeVar("T")
 
 
 def plan_files(part: str) -> tuple[str, str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from vidatlas.storage.manifest import EmbedEntry
 from vidatlas.storage.parquet import open_dataset, to_parquet
 from vidatlas.storage.remote import open_filesystem
 from vidatlas.storage.store import Store
-from vidatlas.types import FileFacts, Floats
+from vidatlas.types import FileFacts, Floats, T
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
@@ -84,13 +84,17 @@ def ordered_components(store: Store, shard: str) -> Floats:
 
 def draw_rows(store: Store, places: Places, group: str | None, chosen: NDArray[np.int64]) -> Floats:
     """Return chosen rows of a group, by ascending row number over its shards; opens only the shards it needs."""
-    pieces, first = [], 0
-    for shard, rows in places:
+    return np.concatenate([group_rows(store, shard, group)[rows] for shard, rows in split_rows(places, chosen)])
+
+
+def split_rows(sized: Iterable[tuple[T, int]], chosen: NDArray[np.int64]) -> Iterator[tuple[T, NDArray[np.int64]]]:
+    """Yield tables, given with their sizes, that hold any of some rows, and which; ascending numbers go over all."""
+    first = 0
+    for table, rows in sized:
         low, high = np.searchsorted(chosen, [first, first + rows])
         if high > low:
-            pieces.append(group_rows(store, shard, group)[chosen[low:high] - first])
+            yield table, chosen[low:high] - first
         first += rows
-    return np.concatenate(pieces)
 
 
 def parquet_bytes(table: pa.Table) -> bytes:

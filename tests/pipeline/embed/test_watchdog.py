@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from vidatlas.errors import UnavailableError
-from vidatlas.pipeline.embed.attempts import mark_attempt
 from vidatlas.pipeline.embed.watchdog import watched
+from vidatlas.pipeline.embed.worker import mark_attempt
 from vidatlas.storage.store import Store
 from vidatlas.types import Json
 

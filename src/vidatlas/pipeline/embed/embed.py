@@ -9,7 +9,7 @@ from vidatlas.encoders.given import GivenSpec
 from vidatlas.errors import ConflictError, InputError, VidatlasError
 from vidatlas.pipeline.embed.encoder import Learning, learn_encoder, refuse_other_source, uses_gpu
 from vidatlas.pipeline.embed.rows import read_shard
-from vidatlas.pipeline.embed.totals import Totals, tell_progress
+from vidatlas.pipeline.embed.totals import Totals
 from vidatlas.pipeline.embed.vectors import planned_vectors
 from vidatlas.pipeline.embed.watchdog import watched
 from vidatlas.pipeline.embed.worker import open_worker
@@ -20,7 +20,10 @@ from vidatlas.recipe import Recipe, recipe_of
 from vidatlas.storage import store as layout
 from vidatlas.storage.manifest import EmbedEntry, EmbedFacts, EncoderIdentity, PlanCounts, PlanEntry
 from vidatlas.storage.store import Files, Store, to_json
-from vidatlas.types import FileFacts, Receipt, Runner, Shard
+from vidatlas.types import Event, FileFacts, Json, Receipt, Runner, Shard
+
+_TOLD = ("shard", "rows", "kept", "seconds", "host", "attempt")
+"""What a listener is told of a shard as it is committed."""
 
 
 def embed(run: Run) -> EmbedEntry:
@@ -71,19 +74,22 @@ def _committed_shards(store: Store, wanted: set[str]) -> dict[str, Receipt]:
 
 def _embedded(run: Run, planned: PlanEntry, todo: list[Shard], earlier: Mapping[str, Receipt]) -> dict[str, Receipt]:
     """Stream shards through readers and encoders; return their receipts, each told to the listener as it comes."""
-    totals = Totals(earlier.values())
-    tell = partial(tell_progress, run.listener, planned["shards"], planned["counts"]["read"], totals)
-    tell(len(earlier))
+    totals, receipts = Totals(earlier.values()), dict[str, Receipt]()
+
+    def tell(last: Json | None) -> None:
+        facts = {**totals.facts(), "planned_rows": planned["counts"]["read"], "last": last}
+        run.listener(Event("embed", len(earlier) + len(receipts), planned["shards"], facts))
+
+    tell(None)
     record = run.recipe.record.typed(planned.get("columns", {}))
     given = planned_vectors(run.store, run.recipe)
     read = partial(read_shard, spec=record, source=run.recipe.rows, given=given)
     opened = partial(open_worker, run.store, run.recipe, run.options.threads)
-    receipts: dict[str, Receipt] = {}
     found = run.runner.embed(read, opened, todo, uses_gpu(run.recipe)) if todo else ()
     for data in watched(found, run.store, run.options.stalled_after, run.runner.lost):
         receipts[data["shard"]] = receipt = Receipt(**data)
         totals.add(receipt)
-        tell(len(earlier) + len(receipts), receipt)
+        tell({name: getattr(receipt, name) for name in _TOLD})
     return receipts
 
 

@@ -53,7 +53,8 @@ def learn_encoder(store: Store, recipe: Recipe, plan: str, shards: list[Shard], 
     if not isinstance(spec, Learning):
         return {}
     made_of = {"plan": plan, "settings": _settings(spec)}
-    if not _is_learned(store, made_of):
+    there = store.folder.size(LEARNED) is not None
+    if not (there and made_of.items() <= store.read_json(LEARNED, LearnedFacts).items()):
         total = Survey()
         for found in runner.map(partial(_survey_shard, recipe), shards):
             total = total.merge(found)
@@ -84,10 +85,6 @@ def _settings(spec: Learning) -> Json:
     return settings
 
 
-def _is_learned(store: Store, made_of: Json) -> bool:
-    return store.folder.size(LEARNED) is not None and made_of.items() <= store.read_json(LEARNED, LearnedFacts).items()
-
-
 def _survey_shard(recipe: Recipe, shard: Shard) -> Survey:
     assert isinstance(recipe.encoder, Learning)
     records = kept(read_shard(shard, recipe.record, recipe.rows))
@@ -107,11 +104,16 @@ def same_encoder(store: Store, recipe: Recipe) -> Any:
         ConflictError: the one on this machine is another.
     """
     there = store.read_json(layout.ENCODER, EncoderIdentity)
-    encoder: Any = open_encoder(store, recipe, there.get("threads", 1))
+    encoder = open_encoder(store, recipe, there.get("threads", 1))
+    refuse_other(f"{store.url} was made", there, encoder)
+    return encoder
+
+
+def refuse_other(what: str, there: EncoderIdentity, encoder: Any) -> None:
+    """Raise ConflictError where an encoder is not the one of this identity, with which something was made."""
     for key in ("weights_sha256", "dim"):
         if there.get(key) != encoder.identity.get(key):
             raise ConflictError(
-                f"{store.url} was made with {key} {there.get(key)}, but here it is {encoder.identity.get(key)}: "
+                f"{what} with {key} {there.get(key)}, but here it is {encoder.identity.get(key)}: "
                 "new vectors would lie in another space. Use the same model."
             )
-    return encoder

@@ -1,4 +1,4 @@
-"""Totals of embedded shards: the sums of their receipts, and what a listener is told of them."""
+"""Totals of embedded shards: the sums of their receipts."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from vidatlas.storage.manifest import EmbedCounts
-from vidatlas.types import Event, Listener, Receipt
+from vidatlas.types import Receipt
 
 _COUNTS = ("rows", "kept", "texts", "distinct", "tokens", "nodes")
-_TOLD = ("shard", "rows", "kept", "seconds", "host", "attempt")
-"""What a listener is told of a shard as it is committed."""
 _AMOUNTS = ("seconds", "compute_seconds", "idle_seconds", "flops", "possible_flops")
 
 
@@ -54,11 +52,3 @@ class Totals:
             "gemm_share": round(sums["flops"] / sums["possible_flops"], 3) if sums["possible_flops"] else None,
         }
         return cast(EmbedCounts, counts)
-
-
-def tell_progress(
-    listener: Listener, shards: int, rows: int, totals: Totals, done: int, receipt: Receipt | None = None
-) -> None:
-    """Tell a listener how many shards are done, what all of them hold, and what the last one was."""
-    last = {name: getattr(receipt, name) for name in _TOLD} if receipt else None
-    listener(Event("embed", done, shards, {**totals.facts(), "planned_rows": rows, "last": last}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from dataclasses import asdict, dataclass
@@ -10,17 +11,20 @@ import numpy as np
 import pyarrow as pa
 
 from vidatlas.errors import ConflictError, VidatlasError
-from vidatlas.pipeline.embed.attempts import mark_attempt
 from vidatlas.pipeline.embed.encoder import open_encoder
 from vidatlas.pipeline.embed.rows import kept, rejected
 from vidatlas.pipeline.embed.vectors import embedding_table, vectors_of
 from vidatlas.recipe import Recipe
 from vidatlas.sources.values.language import detector
 from vidatlas.storage import store as layout
+from vidatlas.storage.json_files import Attempts
 from vidatlas.storage.manifest import EncoderIdentity
 from vidatlas.storage.store import Store, to_json
 from vidatlas.storage.tables import parquet_bytes
 from vidatlas.types import Encoder, EncodeStats, Floats, Json, Receipt
+
+MAX_ATTEMPTS = 5
+"""At a shard, after which the job ends."""
 
 
 @dataclass(slots=True)
@@ -93,6 +97,30 @@ class EmbedWorker:
             "worker": self.encoder.hardware,
             "host": socket.gethostname(),
         }
+
+
+def mark_attempt(store: Store, shard: str) -> int:
+    """Note that a shard is begun, and return which attempt this is.
+
+    Raises:
+        VidatlasError: it killed its worker each time.
+    """
+    name = layout.attempt(shard)
+    begun = store.read_json_if_valid(name, Attempts)
+    count = 1 + (begun["attempts"] if begun else 0)
+    if count > MAX_ATTEMPTS:
+        raise VidatlasError(
+            f"shard {shard} crashed its worker {MAX_ATTEMPTS} times, most likely out of memory. "
+            "Use a machine with more, or a new atlas with --set source.shard_rows=1000 "
+            "and a smaller --set encoder.batch_tokens."
+        )
+    marked: Attempts = {
+        "shard": shard,
+        "attempts": count,
+        "worker": f"process {os.getpid()} on {socket.gethostname()}",
+    }
+    store.folder.put(name, to_json(marked))
+    return count
 
 
 def open_worker(store: Store, recipe: Recipe, threads: int) -> EmbedWorker:

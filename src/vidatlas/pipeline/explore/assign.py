@@ -58,9 +58,7 @@ def assign(atlas: Place, new: Place, out: Place, limit: int | None = None) -> Js
     if len(found) != 1:
         raise UsageError(f"{new} matches {len(found)} files. Name one file; assign each on its own.")
     url = found[0]
-    part = plan_part(
-        url, PlanSpec(recipe.record, SHARD_ROWS, limit, recipe.rows, given, alone=False), lambda rows, at: None
-    )
+    part = plan_part(url, PlanSpec(recipe.record, SHARD_ROWS, limit, recipe.rows, given, alone=False))
     tables, lost, reasons = [], [], Counter[str]()
     for shard in descriptors(part.facts, part.shards, url, duplicate_rows([part.ids])[0]):
         rows = read_shard(shard, recipe.record, recipe.rows, given)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import Counter
 from collections.abc import Iterable
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from vidatlas.errors import InputError, UsageError
 from vidatlas.pipeline.embed.totals import Totals
@@ -15,9 +14,7 @@ from vidatlas.storage.json_files import Holder, Inputs, ProgressFacts, Timings
 from vidatlas.storage.lock import STALE_SECONDS, is_dead, is_here
 from vidatlas.storage.manifest import STAGES, Stages, content_sha256, entries
 from vidatlas.storage.store import INPUTS, LOCK, TIMINGS, Store
-from vidatlas.types import FileFacts, Json, Place
-
-T = TypeVar("T")
+from vidatlas.types import FileFacts, Json, Place, T
 
 
 def status(atlas: Place) -> Json:
@@ -38,6 +35,7 @@ def status(atlas: Place) -> Json:
     receipts = store.receipts() if planned and not embedded else {}
     total = planned["shards"] if planned else 0
     _optional(store, INPUTS, Inputs, damaged)
+    last = _optional(store, layout.PROGRESS, ProgressFacts, damaged)
     return {
         "atlas": store.folder.url,
         "recipe": manifest["recipe"]["name"],
@@ -48,7 +46,7 @@ def status(atlas: Place) -> Json:
         "embedded": embedded["counts"] if embedded else Totals(receipts.values()).facts(),
         "reduced": reduced["counts"] if reduced else {},
         "notes": reduced["notes"] if reduced else [],
-        "progress": _progress(store, damaged),
+        "progress": {**last, "age_seconds": max(0.0, round(time.time() - last["updated"], 1))} if last else {},
         "timings": _optional(store, TIMINGS, Timings, damaged) or {},
         "held": _holder(store, damaged),
         "content_sha256": content_sha256(manifest) if reduced else None,
@@ -62,11 +60,6 @@ def _holder(store: Store, damaged: list[str]) -> Json:
         return {}
     # Of another machine, as far as the two clocks agree: a run that wants the lock waits for a heartbeat instead.
     return {**holder} if is_here(holder) or time.time() - holder["beat"] < STALE_SECONDS else {}
-
-
-def _progress(store: Store, damaged: list[str]) -> Json:
-    found = _optional(store, layout.PROGRESS, ProgressFacts, damaged)
-    return {**found, "age_seconds": max(0.0, round(time.time() - found["updated"], 1))} if found else {}
 
 
 def _optional(store: Store, name: str, kind: type[T], damaged: list[str]) -> T | None:
@@ -143,9 +136,9 @@ def _sums(store: Store, stages: Stages) -> dict[str, int]:
 
 
 def _rows(store: Store, files: Iterable[str], directory: str) -> int:
-    rows: Counter[str] = Counter()
+    rows = 0
     for name in files:
         if name.startswith(directory):
             with store.parquet(name) as file:
-                rows[directory] += file.metadata.num_rows
-    return rows[directory]
+                rows += int(file.metadata.num_rows)
+    return rows

@@ -7,14 +7,13 @@ import hashlib
 import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import TypeVar
 
 import pyarrow as pa
 
 from vidatlas.errors import InputError, UsageError
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import NAMES, Files, Store
-from vidatlas.types import Json
+from vidatlas.types import Json, T
 from vidatlas.views.text import clean
 
 KEYED = 3
@@ -37,7 +36,6 @@ class Accepted:
     name: str
 
 
-T = TypeVar("T")
 ByHand = Mapping[Home, Accepted]
 SCHEMA = pa.schema([("key", pa.string()), ("group", pa.string()), ("subcategory", pa.int32()), ("name", pa.string())])
 

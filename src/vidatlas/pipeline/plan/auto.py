@@ -120,7 +120,9 @@ def _recipe(
     seen = [_said(form, looks)]
     if form.get("encoding", "utf-8") != "utf-8" and "source.format.encoding" not in settings:
         shown = next((str(cell) for row in rows for cell in row.values() if not str(cell).isascii()), "")
-        seen.append(Assumed("source.format.encoding", form["encoding"], _sure_of(form["encoding"]), shown))
+        # Those of Latin script differ in few letters.
+        sure: Sure = "guessed" if form["encoding"] in ("latin-1", "cp1252") else "likely"
+        seen.append(Assumed("source.format.encoding", form["encoding"], sure, shown))
     if form.get("skip") and "source.format.skip" not in settings:
         seen.append(Assumed("source.format.skip", str(form["skip"]), "likely", f"the header: {', '.join(rows[0])}"))
     if "path" in source:
@@ -209,11 +211,6 @@ def _undecided(roles: Roles, url: str) -> UsageError:
     filled = roles.find_tags() and len(roles.chosen["tags"].values) > 0.9 * roles.chosen["tags"].rows
     instead = ", or show the tags in its place: --set record.title=tags" if filled else ""
     return UsageError(f"{url}: which column holds the title? {said}. Say it with --set {setting}{instead}")
-
-
-def _sure_of(encoding: str) -> Sure:
-    """Return how sure an encoding is: those of Latin script differ in few letters."""
-    return "guessed" if encoding in ("latin-1", "cp1252") else "likely"
 
 
 def _said(form: Json, looks: list[Look]) -> Assumed:

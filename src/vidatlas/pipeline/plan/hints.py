@@ -80,7 +80,8 @@ class Hints:
         self, missing: list[str], columns: Iterable[str], where: str, form: Format | None = None
     ) -> None:
         """Raise UsageError that names columns that are missing, the nearest ones, and those that are there."""
-        there = self._there(columns)
+        found = dict.fromkeys([*self.names, *columns])
+        there = [name for name in found if not NAMELESS.fullmatch(name) and not self._is_nested(name)]
         wanted, listed = say_missing(missing, there)
         remedy = "Choose another recipe, or name the columns with --set (for example --set record.id=video_id)."
         if any(f"/{name}=" in self.url for name in missing):
@@ -92,10 +93,6 @@ class Hints:
         if under and any((nearest(name, there) or "").startswith(f"{under}{EACH}.") for name in missing):
             remedy += f" If the records are those under {under}, add {records_setting(under)}."
         raise UsageError(f"no such column: {wanted}. {where}: {listed}. {remedy}")
-
-    def _there(self, columns: Iterable[str]) -> list[str]:
-        names = dict.fromkeys([*self.names, *columns])
-        return [name for name in names if not NAMELESS.fullmatch(name) and not self._is_nested(name)]
 
     def _is_nested(self, column: str) -> bool:
         return column not in self.names and any(name.startswith((f"{column}.", f"{column}[]")) for name in self.names)

@@ -183,7 +183,7 @@ def _planned(
     for split, found in groupby(sizes, lambda pair: pair[1] >= large and divisible(pair[0], spec)):
         urls = [url for url, _ in found]
         if left is None and not split and len(sizes) > 1:
-            yield from zip(urls, runner.map(partial(_plan_silently, spec=spec), urls), strict=True)
+            yield from zip(urls, runner.map(partial(plan_part, spec=spec), urls), strict=True)
             continue
         for url in urls:
             if left == 0:
@@ -191,7 +191,3 @@ def _planned(
             part = plan_part(url, replace(spec, limit=left), progress, runner if split else None)
             left = None if left is None else max(0, left - int(part.facts["rows"]))
             yield url, part
-
-
-def _plan_silently(url: str, spec: PlanSpec) -> PartPlan:
-    return plan_part(url, spec, lambda rows, at: None)

@@ -26,7 +26,6 @@ class Table(Protocol):
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Return an Arrow stream, as Arrow's PyCapsule interface defines it."""
-        ...
 
 
 Rows = Iterable[Mapping[str, Any]]
@@ -103,13 +102,9 @@ def _tables(data: Any) -> Iterator[Any] | None:
 
 def _lines(table: Any, vector: str | None) -> Iterator[bytes]:
     table = table.select(readable_columns(table.schema, vector))
-    batches = table.to_batches(BATCH) if isinstance(table, pa.Table) else _slices(table)
-    for batch in batches:
+    whole = table if isinstance(table, pa.Table) else pa.Table.from_batches([table])
+    for batch in whole.to_batches(BATCH):
         yield from (line + b"\n" for line in lines_of(batch, vector).split(b"\n")[:-1])
-
-
-def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    return (batch.slice(at, BATCH) for at in range(0, batch.num_rows, BATCH))
 
 
 def _line(row: Any) -> bytes:

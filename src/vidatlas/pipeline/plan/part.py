@@ -32,7 +32,7 @@ from vidatlas.sources.scan import Scan, errors_of
 from vidatlas.sources.shards import shard_rows
 from vidatlas.storage.folder import open_input
 from vidatlas.storage.json_files import PartFacts, Reading, SurveyFacts
-from vidatlas.types import Runner, SeekPoint, Shard
+from vidatlas.types import Runner, SeekPoint, Shard, ignore
 
 REPORT_EVERY = 5_000
 SEGMENT_BYTES = 16 << 20
@@ -197,7 +197,9 @@ def _until_settled(chunks: Iterator[bytes], survey: PartSurvey, rest: list[bytes
         yield chunk
 
 
-def plan_part(url: str, spec: PlanSpec, progress: Callable[..., None], runner: Runner | None = None) -> PartPlan:
+def plan_part(
+    url: str, spec: PlanSpec, progress: Callable[..., None] = ignore, runner: Runner | None = None
+) -> PartPlan:
     """Read a part once, to its end or to ``spec.limit`` rows.
 
     With a runner, only the first thousand rows are parsed as they come by. Of the others, first the ends of lines are
@@ -234,7 +236,7 @@ def plan_part(url: str, spec: PlanSpec, progress: Callable[..., None], runner: R
         spec.given.require_rows(url, read.shards.row, read.complete)
     content, found_facts = read.content.hexdigest(), survey.facts()
     facts: PartFacts = {
-        "part": f"{_stem(url)}-{_key(_identity(content, found_facts), source)}",
+        "part": f"{_stem(url)}-{_key(content, found_facts, source)}",
         "bytes": scan.bytes,
         "content_sha256": content,
         "compression": scan.compression,
@@ -304,14 +306,10 @@ def _survey_of(segment: Shard, survey: PartSurvey, source: RowSpec) -> PartSurve
     return found
 
 
-def _identity(content: str, facts: SurveyFacts) -> str:
-    """Return the hash that tells a part from another: of its content, and of the file that its vectors are in."""
-    vectors = facts["vectors"].get("sha256") if "vectors" in facts else None
-    return hashlib.sha256(f"{content} {vectors}".encode()).hexdigest() if vectors else content
-
-
-def _key(content: str, source: RowSpec) -> str:
-    """Return eight digits of the hash of a part: of its content and of the columns that its path gives."""
+def _key(content: str, facts: SurveyFacts, source: RowSpec) -> str:
+    """Return eight digits of a hash: of a part's content, the file its vectors are in, and columns its path gives."""
+    if vectors := facts["vectors"].get("sha256") if "vectors" in facts else None:
+        content = hashlib.sha256(f"{content} {vectors}".encode()).hexdigest()
     given = repr(sorted(source.given.items())).encode()
     return hashlib.sha256(content.encode() + given).hexdigest()[:8] if source.given else content[:8]
 

@@ -11,11 +11,10 @@ import pandas as pd
 import pyarrow as pa
 
 from vidatlas.errors import ConflictError, InputError, UsageError
-from vidatlas.pipeline.plan.duplicates import repeats
+from vidatlas.pipeline.plan.duplicates import repeats, retitled
 from vidatlas.pipeline.plan.hints import Hints
 from vidatlas.pipeline.plan.inputs import expand_all, files_beside, known_inputs, plan_inputs, unchanged
 from vidatlas.pipeline.plan.missing import absences
-from vidatlas.pipeline.plan.retitled import retitled
 from vidatlas.pipeline.plan.values import value_facts
 from vidatlas.pipeline.stage import Run, commit, committed
 from vidatlas.recipe import Recipe, differences, recipe_of

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import IO, Any
+from typing import Any
 
 from vidatlas.errors import InputError, UsageError
 from vidatlas.recipe import load_recipe
@@ -112,7 +112,10 @@ def _looked(url: str, given: Json) -> Look:
     with errors_of(url), closing(open_input(url)) as file:
         scan = Scan(file)
         if scan.compression in ROWS:
-            return Look(url, scan.compression, {"kind": "jsonlines"}, _vector_columns(file, scan.compression))
+            file.seek(0)
+            parquet = scan.compression == "parquet"
+            schema = open_parquet(file).schema_arrow if parquet else open_stream(file)[0].schema
+            return Look(url, scan.compression, {"kind": "jsonlines"}, vector_columns(schema))
         with closing(scan.chunks()) as chunks:
             content = b""
             while len(content) < _LOOK and (chunk := next(chunks, None)) is not None:
@@ -131,12 +134,6 @@ def _looked(url: str, given: Json) -> Look:
         )
     under = records_under(text.head) if form["kind"] == "json" else None
     return Look(url, scan.compression, {**form, **given}, under=under)
-
-
-def _vector_columns(file: IO[bytes], container: str) -> list[str]:
-    """Return the columns of a Parquet or Arrow file that hold lists of floats."""
-    file.seek(0)
-    return vector_columns(open_parquet(file).schema_arrow if container == "parquet" else open_stream(file)[0].schema)
 
 
 def _common(looks: list[Look], given: Json) -> Json:

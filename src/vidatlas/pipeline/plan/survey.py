@@ -27,10 +27,6 @@ COLUMNS_AFTER = 1_000
 IDS = pa.schema([("row", pa.int64()), ("high", pa.uint64()), ("low", pa.uint64())])
 
 
-def _rows_have(count: int) -> str:
-    return f"The first {count:,} rows have" if count > 1 else "The first row has"
-
-
 @dataclass(slots=True)
 class PartSurvey:
     """Count what the rows of a part hold."""
@@ -174,7 +170,8 @@ class PartSurvey:
     def _require_columns(self) -> None:
         missing = self.missing()
         if missing and self.columns and (self.objects or self.rejects):
-            where = "The header names" if not self.objects else _rows_have(self.objects)
+            rows = f"The first {self.objects:,} rows have" if self.objects > 1 else "The first row has"
+            where = rows if self.objects else "The header names"
             self.hints.refuse_columns(missing, self.columns, where, self.source.format)
 
     def _count(self, record: Record) -> None:

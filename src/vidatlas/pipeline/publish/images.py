@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pyarrow as pa
@@ -17,11 +17,12 @@ from vidatlas.clustering.kmeans import sample_rows
 from vidatlas.encoders.images.autoencoder import Denoiser, DenoisingSpec, train
 from vidatlas.encoders.images.clip import ClipPicturesSpec
 from vidatlas.errors import ConflictError, InputError, UsageError
+from vidatlas.pipeline.embed.encoder import refuse_other
 from vidatlas.pipeline.publish.index import Block, Vectors, numbered, open_index, put_block, trained, write_index
 from vidatlas.pipeline.stage import Steps
 from vidatlas.recipe import Recipe, canonical
 from vidatlas.search_index import SearchIndex, unit
-from vidatlas.sources.images import Pictures, UnreadablePictureError, grey_picture, locate
+from vidatlas.sources.images import UnreadablePictureError, grey_picture, locate
 from vidatlas.storage import store as layout
 from vidatlas.storage.json_files import TrainedPictures
 from vidatlas.storage.manifest import EncoderIdentity, PictureFacts, Training
@@ -29,11 +30,12 @@ from vidatlas.storage.store import Files, Store, to_json
 from vidatlas.storage.tables import SealedShard, matrix, read_embeddings
 from vidatlas.storage.training import SavedTraining
 from vidatlas.threads import one_thread
-from vidatlas.types import Floats, Json
+from vidatlas.types import Floats
 
 if TYPE_CHECKING:
     from vidatlas.encoders.images.tower import ImageTower
 
+    PictureEncoder = Denoiser | ImageTower
 
 MODEL = "model/pictures.safetensors"
 TRAINED = "model/pictures.json"
@@ -174,14 +176,16 @@ class PictureSearch:
         if layout.PICTURE_INDEX not in files:
             raise UsageError(f"{store.url} has no pictures to compare: its recipe has no publish.pictures.")
         self._store, self._recipe = store, recipe
-        facts = store.read_json(layout.PICTURE_FACTS, PictureFacts)
+        self._facts = facts = store.read_json(layout.PICTURE_FACTS, PictureFacts)
         tensors = store.tensors("model/pictures.index.safetensors")
         self._mean, self.positions = tensors["mean"], tensors["positions"]
         self._index = open_index(store, layout.PICTURE_INDEX, facts, len(self.positions), len(self._mean))
 
     @cached_property
     def _encoder(self) -> PictureEncoder:
-        return same_pictures(self._store, self._recipe)
+        encoder = open_pictures(self._store, self._recipe)
+        refuse_other(f"the pictures of {self._store.url} were encoded", self._facts["encoder"], encoder)
+        return encoder
 
     def near(self, image: Path, k: int) -> list[tuple[int, float]]:
         """Return position in the atlas and cosine of the k pictures nearest to a file.
@@ -196,22 +200,6 @@ class PictureSearch:
         rows, cosines = self._index.search(query, min(k, len(self.positions)))
         pairs = zip(rows[0].tolist(), cosines[0].tolist(), strict=True)
         return [(int(self.positions[row]), cosine) for row, cosine in pairs if row >= 0]
-
-
-class PictureEncoder(Protocol):
-    """Turn files into pictures, and pictures into vectors."""
-
-    dim: int
-    identity: Json
-    """What must be equal for two vectors to lie in one space: among others weights_sha256 and dim."""
-
-    def read(self, path: Path) -> Pictures:
-        """Return a picture as this encoder takes it; raise UnreadablePictureError where the file is none."""
-        ...
-
-    def encode(self, pictures: Pictures) -> Floats:
-        """Return float32 [n, dim] for n pictures."""
-        ...
 
 
 def learn_pictures(recipe: Recipe, store: Store, names: list[str]) -> tuple[Files, Training]:
@@ -256,22 +244,6 @@ def open_pictures(store: Store, recipe: Recipe) -> PictureEncoder:
     if isinstance(spec, ClipPicturesSpec):
         return _tower(spec, spec.find().weights_sha256)
     return Denoiser(spec, store.read(MODEL), f"{store.url}/{MODEL}")
-
-
-def same_pictures(store: Store, recipe: Recipe) -> PictureEncoder:
-    """Return the encoder of an atlas's pictures, for one that is not in the atlas.
-
-    Raises:
-        ConflictError: it is not the one that the atlas was made with.
-    """
-    there, encoder = store.read_json(layout.PICTURE_FACTS, PictureFacts)["encoder"], open_pictures(store, recipe)
-    for key in ("weights_sha256", "dim"):
-        if there.get(key) != encoder.identity[key]:
-            raise ConflictError(
-                f"the pictures of {store.url} were encoded with {key} {there.get(key)}, but here it is "
-                f"{encoder.identity[key]}: new vectors would lie in another space. Use the same model."
-            )
-    return encoder
 
 
 @lru_cache(maxsize=1)

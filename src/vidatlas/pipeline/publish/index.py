@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +28,7 @@ from vidatlas.storage.index_bytes import BadIndexError, merged
 from vidatlas.storage.manifest import IndexFacts, PictureFacts
 from vidatlas.storage.mapped import MappedFiles
 from vidatlas.storage.store import Files, Store, to_json
-from vidatlas.storage.tables import SealedShard, blocks_of, matrix, read_embeddings
+from vidatlas.storage.tables import SealedShard, blocks_of, matrix, read_embeddings, split_rows
 from vidatlas.types import Floats, Mapper
 from vidatlas.views.nouns import Nouns
 
@@ -178,12 +177,8 @@ class Vectors:
 
     def take(self, chosen: NDArray[np.int64]) -> Floats:
         """Return the vectors float32 [n, dim] of some rows by their ascending numbers; other shards stay closed."""
-        edges = np.searchsorted(chosen, [*(block.first for block in self.blocks), self.total]).tolist()
-        wanted = [
-            (block, chosen[low:high] - block.first)
-            for block, (low, high) in zip(self.blocks, pairwise(edges), strict=True)
-            if high > low
-        ]
+        sized = ((block, sum(rows for _, rows in block.shards)) for block in self.blocks)
+        wanted = list(split_rows(sized, chosen))
         # In place: at 16,384 cells the sample alone takes gigabytes.
         found, at = np.empty((len(chosen), self.dim), np.float32), 0
         for vectors in self.runner.map(partial(_taken, self.read), wanted):
@@ -193,13 +188,8 @@ class Vectors:
 
 
 def _taken(read: Callable[[SealedShard], Floats], wanted: tuple[Block, NDArray[np.int64]]) -> Floats:
-    (block, chosen), pieces, first = wanted, [], 0
-    for shard, rows in block.shards:
-        low, high = np.searchsorted(chosen, [first, first + rows])
-        if high > low:
-            pieces.append(read(shard)[chosen[low:high] - first])
-        first += rows
-    return np.concatenate(pieces)
+    block, chosen = wanted
+    return np.concatenate([read(shard)[rows] for shard, rows in split_rows(block.shards, chosen)])
 
 
 def trained(spec: IndexSpec, rows: Vectors) -> SearchIndex:

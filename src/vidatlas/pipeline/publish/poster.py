@@ -19,7 +19,6 @@ from vidatlas.views.nouns import Nouns
 from vidatlas.views.poster.labels import drawable
 from vidatlas.views.poster.poster import DARK, LIGHT, Poster, poster_svg
 from vidatlas.views.poster.raster import png_of
-from vidatlas.views.poster.social import SocialCard
 from vidatlas.views.regions import Region
 
 _RARE = 0.005
@@ -52,11 +51,6 @@ def put_poster(store: Store, poster: Poster) -> Files:
     files |= store.put(layout.POSTER_SVG, poster_svg(poster, (DARK, LIGHT)).encode())
     files |= store.put(layout.POSTER, png_of(poster_svg(poster, (DARK,)), poster.fonts))
     return files | store.put(layout.POSTER_LIGHT, png_of(poster_svg(poster, (LIGHT,)), poster.fonts))
-
-
-def social_card(recipe: Recipe, poster: Poster) -> SocialCard:
-    """Return what links to the pages of an atlas are shown with."""
-    return SocialCard(recipe.publish.title, ", ".join(poster.counts), layout.POSTER, recipe.publish.url)
 
 
 def counts_of(records: int, years: Counter[int], nouns: Nouns) -> tuple[str, ...]:

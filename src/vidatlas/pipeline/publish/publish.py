@@ -10,7 +10,7 @@ from vidatlas.pipeline.names.accepted import ByHand, fingerprint_with, put_accep
 from vidatlas.pipeline.publish.images import make_pictures, picture_facts
 from vidatlas.pipeline.publish.index import index_fact, make_index
 from vidatlas.pipeline.publish.map import draw_map, make_map, map_fact
-from vidatlas.pipeline.publish.poster import make_poster, poster_fact, put_poster, social_card
+from vidatlas.pipeline.publish.poster import make_poster, poster_fact, put_poster
 from vidatlas.pipeline.publish.regions import regions_of
 from vidatlas.pipeline.publish.report import Found, card_of, report_of
 from vidatlas.pipeline.publish.tiles import make_tiles
@@ -23,7 +23,7 @@ from vidatlas.storage.manifest import PublishEntry, PublishFacts, content_sha256
 from vidatlas.storage.store import Files, Store
 from vidatlas.storage.tables import sealed_shards
 from vidatlas.views.charts import losses_of
-from vidatlas.views.poster.social import with_card
+from vidatlas.views.poster.social import SocialCard, with_card
 from vidatlas.views.report import render
 
 FORMAT = 3
@@ -72,7 +72,7 @@ def _publish(run: Run, accepted: ByHand, steps: Steps) -> tuple[Files, PublishFa
     steps.begin("drawing the map")
     poster = make_poster(recipe, store, points, regions, trends.years)
     facts["Poster"] = poster_fact(poster)
-    card = social_card(recipe, poster)
+    card = SocialCard(recipe.publish.title, ", ".join(poster.counts), layout.POSTER, recipe.publish.url)
     facts |= picture_facts(learned) | tuning_fact(recipe, metrics) | names_fact(len(accepted), len(table))
     drawn, drawing = draw_map(recipe, store, points, accepted, poster, card)
     drawn |= make_tiles(recipe, store, shards, steps.of("writing tiles of the map"))

@@ -79,21 +79,6 @@ class Sums:
 
 
 @dataclass(frozen=True)
-class Counted:
-    """Hold what was counted: by bin of views videos and views, by month the same, and titles by script."""
-
-    views: Sums
-    months: Sums
-    scripts: Counter[str]
-
-    def add(self, other: Counted) -> None:
-        """Add what other shards held."""
-        self.views.add(other.views.keys, other.views.totals)
-        self.months.add(other.months.keys, other.months.totals)
-        self.scripts.update(other.scripts)
-
-
-@dataclass(frozen=True)
 class Trends:
     """Hold the trends of an atlas.
 
@@ -116,33 +101,29 @@ class Trends:
 
 def make_trends(recipe: Recipe, store: Store, shards: list[SealedShard], runner: Mapper) -> Trends:
     """Count views and dates of every subcategory; write them by month where there are dates."""
-    total = _nothing()
-    for found in runner.map(partial(_count_block, store, recipe), blocks_of(shards)):
-        total.add(found)
-    total.views.settle()
-    total.months.settle()
+    views, months, scripts = Sums(), Sums(), Counter[str]()
+    for by_bin, by_month, inside in runner.map(partial(_count_block, store, recipe), blocks_of(shards)):
+        views.add(by_bin.keys, by_bin.totals)
+        months.add(by_month.keys, by_month.totals)
+        scripts.update(inside)
     # A column may be there and empty in every row.
-    viewed, dated = len(total.views.keys) > 0, bool((total.months.keys % _PLACES != 0).any())
+    viewed, dated = len(views.settle().keys) > 0, bool((months.settle().keys % _PLACES != 0).any())
     if not (viewed or dated):
-        return Trends({}, {}, total.scripts)
-    rows, span = subcategory_rows(store), _span(total.months) if dated else None
-    of = {(row["group"], row["subcategory"]): _trend(total, code, span) for code, row in enumerate(rows)}
-    files = store.put_table(layout.TRENDS, _table(total.months, rows, viewed)) if dated else {}
+        return Trends({}, {}, scripts)
+    rows, span = subcategory_rows(store), _span(months) if dated else None
+    of = {(row["group"], row["subcategory"]): _trend(views, months, code, span) for code, row in enumerate(rows)}
+    files = store.put_table(layout.TRENDS, _table(months, rows, viewed)) if dated else {}
     named = (_name(span[0]), _name(span[1])) if span else None
-    return Trends(files, of, total.scripts, named, _window(span) if span else 0, _years(total.months))
+    return Trends(files, of, scripts, named, _window(span) if span else 0, _years(months))
 
 
-def _nothing() -> Counted:
-    return Counted(Sums(), Sums(), Counter())
-
-
-def _count_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> Counted:
-    """Count the rows of some shards."""
+def _count_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> tuple[Sums, Sums, Counter[str]]:
+    """Count the rows of some shards: by bin of views videos and views, by month the same, and titles by script."""
     order, reduced, title = order_of(subcategory_rows(store)), store.stage("reduce"), recipe.record.title
     kinds = store.stage("plan").get("columns", {})
     dates = DATES if kinds.get(DATES) in ("date", "time") else None
     views = VIEWS if kinds.get(VIEWS) in ("integer", "number") else None
-    counted = _nothing()
+    by_bin, by_month, scripts = Sums(), Sums(), Counter[str]()
     for shard, facts in block:
         names = list(dict.fromkeys(filter(None, (title, dates, views))))
         table = read_embeddings(store, shard, facts, names)
@@ -151,14 +132,12 @@ def _count_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> Coun
         if views:
             known = ~np.isnan(seen)
             bins = np.round(np.log1p(seen[known]) / _RATIO).astype(np.int64)
-            counted.views.add(codes[known] * _PLACES + bins, np.stack([np.ones(len(bins)), seen[known]], axis=1))
+            by_bin.add(codes[known] * _PLACES + bins, np.stack([np.ones(len(bins)), seen[known]], axis=1))
         if dates:
             months = _months(table[dates]) - _UNDATED
-            counted.months.add(codes * _PLACES + months, np.stack([np.ones(len(codes)), np.nan_to_num(seen)], axis=1))
-        counted.scripts.update(count_scripts(titles_of(table, title, np.arange(len(codes)))))
-    counted.views.settle()
-    counted.months.settle()
-    return counted
+            by_month.add(codes * _PLACES + months, np.stack([np.ones(len(codes)), np.nan_to_num(seen)], axis=1))
+        scripts.update(count_scripts(titles_of(table, title, np.arange(len(codes)))))
+    return by_bin.settle(), by_month.settle(), scripts
 
 
 def _views(column: pa.ChunkedArray) -> NDArray[np.float64]:
@@ -185,10 +164,10 @@ def _span(months: Sums) -> tuple[int, int]:
     return max(first, last - LINE + 1), last
 
 
-def _trend(total: Counted, code: int, span: tuple[int, int] | None) -> Trend:
+def _trend(views: Sums, by_month: Sums, code: int, span: tuple[int, int] | None) -> Trend:
     """Return the trend of one subcategory."""
-    bins, seen = total.views.of(code)
-    places, sums = total.months.of(code)
+    bins, seen = views.of(code)
+    places, sums = by_month.of(code)
     months, videos = (places + _UNDATED)[places > 0], sums[places > 0, 0]
     line = _line(months, videos, span) if span else np.empty(0)
     middle = _median(months, videos)

@@ -19,7 +19,7 @@ from vidatlas.clustering.kinds import AxesClusterer, axes
 from vidatlas.clustering.kmeans import Assignment, assign, fit_clusters, sample_rows
 from vidatlas.clustering.quality import STABILITY_ROWS, Silhouette, davies_bouldin, silhouette, stability
 from vidatlas.pipeline.reduce.assignments import ALL, assignment_table, clustered_groups
-from vidatlas.pipeline.reduce.models import load_centroids, load_tuned_centroids
+from vidatlas.pipeline.reduce.models import DEC, load_centroids
 from vidatlas.pipeline.reduce.subcategories import Tally, tally
 from vidatlas.recipe import Clusterer, Recipe, ReduceSpec
 from vidatlas.storage import store as layout
@@ -69,11 +69,6 @@ class GroupFit:
     quality: GroupQuality
     notes: tuple[str, ...]
     choice: Choice
-
-    @property
-    def silhouette(self) -> Silhouette:
-        """Return the silhouette of the group's sample."""
-        return self.quality.silhouette
 
 
 @dataclass(slots=True)
@@ -126,7 +121,7 @@ def fit_group(store: Store, recipe: Recipe, backend: Backend, job: GroupPlaces) 
 def _given(store: Store, clusterer: Clusterer, vectors: Floats) -> Floats | None:
     """Return the centroids that a clusterer brings along; None where k-means is to find them."""
     if isinstance(clusterer, DecSpec):
-        return load_tuned_centroids(store)
+        return store.tensors(DEC)["centroids"]
     return axes(vectors) if isinstance(clusterer, AxesClusterer) else None
 
 
@@ -140,7 +135,8 @@ def assign_block(store: Store, recipe: Recipe, block: list[SealedShard]) -> Plac
         components = ordered_components(store, shard)
         found = _assign_shard(components, groups, centroids)
         more = _soft(components, recipe.reduce.clusterer, centroids)
-        done = Placed(inertia=_inertia(found, groups))
+        squares, present = np.square(found.distances, dtype=np.float64), sorted(set(groups.tolist()))
+        done = Placed(inertia=Counter({group: float(squares[groups == group].sum()) for group in present}))
         if recipe.record.labels:
             done.labelled.update(_labelled(groups, found.labels, table["labels"]))
         if recipe.reduce.clusters.within == "all":
@@ -181,8 +177,3 @@ def _assign_shard(components: Floats, groups: NDArray[Any], centroids: Mapping[s
             inside = assign(components[at], centroids[group])
             found.labels[at], found.distances[at], found.margins[at] = inside.labels, inside.distances, inside.margins
     return found
-
-
-def _inertia(found: Assignment, groups: NDArray[Any]) -> Counter[str]:
-    squares = np.square(found.distances, dtype=np.float64)
-    return Counter({group: float(squares[groups == group].sum()) for group in sorted(set(groups.tolist()))})

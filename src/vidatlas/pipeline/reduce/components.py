@@ -84,7 +84,7 @@ class Projection:
     """Turn records into what is clustered: what the reducer makes of vectors and, if the recipe wants them, words."""
 
     def __init__(self, store: Store, recipe: Recipe) -> None:
-        self._reducer, self._fields = load_reducer(store, recipe), recipe.record.fields
+        self._reduced, self._fields = load_reducer(store, recipe), recipe.record.fields
         self._lexical = load_lexical(store) if recipe.reduce.lexical else None
 
     @property
@@ -94,7 +94,7 @@ class Projection:
 
     def __call__(self, table: pa.Table | None, vectors: NDArray[Any]) -> Floats:
         """Return float32 [n, components] for vectors [n, dim] and their texts."""
-        components = self._reducer.transform(vectors)
+        components = self._reduced(vectors)
         if self._lexical is None or table is None:
             return components
         hashed = words_of_rows(table, self._fields, len(self._lexical.idf))

@@ -14,7 +14,7 @@ from vidatlas.pipeline.reduce.components import words_of_rows
 from vidatlas.pipeline.stage import Steps
 from vidatlas.recipe import Recipe
 from vidatlas.storage.store import Store
-from vidatlas.storage.tables import SealedShard, read_embeddings
+from vidatlas.storage.tables import SealedShard, read_embeddings, split_rows
 
 Chosen = list[tuple[SealedShard, NDArray[np.int64]]]
 """Shards, and the rows that are drawn of each."""
@@ -26,21 +26,15 @@ def fit_words(recipe: Recipe, store: Store, blocks: list[list[SealedShard]], ste
     counted = list(steps.of("counting words").map(partial(_count_block, store, recipe), blocks))
     frequencies = sum((found for found, _ in counted), np.zeros(spec.buckets, np.int64))
     rows = [number for _, inside in counted for number in inside]
-    chosen = choose_rows([shard for block in blocks for shard in block], rows, spec.fit_rows, spec.seed)
+    shards = [shard for block in blocks for shard in block]
+    chosen = choose_rows(list(zip(shards, rows, strict=True)), spec.fit_rows, spec.seed)
     drawn = list(steps.of("sampling words", "shards").map(partial(_draw_shard, store, recipe), chosen))
     return fit_lexical(scipy.sparse.csr_array(scipy.sparse.vstack(drawn)), frequencies, sum(rows), spec)
 
 
-def choose_rows(shards: list[SealedShard], rows: list[int], most: int, seed: int) -> Chosen:
+def choose_rows(counted: list[tuple[SealedShard, int]], most: int, seed: int) -> Chosen:
     """Draw at most so many of all shards' rows by seed; return the shards that hold any, and which."""
-    chosen, first = sample_rows(sum(rows), most, seed), 0
-    found: Chosen = []
-    for shard, number in zip(shards, rows, strict=True):
-        low, high = np.searchsorted(chosen, [first, first + number])
-        if high > low:
-            found.append((shard, chosen[low:high] - first))
-        first += number
-    return found
+    return list(split_rows(counted, sample_rows(sum(rows for _, rows in counted), most, seed)))
 
 
 def _hashed(store: Store, recipe: Recipe, shard: SealedShard) -> scipy.sparse.csr_array:

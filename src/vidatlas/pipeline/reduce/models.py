@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,34 +52,12 @@ def load_pca(store: Store) -> Pca:
     return _load_pca(store.url, store.read(PCA))
 
 
-class Reducer(Protocol):
-    """Turn vectors into what is clustered."""
-
-    def transform(self, vectors: NDArray[Any]) -> Floats:
-        """Return float32 [n, k] for vectors [n, dim] of any floating type."""
-        ...
-
-
-class Unreduced:
-    """Leave vectors as they are."""
-
-    def transform(self, vectors: NDArray[Any]) -> Floats:
-        """Return the vectors [n, dim] as float32."""
-        return vectors.astype(np.float32)
-
-
-def load_reducer(store: Store, recipe: Recipe) -> Reducer:
-    """Return what the atlas's vectors are reduced by."""
+def load_reducer(store: Store, recipe: Recipe) -> Callable[[NDArray[Any]], Floats]:
+    """Return what makes of vectors [n, dim] of any floating type what is clustered, float32 [n, k]."""
     kind = recipe.reduce.reducer.kind
     if kind == "autoencoder":
-        return Autoencoder(store.tensors(AUTOENCODER))
-    return load_pca(store) if kind == "pca" else Unreduced()
-
-
-def load_tuned_centroids(store: Store) -> Floats:
-    """Return the centroids float32 [k, latent] that Deep Embedded Clustering found."""
-    found: Floats = store.tensors(DEC)["centroids"]
-    return found
+        return Autoencoder(store.tensors(AUTOENCODER)).transform
+    return load_pca(store).transform if kind == "pca" else lambda vectors: vectors.astype(np.float32)
 
 
 def save_lexical(store: Store, lexical: Lexical) -> Files:

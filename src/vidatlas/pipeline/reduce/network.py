@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
 import numpy as np
 from safetensors.numpy import save as save_tensors
@@ -26,21 +25,15 @@ from vidatlas.threads import one_thread
 from vidatlas.types import Backend, Floats
 
 
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """Hold the files of a fitted network, and how its training went."""
-
-    files: Files
-    facts: NetworkFacts
-
-
 def count_block(store: Store, block: list[SealedShard]) -> list[Counted]:
     """Return the rows of a block's shards by group."""
     return counted_shards(store, block)
 
 
-def fit_network(store: Store, recipe: Recipe, backend: Backend, counted: list[tuple[SealedShard, int]]) -> Fitted:
-    """Fit the auto-encoder of a recipe and, if it clusters by DEC, tune it; write both.
+def fit_network(
+    store: Store, recipe: Recipe, backend: Backend, counted: list[tuple[SealedShard, int]]
+) -> tuple[Files, NetworkFacts]:
+    """Fit the auto-encoder of a recipe and, if it clusters by DEC, tune it; write both, and return how it went.
 
     Args:
         store: where the embeddings are.
@@ -50,8 +43,8 @@ def fit_network(store: Store, recipe: Recipe, backend: Backend, counted: list[tu
     """
     spec = recipe.reduce
     assert isinstance(spec.reducer, AutoencoderReducer)
-    shards, rows = [shard for shard, _ in counted], [number for _, number in counted]
-    vectors = _draw(store, choose_rows(shards, rows, spec.reducer.fit_rows, spec.reducer.seed))
+    rows = [number for _, number in counted]
+    vectors = _draw(store, choose_rows(counted, spec.reducer.fit_rows, spec.reducer.seed))
     made_of = hashlib.sha256(canonical([spec.model_dump(mode="json"), rows]) + vectors.tobytes()).hexdigest()
     training, tuning = (SavedTraining(store, name, made_of) for name in ("autoencoder", "dec"))
     model, losses = train(vectors, spec.reducer, training)
@@ -70,7 +63,7 @@ def fit_network(store: Store, recipe: Recipe, backend: Backend, counted: list[tu
     files |= store.put(AUTOENCODER, bytes(save_tensors(model.arrays)))
     training.delete()
     tuning.delete()
-    return Fitted(files, facts)
+    return files, facts
 
 
 def _tuned(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -29,15 +28,7 @@ if TYPE_CHECKING:
     from vidatlas.encoders.transformer.tuning import Tuner
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """Hold the file that says what was told of each record, and the figures."""
-
-    files: Files
-    facts: ProbeFacts
-
-
-def probe_labels(store: Store, recipe: Recipe, counted: list[tuple[SealedShard, int]]) -> Told:
+def probe_labels(store: Store, recipe: Recipe, counted: list[tuple[SealedShard, int]]) -> tuple[Files, ProbeFacts]:
     """Probe the vectors of an atlas whose recipe has ``reduce.probe``; write what was told of each record.
 
     Raises:
@@ -45,7 +36,7 @@ def probe_labels(store: Store, recipe: Recipe, counted: list[tuple[SealedShard, 
     """
     spec = recipe.reduce.probe
     assert spec
-    chosen = choose_rows([shard for shard, _ in counted], [rows for _, rows in counted], spec.fit_rows, spec.seed)
+    chosen = choose_rows(counted, spec.fit_rows, spec.seed)
     fields = recipe.record.embedded() if spec.tune else ()
     columns = list(dict.fromkeys(["id", "group", recipe.record.title, "labels", "embedding", *fields]))
     table = pa.concat_tables([read_embeddings(store, *shard, columns).take(rows) for shard, rows in chosen])
@@ -63,7 +54,7 @@ def probe_labels(store: Store, recipe: Recipe, counted: list[tuple[SealedShard, 
     vectors: Floats = matrix(table["embedding"]).astype(np.float32)
     found = probe(vectors, truth, groups, spec, _tuner(table, recipe, spec.seed) if spec.tune else None)
     told = _told(table, [known[row] for row in kept], names, found)
-    return Told(store.put_table(PREDICTIONS, told), cast(ProbeFacts, found.facts))
+    return store.put_table(PREDICTIONS, told), cast(ProbeFacts, found.facts)
 
 
 def _tuner(table: pa.Table, recipe: Recipe, seed: int) -> Tuner:

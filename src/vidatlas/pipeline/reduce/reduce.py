@@ -22,13 +22,13 @@ from vidatlas.pipeline.reduce.lexical import fit_words
 from vidatlas.pipeline.reduce.metrics import NOTHING_LEFT_OUT, metrics_of, variance_of, variance_of_codes
 from vidatlas.pipeline.reduce.models import save_centroids, save_lexical, save_pca
 from vidatlas.pipeline.reduce.network import count_block, fit_network, training_notes
-from vidatlas.pipeline.reduce.probe import Told, classes_digest, probe_labels
+from vidatlas.pipeline.reduce.probe import classes_digest, probe_labels
 from vidatlas.pipeline.reduce.subcategories import subcategory_table
 from vidatlas.pipeline.stage import Run, Steps, commit, committed
 from vidatlas.recipe import Recipe
 from vidatlas.sources.values.segmentation import segmenter
 from vidatlas.storage import store as layout
-from vidatlas.storage.json_files import Metrics, Reduced
+from vidatlas.storage.json_files import Metrics, ProbeFacts, Reduced
 from vidatlas.storage.manifest import BackendIdentity, ReduceCounts, ReduceEntry, ReduceFacts
 from vidatlas.storage.store import Files, Store, to_json
 from vidatlas.storage.tables import Places, SealedShard, blocks_of, sealed_shards
@@ -102,7 +102,7 @@ class _Reduction:
         fits = self._clusters(places_of(counts, self.recipe.reduce.clusters.within))
         files |= save_centroids(self.store, [(found.group, found.rows, found.centroids) for found in fits])
         placed = self._assigned(blocks)
-        silhouettes = {found.group: found.silhouette for found in fits}
+        silhouettes = {found.group: found.quality.silhouette for found in fits}
         each = self._naming("naming subcategories")
         table = subcategory_table(placed.tallies, silhouettes, self.recipe.reduce.naming, each)
         table = self._with_peripheral(table, blocks)
@@ -112,9 +112,8 @@ class _Reduction:
         files |= self.store.put_table(layout.LEVELS, levels)
         metrics = metrics_of(self.recipe, variance, fits, placed, table)
         if self.recipe.reduce.probe:
-            told = self._probed(counts)
-            files |= told.files
-            metrics["probe"] = told.facts
+            told, metrics["probe"] = self._probed(counts)
+            files |= told
         files |= self.store.put(layout.METRICS, to_json(metrics))
         return files, self._facts(metrics, fits, table["name"].to_pylist())
 
@@ -143,13 +142,13 @@ class _Reduction:
             return {}, NOTHING_LEFT_OUT, counts
         counted = self._counted(counts)
         fit = partial(fit_network, self.store, self.recipe, self.backend)
-        (fitted,) = self.steps.of("training a network").map(fit, [counted], gpus=True)
-        return fitted.files, variance_of_codes(fitted.facts), counts
+        ((files, facts),) = self.steps.of("training a network").map(fit, [counted], gpus=True)
+        return files, variance_of_codes(facts), counts
 
     def _counted(self, counts: list[Counted]) -> list[tuple[SealedShard, int]]:
         return [(shard, sum(rows.values())) for shard, (_, rows) in zip(self.shards, counts, strict=True)]
 
-    def _probed(self, counts: list[Counted]) -> Told:
+    def _probed(self, counts: list[Counted]) -> tuple[Files, ProbeFacts]:
         run = partial(probe_labels, self.store, self.recipe)
         (told,) = self.steps.of("predicting labels").map(run, [self._counted(counts)])
         return told
