@@ -13,9 +13,8 @@ from vidatlas.storage.json_files import Metrics
 from vidatlas.storage.manifest import (
     Absences,
     Absent,
-    AbsentFiles,
-    AbsentGroups,
     Manifest,
+    Missing,
     OddValues,
     ReduceEntry,
     Retitled,
@@ -255,7 +254,7 @@ def _values(found: OddValues) -> str:
     )
 
 
-def _first(found: AbsentFiles | AbsentGroups, most: int) -> str:
+def _first(found: Missing, most: int) -> str:
     names = found["names"][:most]
     more = found["count"] - len(names)
     return ", ".join(names) + (f", and {more:,} more" if more else "")
