@@ -202,17 +202,11 @@ class GivenEncoder:
 
     name: str
     dim: int
-    hardware: str = "cpu"
-    flops_per_node: float = 0.0
 
     @property
     def identity(self) -> Json:
         """Return the width of the vectors; which they are is part of the input's identity."""
         return {"model": self.name, "dim": self.dim}
-
-    def limit(self) -> float:
-        """Return 0: nothing is multiplied."""
-        return 0.0
 
     def encode(self, texts: list[str], stats: EncodeStats) -> Floats:
         """Raise UsageError: what encoded the given vectors is not known.

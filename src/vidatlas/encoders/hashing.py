@@ -39,17 +39,11 @@ class HashingEncoder:
     """Encode a text as its signed, hashed character 3- to 5-grams, scaled to unit length."""
 
     dim: int
-    hardware: str = "cpu"
-    flops_per_node: float = 0.0
 
     @property
     def identity(self) -> Json:
         """Return everything that must be equal for two workers to compute the same vectors."""
         return {"model": "hashing", "dim": self.dim, "scikit-learn": version("scikit-learn")}
-
-    def limit(self) -> float:
-        """Return 0: hashing does no matrix products."""
-        return 0.0
 
     def encode(self, texts: list[str], stats: EncodeStats) -> Floats:
         """Return float32 [len(texts), dim]."""
