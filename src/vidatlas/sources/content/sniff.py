@@ -144,11 +144,7 @@ def _dialect(delimiter: str, lines: list[bytes], text: str, given: Json) -> tupl
     # The names of the columns are as many as the cells of the rows below.
     if not rows or len(rows[0]) != width:
         return 0.0, 0, best
-    return (
-        _share(map(len, rows)),
-        width,
-        {**best, **({"skip": skip} if skip else {}), **_header(rows, given)},
-    )
+    return _share(map(len, rows)), width, {**best, **({"skip": skip} if skip else {}), **_header(rows, given)}
 
 
 def _has_blanks(lines: list[bytes], delimiter: str) -> bool:
