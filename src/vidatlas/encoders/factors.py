@@ -33,7 +33,6 @@ class FactorsSpec(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["factors"] = "factors"
     languages: ClassVar[Languages] = "any"
-    """No language is known more than another."""
     ratings: RatingsSpec
     dim: Annotated[int, Field(ge=1, le=4096)] = 50
     """Factors per user and per item."""

@@ -34,7 +34,6 @@ class GivenSpec(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["given"] = "given"
     languages: ClassVar[Languages] = "any"
-    """No language is known more than another."""
     column: str | None = None
     """The column of vectors: lists of numbers, such a list as text, or base64 of float32."""
     file: str | None = None

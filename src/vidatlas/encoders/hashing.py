@@ -22,7 +22,6 @@ class HashingSpec(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["hashing"] = "hashing"
     languages: ClassVar[Languages] = "any"
-    """No language is known more than another."""
     dim: Annotated[int, Field(ge=2)] = 256
 
     def inspect(self) -> Inspection:

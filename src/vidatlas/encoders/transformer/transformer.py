@@ -25,7 +25,6 @@ class Engine(Protocol):
 
     def launch(self, sequences: Sequences, budget: int, stats: EncodeStats) -> torch.Tensor:
         """Return vectors [sequences, dim] on the device, which may still be computing them."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
