@@ -52,11 +52,7 @@ class _Config(BaseModel, frozen=True, extra="ignore"):
 
 
 def read_preparation(checkpoint: Checkpoint, side: int) -> Preparation:
-    """Return the image preprocessing of a checkpoint.
-
-    Args:
-        checkpoint: a CLIP checkpoint; CLIP's own rule applies to one without the file.
-        side: pixels of the images that its tower takes.
+    """Return the preprocessing of images for a tower that takes ``side`` pixels; CLIP's own where there is no file.
 
     Raises:
         UsageError: the file cannot be read, or requires other preprocessing than CLIP's.

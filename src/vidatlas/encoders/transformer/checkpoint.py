@@ -33,10 +33,7 @@ class Checkpoint:
 def open_checkpoint(model: str, revision: str | None, key: str = "encoder.model") -> Checkpoint:
     """Resolve a model to a local checkpoint: from a folder, an object store, the packaged model, or a hub id.
 
-    Args:
-        model: that folder, name or id.
-        revision: revision on the hub.
-        key: the recipe's key for the model, for error messages.
+    Error messages name the recipe's ``key`` for the model.
 
     Raises:
         UsageError: the model is missing, has only pickled weights, or requires its own code; or torch is missing.

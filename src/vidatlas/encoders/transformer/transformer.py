@@ -45,13 +45,6 @@ class TransformerEncoder:
 
     Several threads may encode at once: while one's shard is on the device, another tokenises the next or fetches the
     previous one.
-
-    Args:
-        model: the model's description.
-        tokenizer: texts -> token ids.
-        engine: what computes the vectors.
-        feed: feed of the engine's device.
-        placement: the engine's device, precision, threads and token budget.
     """
 
     def __init__(self, model: Model, tokenizer: Tokenizer, engine: Engine, feed: Feed, placement: Placement) -> None:

@@ -82,11 +82,7 @@ def _file_type(head: bytes) -> tuple[str, str] | None:
 
 
 def json_setting(head: bytes) -> str | None:
-    """Return what the start of a text read as JSON lines is, if it is a JSON document, and the setting that reads it.
-
-    Args:
-        head: the first bytes of the text.
-    """
+    """Return what the start of a text read as JSON lines is, if it is a JSON document, and the setting for that."""
     text = head.decode("utf-8", "ignore").lstrip()
     first, _, rest = text.partition("\n")
     following = rest.lstrip().partition("\n")[0]
@@ -115,12 +111,7 @@ def records_under(head: bytes) -> str | None:
 
 
 def records_key(row: Json, names_record: Callable[[Json], bool]) -> str | None:
-    """Return the dotted key under which an object holds records; None if it is a record itself, or nested too deeply.
-
-    Args:
-        row: the object.
-        names_record: tells whether an object looks like a record, by its keys.
-    """
+    """Return the dotted key under which an object holds records; None if it is a record, or nested too deeply."""
     try:
         text = orjson.dumps(row).decode()
     except orjson.JSONEncodeError:  # it reads more levels than it writes
