@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from os import PathLike
-from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args
+from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -248,19 +248,21 @@ class Encoder(Protocol):
     def identity(self) -> Json:
         """Everything that must be equal for two workers to compute the same vectors."""
 
-    @property
-    def hardware(self) -> str:
-        """Name of the device it runs on."""
-
-    @property
-    def flops_per_node(self) -> float:
-        """Floating-point operations per row of hidden states; 0 without a model."""
-
-    def limit(self) -> float:
-        """Measure this device's peak GEMM throughput in FLOP/s for the model's shape; 0 without a model."""
-
     def encode(self, texts: list[str], stats: EncodeStats) -> Floats:
         """Return float32 [len(texts), dim]; equal texts give equal rows whatever else is in the batch."""
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """What an encoder with a model says besides, so that receipts tell how well it uses its device."""
+
+    hardware: str
+    """Name of the device it runs on."""
+    flops_per_node: float
+    """Floating-point operations per row of hidden states."""
+
+    def limit(self) -> float:
+        """Measure this device's peak GEMM throughput in FLOP/s for the model's shape."""
 
 
 class Mapper(Protocol):

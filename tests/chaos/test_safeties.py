@@ -232,7 +232,7 @@ class Odd(HashingEncoder):
 def worker_of(world: Any, whole: Path, store: Store, encoder: Any = None) -> tuple[EmbedWorker, pa.Table]:
     """Return a worker, and the rows of a shard."""
     recipe, shard = world.recipe(), load_shards(Store(whole))[0]
-    return EmbedWorker(store, recipe, encoder or recipe.encoder.load(1), 0.0), read_shard(shard, recipe.record)
+    return EmbedWorker(store, recipe, encoder or recipe.encoder.load(1)), read_shard(shard, recipe.record)
 
 
 def test_a_shard_that_lost_a_row_is_not_committed(world: Any, whole: Path, tmp_path: Path) -> None:

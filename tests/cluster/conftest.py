@@ -75,16 +75,16 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
 
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a checkout whose code differs from the installed package: its encoder runs on another "hardware"."""
+    """Return a checkout whose code differs from the installed package: its workers run on another "hardware"."""
     copy = tmp_path_factory.mktemp("checkout")
     for name in ("src", "jobs"):
         shutil.copytree(CHECKOUT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in (".rayignore", ".gitignore"):
         shutil.copy(CHECKOUT / name, copy)
-    encoder = copy / "src/vidatlas/encoders/hashing.py"
-    code = encoder.read_text()
+    worker = copy / "src/vidatlas/pipeline/embed/worker.py"
+    code = worker.read_text()
     assert code.count('hardware: str = "cpu"') == 1
-    encoder.write_text(code.replace('hardware: str = "cpu"', 'hardware: str = "shipped"'))
+    worker.write_text(code.replace('hardware: str = "cpu"', 'hardware: str = "shipped"'))
     return copy
 
 

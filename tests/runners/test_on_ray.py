@@ -137,7 +137,7 @@ def test_a_shard_that_always_kills_its_reader_ends_the_job_in_one_line(runner: R
 class Deadly:
     """End the process that encodes with it."""
 
-    dim, hardware = 8, "cpu"
+    dim = 8
 
     def encode(self, texts: list[str], stats: Any) -> Any:
         os._exit(1)
@@ -150,7 +150,7 @@ def test_a_shard_that_always_kills_its_worker_ends_the_job_in_one_line(
     recipe, atlas, planned = world.recipe(), str(tmp_path / "atlas"), load_shards(Store(str(whole)))[:1]
 
     def open_worker() -> Worker:
-        return EmbedWorker(Store(atlas), recipe, Deadly(), 0.0)
+        return EmbedWorker(Store(atlas), recipe, Deadly())
 
     def reading(item: Shard) -> pa.Table:
         return read_shard(item, recipe.record)
@@ -165,9 +165,9 @@ def test_a_shard_that_was_begun_twice_says_so(runner: RayRunner, world: Any, who
     first, marker = planned[0].name, tmp_path / "died"
 
     def open_worker() -> Worker:
-        worker = EmbedWorker(Store(atlas), recipe, recipe.encoder.load(1), 0.0)
+        worker = EmbedWorker(Store(atlas), recipe, recipe.encoder.load(1))
         # A worker of its own: another shard that is encoded in the same actor must not die in its place.
-        deadly = EmbedWorker(Store(atlas), recipe, Deadly(), 0.0)
+        deadly = EmbedWorker(Store(atlas), recipe, Deadly())
 
         def work(table: pa.Table) -> Json:
             if table.schema.metadata[b"shard"].decode() == first and not marker.exists():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -34,7 +33,6 @@ class FactorsSpec(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["factors"] = "factors"
     languages: ClassVar[Languages] = "any"
-    """No language is known more than another."""
     ratings: RatingsSpec
     dim: Annotated[int, Field(ge=1, le=4096)] = 50
     """Factors per user and per item."""
@@ -61,15 +59,19 @@ class FactorsSpec(BaseModel, frozen=True, extra="forbid"):
         return Survey()
 
     def learn(self, survey: Survey) -> Learned:
-        """Return the factors and bias of each item, and the error on held-out ratings.
+        """Return the factors float32 [items, dim] and bias [items] of each item, fitted to all ratings.
+
+        The error is that of a fit with some held out.
 
         Raises:
             InputError: the ratings are missing or cannot be read.
         """
         ratings = read_ratings(self.ratings)
-        found = factorise(ratings, self)
-        arrays = {"factors": found.things, "biases": found.biases}
-        return Learned(ratings.things, arrays, {"ratings": len(ratings.values), "rmse": found.rmse})
+        rmse = held_out_error(ratings, self)
+        tables = _learned(ratings, np.ones(len(ratings.values), bool), self)
+        factors, biases = (table.detach().numpy() for table in tables[2:])
+        arrays = {"factors": np.ascontiguousarray(factors), "biases": np.ascontiguousarray(biases[:, 0])}
+        return Learned(ratings.things, arrays, {"ratings": len(ratings.values), "rmse": rmse})
 
     def load_learned(self, learned: Learned, threads: int) -> LookupEncoder:
         """Return an encoder from an item's key (its only text) to its factors; an item without ratings is zero."""
@@ -82,29 +84,6 @@ class FactorsSpec(BaseModel, frozen=True, extra="forbid"):
             return 1
 
         return LookupEncoder("factors", self.dim, learned, fill)
-
-
-@dataclass(frozen=True, slots=True)
-class Factors:
-    """Hold the fitted factors.
-
-    Attributes:
-        things: float32 [items, dim].
-        biases: float32 [items].
-        rmse: root mean squared error on held-out ratings, of factors fitted without them.
-    """
-
-    things: Floats
-    biases: Floats
-    rmse: float
-
-
-def factorise(ratings: Ratings, spec: FactorsSpec) -> Factors:
-    """Return the factors of each item, fitted to all ratings; the error is that of a fit with some held out."""
-    rmse = held_out_error(ratings, spec)
-    tables = _learned(ratings, np.ones(len(ratings.values), bool), spec)
-    factors, biases = (table.detach().numpy() for table in tables[2:])
-    return Factors(np.ascontiguousarray(factors), np.ascontiguousarray(biases[:, 0]), rmse)
 
 
 def held_out_error(ratings: Ratings, spec: FactorsSpec) -> float:

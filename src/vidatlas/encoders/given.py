@@ -34,7 +34,6 @@ class GivenSpec(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["given"] = "given"
     languages: ClassVar[Languages] = "any"
-    """No language is known more than another."""
     column: str | None = None
     """The column of vectors: lists of numbers, such a list as text, or base64 of float32."""
     file: str | None = None
@@ -202,17 +201,11 @@ class GivenEncoder:
 
     name: str
     dim: int
-    hardware: str = "cpu"
-    flops_per_node: float = 0.0
 
     @property
     def identity(self) -> Json:
         """Return the width of the vectors; which they are is part of the input's identity."""
         return {"model": self.name, "dim": self.dim}
-
-    def limit(self) -> float:
-        """Return 0: nothing is multiplied."""
-        return 0.0
 
     def encode(self, texts: list[str], stats: EncodeStats) -> Floats:
         """Raise UsageError: what encoded the given vectors is not known.

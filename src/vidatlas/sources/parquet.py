@@ -39,10 +39,7 @@ _MOST_VALUES, _MOST_BYTES = 4 << 20, 64 << 20
 
 
 def json_lines(
-    file: IO[bytes],
-    first: int = 0,
-    on_batch: Callable[[int, int], None] | None = None,
-    vector: str | None = None,
+    file: IO[bytes], first: int = 0, on_batch: Callable[[int, int], None] | None = None, vector: str | None = None
 ) -> Iterator[bytes]:
     """Yield a Parquet file's rows as JSON lines, a batch of rows at a time.
 

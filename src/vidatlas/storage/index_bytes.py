@@ -68,12 +68,7 @@ class _Bytes:
 
 
 def check_index(data: bytes | mmap, rows: int, dim: int) -> None:
-    """Check the bytes of an index of unit vectors.
-
-    Args:
-        data: the index in FAISS's own format.
-        rows: the number of vectors, according to the atlas.
-        dim: dimensions of each vector.
+    """Check the bytes, in FAISS's own format, of an index of unit vectors [rows, dim] according to the atlas.
 
     Raises:
         BadIndexError: it is not an index that ``SearchIndex`` writes.

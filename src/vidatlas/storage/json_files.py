@@ -102,7 +102,6 @@ class PartFacts(SurveyFacts, Reading):
     part: str
     """Its key: stem and eight hexadecimal digits of ``content_sha256``."""
     bytes: Count
-    """Size of the file."""
     content_sha256: str
     """Hash of the decompressed rows."""
     compression: str
@@ -190,7 +189,6 @@ class TrainedPictures(TypedDict):
     """SHA-256 over its settings and the names of its images."""
     files: dict[str, FileFacts]
     learned_from: Count
-    """Images."""
     losses: list[float]
     """Mean squared error per epoch, on a scale from 0 to 1."""
 

@@ -33,22 +33,19 @@ class PlanCounts(TypedDict):
     rejects: Rejects
 
 
-class AbsentFiles(TypedDict):
+class Missing(TypedDict):
+    """Count groups of which no record was kept, or files."""
+
+    count: Count
+    names: list[str]
+    """The first of them."""
+
+
+class AbsentFiles(Missing):
     """List input files without rows, or without rows of their own."""
 
-    count: Count
     of: Count
     """Number of all input files."""
-    names: list[str]
-    """The first of them."""
-
-
-class AbsentGroups(TypedDict):
-    """List groups of which no record was kept."""
-
-    count: Count
-    names: list[str]
-    """The first of them."""
 
 
 class Absent(TypedDict, total=False):
@@ -57,7 +54,7 @@ class Absent(TypedDict, total=False):
     files: AbsentFiles
     repeated: AbsentFiles
     """Files with the same content as an earlier one: all their rows are duplicates."""
-    groups: AbsentGroups
+    groups: Missing
 
 
 class Absences(TypedDict, total=False):
@@ -131,6 +128,10 @@ class PlanFacts(Absences, Given, Values):
 class StageEntry(TypedDict):
     """Hold what the manifest lists of every stage (``pipeline/stage.py``)."""
 
+    fingerprint: NotRequired[str]
+    """SHA-256 of the settings of the recipe that this stage depends on."""
+    upstream: NotRequired[str]
+    """Digest of the stage before; not of a plan."""
     digest: str
     """SHA-256 over names and hashes of ``files``."""
     files: dict[str, FileFacts]
@@ -140,8 +141,6 @@ class StageEntry(TypedDict):
 class PlanEntry(PlanFacts, StageEntry):
     """Describe a committed plan."""
 
-    fingerprint: NotRequired[str]
-    """SHA-256 of the settings of the recipe that this stage depends on."""
     inputs: list[str]
     """URLs of the input files."""
 
@@ -151,7 +150,6 @@ class EncoderIdentity(TypedDict):
 
     model: str
     dim: Annotated[int, Field(ge=1)]
-    """Dimensions of a vector."""
     revision: NotRequired[str | None]
     weights_sha256: NotRequired[str | None]
     engine: NotRequired[str]
@@ -193,18 +191,13 @@ class EmbedCounts(TypedDict):
 class EmbedFacts(TypedDict):
     """Describe the embeddings of an atlas (``pipeline/embed/embed.py``)."""
 
-    fingerprint: NotRequired[str]
     encoder: EncoderIdentity
     counts: EmbedCounts
     hardware: list[str]
-    """Names of the devices."""
 
 
 class EmbedEntry(EmbedFacts, StageEntry):
     """Describe committed embeddings."""
-
-    upstream: NotRequired[str]
-    """Digest of the stage before."""
 
 
 class ReduceCounts(TypedDict):
@@ -237,12 +230,10 @@ class ReduceFacts(TypedDict):
 class ReduceEntry(ReduceFacts, StageEntry):
     """Describe a committed reduction."""
 
-    upstream: NotRequired[str]
     classes: NotRequired[str | None]
     """Digest of the other atlas of ``reduce.probe.classes``."""
     segmenter: NotRequired[str]
     """What splits text without spaces into words, with its version."""
-    fingerprint: NotRequired[str]
 
 
 class LayoutFacts(TypedDict):
@@ -281,7 +272,6 @@ class Training(TypedDict, total=False):
     """Describe the training of an image encoder; empty if it was not trained."""
 
     learned_from: Count
-    """Images."""
     losses: list[float]
     """Mean squared error per epoch, on a scale from 0 to 1."""
 
@@ -310,8 +300,6 @@ class PublishFacts(TypedDict, total=False):
 class PublishEntry(PublishFacts, StageEntry):
     """Describe a committed publication."""
 
-    fingerprint: NotRequired[str]
-    upstream: NotRequired[str]
     format: NotRequired[Count]
 
 

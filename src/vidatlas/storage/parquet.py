@@ -51,10 +51,7 @@ _TAIL = 8
 
 
 def open_parquet(file: IO[bytes]) -> pq.ParquetFile:
-    """Open a Parquet file; page checksums are verified where present.
-
-    Args:
-        file: a seekable file.
+    """Open a seekable Parquet file; page checksums are verified where present.
 
     Raises:
         InputError: a column has an extension type; the message names column and type, the caller adds the file.

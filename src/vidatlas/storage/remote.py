@@ -29,25 +29,8 @@ BLOCKS = 8
 BUFFER = 1 << 20
 """Bytes that are written at once to a file that is written in pieces."""
 PROTOCOLS = frozenset(
-    {
-        "abfs",
-        "abfss",
-        "adl",
-        "az",
-        "file",
-        "gcs",
-        "gs",
-        "hdfs",
-        "hf",
-        "http",
-        "https",
-        "local",
-        "memory",
-        "oci",
-        "oss",
-        "r2",
-    }
-    | {"s3", "s3a", "sftp", "smb", "webhdfs"}
+    {"abfs", "abfss", "adl", "az", "file", "gcs", "gs", "hdfs", "hf", "http", "https", "local", "memory"}
+    | {"oci", "oss", "r2", "s3", "s3a", "sftp", "smb", "webhdfs"}
 )
 """fsspec's protocols that store files. Others, and chained URLs, could read files of this machine and send them on."""
 

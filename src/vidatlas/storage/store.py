@@ -153,11 +153,7 @@ class Store:
         return _entry(name, self.read(name))
 
     def read(self, name: str, facts: FileFacts | None = None) -> bytes:
-        """Return the bytes of a stored file.
-
-        Args:
-            name: name of the file.
-            facts: its manifest entry, if the caller has it.
+        """Return the bytes of a stored file; ``facts`` are its manifest entry, if the caller has it.
 
         Raises:
             InputError: it is missing, or differs from what the manifest lists.
@@ -221,12 +217,7 @@ class Store:
             raise InputError(f"{self.url}/{name}{error}. {self.remedy(name)}") from error
 
     def table(self, name: str, facts: FileFacts | None = None, columns: list[str] | None = None) -> pa.Table:
-        """Return a stored table.
-
-        Args:
-            name: name of the file.
-            facts: its manifest entry, if the caller has it.
-            columns: the columns to return, in this order; None for all.
+        """Return a stored table with these columns in this order, by default all; ``facts`` as in ``read``.
 
         Raises:
             InputError: the file is missing or altered, not Parquet, lacks a column, or has an unsafe extension type.

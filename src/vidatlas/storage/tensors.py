@@ -23,11 +23,7 @@ class Tensors(dict[str, NDArray[Any]]):
 
 
 def read_tensors(data: bytes, where: str) -> Tensors:
-    """Return the tensors of a safetensors file.
-
-    Args:
-        data: bytes of the file.
-        where: its location, for error messages.
+    """Return the tensors of a safetensors file; error messages say ``where`` it is.
 
     Raises:
         InputError: it is not valid; or, later, a tensor is requested that it does not hold.

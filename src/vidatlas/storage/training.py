@@ -20,12 +20,9 @@ Parameters = Mapping[str, "torch.Tensor"]
 
 
 class SavedTraining:
-    """Keep parameters, optimizer and curves of a training in one safetensors file.
+    """Keep parameters, optimizer and curves of a training in one safetensors file, at most one per name.
 
-    Args:
-        store: of the atlas.
-        name: of the training; there is at most one state per name.
-        made_of: hash of the training's data and settings; a state saved under another one is ignored.
+    ``made_of`` is a hash of the training's data and settings: a state saved under another one is ignored.
     """
 
     def __init__(self, store: Store, name: str, made_of: str) -> None:

@@ -11,6 +11,9 @@ from safetensors.numpy import load_file, save_file
 
 from vidatlas.encoders.clip import ClipSpec
 from vidatlas.errors import UsageError
+from vidatlas.pipeline.embed.worker import open_worker
+from vidatlas.recipe import Recipe, load_recipe
+from vidatlas.storage.store import Store
 from vidatlas.types import EncodeStats
 
 
@@ -79,3 +82,15 @@ def test_a_vector_does_not_depend_on_order_or_repetition(tiny_clip: Path) -> Non
     assert again[:5].tobytes() == first[::-1].tobytes()
     assert again[5].tobytes() == first[1].tobytes()
     assert (stats.texts, stats.distinct) == (5, 4)
+
+
+def test_a_worker_with_a_model_knows_the_speed_of_its_device(
+    tiny_clip: Path, hashing_recipe: Recipe, tmp_path: Path
+) -> None:
+    changes = {"encoder": {"kind": "clip", "model": str(tiny_clip), "dtype": "float32"}}
+    recipe = load_recipe(hashing_recipe.model_dump(mode="json"), changes)
+    worker = open_worker(Store(tmp_path / "clip"), recipe, 1)
+    assert worker.hardware
+    assert min(worker.flops_per_node, worker.limit) > 0
+    without = open_worker(Store(tmp_path / "hashing"), hashing_recipe, 1)
+    assert (without.hardware, without.flops_per_node, without.limit) == ("cpu", 0, 0)

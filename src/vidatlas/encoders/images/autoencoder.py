@@ -101,13 +101,7 @@ def encode_pictures(pictures: Pictures, spec: DenoisingSpec, tensors: Tensors, r
 
 
 class Denoiser:
-    """Encode images with a trained auto-encoder.
-
-    Args:
-        spec: the settings it was trained with.
-        weights: bytes of its safetensors file.
-        where: location of that file, for error messages.
-    """
+    """Encode images with a trained auto-encoder, given its settings and the bytes of its safetensors file."""
 
     def __init__(self, spec: DenoisingSpec, weights: bytes, where: str) -> None:
         self._spec, self._tensors = spec, read_tensors(weights, where)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -30,26 +31,17 @@ class Preparation:
     std: Channels = _STD
 
 
-class _Edge(BaseModel, frozen=True, extra="forbid"):
-    shortest_edge: int
-
-
-class _Box(BaseModel, frozen=True, extra="forbid"):
-    height: int
-    width: int
-
-
 class _Config(BaseModel, frozen=True, extra="ignore"):
     """The keys of the file that matter; older files hold plain numbers as sizes."""
 
-    size: int | _Edge
-    crop_size: int | _Box
+    size: int | Annotated[dict[Literal["shortest_edge"], int], Field(min_length=1)]
+    crop_size: int | dict[Literal["height", "width"], int]
     do_resize: bool = True
     do_center_crop: bool = True
     do_rescale: bool = True
     do_normalize: bool = True
     resample: int = _BICUBIC
-    rescale_factor: float = Field(default=1 / 255)
+    rescale_factor: float = 1 / 255
     image_mean: Channels = _MEAN
     image_std: Channels = _STD
 
@@ -60,11 +52,7 @@ class _Config(BaseModel, frozen=True, extra="ignore"):
 
 
 def read_preparation(checkpoint: Checkpoint, side: int) -> Preparation:
-    """Return the image preprocessing of a checkpoint.
-
-    Args:
-        checkpoint: a CLIP checkpoint; CLIP's own rule applies to one without the file.
-        side: pixels of the images that its tower takes.
+    """Return the preprocessing of images for a tower that takes ``side`` pixels; CLIP's own where there is no file.
 
     Raises:
         UsageError: the file cannot be read, or requires other preprocessing than CLIP's.
@@ -77,10 +65,9 @@ def read_preparation(checkpoint: Checkpoint, side: int) -> Preparation:
     except (OSError, ValidationError) as error:
         first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
         raise UsageError(f"model {checkpoint.model}: cannot read {file} ({first}). Choose another.") from error
-    edge = found.size if isinstance(found.size, int) else found.size.shortest_edge
-    crop = found.crop_size
-    high, wide = (crop, crop) if isinstance(crop, int) else (crop.height, crop.width)
-    if not found.usual() or (high, wide) != (side, side) or edge < side or min(found.image_std) <= 0:
+    edge = found.size if isinstance(found.size, int) else found.size["shortest_edge"]
+    square = found.crop_size in (side, {"height": side, "width": side})
+    if not found.usual() or not square or edge < side or min(found.image_std) <= 0:
         raise UsageError(
             f"model {checkpoint.model}: {_FILE} requires other image preprocessing than CLIP's "
             f"(bicubic, centre crop of {side} x {side} pixels, normalised). Choose a CLIP checkpoint."

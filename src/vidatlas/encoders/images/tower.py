@@ -17,12 +17,7 @@ from vidatlas.types import Floats, Json
 
 
 class ImageTower:
-    """Encode images with a CLIP checkpoint, on one CPU thread or a GPU.
-
-    Args:
-        checkpoint: a checkpoint with an image tower and its projection.
-        dtype: precision of weights and states.
-        batch: images per batch.
+    """Encode images with a CLIP checkpoint, ``batch`` at a time, on one CPU thread or a GPU.
 
     Raises:
         UsageError: the checkpoint has no image tower, or needs other preprocessing than CLIP's.

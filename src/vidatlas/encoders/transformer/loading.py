@@ -29,12 +29,7 @@ class Placement:
 def place(dtype: Dtype, threads: int, batch_tokens: BatchTokens, width: int, most_on_cpu: int) -> Placement:
     """Choose device, precision and budget for this process, and bind it to ``threads`` CPU threads.
 
-    Args:
-        dtype: the recipe's setting.
-        threads: number of CPU threads.
-        batch_tokens: the recipe's setting.
-        width: width of the model's hidden states.
-        most_on_cpu: the budget at which this kind of model is fastest on a CPU.
+    ``width`` is that of hidden states, ``most_on_cpu`` the budget at which this kind of model is fastest on a CPU.
     """
     torch.set_num_threads(threads)
     device = choose_device()

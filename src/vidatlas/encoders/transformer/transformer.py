@@ -25,7 +25,6 @@ class Engine(Protocol):
 
     def launch(self, sequences: Sequences, budget: int, stats: EncodeStats) -> torch.Tensor:
         """Return vectors [sequences, dim] on the device, which may still be computing them."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +45,6 @@ class TransformerEncoder:
 
     Several threads may encode at once: while one's shard is on the device, another tokenises the next or fetches the
     previous one.
-
-    Args:
-        model: the model's description.
-        tokenizer: texts -> token ids.
-        engine: what computes the vectors.
-        feed: feed of the engine's device.
-        placement: the engine's device, precision, threads and token budget.
     """
 
     def __init__(self, model: Model, tokenizer: Tokenizer, engine: Engine, feed: Feed, placement: Placement) -> None:

@@ -42,7 +42,8 @@ def embed(run: Run) -> EmbedEntry:
     if entry:
         _refuse_other_weights(store, run.recipe, entry["encoder"])
         return entry
-    return commit(run, EmbedEntry, made_of, partial(_embed, run), replaces=False)
+    said = {**made_of, "fingerprint": run.recipe.fingerprint("embed")}
+    return commit(run, EmbedEntry, said, partial(_embed, run), replaces=False)
 
 
 def _embed(run: Run) -> tuple[Files, EmbedFacts]:
@@ -131,7 +132,6 @@ def _sums(recipe: Recipe, store: Store, counts: PlanCounts, receipts: list[Recei
         )
     files = {name: facts for receipt in receipts for name, facts in receipt.files.items()}
     return files | store.entry(layout.ENCODER), {
-        "fingerprint": recipe.fingerprint("embed"),
         "encoder": store.read_json(layout.ENCODER, EncoderIdentity),
         "counts": total,
         "hardware": sorted({receipt.worker for receipt in receipts}),

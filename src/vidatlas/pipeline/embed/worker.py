@@ -21,7 +21,7 @@ from vidatlas.storage.json_files import Attempts
 from vidatlas.storage.manifest import EncoderIdentity
 from vidatlas.storage.store import Store, to_json
 from vidatlas.storage.tables import parquet_bytes
-from vidatlas.types import Encoder, EncodeStats, Floats, Json, Receipt
+from vidatlas.types import Encoder, EncodeStats, Floats, Json, Measured, Receipt
 
 MAX_ATTEMPTS = 5
 """At a shard, after which the job ends."""
@@ -34,8 +34,10 @@ class EmbedWorker:
     store: Store
     recipe: Recipe
     encoder: Encoder
-    limit: float
-    """FLOP/s that the device was measured to have."""
+    hardware: str = "cpu"
+    flops_per_node: float = 0.0
+    limit: float = 0.0
+    """FLOP/s that the device was measured to have; 0 without a model."""
 
     def __call__(self, table: pa.Table) -> Json:
         """Commit the shard whose rows are given; return its receipt as JSON."""
@@ -90,11 +92,11 @@ class EmbedWorker:
             "tokens": stats.tokens,
             "nodes": stats.nodes,
             "compute_seconds": round(stats.seconds, 3),
-            "flops": stats.nodes * self.encoder.flops_per_node,
+            "flops": stats.nodes * self.flops_per_node,
             "possible_flops": stats.seconds * self.limit,
             "idle_seconds": round(stats.idle, 3),
             "batch_tokens": stats.batch_tokens,
-            "worker": self.encoder.hardware,
+            "worker": self.hardware,
             "host": socket.gethostname(),
         }
 
@@ -146,4 +148,6 @@ def open_worker(store: Store, recipe: Recipe, threads: int) -> EmbedWorker:
                 f"{store.url} was begun with another encoder or language detector ({'; '.join(changes)}). "
                 "Go back to that one, or choose another output folder."
             )
-    return EmbedWorker(store, recipe, encoder, encoder.limit())
+    if isinstance(encoder, Measured):
+        return EmbedWorker(store, recipe, encoder, encoder.hardware, encoder.flops_per_node, encoder.limit())
+    return EmbedWorker(store, recipe, encoder)

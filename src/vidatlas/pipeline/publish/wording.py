@@ -13,9 +13,8 @@ from vidatlas.storage.json_files import Metrics
 from vidatlas.storage.manifest import (
     Absences,
     Absent,
-    AbsentFiles,
-    AbsentGroups,
     Manifest,
+    Missing,
     OddValues,
     ReduceEntry,
     Retitled,
@@ -235,7 +234,7 @@ def _values(found: OddValues) -> str:
     return f"{found['count']:,} value{'s' if found['count'] > 1 else ''} ({examples})"
 
 
-def _first(found: AbsentFiles | AbsentGroups, most: int) -> str:
+def _first(found: Missing, most: int) -> str:
     names = found["names"][:most]
     more = found["count"] - len(names)
     return ", ".join(names) + (f", and {more:,} more" if more else "")

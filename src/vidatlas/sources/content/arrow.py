@@ -26,10 +26,7 @@ _BATCHES = 22
 
 
 def arrow_lines(
-    file: IO[bytes],
-    place: int = 0,
-    on_batch: Callable[[int, int], None] | None = None,
-    vector: str | None = None,
+    file: IO[bytes], place: int = 0, on_batch: Callable[[int, int], None] | None = None, vector: str | None = None
 ) -> Iterator[bytes]:
     """Yield the rows of an Arrow file or stream as JSON lines, a batch of rows at a time; columns as ``json_lines``.
 

@@ -14,61 +14,47 @@ from vidatlas.types import Json
 
 _UNPACK = "Unpack it, and name the files in it"
 _CONVERT = "Write its table as CSV, JSON lines or Parquet"
-_SIGNATURES = (
-    (0, b"PK\x03\x04", "a zip archive", _UNPACK),
-    (0, b"PK\x05\x06", "an empty zip archive", _UNPACK),
-    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
-    (0, b"Rar!\x1a\x07", "a RAR archive", _UNPACK),
-    (0, b"\x1f\x8b", "gzip data", "Unpack it once more (gunzip)"),
-    (0, b"\x28\xb5\x2f\xfd", "zstd data", "Unpack it once more (unzstd)"),
-    (0, b"BZh91AY&SY", "bzip2 data", "Unpack it once more (bunzip2)"),
-    (0, b"\xfd7zXZ\x00", "xz data", "Unpack it once more (unxz)"),
-    (0, b"\x04\x22\x4d\x18", "LZ4 data", "Unpack it (unlz4), or compress it with gzip or zstd"),
-    (0, b"LZIP\x01", "lzip data", "Unpack it (lzip -d), or compress it with gzip or zstd"),
-    (0, b"\x1f\x9d", "data of the old compress program", "Unpack it (uncompress)"),
-    (0, b"PAR1", "Parquet data", "Unpack it once"),
-    (0, b"ARROW1\x00\x00", "Arrow data", "Unpack it once"),
-    (0, b"FEA1\x00", "a Feather file of version 1", "Write it again with pyarrow.feather, which writes version 2"),
-    (0, b"SQLite format 3\x00", "an SQLite database", "Write the table as CSV: sqlite3 -header -csv FILE 'select …'"),
-    (0, b"%PDF-", "a PDF document", _CONVERT),
-    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel or Word document", "Save the sheet as CSV (UTF-8)"),
-    (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file", _CONVERT),
-    (0, b"\x93NUMPY", "a NumPy array", _CONVERT),
-    (0, b"Obj\x01", "an Avro file", _CONVERT),
-    (0, b"\x80\x04\x95", "a Python pickle, which could run code", "Write its table as Parquet where it was made"),
-    (0, b"\x80\x05\x95", "a Python pickle, which could run code", "Write its table as Parquet where it was made"),
-    (0, b"\x89PNG\r\n\x1a\n", "an image (PNG)", _CONVERT),
-    (0, b"\xff\xd8\xff", "an image (JPEG)", _CONVERT),
+_TYPES = (
+    (rb"PK\x03\x04.*xl/", "an Excel workbook", "Save the sheet as CSV (UTF-8)"),
+    (rb"PK\x03\x04.*word/", "a Word document", _CONVERT),
+    (rb"PK\x03\x04", "a zip archive", _UNPACK),
+    (rb"PK\x05\x06", "an empty zip archive", _UNPACK),
+    (rb"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
+    (rb"Rar!\x1a\x07", "a RAR archive", _UNPACK),
+    (rb"\x1f\x8b", "gzip data", "Unpack it once more (gunzip)"),
+    (rb"\x28\xb5\x2f\xfd", "zstd data", "Unpack it once more (unzstd)"),
+    (rb"BZh91AY&SY", "bzip2 data", "Unpack it once more (bunzip2)"),
+    (rb"\xfd7zXZ\x00", "xz data", "Unpack it once more (unxz)"),
+    (rb"\x04\x22\x4d\x18", "LZ4 data", "Unpack it (unlz4), or compress it with gzip or zstd"),
+    (rb"LZIP\x01", "lzip data", "Unpack it (lzip -d), or compress it with gzip or zstd"),
+    (rb"\x1f\x9d", "data of the old compress program", "Unpack it (uncompress)"),
+    (rb"PAR1", "Parquet data", "Unpack it once"),
+    (rb"ARROW1\x00\x00", "Arrow data", "Unpack it once"),
+    (rb"FEA1\x00", "a Feather file of version 1", "Write it again with pyarrow.feather, which writes version 2"),
+    (rb"SQLite format 3\x00", "an SQLite database", "Write the table as CSV: sqlite3 -header -csv FILE 'select …'"),
+    (rb"%PDF-", "a PDF document", _CONVERT),
+    (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel or Word document", "Save the sheet as CSV (UTF-8)"),
+    (rb"\x89HDF\r\n\x1a\n", "an HDF5 file", _CONVERT),
+    (rb"\x93NUMPY", "a NumPy array", _CONVERT),
+    (rb"Obj\x01", "an Avro file", _CONVERT),
+    (rb"\x80[\x04\x05]\x95", "a Python pickle, which could run code", "Write its table as Parquet where it was made"),
+    (rb"\x89PNG\r\n\x1a\n", "an image (PNG)", _CONVERT),
+    (rb"\xff\xd8\xff", "an image (JPEG)", _CONVERT),
     (
-        0,
-        b"version https://git-lfs.github.com/spec/",
+        rb"version https://git-lfs\.github\.com/spec/",
         "a Git LFS pointer, which stands for the file",
         "Run: git lfs pull",
     ),
-    (257, b"ustar", "a tar archive", _UNPACK),
-    (8, b"DUCK", "a DuckDB database", _CONVERT),
-)
-"""Where a signature stands, the bytes, what they tell, what to do."""
-_OFFICE = (
-    (None, b"xl/", "an Excel workbook", "Save the sheet as CSV (UTF-8)"),
-    (None, b"word/", "a Word document", _CONVERT),
-)
-"""Names within a zip archive."""
-_PATTERNS = (
+    (rb"(?=.{0,511}\0).{257}ustar", "a tar archive", _UNPACK),
+    (rb"(?=.{0,511}\0).{8}DUCK", "a DuckDB database", _CONVERT),
     (
-        re.compile(rb"\s*+(?:<!--(?:(?!-->).)*+-->\s*+)*+<(?:!doctype\s+html|html|head|body)\b", re.I | re.S),
+        rb"\s*+(?:<!--(?:(?!-->).)*+-->\s*+)*+<(?i:!doctype\s+html|html|head|body)\b",
         "a web page (HTML)",
         "Download the file again: the server sent a page in place of it",
     ),
-    (
-        re.compile(rb"\s*+<\?xml\b", re.I),
-        "an XML document",
-        f"{_CONVERT}, or download it again if a server sent an error",
-    ),
+    (rb"\s*+<\?(?i:xml)\b", "an XML document", f"{_CONVERT}, or download it again if a server sent an error"),
 )
-_BLOCK = 512
-_MARKUP = 4096
-"""Bytes within which a page of markup tells itself apart."""
+"""How a content starts, what that tells, what to do; text may have "ustar" or "DUCK" there, but no zeros."""
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}\[\]]', re.DOTALL)
 _OBJECT = re.compile(r"\s*+(?:null\s*+,\s*+)*+\{")
 """An object as the first item of a list that is not null."""
@@ -92,23 +78,11 @@ def refuse(head: bytes, container: str) -> None:
 
 def _file_type(head: bytes) -> tuple[str, str] | None:
     """Return what a content is, and what to do with it; None where it may be a table."""
-    for at, signature, what, remedy in (*_OFFICE, *_SIGNATURES):
-        if at is None:
-            found = head.startswith(b"PK\x03\x04") and signature in head
-        else:
-            # Text may hold the same letters further on, but no zeros.
-            found = head[at : at + len(signature)] == signature and (not at or b"\0" in head[:_BLOCK])
-        if found:
-            return what, remedy
-    return next(((what, remedy) for pattern, what, remedy in _PATTERNS if pattern.match(head[:_MARKUP])), None)
+    return next(((what, remedy) for start, what, remedy in _TYPES if re.match(start, head, re.DOTALL)), None)
 
 
 def json_setting(head: bytes) -> str | None:
-    """Return what the start of a text read as JSON lines is, if it is a JSON document, and the setting that reads it.
-
-    Args:
-        head: the first bytes of the text.
-    """
+    """Return what the start of a text read as JSON lines is, if it is a JSON document, and the setting for that."""
     text = head.decode("utf-8", "ignore").lstrip()
     first, _, rest = text.partition("\n")
     following = rest.lstrip().partition("\n")[0]
@@ -137,12 +111,7 @@ def records_under(head: bytes) -> str | None:
 
 
 def records_key(row: Json, names_record: Callable[[Json], bool]) -> str | None:
-    """Return the dotted key under which an object holds records; None if it is a record itself, or nested too deeply.
-
-    Args:
-        row: the object.
-        names_record: tells whether an object looks like a record, by its keys.
-    """
+    """Return the dotted key under which an object holds records; None if it is a record, or nested too deeply."""
     try:
         text = orjson.dumps(row).decode()
     except orjson.JSONEncodeError:  # it reads more levels than it writes

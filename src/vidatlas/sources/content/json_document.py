@@ -12,14 +12,11 @@ import json
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal, cast
-
-from pydantic import BaseModel
+from typing import Literal, cast
 
 from vidatlas.errors import DamagedError, InputError
-from vidatlas.sources.jsonl import parse_line
-from vidatlas.sources.lines import split_lines
-from vidatlas.types import Mark, Reason
+from vidatlas.sources.jsonl import JsonRows
+from vidatlas.types import Mark
 
 MAX_KEY = 1 << 20
 """Bytes of the name of a key."""
@@ -37,20 +34,12 @@ _SCALAR = re.compile(r'[^\s,:"{}\[\]]*+')
 _MOST_KEYS = 20
 
 
-class JsonSpec(BaseModel, frozen=True, extra="forbid"):
+class JsonSpec(JsonRows, frozen=True, extra="forbid"):
     """Read JSON documents; without ``records``, each object at the top or in an array at the top is a record."""
 
     kind: Literal["json"] = "json"
     records: str = ""
     """The key that holds the records, such as ``items``; dotted for nested ones (``data.videos``)."""
-
-    def split(self, chunks: Iterable[bytes], observe: Callable[[bytes], object]) -> Iterator[bytes | None]:
-        """Yield each record's line; the chunks are those of ``record_lines``."""
-        return split_lines(chunks, observe)
-
-    def decode(self, row: bytes, names: tuple[str, ...]) -> dict[str, Any] | Reason:
-        """Return the object of a record's line, or why it is invalid."""
-        return parse_line(row)
 
 
 def record_lines(

@@ -36,11 +36,7 @@ _ADDRESS = re.compile(r"[a-z]+://", re.IGNORECASE)
 
 
 def detect_json(head: bytes) -> Json | None:
-    """Return the ``source.format`` of a text that is JSON, without the key of its records; None if it is none.
-
-    Args:
-        head: the first bytes of the text, as UTF-8.
-    """
+    """Return the ``source.format`` of a text that is JSON, without the key of its records; None if it is none."""
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text[:1] not in (b"{", b"["):
         return None
@@ -78,12 +74,7 @@ def detect_csv(content: bytes, given: Json) -> Json | None:
 
 
 def detect_titles(content: bytes, given: Json) -> Json | None:
-    """Return the ``source.format`` of a text that has one title per line; None where it probably has not.
-
-    Args:
-        content: the text from its start; it may be cut off.
-        given: keys of the format that the user chose.
-    """
+    """Return the ``source.format`` of a text with a title per line; None where it probably has none."""
     _, lines, form = _start(content, given)
     texts = [text for line in lines if (text := line.decode("utf-8", "replace").strip())]
     named = bool(texts) and is_title(texts[0])
@@ -144,11 +135,7 @@ def _dialect(delimiter: str, lines: list[bytes], text: str, given: Json) -> tupl
     # The names of the columns are as many as the cells of the rows below.
     if not rows or len(rows[0]) != width:
         return 0.0, 0, best
-    return (
-        _share(map(len, rows)),
-        width,
-        {**best, **({"skip": skip} if skip else {}), **_header(rows, given)},
-    )
+    return _share(map(len, rows)), width, {**best, **({"skip": skip} if skip else {}), **_header(rows, given)}
 
 
 def _has_blanks(lines: list[bytes], delimiter: str) -> bool:

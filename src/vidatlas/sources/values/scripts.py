@@ -8,46 +8,29 @@ from collections.abc import Sequence
 import numpy as np
 
 LATIN, OTHER = "Latin", "another script"
-_BLOCKS: tuple[tuple[int, int, str], ...] = (  # of Unicode, in ascending order, ends included
-    (0x41, 0x5A, LATIN),
-    (0x61, 0x7A, LATIN),
-    (0xC0, 0x24F, LATIN),
-    (0x370, 0x3FF, "Greek"),
-    (0x400, 0x52F, "Cyrillic"),
-    (0x530, 0x58F, OTHER),  # Armenian
-    (0x590, 0x5FF, "Hebrew"),
-    (0x600, 0x6FF, "Arabic"),
-    (0x700, 0x74F, OTHER),
-    (0x750, 0x77F, "Arabic"),
-    (0x780, 0x89F, OTHER),
-    (0x8A0, 0x8FF, "Arabic"),
-    (0x900, 0x97F, "Devanagari"),
-    (0x980, 0x9FF, "Bengali"),
-    (0xA00, 0xB7F, OTHER),  # Gurmukhi, Gujarati, Oriya
-    (0xB80, 0xBFF, "Tamil"),
-    (0xC00, 0xC7F, "Telugu"),
-    (0xC80, 0xDFF, OTHER),  # Kannada, Malayalam, Sinhala
-    (0xE00, 0xE7F, "Thai"),
-    (0xE80, 0x10FF, OTHER),  # Lao, Tibetan, Burmese, Georgian
-    (0x1100, 0x11FF, "Korean"),
-    (0x1200, 0x1CFF, OTHER),  # Ethiopic, Khmer, Mongolian
-    (0x1E00, 0x1EFF, LATIN),
-    (0x1F00, 0x1FFF, "Greek"),
-    (0x3040, 0x30FF, "Chinese or Japanese"),
-    (0x3130, 0x318F, "Korean"),
-    (0x3400, 0x9FFF, "Chinese or Japanese"),
-    (0xAC00, 0xD7AF, "Korean"),
-    (0xF900, 0xFAFF, "Chinese or Japanese"),
-    (0xFB50, 0xFDFF, "Arabic"),
-    (0xFE70, 0xFEFE, "Arabic"),
-    (0xFF21, 0xFF5A, LATIN),
-    (0x1D400, 0x1D7FF, LATIN),  # letters for formulas, which titles take for ornament
-    (0x20000, 0x3FFFF, "Chinese or Japanese"),
+_BLOCKS: dict[str, tuple[int, ...]] = {
+    LATIN: (0x41, 0x5A, 0x61, 0x7A, 0xC0, 0x24F, 0x1E00, 0x1EFF, 0xFF21, 0xFF5A, 0x1D400, 0x1D7FF),
+    "Greek": (0x370, 0x3FF, 0x1F00, 0x1FFF),
+    "Cyrillic": (0x400, 0x52F),
+    OTHER: (0x530, 0x58F, 0x700, 0x74F, 0x780, 0x89F, 0xA00, 0xB7F, 0xC80, 0xDFF, 0xE80, 0x10FF, 0x1200, 0x1CFF),
+    "Hebrew": (0x590, 0x5FF),
+    "Arabic": (0x600, 0x6FF, 0x750, 0x77F, 0x8A0, 0x8FF, 0xFB50, 0xFDFF, 0xFE70, 0xFEFE),
+    "Devanagari": (0x900, 0x97F),
+    "Bengali": (0x980, 0x9FF),
+    "Tamil": (0xB80, 0xBFF),
+    "Telugu": (0xC00, 0xC7F),
+    "Thai": (0xE00, 0xE7F),
+    "Korean": (0x1100, 0x11FF, 0x3130, 0x318F, 0xAC00, 0xD7AF),
+    "Chinese or Japanese": (0x3040, 0x30FF, 0x3400, 0x9FFF, 0xF900, 0xFAFF, 0x20000, 0x3FFFF),
+}
+"""First and last of each block of Unicode; of Latin, also letters for formulas, which titles take for ornament."""
+_NAMES = tuple(_BLOCKS)
+_RANGES = sorted(
+    (*pair, at) for at, ends in enumerate(_BLOCKS.values(), 1) for pair in zip(ends[::2], ends[1::2], strict=True)
 )
-_NAMES = tuple(dict.fromkeys(name for *_, name in _BLOCKS))
-_BOUNDS = np.array([bound for first, last, _ in _BLOCKS for bound in (first, last + 1)], np.uint32)
+_BOUNDS = np.array([bound for first, last, _ in _RANGES for bound in (first, last + 1)], np.uint32)
 # Between two blocks there is no letter of a script, which is number 0.
-_OF_RANGE = np.array([0, *(number for *_, name in _BLOCKS for number in (_NAMES.index(name) + 1, 0))], np.int64)
+_OF_RANGE = np.array([0, *(number for *_, script in _RANGES for number in (script, 0))], np.int64)
 
 
 def count_scripts(texts: Sequence[str]) -> Counter[str]:
