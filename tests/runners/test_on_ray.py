@@ -270,12 +270,18 @@ def test_a_task_that_hangs_ends_the_job_in_one_line_that_says_where(
 
 
 @pytest.mark.usefixtures("runner")
-def test_a_task_that_waits_for_a_machine_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_that_waits_for_a_machine_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def take_all() -> None:
+        (tmp_path / "begun").touch()
+        time.sleep(3)
+        (tmp_path / "ended").touch()
+
     monkeypatch.setattr(on_ray, "LOOK", 0.1)
-    cpus = ray.cluster_resources()["CPU"]
-    busy = ray.remote(num_cpus=cpus)(lambda: time.sleep(3)).remote()
+    ray.remote(num_cpus=ray.cluster_resources()["CPU"])(take_all).remote()
+    while not (tmp_path / "begun").exists():
+        time.sleep(0.05)
     assert list(RayRunner(Options(stalled_after=1 / 60)).map(str, [7])) == ["7"]
-    assert ray.wait([busy], timeout=0)[0]
+    assert (tmp_path / "ended").exists()
 
 
 def test_a_task_whose_node_is_gone_waits_for_another_one(runner: RayRunner) -> None:
