@@ -98,9 +98,9 @@ BOUNDED: dict[str, tuple[str, Callable[[int], float]]] = {
     "finding cells of the sample": ("driver", once),
     "training the search index": ("driver", cells),
 }
-"""Steps whose work stops growing: who computes them, on all cores, and the work for a number of videos."""
-CORES = 2
-"""Cores of the measurement."""
+"""Steps whose work stops growing: who computes them, and the work for a number of videos."""
+CORES = {"driver": 1, "tasks": 2}
+"""Cores on which such a step computed: tasks on both of the measurement, the driver on one at least."""
 
 
 def stage_seconds(measured: dict[int, Any], stage: str, rows: int, cores: int) -> float:
@@ -110,7 +110,7 @@ def stage_seconds(measured: dict[int, Any], stage: str, rows: int, cores: int) -
     whole = {"driver": use["driver_cpu"], "tasks": use["cpu"] - use["driver_cpu"]}
     grown = dict.fromkeys(whole, 0.0)
     for step, (of, work) in BOUNDED.items():
-        seconds = min(CORES * use["steps"].get(step, 0.0), whole[of])
+        seconds = min(CORES[of] * use["steps"].get(step, 0.0), whole[of])
         whole[of] -= seconds
         grown[of] += seconds * work(rows) / work(count)
     seconds = {of: grown[of] + whole[of] * rows / count for of in whole}

@@ -17,10 +17,10 @@ def test_what_a_driver_does_alone_is_not_divided_by_the_cores() -> None:
 
 
 def test_a_step_that_stops_growing_does_so_at_the_size_that_the_code_gives_it() -> None:
-    laid_out = {"laying out the sample": 10.0}
+    laid_out = {"laying out the sample": 20.0}
     assert stage_seconds(measured(**laid_out), "publish", 100_000_000, 10) == pytest.approx(20 + 10_000)
     # Training compares 4 √n cells with a sample in proportion to them, up to 16,384 cells.
-    trained = {"training the search index": 5.0}
+    trained = {"training the search index": 10.0}
     assert stage_seconds(measured(**trained), "publish", 4_000_000, 1e9) == pytest.approx(4 * 10 + 4 * 10, rel=1e-3)
     assert stage_seconds(measured(**trained), "publish", 100_000_000, 1e9) == pytest.approx(
         (16_384 / 4_000) ** 2 * 10 + 100 * 10, rel=1e-3
