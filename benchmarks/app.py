@@ -153,7 +153,7 @@ def addresses(rng: random.Random, rows: int) -> dict[str, str]:
         "subcategory, by views": f"/browse/videos?group={group}&sub={number}&sort=views&page={at}",
         "category, by date": f"/browse/videos?group={group}&sort=published&page={at}",
         "compare": f"/compare?a={number}:{group}&b={rng.randrange(30)}:{rng.choice(GROUPS)}",
-        "video": f"/video?id={tile}-v{video:06d}",
+        "video": f"/video?id={f'{tile}-' if rows > BASE else ''}v{video:06d}",
     }
 
 
@@ -183,7 +183,8 @@ def main() -> None:
     if not (asked.folder / "atlas" / "enlarged").exists():
         asked.folder.mkdir(parents=True, exist_ok=True)
         make_base(asked.folder)
-        enlarge(asked.folder, asked.rows)
+        if asked.rows > BASE:
+            enlarge(asked.folder, asked.rows)
         (asked.folder / "atlas" / "enlarged").touch()
     print(machine())
     started = time.perf_counter()
