@@ -253,7 +253,7 @@ class Encoder(Protocol):
 
 
 @runtime_checkable
-class Measured(Protocol):
+class ModelEncoder(Protocol):
     """What an encoder with a model says besides, so that receipts tell how well it uses its device."""
 
     hardware: str

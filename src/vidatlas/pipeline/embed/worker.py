@@ -21,7 +21,7 @@ from vidatlas.storage.json_files import Attempts
 from vidatlas.storage.manifest import EncoderIdentity
 from vidatlas.storage.store import Store, to_json
 from vidatlas.storage.tables import parquet_bytes
-from vidatlas.types import Encoder, EncodeStats, Floats, Json, Measured, Receipt
+from vidatlas.types import Encoder, EncodeStats, Floats, Json, ModelEncoder, Receipt
 
 MAX_ATTEMPTS = 5
 """At a shard, after which the job ends."""
@@ -148,6 +148,6 @@ def open_worker(store: Store, recipe: Recipe, threads: int) -> EmbedWorker:
                 f"{store.url} was begun with another encoder or language detector ({'; '.join(changes)}). "
                 "Go back to that one, or choose another output folder."
             )
-    if isinstance(encoder, Measured):
+    if isinstance(encoder, ModelEncoder):
         return EmbedWorker(store, recipe, encoder, encoder.hardware, encoder.flops_per_node, encoder.limit())
     return EmbedWorker(store, recipe, encoder)
