@@ -290,6 +290,10 @@ def test_a_task_whose_node_is_gone_waits_for_another_one(runner: RayRunner) -> N
     assert "on host (process 1)" in runner._stuck(here, 1e9)
     assert runner._stuck(here, 1.0) == runner._stuck(None, 1e9) == ""
     assert RayRunner(Options(stalled_after=0))._stuck(here, 1e9) == ""
+    alone = RayRunner(Options(stalled_after=3))
+    alone._own = True
+    assert alone._stuck(None, 100) == ""
+    assert alone._stuck(None, 200).startswith("a task was not begun in 3 minutes. ")
 
 
 def test_ray_starts_with_the_first_use_only() -> None:

@@ -169,9 +169,9 @@ class RayRunner:
     def _result(self, task: Any) -> Any:
         """Wait for a task; return what it returned, or raise the error of ours that it raised.
 
-        A task that takes too long after it began is stuck; one that has not begun waits for a machine.
+        A task that takes too long after it began is stuck; on a cluster, one that has not begun waits for a machine.
         """
-        begun, since = None, 0.0
+        begun, since = None, time.monotonic()
         while True:
             # A task has two results: where it began, and what it returned.
             if ray.wait([task], timeout=LOOK)[0]:
@@ -185,15 +185,16 @@ class RayRunner:
                 raise UnavailableError(why)
 
     def _stuck(self, begun: Began | None, seconds: float) -> str:
-        """Return why a task that began so many seconds ago is waited for no longer; else an empty text."""
+        """Return why a task is waited for no longer, so many seconds after it began; else an empty text."""
         minutes = self._options.stalled_after
-        if not begun or not minutes or seconds <= 60 * minutes:
+        if not minutes or seconds <= 60 * minutes:
             return ""
-        if all(node["NodeID"] != begun.node for node in ray.nodes() if node["Alive"]):
-            return ""  # its node is gone: it waits for another one to begin again
+        there = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+        if not self._own and (begun is None or begun.node not in there):
+            return ""  # it waits for a machine to begin, or for another one to begin again
+        what = f"finished in {minutes:g} minutes on {begun.where}" if begun else f"begun in {minutes:g} minutes"
         return (
-            f"a task was not finished in {minutes:g} minutes on {begun.where}. Look at that machine, then rerun the "
-            "same command to resume; if one task needs longer, raise --stalled-after."
+            f"a task was not {what}. Rerun the same command to resume; if one task needs longer, raise --stalled-after."
         )
 
     def _gpus(self) -> float:
