@@ -7,8 +7,12 @@ import io
 import json
 import re
 import shutil
+import signal
 import socket
+import subprocess
+import sys
 import threading
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -336,6 +340,20 @@ def test_it_starts_only_with_an_atlas_that_is_in_order(atlas: vidatlas.Atlas, tm
         with pytest.raises(UsageError, match="cannot listen on"):
             serve(atlas.url, taken.getsockname()[1], "127.0.0.1", said.append)
     assert said == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_without_a_word_when_told_to(atlas: vidatlas.Atlas, number: signal.Signals) -> None:
+    """A server that a person or a service manager stops has not failed, and has nothing to resume."""
+    command = [sys.executable, "-m", "vidatlas", "serve", atlas.url, "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout
+    address = process.stdout.readline().split()[0]
+    with urllib.request.urlopen(address, timeout=60) as answer:  # one that answers takes signals, too
+        assert answer.status == 200
+    process.send_signal(number)
+    assert process.communicate(timeout=120)[1] == ""
+    assert process.returncode == 0
 
 
 def test_it_answers_on_the_loopback_of_ipv6(site: TestClient) -> None:

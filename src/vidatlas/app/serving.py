@@ -1,4 +1,4 @@
-"""Serving the app: check the atlas, take the port, say the address in one line, answer until Ctrl-C."""
+"""Serving the app: check the atlas, take the port, say the address in one line, answer until Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def serve(atlas: str, port: int, host: str, say: Callable[[str], object]) -> Non
             site, log_level="warning", access_log=False, server_header=False, lifespan="off",
             timeout_graceful_shutdown=1,  # a browser keeps its connections; Ctrl-C does not wait for it
         )  # fmt: skip
-        with suppress(KeyboardInterrupt):  # it was told to end so
+        with suppress(KeyboardInterrupt, SystemExit):  # it was told to end so; SIGTERM is raised as the latter
             uvicorn.Server(settings).run(sockets=[listener])
 
 
