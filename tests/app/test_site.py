@@ -318,7 +318,7 @@ def test_while_the_atlas_is_published_again_all_but_the_map_is_there(atlas: vida
     (again / "atlas.json").write_text(json.dumps(manifest))
     video = site.get("/api/videos", params={"group": "Music"}).json()["videos"][0]["id"]
     assert len(titles(site.get("/video", params={"id": video}).text)) == 12
-    for address in ("/map", "/map.html"):
+    for address in ("/map", "/map.html", "/map/1/0.bin"):
         answer = site.get(address)
         assert answer.status_code == 503
         assert "the atlas is being published. Try again" in answer.text

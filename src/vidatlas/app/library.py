@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Thread
@@ -106,11 +108,17 @@ class Library:
         Raises:
             UnavailableError: there is none just now.
         """
-        try:
+        with _published():
             return self.atlas.map
-        except UsageError as error:
-            # There was one when the library was opened.
-            raise UnavailableError("the atlas is being published. Try again when it is done.") from error
+
+    def tile(self, name: str) -> bytes | None:
+        """Return a tile of the map, or None if it has none of that name.
+
+        Raises:
+            UnavailableError: there is no map just now.
+        """
+        with _published():
+            return self.atlas.map_file(f"map/{name}")
 
     @cached_property
     def tree(self) -> dict[str, list[Subcategory]]:
@@ -155,3 +163,12 @@ class Library:
         """Return queries to try: first terms of the largest subcategories."""
         terms = [sub.terms[0] for sub in self.subcategories.values() if sub.terms]
         return list(dict.fromkeys(terms))[:10]
+
+
+@contextmanager
+def _published() -> Iterator[None]:
+    """Say that an atlas is being published where it no longer is: there was a map when the library was opened."""
+    try:
+        yield
+    except UsageError as error:
+        raise UnavailableError("the atlas is being published. Try again when it is done.") from error

@@ -213,7 +213,7 @@ def _add_map(site: FastAPI, library: Library, page: Page) -> None:
 
     @site.get("/map/{name:path}", include_in_schema=False)
     def tile(name: str) -> Response:
-        data = library.atlas.map_file(f"map/{name}")
+        data = library.tile(name)
         if data is None:
             raise HTTPException(404)
         return Response(data, media_type="application/octet-stream")
