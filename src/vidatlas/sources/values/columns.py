@@ -36,6 +36,13 @@ _INTEGER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,18})")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DAY = re.compile(r"(?:19|20)[0-9]{6}")
+_SPELLED = re.compile(r"(?:([A-Z][a-z]{2,8})\.? ([0-9]{1,2})|([0-9]{1,2}) ([A-Z][a-z]{2,8})\.?),? ([0-9]{4})")
+"""September 25, 2021 or 25 Sep 2021, as Netflix's titles and many exports have it; in English."""
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+_SPELT = {name[:3] for name in _MONTHS}
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
     r"(?: ?(?:Z|UTC|[+-][0-9]{2}(?::?[0-9]{2})?))?"
@@ -90,7 +97,7 @@ def kind_of(value: Any) -> str:
     """
     if isinstance(value, str):
         text = value.strip()
-        return (_kind_of_text(text) if text[0] in _FIRST else "text") if text else ""
+        return (_kind_of_text(text) if text[0] in _FIRST or text[:3] in _SPELT else "text") if text else ""
     if value is None or value == []:
         return ""
     if isinstance(value, bool):
@@ -115,11 +122,11 @@ def _kind_of_whole(value: Any) -> str:
 
 
 def _kind_of_text(text: str) -> str:
-    if text[4:5] == "-":
-        if _DATE.fullmatch(text) and _date(text):
-            return "date"
-        if _TIME.fullmatch(text) and _time(text):
-            return "time"
+    dashed = text[4:5] == "-"
+    if (_DATE.fullmatch(text) and _date(text)) if dashed else (text[-4:].isdecimal() and _spelled(text)):
+        return "date"
+    if dashed and _TIME.fullmatch(text) and _time(text):
+        return "time"
     if _INTEGER.fullmatch(text):
         return _kind_of_integer(int(text))
     if text.lower() in ("true", "false"):
@@ -190,21 +197,36 @@ def _boolean(value: Any) -> bool | None:
 
 
 def _date(value: Any) -> date | None:
-    text = str(whole(value))
-    if _DATE.fullmatch(text) or _DAY.fullmatch(text):
-        try:
-            return date.fromisoformat(text)
-        except ValueError:
-            return None
-    found = _time(value)
-    return found.date() if found else None
+    found = _day(str(whole(value))) or _time(value)
+    return found.date() if isinstance(found, datetime) else found
+
+
+def _day(text: str) -> date | None:
+    """Return a day given as ISO 8601, as eight digits or with the month as a word."""
+    if not _DATE.fullmatch(text) and not _DAY.fullmatch(text):
+        return _spelled(text)
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _spelled(text: str) -> date | None:
+    found = _SPELLED.fullmatch(text)
+    if not found:
+        return None
+    word, day = found[1] or found[4], int(found[2] or found[3])
+    months = [at for at, name in enumerate(_MONTHS, 1) if word in (name, name[:3], name[:4])]
+    try:
+        return date(int(found[5]), months[0], day) if months else None
+    except ValueError:
+        return None
 
 
 def _time(value: Any) -> datetime | None:
     text = str(whole(value))
-    if _DATE.fullmatch(text) or _DAY.fullmatch(text):
-        day = _date(text)
-        return datetime(day.year, day.month, day.day, tzinfo=UTC) if day else None
+    if day := _day(text):
+        return datetime(day.year, day.month, day.day, tzinfo=UTC)
     if _INTEGER.fullmatch(text):
         return _epoch(int(text))
     if not _TIME.fullmatch(text):
