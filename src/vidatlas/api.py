@@ -14,6 +14,7 @@ from typing import Any
 from vidatlas.errors import UsageError, require
 from vidatlas.pipeline.embed import embed as embedding
 from vidatlas.pipeline.explore.atlas import Atlas
+from vidatlas.pipeline.names.accepted import refuse_to_replace
 from vidatlas.pipeline.plan import plan as planning
 from vidatlas.pipeline.plan.auto import from_data
 from vidatlas.pipeline.plan.memory import Data, as_files, text_table
@@ -27,7 +28,7 @@ from vidatlas.runners.remote import refuse_relative
 from vidatlas.runners.serial import SerialRunner
 from vidatlas.storage.folder import expand, is_remote
 from vidatlas.storage.json_files import Timings
-from vidatlas.storage.manifest import EmbedEntry, PlanEntry, PublishEntry, ReduceEntry
+from vidatlas.storage.manifest import STAGES, EmbedEntry, PlanEntry, PublishEntry, ReduceEntry, Stage
 from vidatlas.storage.store import MANIFEST, TIMINGS, Store, to_json
 from vidatlas.types import Event, Json, Listener, Options, Place, Runner, T, ignore
 
@@ -74,6 +75,7 @@ def reduce(
         listener: told how far it has come.
     """
     with _opened(_made_with(atlas, settings, "reduce"), atlas, options, listener) as run:
+        refuse_to_replace(run.store, run.recipe)
         return _timed(run, "reduce", reduction.reduce)
 
 
@@ -114,6 +116,7 @@ def run(
         if spec.probe:
             probing.known_classes(spec.probe)
         _plan(opened, urls, planned)
+        refuse_to_replace(opened.store, opened.recipe)
         _timed(opened, "embed", embedding.embed)
         _timed(opened, "reduce", reduction.reduce)
         _timed(opened, "publish", publishing.publish)
@@ -219,9 +222,10 @@ def _opened(
         yield Run(recipe, Store(atlas), runner, options, listener)
 
 
-def _timed(run: Run, stage: str, work: Callable[[Run], T]) -> T:
-    """Run a stage; where it had something to do, add its seconds to those of earlier runs."""
+def _timed(run: Run, stage: Stage, work: Callable[[Run], T]) -> T:
+    """Run a stage; where it had something to do, add its seconds to those of the runs that it resumes."""
     started, worked = time.perf_counter(), False
+    again = stage in ("reduce", "publish") and stage in run.store.manifest()["stages"]
 
     def counted(event: Event) -> None:
         nonlocal worked
@@ -234,5 +238,7 @@ def _timed(run: Run, stage: str, work: Callable[[Run], T]) -> T:
         if worked:
             store = run.store
             timings = store.read_json_if_valid(TIMINGS, Timings) or {}
+            for replaced in STAGES[STAGES.index(stage) :] if again else ():
+                timings.pop(replaced, None)
             timings[stage] = round(timings.get(stage, 0.0) + time.perf_counter() - started, 2)
             store.folder.put(TIMINGS, to_json(timings))

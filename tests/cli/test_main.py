@@ -109,6 +109,18 @@ def test_run_makes_an_atlas_and_says_where(part: Path, tmp_path: Path, capfd: Ca
     assert "<html" in (atlas / "report.html").read_text().lower()
 
 
+def test_what_another_setting_replaces_is_said_and_its_time_is_its_own(
+    part: Path, made: Path, tmp_path: Path, capfd: Capture
+) -> None:
+    atlas = shutil.copytree(made, tmp_path / "atlas")
+    (atlas / "timings.json").write_text('{"plan": 1.0, "embed": 1.0, "reduce": 9000.0, "publish": 9000.0}')
+    assert main([*job("run", part, atlas), "--set", "reduce.clusters.k=3"]) == 0
+    assert "note the subcategories of this atlas are replaced (reduce.clusters.k: 2 → 3)" in said(capfd)
+    timings = json.loads((atlas / "timings.json").read_text())
+    assert timings["reduce"] < 9000 > timings["publish"]
+    assert timings["embed"] == 1.0
+
+
 def test_a_backend_is_forced_or_refused_in_one_line(made: Path, tmp_path: Path, capfd: Capture) -> None:
     atlas = str(shutil.copytree(made, tmp_path / "atlas"))
     assert main(["reduce", atlas, "--runner", "serial", "--backend", "torch"]) == 0
@@ -262,6 +274,11 @@ def test_search_and_similar_print_a_table_or_json(small_atlas: Any, capfd: Captu
     assert "cosine" in table
     assert "Gaming" in table
     assert "Music" not in table
+    assert "ordered by" not in table
+    assert main(["search", small_atlas.url, "guitar piano"]) == 0
+    assert ("ordered by the words" in said(capfd)) is not vidatlas.Atlas(small_atlas.url).search(
+        "guitar piano"
+    ).cosine.is_monotonic_decreasing
     assert main(["similar", small_atlas.url, "nope"]) == 2
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +85,20 @@ def _show_plan(recipe: Recipe, atlas: str, options: Options, entry: PlanEntry) -
     show_preview(console, recipe, preview(recipe, atlas), atlas, device_of(options, uses_gpu(recipe)))
     other = recipe.publish.layout.method == "tsne" and engine() != "openTSNE"
     slower = (f"{engine()} draws the map, slower: openTSNE is not installed (it has no wheels for this platform?).",)
-    show_notes(console, (*value_words(entry), *absence_words(entry, recipe.publish.nouns), *(slower if other else ())))
+    notes = (*value_words(entry), *absence_words(entry, recipe.publish.nouns), *(slower if other else ()))
+    show_notes(console, (*_replaced(recipe, atlas), *notes))
+
+
+def _replaced(recipe: Recipe, atlas: str) -> Iterator[str]:
+    """Yield that the subcategories of an atlas will be replaced, and for which other settings, where they will."""
+    from vidatlas.recipe import differences, recipe_of
+    from vidatlas.storage.store import Store
+
+    store = Store(atlas)
+    if "reduce" in store.manifest()["stages"]:
+        changes = "; ".join(differences(recipe_of(store).settings("reduce"), recipe.settings("reduce")))
+        if changes:
+            yield f"the subcategories of this atlas are replaced ({changes})"
 
 
 def show_result(atlas: str, idle: bool = False) -> None:
@@ -109,7 +122,7 @@ def show_result(atlas: str, idle: bool = False) -> None:
 
 
 def show_found(found: Any, json: bool) -> None:
-    """Show videos that were found, best first, as a table or as JSON lines."""
+    """Show videos that were found, best first, as a table or as JSON lines; say where the cosine is not the order."""
     from vidatlas.cli.screens import json_rows, show_rows
 
     rows = found.astype(object).where(found.notna(), None).to_dict("records")
@@ -118,6 +131,8 @@ def show_found(found: Any, json: bool) -> None:
         return
     columns = {"cosine": "cosine", "id": "id", "title": "title", "category": "group", "subcategory": "name"}
     show_rows(console, ({shown: row[name] for shown, name in columns.items()} for row in rows))
+    if not found["cosine"].is_monotonic_decreasing:
+        console.print("ordered by the words of the titles and the cosine together", style="dim", soft_wrap=True)
 
 
 def show_next(command: str) -> None:

@@ -18,7 +18,7 @@ import pytest
 import vidatlas
 from vidatlas import Options
 from vidatlas.cli.main import main
-from vidatlas.errors import InputError, UsageError
+from vidatlas.errors import ConflictError, InputError, UsageError
 from vidatlas.pipeline.names.accepted import (
     LONGEST,
     Accepted,
@@ -70,6 +70,21 @@ def test_keys_survive_a_reduction_that_is_repeated(atlas: Path) -> None:
     assert {row["key"] for row in keyed_rows(Store(atlas))} == before
     vidatlas.reduce(atlas, {"reduce.clusters.k": 2}, SERIAL)
     assert {row["key"] for row in keyed_rows(Store(atlas))} != before
+
+
+def test_settings_that_would_replace_named_subcategories_are_refused(atlas: Path) -> None:
+    """A reduction is not undone by the old names: they would belong to nothing, and publish would fail."""
+    accept(atlas, {keyed_rows(Store(atlas))[0]["key"]: "By hand"})
+    vidatlas.publish(atlas, None, SERIAL)
+    before = (atlas / "atlas.json").read_bytes()
+    with pytest.raises(ConflictError, match=r"names\.csv names sub.*\(reduce\.clusters\.k: 4 → 2\)\. Move that file"):
+        vidatlas.reduce(atlas, {"reduce.clusters.k": 2}, SERIAL)
+    assert (atlas / "atlas.json").read_bytes() == before
+    vidatlas.reduce(atlas, {"reduce.naming.name_terms": 1}, SERIAL)
+    vidatlas.publish(atlas, None, SERIAL)
+    assert "By hand" in names_of(Store(atlas)).values()
+    (atlas / "names.csv").rename(atlas / "old.csv")
+    vidatlas.reduce(atlas, {"reduce.clusters.k": 2}, SERIAL)
 
 
 def test_an_accepted_name_is_shown_everywhere_and_reduce_keeps_ours(

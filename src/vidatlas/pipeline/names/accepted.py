@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 
-from vidatlas.errors import InputError, UsageError
+from vidatlas.errors import ConflictError, InputError, UsageError
+from vidatlas.recipe import Recipe, differences, recipe_of
 from vidatlas.storage import store as layout
 from vidatlas.storage.store import NAMES, Files, Store
 from vidatlas.types import Json, T
@@ -22,6 +23,8 @@ LONGEST = 100
 """Characters of an accepted name."""
 _DELIMITERS = ",;\t"
 """What spreadsheets put between cells when they save CSV."""
+_SAME_CLUSTERS = ("reduce.naming.", "reduce.quality.", "reduce.probe")
+"""Settings that change what is said of clusters, not which ones there are."""
 Home = tuple[str, int]
 """Group and number of a subcategory."""
 
@@ -85,8 +88,8 @@ def read_accepted(store: Store) -> dict[Home, Accepted]:
             continue
         if key not in known:
             raise InputError(
-                f"{at}, line {line}: the atlas has no subcategory with the key {key[:40]!r}. Delete the line; after "
-                "a reduction with other vectors or settings, vidatlas name lists the new keys."
+                f"{at}, line {line}: the atlas has no subcategory with the key {key[:40]!r}. Delete the line, or "
+                "move the file elsewhere; vidatlas name then lists the keys."
             )
         if len(name) > LONGEST:
             raise InputError(f"{at}, line {line}: the name has {len(name)} characters. Use at most {LONGEST}.")
@@ -95,6 +98,24 @@ def read_accepted(store: Store) -> dict[Home, Accepted]:
             raise InputError(f"{at}, line {line}: the key {key} is there twice. Delete one of the lines.")
         found[home] = Accepted(key, *home, name)
     return found
+
+
+def refuse_to_replace(store: Store, recipe: Recipe) -> None:
+    """Refuse settings that would replace the subcategories for which there are names in ``names.csv``.
+
+    Raises:
+        ConflictError: they would; reducing again could not give the names back.
+        InputError: as ``read_accepted``.
+    """
+    if "reduce" not in store.manifest()["stages"]:
+        return
+    changes = differences(recipe_of(store).settings("reduce"), recipe.settings("reduce"))
+    replacing = [change for change in changes if not change.startswith(_SAME_CLUSTERS)]
+    if replacing and read_accepted(store):
+        raise ConflictError(
+            f"{store.url}/{NAMES} names subcategories that other settings would replace ({'; '.join(replacing)}). "
+            "Move that file elsewhere to reduce again, or go back to the old settings."
+        )
 
 
 def _lines(at: str, data: bytes) -> Iterator[tuple[int, str, str]]:
