@@ -42,6 +42,9 @@ def test_overrides_reach_any_depth_and_leave_the_source_alone() -> None:
     assert recipe.record.fields["title"].weight == 1.0
     assert recipe.publish.title == "Mine"
     assert load_recipe(source) == load_recipe("demo")
+    without = load_recipe(source, {"record.fields.tags": None, "record.columns.views": None})
+    assert list(without.record.fields) == ["title"]
+    assert "views" not in without.record.columns
 
 
 @pytest.mark.parametrize(

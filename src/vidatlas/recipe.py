@@ -332,7 +332,7 @@ def _dotted(location: tuple[int | str, ...], data: Any) -> str:
 
 def _shown(data: Json, label: str) -> str:
     name = str(data.get("name", label))
-    return name if name in builtin_recipes() else "demo"
+    return name if name in builtin_recipes() else "topics"
 
 
 def _read(source: str | Path | Mapping[str, Any]) -> tuple[str, Json]:
@@ -365,7 +365,10 @@ def _override(data: Json, key: str, value: Any) -> None:
             raise UsageError(f"--set {key}: {step} is a value, not a section.")
     if last == "kind" and at.get(last) != value:
         at.clear()
-    at[last] = deepcopy(value)  # later settings change it
+    if value is None and path[-1:] in (["fields"], ["columns"]):
+        at.pop(last, None)
+    else:
+        at[last] = deepcopy(value)  # later settings change it
 
 
 def differences(old: Json, new: Json, prefix: str = "") -> Iterator[str]:

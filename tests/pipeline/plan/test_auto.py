@@ -591,6 +591,14 @@ def test_strange_names_and_values_stay_within_their_comment(tmp_path: Path) -> N
     assert load_recipe(tmp_path / "mine.yaml") == guess.recipe
 
 
+def test_an_atlas_is_called_as_its_input_is(tmp_path: Path) -> None:
+    file = write(tmp_path, "netflix_titles.csv.gz", trending())
+    other = write(tmp_path, "more.csv", trending())
+    assert assume(file).recipe.publish.title == "netflix_titles"
+    assert assume([file, other]).recipe.publish.title == tmp_path.name
+    assert assume(file, {"publish.title": "Mine"}).recipe.publish.title == "Mine"
+
+
 def test_one_command_makes_an_atlas_and_a_second_one_resumes(tmp_path: Path, capsys: Any) -> None:
     file, atlas = write(tmp_path, "trending.csv", trending()), str(tmp_path / "atlas")
     command = ["run", "auto", file, atlas, "--runner", "serial", "--set", "encoder={kind: hashing, dim: 16}"]

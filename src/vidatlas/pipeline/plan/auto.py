@@ -95,7 +95,8 @@ def from_data(data: Data, atlas: Place) -> tuple[Recipe, list[str]]:
         InputError: as ``assume``.
     """
     urls, written = files_of(data, atlas, lambda schema: _vector_column(vector_columns(schema), "the data"))
-    guess = assume(urls, {"source.format": "jsonlines"} if written else {})
+    settings = {"source.format": "jsonlines", "publish.title": load_recipe("topics").publish.title}
+    guess = assume(urls, settings if written else {})
     for one in guess.assumed:
         level = logging.INFO if one.sure == "sure" else logging.WARNING
         _LOG.log(level, "%s: %s (%s) %s", one.key, _line(one.column), one.sure, _line(one.example))
@@ -117,6 +118,7 @@ def _recipe(
     if hive_path(urls):
         source["path"] = HIVE
     data |= {"source": source, "record": {**record, "fields": fields}}
+    data["publish"] = {**data["publish"], "title": _title(urls)}
     seen = [_said(form, looks)]
     if form.get("encoding", "utf-8") != "utf-8" and "source.format.encoding" not in settings:
         shown = next((str(cell) for row in rows for cell in row.values() if not str(cell).isascii()), "")
@@ -138,6 +140,12 @@ def _recipe(
     roles.say_unused()
     order = ("source", "record", "encoder")
     return data, sorted([*seen, *roles.assumed], key=lambda one: order.index(one.key.split(".")[0]))
+
+
+def _title(urls: list[str]) -> str:
+    """Return what a report of some files is called: as the file is, or as the folder of several."""
+    *_, folder, name = ["", "", *urls[0].split("/")]
+    return _line((folder if len(urls) > 1 else "") or name.split(".")[0] or name)
 
 
 def _record(roles: Roles, url: str, settings: Mapping[str, Any]) -> tuple[Json, Json]:
