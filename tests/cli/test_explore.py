@@ -13,6 +13,7 @@ from rich.console import Console
 import vidatlas
 from vidatlas.cli import explore
 from vidatlas.cli.main import main
+from vidatlas.pipeline.explore.search import Search
 
 Capture = pytest.CaptureFixture[str]
 
@@ -77,6 +78,19 @@ def test_errors_say_what_there_is(words: list[str], said: str, small_atlas: Any,
     error = capfd.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_a_topic_is_told_apart_from_its_subcategories(
+    small_atlas: Any, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    """The tree that a run prints shows topics; only their subcategories can be listed."""
+    rows = Search.__dict__["subcategories"].func
+    topics = property(lambda self: [{**row, "levels": ["Strings"] * (row["group"] == "Music")} for row in rows(self)])
+    inside = [row["name"] for row in rows(vidatlas.Atlas(small_atlas.url).finder) if row["group"] == "Music"]
+    monkeypatch.setattr(Search, "subcategories", topics)
+    assert main(["list", small_atlas.url, "--subcategory", "strings"]) == 2
+    error = capfd.readouterr().err
+    assert f"'strings' is a topic of {len(inside)} subcategories. Name one: {inside[0]!r}" in error
 
 
 def test_status_verify_and_recipes_speak_json(small_atlas: Any, capfd: Capture) -> None:

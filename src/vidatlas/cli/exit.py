@@ -89,7 +89,8 @@ def _unexpected(error: Exception) -> int:
     wording = getattr(error, "format_message", None)
     if wording is not None:
         command = getattr(getattr(error, "ctx", None), "command_path", None) or "vidatlas"
-        return fail(f"{wording().rstrip('.')}. See: {command} --help", UsageError.exit_code)
+        said = wording().rstrip(".")
+        return fail(f"{said}{'' if said.endswith('?') else '.'} See: {command} --help", UsageError.exit_code)
     traceback.print_exception(error)
     what = f"{type(error).__name__}: {error}"
     return fail(f"this is a bug in vidatlas: {what}. Please report it with the lines above.", 1)

@@ -131,7 +131,10 @@ def _suggested(name: str, there: Collection[str]) -> str:
 def nearest(name: str, names: Collection[str]) -> str | None:
     """Return the name that was probably meant, if any: of the same last step, or written almost alike."""
     same = [other for other in names if _last(other) == _last(name)]
-    alike = get_close_matches(name.strip(), names, 1)
+    lasts = {_last(other): other for other in names}
+    alike = get_close_matches(name.strip(), names, 1) or [
+        lasts[step] for step in get_close_matches(_last(name), lasts, 1, 0.75)
+    ]
     return next(iter([*alike, *same] if len(same) != 1 else [*same, *alike]), None)
 
 

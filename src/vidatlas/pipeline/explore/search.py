@@ -368,6 +368,11 @@ class Search:
         wanted, names = str(only.subcategory), self._names_of(only.group)
         number = int(wanted) if wanted.isdecimal() and len(wanted) <= _DIGITS else None
         found = [home for home, name in names.items() if name.casefold() == wanted.casefold() or home[1] == number]
+        inside = [
+            repr(sub["name"]) for sub in self.subcategories if wanted.casefold() in map(str.casefold, sub["levels"])
+        ]
+        if not found and inside:
+            raise UsageError(f"{wanted!r} is a topic of {len(inside)} subcategories. Name one: {', '.join(inside[:9])}")
         if not found:
             raise UsageError(
                 f"{self._store.url} has no subcategory {wanted[:80]!r}{_listed(wanted, list(names.values()))}"

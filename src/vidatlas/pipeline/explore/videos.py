@@ -148,7 +148,8 @@ class Videos:
             at = -1 if key is None else int(pc.index(self.column("id"), key).as_py())
             if at >= 0:
                 return at
-        raise UsageError(f"no video {video!r} in {self._store.url!r}. Ids are in embeddings/*.parquet.")
+        url = self._store.url
+        raise UsageError(f"no video {video!r} in {url!r}. List ids with: vidatlas list {url} --group NAME --csv")
 
     @cached_property
     def sizes(self) -> dict[str, int]:
