@@ -167,7 +167,7 @@ def export(
 ) -> None:
     """Export an atlas for another tool, and show the command that opens it.
 
-    Example: vidatlas export atlas/ --embedding-atlas shared/
+    Example: vidatlas export atlas/ --embedding-atlas for-embedding-atlas/
     """
     from vidatlas.pipeline.publish.export import export_embedding_atlas, export_hub_folder
 
