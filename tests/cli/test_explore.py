@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,6 +92,16 @@ def test_a_topic_is_told_apart_from_its_subcategories(
     assert main(["list", small_atlas.url, "--subcategory", "strings"]) == 2
     error = capfd.readouterr().err
     assert f"'strings' is a topic of {len(inside)} subcategories. Name one: {inside[0]!r}" in error
+
+
+@pytest.mark.parametrize("words", [["search", "guitar"], ["list"], ["similar", "id"], ["serve"]])
+def test_of_an_unfinished_atlas_every_command_names_the_stage(
+    words: list[str], hashing_recipe: Any, small_atlas: Any, tmp_path: Path, capfd: Capture
+) -> None:
+    atlas = str(tmp_path / "atlas")
+    vidatlas.embed(hashing_recipe, str(small_atlas.part), atlas, vidatlas.Options(runner="serial"))
+    assert main([words[0], atlas, *words[1:]]) == 2
+    assert capfd.readouterr().err == f"vidatlas: {atlas}: reduce is not done yet. Run: vidatlas reduce {atlas}\n"
 
 
 def test_status_verify_and_recipes_speak_json(small_atlas: Any, capfd: Capture) -> None:

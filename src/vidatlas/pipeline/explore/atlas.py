@@ -273,6 +273,7 @@ class Atlas:
     @cached_property
     def finder(self) -> Search:
         """Return what finds videos by position; the app is built on it."""
+        self._store.stage("publish")
         return Search(self._store)
 
     def _read(self, name: str, files: Files, columns: list[str] | None = None) -> pa.Table:
