@@ -107,7 +107,8 @@ class _Document:
             there = ", ".join(list(self._keys)[:_MOST_KEYS])
             raise InputError(
                 f"no records under {'.'.join(self._path)!r}: the document has the keys {there}. "
-                "Name the one that holds them with --set source.format.records=…"
+                "Name the one that holds them with --set source.format.records=…, or, if each line is a record, add "
+                "--set source.format=jsonlines"
             )
 
     def _after(self) -> Iterator[tuple[int, str | None, bytes]]:
