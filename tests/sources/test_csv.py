@@ -23,6 +23,7 @@ from vidatlas.pipeline.embed.rows import read_shard
 from vidatlas.pipeline.plan.part import PartPlan, PlanSpec, plan_part
 from vidatlas.pipeline.plan.shards import descriptors
 from vidatlas.sources import csv as tables
+from vidatlas.sources.content.sniff import detect_csv
 from vidatlas.sources.csv import CsvSpec
 from vidatlas.sources.fields import RecordSpec, TextField
 from vidatlas.sources.lines import universal_lines
@@ -361,6 +362,14 @@ AB = [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]
 )
 def test_a_table_as_people_have_it_is_read(text: str, form: dict[str, Any]) -> None:
     assert table(text, CsvSpec(**form)) == (("a", "b"), AB)
+
+
+@pytest.mark.parametrize("sign", [*map(chr, range(32, 127)), "\t", '"""', ";9", "\\\\"])
+def test_any_delimiter_that_a_file_names_is_taken_or_no_delimiter(sign: str) -> None:
+    """``sep=9``, as a damaged byte makes of ``sep=;``, ended a run with a traceback."""
+    head = f"sep={sign}\r\na{sign}b\r\n1{sign}2\r\n3{sign}4\r\n".encode()
+    found = detect_csv(head, {})
+    assert found is None or CsvSpec(**found)
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ from vidatlas.types import Reason
 
 NAMELESS = re.compile(r"Unnamed: \d+")
 """What a column without a name is called, as pandas does: by its position, from 0."""
-SEP = re.compile(rb'"?sep=([!-~\t ]{1,8}?)"?[\r\n]*')
-"""The line with which Excel names the delimiter of a file."""
+SEP = re.compile(rb'"?sep=((?:(?![0-9A-Za-z"\\])[!-~\t ]){1,8}?)"?[\r\n]*')
+"""The line with which Excel names the delimiter of a file: no letter, digit, quote or escape character."""
 _STAND_IN = "\U000f0000"
 """Stands for a delimiter of several characters, which Python's csv does not know."""
 # The limit of 131,072 characters would reject a transcript in a cell; rows are limited to 16 MiB here.
