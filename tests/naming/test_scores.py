@@ -63,6 +63,19 @@ def test_filler_and_the_category_itself_come_last() -> None:
     assert found["video"] == pytest.approx(PENALTY**2 * found["chess"])
 
 
+def test_what_nearly_all_videos_of_a_category_share_names_none_of_its_subcategories() -> None:
+    first, second = (
+        subcategory(term("comedies", 10), term("bread", 2)),
+        subcategory(term("comedies", 8), term("chess", 2)),
+    )
+    for found, subject in zip(scores("g", first, second), ("bread", "chess"), strict=True):
+        assert found["comedies"] < found[subject]
+    second = subcategory(term("comedies", 7), term("chess", 2))
+    assert all(found["comedies"] > found.get("bread", 0) for found in scores("g", first, second))
+    (alone,) = scores("g", first)
+    assert alone["comedies"] > alone["bread"]
+
+
 def test_a_term_is_fit_as_far_as_people_make_a_tag_of_it() -> None:
     usage = Usage([subcategory(term("star wars", 95, alone=60), term("wars", 95, alone=2), sample=100)] * 2)
     assert usage.fitness(term("star wars", 1)) == 1

@@ -23,6 +23,8 @@ PRIOR = (5, 0.2)
 """Prior number of uses, and the share of tags among them."""
 FUNCTION_PRIOR = (20, 0.0)
 """The prior of a term that starts or ends with a function word: "free fire" needs evidence."""
+COMMON = 0.9
+"""Share of a group's videos from which a term is on all of them, more or less, and sets no subcategory apart."""
 PENALTY = 0.1
 """Factor on a score for each reason against a term, so that it names a subcategory only if no term is better."""
 
@@ -66,12 +68,15 @@ def score(
 
     The term frequency is the geometric mean of the share of videos and the share of authors that use it: a term
     that one channel uses in each of its hundred videos is not the subject of the subcategory. Totals are over the
-    counted terms, scaled from the samples to all videos. Keys in ``filler`` name no subject.
+    counted terms, scaled from the samples to all videos. Keys in ``filler``, and terms of nearly all of the group's
+    videos, name no subject.
     """
     totals = Counter[str]()
     for counted in siblings.values():
         for term in counted.terms:
             totals[term.key] += round(term.videos.bit_count() * counted.size / counted.sample)
+    videos = sum(counted.size for counted in siblings.values())
+    common = {key for key, total in totals.items() if len(siblings) > 1 and total >= COMMON * videos}
     average = sum(totals.values()) / max(len(siblings), 1)
     parents = {_singular(key_of(word)) for word in (group, *group.split())}
     scored = {}
@@ -80,7 +85,7 @@ def score(
         for term in counted.terms:
             share = math.sqrt(term.videos.bit_count() / counted.sample * term.authors / counted.authors)
             rarity = math.log1p(average / max(totals[term.key], 1))
-            fit = usage.fitness(term) * _penalty(term, counted.authors, parents, filler)
+            fit = usage.fitness(term) * _penalty(term, counted.authors, parents, filler | common)
             found.append(Scored(term, share * rarity * fit))
         scored[label] = sorted(found, key=lambda one: (-one.score, one.term.text))
     return scored
