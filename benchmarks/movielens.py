@@ -60,8 +60,8 @@ def factors(atlas: vidatlas.Atlas) -> Iterator[str]:
     """Yield the lines of a table of five factors: those that most films lie in."""
     yield "| factor | name | films in which it leads | those that have most of it |"
     yield "|---|---|---|---|"
-    for row in atlas.subcategories().head(5).itertuples():
-        yield f"| {row.subcategory} | {row.name} | {row.size} | {', '.join(row.exemplar_titles)} |"
+    for row in atlas.subcategories().head(5).to_dict("records"):
+        yield f"| {row['subcategory']} | {row['name']} | {row['size']} | {', '.join(row['exemplar_titles'])} |"
 
 
 def told(name: str, found: Json) -> Iterator[str]:
