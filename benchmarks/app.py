@@ -100,7 +100,7 @@ def enlarge(folder: Path, rows: int) -> None:
         for tile in range(rows // BASE):
             for number, (shard, facts) in enumerate(shards):
                 name = embeddings(f"{shard}-{tile}")
-                (folder / "atlas" / name).hardlink_to(store.folder.plain(embeddings(shard)))
+                (folder / "atlas" / name).hardlink_to(folder / "atlas" / embeddings(shard))
                 files[name] = facts
                 table = known.slice(number * SHARD, SHARD)
                 ids = pa.array([f"{tile}-{video}" for video in table["id"].to_pylist()])

@@ -30,6 +30,8 @@ from numpy.typing import NDArray
 from vidatlas import load_recipe
 from vidatlas.clustering.quality import stability
 from vidatlas.encoders.mix import FieldMix, distinct_texts, mix
+from vidatlas.encoders.static import StaticSpec
+from vidatlas.encoders.universal import UniversalSpec
 from vidatlas.naming.coherence import count_pairs, npmi
 from vidatlas.naming.filler import function_words, is_filler
 from vidatlas.naming.terms import record_terms
@@ -119,8 +121,8 @@ class Corpus:
     def mixed(self, recipe: Recipe) -> Floats:
         """Return the vectors that the job would make of the videos by a recipe; only static vectors are not kept."""
         texts, weights = distinct_texts(_fields(self.records, recipe))
-        is_static = recipe.encoder.kind == "static"
-        vectors = recipe.encoder.load(1).encode(texts, EncodeStats()) if is_static else self.vectors
+        spec = recipe.encoder
+        vectors = spec.load(1).encode(texts, EncodeStats()) if isinstance(spec, StaticSpec) else self.vectors
         return mix(weights, vectors, recipe.mix)
 
     @cached_property
@@ -200,6 +202,7 @@ def _fields(records: list[Record], recipe: Recipe) -> list[FieldMix]:
 def read_corpus(options: argparse.Namespace) -> Corpus:
     """Select the videos, and embed their distinct texts with the demo encoder unless the cache holds just those."""
     recipe, cache = load_recipe("demo"), options.cache
+    assert isinstance(recipe.encoder, UniversalSpec)
     records = select_records(options.data, is_mixed=options.mixed, most=options.most)
     texts = distinct_texts(_fields(records, recipe))[0]
     made_of = {"model": recipe.encoder.inspect().model, "texts": texts}

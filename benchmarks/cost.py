@@ -107,14 +107,14 @@ def stage_seconds(measured: dict[int, Any], stage: str, rows: int, cores: int) -
     """Return the seconds of a stage: the driver's, and those of its tasks by the cores."""
     count = max(size for size, found in measured.items() if stage in found["stages"])
     use = measured[count]["stages"][stage]
-    whole = {"driver": use["driver_cpu"], "tasks": use["cpu"] - use["driver_cpu"]}
+    whole: dict[str, float] = {"driver": use["driver_cpu"], "tasks": use["cpu"] - use["driver_cpu"]}
     grown = dict.fromkeys(whole, 0.0)
     for step, (of, work) in BOUNDED.items():
         seconds = min(CORES[of] * use["steps"].get(step, 0.0), whole[of])
         whole[of] -= seconds
         grown[of] += seconds * work(rows) / work(count)
-    seconds = {of: grown[of] + whole[of] * rows / count for of in whole}
-    return seconds["driver"] + seconds["tasks"] / cores
+    driver, tasks = (grown[of] + whole[of] * rows / count for of in whole)
+    return driver + tasks / cores
 
 
 def hours_table(measured: dict[int, Any]) -> None:

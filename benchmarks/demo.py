@@ -40,7 +40,7 @@ def _cpu() -> float:
 
 def megabytes(package: str) -> float:
     """Return the size of an installed package's files."""
-    return sum(Path(str(file.locate())).stat().st_size for file in files(package) or () if file.locate()) / 1e6
+    return sum(Path(str(file.locate())).stat().st_size for file in files(package) or ()) / 1e6
 
 
 def main() -> None:

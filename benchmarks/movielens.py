@@ -12,6 +12,7 @@ import argparse
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -20,9 +21,13 @@ from benchmarks.machine import machine
 from vidatlas.encoders.factors import FactorsSpec
 from vidatlas.encoders.learned import Survey
 from vidatlas.encoders.ratings import Ratings, read_ratings
-from vidatlas.types import Json
+from vidatlas.storage.json_files import ProbeFacts
 
-METHODS = {"head": "linear head", "tuned": "tuned layers", "most_frequent": "most frequent classes"}
+METHODS: dict[Literal["head", "tuned", "most_frequent"], str] = {
+    "head": "linear head",
+    "tuned": "tuned layers",
+    "most_frequent": "most frequent classes",
+}
 SEEDS = range(3)
 SERIAL = vidatlas.Options(runner="serial")
 
@@ -60,17 +65,18 @@ def factors(atlas: vidatlas.Atlas) -> Iterator[str]:
     """Yield the lines of a table of five factors: those that most films lie in."""
     yield "| factor | name | films in which it leads | those that have most of it |"
     yield "|---|---|---|---|"
-    for row in atlas.subcategories().head(5).itertuples():
-        yield f"| {row.subcategory} | {row.name} | {row.size} | {', '.join(row.exemplar_titles)} |"
+    for row in atlas.subcategories().head(5).to_dict("records"):
+        yield f"| {row['subcategory']} | {row['name']} | {row['size']} | {', '.join(row['exemplar_titles'])} |"
 
 
-def told(name: str, found: Json) -> Iterator[str]:
+def told(name: str, found: ProbeFacts) -> Iterator[str]:
     """Yield the lines of one probe."""
-    for split, what in (("by_group", "film"), ("by_record", "review")):
+    for split, what in ((found["by_group"], "film"), (found["by_record"], "review")):
         for way, method in METHODS.items():
-            if way not in found[split]:
+            if not split or way not in split:
                 continue
-            figures = " | ".join(f"{found[split][way][key]:.3f}" for key in ("micro_f1", "macro_f1", "lrap"))
+            f1 = split[way]
+            figures = f"{f1['micro_f1']:.3f} | {f1['macro_f1']:.3f} | {f1['lrap']:.3f}"
             yield f"| {name} | {found['rows']:,} of {found['groups']} films | {what} | {method} | {figures} |"
 
 

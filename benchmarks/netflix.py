@@ -18,7 +18,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -29,8 +28,10 @@ from vidatlas import load_recipe
 from vidatlas.clustering.dec import DecSpec
 from vidatlas.clustering.kmeans import assign, sample_rows
 from vidatlas.clustering.quality import agreement, silhouette
+from vidatlas.decomposition.autoencoder import AutoencoderReducer
 from vidatlas.decomposition.training import train, tune
 from vidatlas.encoders.learned import Survey
+from vidatlas.encoders.sentence import SentenceSpec
 from vidatlas.pipeline.embed.encoder import Learning
 from vidatlas.pipeline.embed.rows import kept, read_shard
 from vidatlas.pipeline.embed.vectors import mixed_fields, vectors_of
@@ -41,7 +42,7 @@ from vidatlas.recipe import Recipe
 from vidatlas.storage.store import Store
 from vidatlas.storage.training import SavedTraining
 from vidatlas.threads import one_thread
-from vidatlas.types import EncodeStats, Floats, Json
+from vidatlas.types import Encoder, EncodeStats, Floats, Json
 
 FEATURES: dict[str, Json] = {
     "sequences": {"kind": "sequences"},
@@ -68,8 +69,9 @@ def features(records: pa.Table, kind: str, folder: Path) -> Floats:
         spec = recipe.encoder
         if isinstance(spec, Learning):
             texts = mixed_fields(records, recipe.record)[0].texts.flatten().to_pylist()
-            encoder: Any = spec.load_learned(spec.learn(Survey().merge(spec.survey(texts))), 1)
+            encoder: Encoder = spec.load_learned(spec.learn(Survey().merge(spec.survey(texts))), 1)
         else:
+            assert isinstance(spec, SentenceSpec)
             encoder = spec.load(1)
         np.save(file, vectors_of(records.combine_chunks(), recipe, encoder, EncodeStats()))
     found: Floats = np.load(file)
@@ -106,6 +108,8 @@ def kmeans(vectors: Floats, k: int, starts: int, seed: int) -> Floats:
 def compared(records: pa.Table, raw: Floats, seed: int) -> Json:
     """Return the figures of the three methods with one seed, and how tuning went."""
     spec = load_recipe("netflix").reduce
+    assert isinstance(spec.reducer, AutoencoderReducer)
+    assert isinstance(spec.clusterer, DecSpec)
     k, starts = int(spec.clusters.k), spec.clusters.starts
     found = {METHODS[0]: measured(records, raw, raw, kmeans(raw, k, starts, seed))}
     with TemporaryDirectory() as folder:
@@ -114,7 +118,6 @@ def compared(records: pa.Table, raw: Floats, seed: int) -> Json:
     codes = model.transform(raw)
     first = kmeans(codes, k, starts, seed)
     found[METHODS[1]] = measured(records, raw, codes, first)
-    assert isinstance(spec.clusterer, DecSpec)
     with TemporaryDirectory() as folder:
         tuned, centroids, facts = tune(raw, model, first, spec.clusterer, SavedTraining(Store(folder), "dec", ""), seed)
     found[METHODS[2]] = measured(records, raw, tuned.transform(raw), centroids)

@@ -38,12 +38,12 @@ class NotebookLoop:
     def video(self, title: str, tags: str) -> NDArray[np.float32]:
         """Return float32 [dim] of one video; it has a title or tags."""
         cut = [tag.strip()[:77] for tag in tags.split(",") if tag.strip()]
-        of_title = self._embed([title[:77]])[0] if title.strip() else None
+        of_title: NDArray[np.float32] | None = self._embed([title[:77]])[0] if title.strip() else None
         if not cut:
             assert of_title is not None
             return of_title
         batches = [self._embed(cut[at : at + TAGS_AT_ONCE]) for at in range(0, len(cut), TAGS_AT_ONCE)]
-        of_tags = np.concatenate(batches).mean(axis=0)
+        of_tags: NDArray[np.float32] = np.concatenate(batches).mean(axis=0)
         return of_tags if of_title is None else 0.6 * of_title + 0.4 * of_tags
 
     def videos(self, records: Iterable[tuple[str, str]]) -> NDArray[np.float32]:

@@ -25,6 +25,7 @@ import vidatlas
 from benchmarks.checkpoints import random_clip
 from benchmarks.machine import machine
 from benchmarks.notebook_loop import NotebookLoop
+from vidatlas.encoders.clip import ClipSpec
 from vidatlas.pipeline.embed.vectors import vectors_of
 from vidatlas.types import EncodeStats
 
@@ -80,6 +81,7 @@ def _recipe(checkpoint: Path, dtype: str) -> vidatlas.Recipe:
 
 def _encoder(checkpoint: Path, dtype: str, threads: int) -> Callable[[list[bytes]], Any]:
     recipe = _recipe(checkpoint, dtype)
+    assert isinstance(recipe.encoder, ClipSpec)
     encoder = recipe.encoder.load(threads)
 
     def encode(lines: list[bytes]) -> Any:

@@ -205,7 +205,7 @@ def methods() -> list[Method]:
     own = [Method("plain", Ours("topics", PLAIN)), Method("topics", Ours("topics"))]
     own += [Method("fast", Ours("fast")), Method("fast, no words", Ours("fast", {"reduce.lexical": None}))]
     smooth, weight, dimensions = "reduce.clusters.smooth", "reduce.lexical.weight", "reduce.lexical.components"
-    changed = [(f"smooth {n}", {smooth: n}) for n in (0, 15)]
+    changed: list[tuple[str, dict[str, float]]] = [(f"smooth {n}", {smooth: n}) for n in (0, 15)]
     changed += [(f"words weigh {w:g}", {weight: w}) for w in (0.6, 1.5)]
     changed += [("words in 128 dimensions", {dimensions: 128})]
     return [*peers, *own, *(Method(f"topics, {name}", Ours("topics", changes)) for name, changes in changed)]

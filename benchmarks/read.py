@@ -74,6 +74,7 @@ def by_duckdb(path: str, scratch: str) -> tuple[int, int]:
     import duckdb
 
     asked = duckdb.sql(f"select title, tags from read_json('{path}', format='newline_delimited')")
+    assert asked is not None
     found = [tally(*batch.to_pydict().values()) for batch in asked.to_arrow_reader(BATCH)]
     return sum(rows for rows, _ in found), sum(size for _, size in found)
 

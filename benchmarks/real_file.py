@@ -122,9 +122,9 @@ def report(atlas: vidatlas.Atlas, status: dict[str, object], seconds: float, see
     variance = atlas.metrics["explained_variance"]["total"]
     print(f"{len(frame)} subcategories in {groups} categories; {variance:.1%} of the variance kept\n")
     rows = sorted(random.Random(seed).sample(range(len(frame)), DRAWN))
-    for row in frame.iloc[rows].itertuples():
-        print(f"- **{row.group}: {row.name}** ({row.size:,} videos)")
-        for title in row.exemplar_titles[:TITLES]:
+    for row in frame.iloc[rows].to_dict("records"):
+        print(f"- **{row['group']}: {row['name']}** ({row['size']:,} videos)")
+        for title in row["exemplar_titles"][:TITLES]:
             print(f"  - {title}")
 
 

@@ -51,7 +51,7 @@ def main() -> None:
     print(machine())
     print(f"\n{len(videos):,} videos, {len(queries)} queries, each video's own title and picture; itself left out\n")
     print("| method | share of the top 10 in the query's category | mean of the categories |\n|---|---|---|")
-    for name, ask in {**{method: by(method) for method in _METHODS}, "random": chance}.items():
+    for name, ask in [*((method, by(method)) for method in _METHODS), ("random", chance)]:
         shares = {
             row.id: np.mean([groups[other] == row.group for other in ask(row.id, row.title)])
             for row in queries.itertuples()

@@ -25,7 +25,7 @@ import psutil
 import vidatlas
 from benchmarks.generate import write
 from benchmarks.machine import machine
-from vidatlas.types import Event, Options
+from vidatlas.types import Event, Json, Options
 
 STAGES = ("plan", "embed", "reduce", "publish")
 MIB = 2**20
@@ -65,7 +65,7 @@ def run_stage(stage: str, videos: str, atlas: str, dim: int, runner: str) -> Non
         (vidatlas.reduce if stage == "reduce" else vidatlas.publish)(atlas, None, options, listen)
 
 
-def measure(command: list[str], until: Callable[[dict[str, float]], bool] = lambda _: False) -> Use:
+def measure(command: list[str], until: Callable[[Json], bool] = lambda _: False) -> Use:
     """Run a command and watch it and all below it; kill them once ``until`` holds of a line it printed."""
     use, started, step, since = Use(), time.time(), "start", time.time()
     child = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)

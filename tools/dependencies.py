@@ -60,10 +60,11 @@ def megabytes(packages: dict[str, Distribution]) -> int:
 
 def licence(package: Distribution) -> str:
     """Return the licence that a package states: its expression, else its classifiers, else the text's first line."""
-    stated = package.metadata.get_all("Classifier") or []
+    keys = ("License-Expression", "Classifier", "License")
+    expression, stated, text = (package.metadata.get_all(key) or [] for key in keys)
     classes = [line.rpartition(" :: ")[2] for line in stated if line.startswith("License :: OSI Approved :: ")]
-    text = package.metadata.get("License") or package.read_text("licenses/LICENSE") or "not stated"
-    return package.metadata.get("License-Expression") or ", ".join(classes) or text.strip().partition("\n")[0]
+    written = "".join(text) or package.read_text("licenses/LICENSE") or "not stated"
+    return "".join(expression) or ", ".join(classes) or written.strip().partition("\n")[0]
 
 
 def sizes() -> Iterator[str]:

@@ -25,7 +25,8 @@ _OTHER = "a shard that cannot be computed, or a bug, which please report"
 
 def _codes() -> Iterator[str]:
     yield from ("| exit code | class | meaning |", "|---|---|---|", "| 0 | | success, or nothing left to do |")
-    for each in (VidatlasError, *VidatlasError.__subclasses__()):
+    classes: list[type[VidatlasError]] = [VidatlasError, *VidatlasError.__subclasses__()]
+    for each in classes:
         name = f"`{each.__name__}`" if each is not VidatlasError else "any other error"
         meaning = (each.__doc__ or "").strip() if each is not VidatlasError else _OTHER
         meaning = meaning.removeprefix("Report ").partition(":")[0].removesuffix(".")

@@ -28,8 +28,8 @@ def python_page() -> str:
 def _of(name: str) -> griffe.Object:
     """Return a public name as its source describes it."""
     home = getattr(vidatlas, name).__module__
-    found = package()[f"{home.removeprefix('vidatlas.')}.{name}"]
-    return found.final_target if found.is_alias else found
+    found: griffe.Object | griffe.Alias = package()[f"{home.removeprefix('vidatlas.')}.{name}"]
+    return found.final_target if isinstance(found, griffe.Alias) else found
 
 
 def _described(item: griffe.Object, depth: int, owner: str = "") -> Iterator[str]:

@@ -164,7 +164,7 @@ def recipe_page() -> str:
 def recipe_schema() -> str:
     """Return the JSON schema of a recipe, with the meaning of each key as its description."""
     schema = Recipe.model_json_schema()
-    described = {model.__name__: meanings(model) for model in {Recipe, *_below(Recipe)}}
+    described = {model.__name__: meanings(model) for model in set(_within(Recipe))}
     for name, part in ((schema["title"], schema), *schema["$defs"].items()):
         for key, value in part.get("properties", {}).items():
             text = described.get(name, {}).get(key)
@@ -173,8 +173,8 @@ def recipe_schema() -> str:
     return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 
-def _below(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+def _within(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    yield model
     for field in model.model_fields.values():
         for each in models(field.annotation):
-            yield each
-            yield from _below(each)
+            yield from _within(each)
