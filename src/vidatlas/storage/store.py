@@ -114,7 +114,7 @@ class Store:
     """
 
     def __init__(self, url: Place, written: Files | None = None) -> None:
-        self.url = fspath(url).rstrip("/") or "/"
+        self.url = fspath(url).rstrip("/") or fspath(url)
         self.folder: LocalFolder | RemoteFolder = open_folder(self.url)
         self._written = written or {}
         """Files written since the manifest was: it may list what they replaced."""
