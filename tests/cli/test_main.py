@@ -317,7 +317,7 @@ def test_an_id_may_start_with_a_dash(id: str, before: list[str], capfd: Capture,
 
 
 @pytest.mark.parametrize(
-    ("words", "why"), [(["--jsno", "a"], "No such option"), (["-k", "-5", "a"], "greater than or equal to 1")]
+    ("words", "why"), [(["--jsno", "a"], "No such option"), (["-k", "-5", "a"], "Invalid value for '-k'")]
 )
 def test_an_option_is_no_id(words: list[str], why: str, capfd: Capture, tmp_path: Path) -> None:
     assert main(["similar", str(tmp_path), *words]) == 2

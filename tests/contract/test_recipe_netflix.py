@@ -44,7 +44,7 @@ def test_films_have_soft_labels_genres_and_a_course_of_training(netflix: Atlas) 
     assert "Variance explained by the codes" in report
     assert not re.search("explained variance", report, re.IGNORECASE)
     assert "KL divergence of the soft labels" in report
-    assert "updates of the target, last change" in report
+    assert re.search(r"updates? of the target, last change", report)
 
 
 def test_a_tuning_that_does_not_converge_is_said_in_report_and_on_the_screen(

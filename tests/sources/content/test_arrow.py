@@ -141,7 +141,7 @@ def test_a_named_type_is_refused_and_never_built(kind: str, inside: str) -> None
     if inside == "a dictionary":
         field = pa.field("title", pa.dictionary(pa.int8(), pa.large_string()), metadata=named)
     schema = pa.schema([field])
-    data = written([pa.RecordBatch.from_pylist([], schema=schema)], kind)
+    data = written([pa.RecordBatch.from_arrays([pa.nulls(0, field.type)], schema=schema)], kind)
     BUILT.clear()
     with pytest.raises(InputError, match=r"has the extension type tests\.arrow"):
         list(arrow_lines(io.BytesIO(data)))
