@@ -266,7 +266,7 @@ def test_colours_and_their_key(visit: Any, atlas: Place) -> None:
     assert colours.locator("option").evaluate_all("(all) => all.map(({ value }) => value)") == [
         "category", "subcategory", "published", "views", "language", "channel", "silhouette",
     ]  # fmt: skip
-    assert colours.locator("option[value=subcategory]").is_disabled()
+    assert colours.locator("option[value=subcategory]").evaluate("(option) => option.disabled")
     for name, say in (("views", "views (logarithmic)"), ("published", "published"), ("language", "language")):
         colours.select_option(name)
         assert page.locator("#map .caption").inner_text() == f"Colours show: {say}"
