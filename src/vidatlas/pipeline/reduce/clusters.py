@@ -161,11 +161,9 @@ def _soft(components: Floats, spec: Clusterer, centroids: Mapping[str, Floats]) 
         return {"soft": pa.FixedSizeListArray.from_arrays(pa.array(q.reshape(-1)), q.shape[1])}
     if isinstance(spec, AxesClusterer):
         classes = np.argsort(-components, axis=1, kind="stable")[:, : spec.top].astype(np.int32)
+        rows = zip(classes.tolist(), np.any(components, axis=1).tolist(), strict=True)
         # Lists of any length: before pyarrow 26, nulls among those of fixed size could not be read back from Parquet.
-        lists = pa.array(
-            [row if some else None for row, some in zip(classes.tolist(), components.any(axis=1), strict=True)],
-            pa.list_(pa.int32()),
-        )
+        lists = pa.array([row if some else None for row, some in rows], pa.list_(pa.int32()))
         # The number itself ranks the records of an axis; their distances to its far centroid hold their lengths too.
         return {"value": pa.array(components.max(axis=1)), "classes": lists}
     return {}
