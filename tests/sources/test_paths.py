@@ -141,6 +141,7 @@ def test_names_are_listed_with_their_paths_and_not_without_end() -> None:
     [
         ("snippet.titel", ["kind", "snippet.title", "snippet.tags"], "snippet.title"),
         ("title", ["kind", "snippet.title", "snippet.tags"], "snippet.title"),
+        ("tilte", ["kind", "snippet.title", "snippet.tags"], "snippet.title"),
         ("tags.name", ["tags[].name", "name"], "tags[].name"),
         ("title", ["display_id", " title"], " title"),
         ("viewCount", ["statistics.view_count", "likes"], "statistics.view_count"),

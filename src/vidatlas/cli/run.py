@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,25 +80,17 @@ def _show_plan(recipe: Recipe, atlas: str, options: Options, entry: PlanEntry) -
     from vidatlas.decomposition.tsne import engine
     from vidatlas.pipeline.embed.encoder import uses_gpu
     from vidatlas.pipeline.embed.preview import preview
+    from vidatlas.pipeline.names.accepted import replacing_settings
     from vidatlas.pipeline.publish.wording import absence_words, value_words
+    from vidatlas.storage.store import Store
 
     show_preview(console, recipe, preview(recipe, atlas), atlas, device_of(options, uses_gpu(recipe)))
     other = recipe.publish.layout.method == "tsne" and engine() != "openTSNE"
     slower = (f"{engine()} draws the map, slower: openTSNE is not installed (it has no wheels for this platform?).",)
     notes = (*value_words(entry), *absence_words(entry, recipe.publish.nouns), *(slower if other else ()))
-    show_notes(console, (*_replaced(recipe, atlas), *notes))
-
-
-def _replaced(recipe: Recipe, atlas: str) -> Iterator[str]:
-    """Yield that the subcategories of an atlas will be replaced, and for which other settings, where they will."""
-    from vidatlas.recipe import differences, recipe_of
-    from vidatlas.storage.store import Store
-
-    store = Store(atlas)
-    if "reduce" in store.manifest()["stages"]:
-        changes = "; ".join(differences(recipe_of(store).settings("reduce"), recipe.settings("reduce")))
-        if changes:
-            yield f"the subcategories of this atlas are replaced ({changes})"
+    changes = "; ".join(replacing_settings(Store(atlas), recipe))
+    replaced = (f"the subcategories of this atlas are replaced ({changes})",) if changes else ()
+    show_notes(console, (*replaced, *notes))
 
 
 def show_result(atlas: str, idle: bool = False) -> None:

@@ -107,15 +107,20 @@ def refuse_to_replace(store: Store, recipe: Recipe) -> None:
         ConflictError: they would; reducing again could not give the names back.
         InputError: as ``read_accepted``.
     """
-    if "reduce" not in store.manifest()["stages"]:
-        return
-    changes = differences(recipe_of(store).settings("reduce"), recipe.settings("reduce"))
-    replacing = [change for change in changes if not change.startswith(_SAME_CLUSTERS)]
+    replacing = "; ".join(replacing_settings(store, recipe))
     if replacing and read_accepted(store):
         raise ConflictError(
-            f"{store.url}/{NAMES} names subcategories that other settings would replace ({'; '.join(replacing)}). "
+            f"{store.url}/{NAMES} names subcategories that other settings would replace ({replacing}). "
             "Move that file elsewhere to reduce again, or go back to the old settings."
         )
+
+
+def replacing_settings(store: Store, recipe: Recipe) -> list[str]:
+    """Return the settings, ``key: old → new``, by which a recipe would replace the subcategories of an atlas."""
+    if "reduce" not in store.manifest()["stages"]:
+        return []
+    changes = differences(recipe_of(store).settings("reduce"), recipe.settings("reduce"))
+    return [change for change in changes if not change.startswith(_SAME_CLUSTERS)]
 
 
 def _lines(at: str, data: bytes) -> Iterator[tuple[int, str, str]]:
